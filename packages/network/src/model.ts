@@ -1,0 +1,197 @@
+/**
+ * What a node's `net` process is told: everything that names, requests and isolation on this node depend
+ * on, as plain data, whole every time. The agent computes it from the task and network states that it
+ * knows; `net` applies it, keeps it on disk and loads it again after a crash, without the agent.
+ *
+ * Invariants: a model is complete (what it does not list does not exist); its generation only grows; a
+ * name exists from the moment that the service is declared, its addresses only while endpoints are ready.
+ * Everything here has passed `parseModel` (model-parse.ts), also what is read back from disk.
+ *
+ * Design page: docs/design/network.md
+ */
+
+/** Format of `NodeNetworkModel`; a `net` refuses a model of a format that it does not know. */
+export const MODEL_FORMAT = 1;
+
+/** The whole state that a node's data plane follows. Writer of every field: the agent. */
+export interface NodeNetworkModel {
+  readonly format: typeof MODEL_FORMAT;
+  /**
+   * Grows with every change, also over restarts of the agent: see `nextGeneration`. `net` refuses a model
+   * with a smaller one; the same one again is answered with the report of the first time.
+   */
+  readonly generation: number;
+  /** `id`: 1 to 8 of `a-z0-9`; it is part of the firewall table's name, so that two clusters share a host. */
+  readonly cluster: { readonly id: string };
+  /** Last label of full names: `berth` in `web.shop.main.default.berth`. Never forwarded. */
+  readonly domain: string;
+  readonly networks: readonly NetworkModel[];
+  readonly services: readonly ServiceModel[];
+  readonly endpoints: readonly EndpointModel[];
+  readonly attachments: readonly AttachmentModel[];
+  readonly ingress: IngressModel;
+  /**
+   * DNS servers, IPv4 or IPv6 with an optional `#port` (`10.0.0.2`, `10.0.0.2#5353`), asked in this order
+   * for names that are not ours: from the host's resolv.conf. Empty: such names do not exist (air-gapped).
+   */
+  readonly forwarders: readonly string[];
+  readonly hostPolicy: HostPolicyModel;
+}
+
+/** Full name of a service. */
+export interface ServiceName {
+  readonly project: string;
+  readonly environment: string;
+  readonly stack: string;
+  readonly service: string;
+}
+
+/** A network that this node carries, or will carry as soon as its bridge exists. */
+export interface NetworkModel {
+  readonly id: string;
+  readonly project: string;
+  readonly environment: string;
+  /** Stack that declared it; the view of an asker without an attachment is that stack's. */
+  readonly stack: string;
+  /** Name in the stack file: `default`, `backend`. */
+  readonly name: string;
+  /** Interface name of the bridge, 1 to 15 characters, unique in the model. */
+  readonly bridge: string;
+  /** IPv4 CIDR, `10.210.3.0/24`; no two networks overlap. */
+  readonly subnet: string;
+  /** Address of the bridge on this node, inside `subnet`: DNS answers here, port 53. */
+  readonly gateway: string;
+  /** No way out of the network at all but DNS; not even to published ports. */
+  readonly internal: boolean;
+}
+
+/** A declared service on the networks that this node carries, with or without running copies. */
+export interface ServiceModel extends ServiceName {
+  readonly networks: readonly ServiceNetworkModel[];
+  /** `vip`: the name answers `virtualAddress` where one is set; `dnsrr`: always the copies' addresses. */
+  readonly endpointMode: "vip" | "dnsrr";
+  /** Ports for SRV records. */
+  readonly ports: readonly ServicePortModel[];
+}
+
+export interface ServiceNetworkModel {
+  readonly networkId: string;
+  /** Further names on this network, besides the service's own. */
+  readonly aliases: readonly string[];
+  /** Service address on this network (outside all subnets); omitted: the name answers the copies. */
+  readonly virtualAddress?: string;
+}
+
+export interface ServicePortModel {
+  /** For `_name._tcp`; `_80._tcp` is answered always. */
+  readonly name?: string;
+  readonly port: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+/**
+ * A copy that passed its checks, on one network. Leaving is two steps: `draining` (no name, no new
+ * request, connections live on), then absent (its container is about to go or is gone).
+ */
+export interface EndpointModel extends ServiceName {
+  /** Ordinal of the copy: `web-1` answers the address of slot 1. */
+  readonly slot: number;
+  readonly taskId: string;
+  readonly networkId: string;
+  readonly address: string;
+  readonly state: "ready" | "draining";
+  /** Compose `hostname`; answered as a name of this copy unless a service has that name. */
+  readonly hostname?: string;
+}
+
+/** Address of a task on a network from before its container starts until its removal is confirmed. */
+export interface AttachmentModel extends ServiceName {
+  readonly networkId: string;
+  readonly address: string;
+  readonly mac: string;
+  readonly taskId: string;
+  readonly slot: number;
+}
+
+/** How requests from outside reach services on this node. */
+export interface IngressModel {
+  /** Port for all HTTP routes; it is bound only while there is a route. */
+  readonly httpPort: number;
+  /** Address for `httpPort`; `0.0.0.0` for all. */
+  readonly bindAddress: string;
+  readonly httpRoutes: readonly HttpRouteModel[];
+  readonly tcpPorts: readonly TcpPortModel[];
+  /** How long connections of a vanished endpoint may live on, milliseconds. Default 30,000. */
+  readonly drainTimeoutMs: number;
+  /** Upper bound of connections; the process's file limit may lower it further. Omit for that alone. */
+  readonly connectionsMax?: number;
+}
+
+/** The copies that a route or port leads to: ready endpoints of the service on that network. */
+export interface IngressTarget extends ServiceName {
+  readonly networkId: string;
+  /** Port inside the container. */
+  readonly port: number;
+}
+
+export interface HttpRouteModel {
+  readonly id: string;
+  /** `a.example.com`, `*.example.com` (one or more labels), or `*` for every host. At least one. */
+  readonly hosts: readonly string[];
+  /** Prefix on whole segments: `/api` matches `/api` and `/api/x`, not `/apis`. `/` for all. */
+  readonly pathPrefix: string;
+  readonly target: IngressTarget;
+}
+
+export interface TcpPortModel {
+  readonly id: string;
+  /** IPv4 address of the host; `0.0.0.0` for all. */
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly target: IngressTarget;
+}
+
+/** What containers may reach of the host besides DNS and published ports. */
+export interface HostPolicyModel {
+  /** Ports of the host that containers of non-internal networks may reach. Normally empty. */
+  readonly openPorts: readonly { readonly protocol: "tcp" | "udp"; readonly port: number }[];
+  /** Lets containers reach 169.254.169.254 (a cloud's metadata, with its credentials). Normally false. */
+  readonly metadataAccess: boolean;
+}
+
+/** Key of a service: what `endpoints`, targets and attachments of one service have in common. */
+export function serviceKey(name: ServiceName): string {
+  return `${name.project}/${name.environment}/${name.stack}/${name.service}`;
+}
+
+/**
+ * The generation for the next model: larger than `known` (the largest that anybody reported, 0 at first),
+ * and by the clock larger than what an earlier life of the agent used, as long as that made fewer than a
+ * thousand models a second.
+ */
+export function nextGeneration(known: number, nowMs: number): number {
+  return Math.max(known + 1, Math.floor(nowMs) * 1000);
+}
+
+/** A model that carries nothing: what `net` follows before it has ever been told. */
+export function emptyModel(clusterId: string): NodeNetworkModel {
+  return {
+    format: MODEL_FORMAT,
+    generation: 0,
+    cluster: { id: clusterId },
+    domain: "berth",
+    networks: [],
+    services: [],
+    endpoints: [],
+    attachments: [],
+    ingress: {
+      httpPort: 80,
+      bindAddress: "0.0.0.0",
+      httpRoutes: [],
+      tcpPorts: [],
+      drainTimeoutMs: 30_000,
+    },
+    forwarders: [],
+    hostPolicy: { openPorts: [], metadataAccess: false },
+  };
+}

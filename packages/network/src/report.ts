@@ -1,0 +1,101 @@
+/**
+ * What `net` says back: how far each of its three parts has applied a model, and what stands in the way.
+ *
+ * A problem belongs to one route, network or part and never stops the others; it stays in the report
+ * until it is gone, and `net` keeps trying by itself. Plain data, the wire format of `GET /status` and
+ * of the answer to `PUT /model`.
+ */
+
+/** Codes that operators and the agent can act on; the rest of the fields says which and why. */
+export type NetProblem =
+  /** Somebody else holds the host port. `holder` is its process where `/proc` tells. */
+  | {
+      readonly code: "port_taken";
+      readonly id: string;
+      readonly address: string;
+      readonly port: number;
+      readonly holder?: PortHolder;
+    }
+  /** The host has no such address (now). */
+  | {
+      readonly code: "address_missing";
+      readonly id: string;
+      readonly address: string;
+      readonly port: number;
+    }
+  /** Two routes of the model want the same; `otherId` has it. */
+  | { readonly code: "route_clash"; readonly id: string; readonly otherId: string }
+  /** No privilege for the port (below 1024 without root), or for the firewall. */
+  | { readonly code: "not_permitted"; readonly id: string; readonly detail: string }
+  /** The program (haproxy, nft) is not installed. */
+  | { readonly code: "program_missing"; readonly program: string }
+  /** A part failed in a way that it does not know; it tries again. */
+  | { readonly code: "part_failed"; readonly part: NetPart; readonly detail: string };
+
+export interface PortHolder {
+  readonly pid: number;
+  /** The process's name (`/proc/PID/comm`). */
+  readonly name: string;
+}
+
+export type NetPart = "dns" | "ingress" | "firewall";
+
+/** `pending`: not applied yet; `ok`: applied in full; `degraded`: applied but for the problems. */
+export interface PartReport {
+  readonly state: "pending" | "ok" | "degraded";
+  /** The generation whose content this part follows now. */
+  readonly generation: number;
+  readonly problems: readonly NetProblem[];
+}
+
+export interface ApplyReport {
+  /** The generation that was applied last. */
+  readonly generation: number;
+  readonly dns: PartReport;
+  readonly ingress: PartReport;
+  readonly firewall: PartReport;
+}
+
+/** Answer of `GET /status`. */
+export interface NetStatus extends ApplyReport {
+  readonly pid: number;
+  readonly startedAt: number;
+  /** Process id of the HAProxy master, when it runs. */
+  readonly ingressPid?: number;
+  /** Host ports that HAProxy holds now. */
+  readonly boundPorts: readonly { readonly address: string; readonly port: number }[];
+  readonly loops: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly failuresInRow: number;
+    readonly lastError?: string;
+  }[];
+}
+
+/** Answer of `GET /sessions`: connections and queued requests of an endpoint, over all HAProxy workers. */
+export interface EndpointSessions {
+  readonly sessions: number;
+  readonly queued: number;
+}
+
+/** One sentence for people. */
+export function describeProblem(problem: NetProblem): string {
+  switch (problem.code) {
+    case "port_taken":
+      return `${problem.id}: port ${problem.address}:${problem.port} is held by ${
+        problem.holder === undefined
+          ? "another process"
+          : `${problem.holder.name} (process ${problem.holder.pid})`
+      }`;
+    case "address_missing":
+      return `${problem.id}: this host has no address ${problem.address} (port ${problem.port})`;
+    case "route_clash":
+      return `${problem.id}: the same host and path or port belong to ${problem.otherId}`;
+    case "not_permitted":
+      return `${problem.id}: not permitted: ${problem.detail}`;
+    case "program_missing":
+      return `the program ${problem.program} is not installed`;
+    case "part_failed":
+      return `${problem.part}: ${problem.detail}`;
+  }
+}
