@@ -1,0 +1,448 @@
+/**
+ * Every route of the API. Server, client, OpenAPI document and access rules are made from this table;
+ * a handler is a function of (request, store, now) named as its row.
+ */
+
+import { Type } from "typebox";
+import { Network, Volume } from "../resources/network.ts";
+import { Node, NodeStatus, Operation } from "../resources/node.ts";
+import { DeployPlan, Explanation } from "../resources/plan.ts";
+import { AuditEntry, Event } from "../resources/record.ts";
+import { Release } from "../resources/release.ts";
+import { Deployment, Scale, Stack } from "../resources/stack.ts";
+import { StackSpec } from "../resources/stack-spec.ts";
+import { Task, TaskStatus } from "../resources/task.ts";
+import { LogLine, OperationReport, WatchEvent, WatchRequest } from "../resources/watch.ts";
+import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
+
+const ENV = "/v1/projects/{project}/environments/{environment}";
+const STACK = `${ENV}/stacks/{stack}` as const;
+const SERVICE = `${STACK}/services/{service}` as const;
+
+const text = Type.Optional(Type.String());
+
+/** Lists come in pages: `next` is the `after` of the following page, absent at the end. */
+function page<Schema extends Parameters<typeof Type.Array>[0]>(items: Schema) {
+  return Type.Object({ items: Type.Array(items), next: Type.Optional(Type.String()) });
+}
+const PageQuery = { after: text, limit: text } as const;
+
+/** A task with its status beside it. */
+export const TaskView = Type.Object({ task: Task, status: Type.Optional(TaskStatus) });
+export const NodeView = Type.Object({ node: Node, status: Type.Optional(NodeStatus) });
+/** Facts of a service that lists show. */
+export const ServiceView = Type.Object({
+  service: Type.String(),
+  release: Type.Integer(),
+  image: Type.String(),
+  mode: Type.String(),
+  wanted: Type.Integer(),
+  running: Type.Integer(),
+  ready: Type.Integer(),
+  /** `http://hello.localhost:8080`, `0.0.0.0:5432 → 5432/tcp`. */
+  reachable: Type.Array(Type.String()),
+  state: Type.String(),
+  scale: Type.Optional(Scale),
+});
+export const StackView = Type.Object({ stack: Stack, services: Type.Array(ServiceView) });
+export const VolumeView = Type.Object({ volume: Volume, usedBy: Type.Array(Type.String()) });
+
+export const routes = {
+  health: {
+    method: "GET",
+    path: "/healthz",
+    summary: "The process is alive.",
+    access: "public",
+    answer: { kind: "text", mediaType: "text/plain" },
+    errors: [],
+  },
+  readiness: {
+    method: "GET",
+    path: "/readyz",
+    summary: "The server can serve reads and take writes.",
+    access: "user",
+    answer: { kind: "text", mediaType: "text/plain" },
+    errors: ["unavailable"],
+  },
+  metrics: {
+    method: "GET",
+    path: "/metrics",
+    summary: "Figures of the server in Prometheus' text format.",
+    access: "user",
+    answer: { kind: "text", mediaType: "text/plain; version=0.0.4" },
+    errors: [],
+  },
+  openapi: {
+    method: "GET",
+    path: "/v1/openapi.json",
+    summary: "This description.",
+    access: "user",
+    answer: { kind: "json", schema: Type.Unknown() },
+    errors: [],
+  },
+  version: {
+    method: "GET",
+    path: "/v1/version",
+    summary: "Version of the server, its protocol, its cluster and store epoch.",
+    access: "user",
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        version: Type.String(),
+        protocol: Type.Integer(),
+        cluster: Type.String(),
+        epoch: Type.String(),
+        revision: Type.Number(),
+        /** Where the ingress of this cluster listens. */
+        ingressHttpPort: Type.Integer(),
+      }),
+    },
+    errors: [],
+  },
+  watch: {
+    method: "POST",
+    path: "/v1/watch",
+    summary: "What is selected, and every change of it.",
+    access: "user",
+    body: WatchRequest,
+    answer: { kind: "stream", schema: WatchEvent },
+    errors: ["position_gone", "too_many_requests"],
+    unaudited: true,
+  },
+  listStacks: {
+    method: "GET",
+    path: `${ENV}/stacks`,
+    summary: "Stacks of an environment with their services.",
+    access: "user",
+    query: Type.Object(PageQuery),
+    answer: { kind: "json", schema: page(StackView) },
+    errors: [],
+  },
+  getStack: {
+    method: "GET",
+    path: STACK,
+    summary: "A stack with its services.",
+    access: "user",
+    answer: { kind: "json", schema: StackView },
+    errors: ["not_found"],
+  },
+  removeStack: {
+    method: "DELETE",
+    path: STACK,
+    summary:
+      "Stops and removes a stack. Volumes stay unless `volumes` names them (comma separated).",
+    access: "user",
+    query: Type.Object({ volumes: text }),
+    answer: { kind: "json", schema: Stack },
+    errors: ["not_found", "still_in_use"],
+  },
+  deployStack: {
+    method: "POST",
+    path: `${STACK}/deployments`,
+    summary: "Makes a release of the stack and moves the services to it.",
+    access: "user",
+    body: Type.Object({ spec: StackSpec }, { additionalProperties: false }),
+    answer: { kind: "json", schema: Deployment },
+    errors: ["invalid_stack", "claim_taken", "policy_denied", "limit_exceeded", "conflict"],
+  },
+  planStack: {
+    method: "POST",
+    path: `${STACK}/plan`,
+    summary: "What a deployment would do. Changes nothing.",
+    access: "user",
+    body: Type.Object({ spec: StackSpec }, { additionalProperties: false }),
+    answer: { kind: "json", schema: DeployPlan },
+    errors: ["invalid_stack", "claim_taken", "policy_denied", "limit_exceeded"],
+    unaudited: true,
+  },
+  getDeployment: {
+    method: "GET",
+    path: `${STACK}/deployments/{deployment}`,
+    summary: "A deployment: pending, or what became of it.",
+    access: "user",
+    answer: { kind: "json", schema: Deployment },
+    errors: ["not_found"],
+  },
+  listReleases: {
+    method: "GET",
+    path: `${STACK}/releases`,
+    summary: "Releases of a stack, newest first.",
+    access: "user",
+    query: Type.Object(PageQuery),
+    answer: { kind: "json", schema: page(Release) },
+    errors: ["not_found"],
+  },
+  getRelease: {
+    method: "GET",
+    path: `${STACK}/releases/{release}`,
+    summary: "One release.",
+    access: "user",
+    answer: { kind: "json", schema: Release },
+    errors: ["not_found"],
+  },
+  rollbackStack: {
+    method: "POST",
+    path: `${STACK}/rollback`,
+    summary:
+      "Moves the stack to an earlier release; the last good one before the current by default.",
+    access: "user",
+    body: Type.Object(
+      { release: Type.Optional(Type.Integer({ minimum: 1 })) },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: Stack },
+    errors: ["not_found", "conflict"],
+  },
+  scaleService: {
+    method: "PUT",
+    path: `${SERVICE}/scale`,
+    summary: "Sets the number of copies until the file's number changes.",
+    access: "user",
+    body: Type.Object(
+      { copies: Type.Integer({ minimum: 0, maximum: 100_000 }) },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: Scale },
+    errors: ["not_found", "conflict", "invalid_stack"],
+  },
+  restartService: {
+    method: "POST",
+    path: `${SERVICE}/restart`,
+    summary: "Replaces every copy of the service, by its update rules.",
+    access: "user",
+    answer: { kind: "json", schema: Stack },
+    errors: ["not_found", "conflict"],
+  },
+  explainService: {
+    method: "GET",
+    path: `${SERVICE}/explain`,
+    summary: "Why the service is, or is not, as it should be.",
+    access: "user",
+    answer: { kind: "json", schema: Explanation },
+    errors: ["not_found"],
+  },
+  listTasks: {
+    method: "GET",
+    path: `${ENV}/tasks`,
+    summary: "Tasks of an environment; ended ones too with `all`.",
+    access: "user",
+    query: Type.Object({ ...PageQuery, stack: text, service: text, node: text, all: text }),
+    answer: { kind: "json", schema: page(TaskView) },
+    errors: [],
+  },
+  readLogs: {
+    method: "GET",
+    path: `${STACK}/logs`,
+    summary: "Log lines of a stack, a service or a task, in order of time.",
+    access: "user",
+    query: Type.Object({
+      service: text,
+      task: text,
+      release: text,
+      follow: text,
+      tail: text,
+      since: text,
+      until: text,
+    }),
+    answer: { kind: "stream", schema: LogLine },
+    errors: ["not_found", "node_unreachable"],
+  },
+  execTask: {
+    method: "GET",
+    path: `${ENV}/tasks/{task}/exec`,
+    summary: "Runs a command in a task's container. `request` is the JSON of an exec request.",
+    access: "user",
+    query: Type.Object({ request: Type.String({ maxLength: 32_768 }) }),
+    answer: { kind: "upgrade" },
+    errors: ["not_found", "node_unreachable", "conflict"],
+  },
+  listVolumes: {
+    method: "GET",
+    path: `${ENV}/volumes`,
+    summary: "Volumes of an environment with who uses them.",
+    access: "user",
+    query: Type.Object({ ...PageQuery, stack: text }),
+    answer: { kind: "json", schema: page(VolumeView) },
+    errors: [],
+  },
+  removeVolume: {
+    method: "DELETE",
+    path: `${STACK}/volumes/{volume}`,
+    summary: "Removes a volume and its data. Refused while a task uses it.",
+    access: "user",
+    answer: { kind: "json", schema: Volume },
+    errors: ["not_found", "still_in_use", "node_unreachable"],
+  },
+  listNetworks: {
+    method: "GET",
+    path: `${ENV}/networks`,
+    summary: "Networks of an environment.",
+    access: "user",
+    query: Type.Object({ ...PageQuery, stack: text }),
+    answer: { kind: "json", schema: page(Network) },
+    errors: [],
+  },
+  listEvents: {
+    method: "GET",
+    path: `${ENV}/events`,
+    summary: "Events of an environment, oldest first.",
+    access: "user",
+    query: Type.Object({ ...PageQuery, stack: text, service: text, since: text }),
+    answer: { kind: "json", schema: page(Event) },
+    errors: [],
+  },
+  listAudit: {
+    method: "GET",
+    path: "/v1/audit",
+    summary: "Who changed what, oldest first.",
+    access: "admin",
+    query: Type.Object({ ...PageQuery, since: text }),
+    answer: { kind: "json", schema: page(AuditEntry) },
+    errors: [],
+  },
+  listNodes: {
+    method: "GET",
+    path: "/v1/nodes",
+    summary: "Nodes of the cluster.",
+    access: "user",
+    query: Type.Object(PageQuery),
+    answer: { kind: "json", schema: page(NodeView) },
+    errors: [],
+  },
+  getNode: {
+    method: "GET",
+    path: "/v1/nodes/{node}",
+    summary: "One node.",
+    access: "user",
+    answer: { kind: "json", schema: NodeView },
+    errors: ["not_found"],
+  },
+  setNodeAvailability: {
+    method: "PUT",
+    path: "/v1/nodes/{node}/availability",
+    summary: "Takes a node out of scheduling (draining) or back in (active).",
+    access: "admin",
+    body: Type.Object(
+      { availability: Type.Union([Type.Literal("active"), Type.Literal("draining")]) },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: Node },
+    errors: ["not_found", "conflict"],
+  },
+  putBlob: {
+    method: "PUT",
+    path: "/v1/blobs/{digest}",
+    summary: "Stores bytes under their SHA-256.",
+    access: "user",
+    bodyBytes: true,
+    bodyBytesMax: BLOB_BYTES_MAX,
+    answer: { kind: "empty" },
+    errors: ["body_too_large", "storage_full"],
+  },
+  hasBlobs: {
+    method: "POST",
+    path: "/v1/blobs/missing",
+    summary: "Which of these blobs the server does not have.",
+    access: "user",
+    body: Type.Object({ digests: Type.Array(Type.String(), { maxItems: 10_000 }) }),
+    answer: { kind: "json", schema: Type.Object({ missing: Type.Array(Type.String()) }) },
+    errors: [],
+    unaudited: true,
+  },
+  getBlob: {
+    method: "GET",
+    path: "/v1/blobs/{digest}",
+    summary: "The bytes of a blob.",
+    access: "user",
+    answer: { kind: "bytes" },
+    errors: ["not_found"],
+  },
+  debugLoops: {
+    method: "GET",
+    path: "/v1/debug/loops",
+    summary: "Status of every loop of the server.",
+    access: "admin",
+    answer: { kind: "json", schema: Type.Object({ loops: Type.Array(Type.Unknown()) }) },
+    errors: [],
+  },
+  reportNode: {
+    method: "PUT",
+    path: "/v1/nodes/{node}/status",
+    summary: "An agent's report of its host; joins the node at first. Renews the lease.",
+    access: "node",
+    body: Type.Object({ cluster: Type.Optional(Type.String()), status: NodeStatus }),
+    answer: {
+      kind: "json",
+      schema: Type.Object({ cluster: Type.String(), leaseMs: Type.Number() }),
+    },
+    errors: ["foreign_cluster", "conflict"],
+    unaudited: true,
+  },
+  renewLease: {
+    method: "POST",
+    path: "/v1/nodes/{node}/lease",
+    summary: "The agent is alive.",
+    access: "node",
+    answer: { kind: "json", schema: Type.Object({ leaseMs: Type.Number() }) },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  reportTasks: {
+    method: "POST",
+    path: "/v1/nodes/{node}/tasks",
+    summary: "Statuses of tasks of this node. The answer names tasks that are to be stopped.",
+    access: "node",
+    body: Type.Object({ statuses: Type.Array(TaskStatus, { maxItems: 500 }) }),
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        /** Tasks that are unknown or have a verdict: stop them. */
+        stop: Type.Array(Type.String()),
+      }),
+    },
+    errors: [],
+    unaudited: true,
+  },
+  reportOperation: {
+    method: "PUT",
+    path: "/v1/nodes/{node}/operations/{operation}",
+    summary: "Progress or result of an operation.",
+    access: "node",
+    body: OperationReport,
+    answer: { kind: "json", schema: Operation },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  /** Secrets of a task, for its node only. */
+  getTaskSecrets: {
+    method: "GET",
+    path: "/v1/nodes/{node}/tasks/{task}/secrets",
+    summary: "Contents of a task's secrets, base64.",
+    access: "node",
+    answer: { kind: "json", schema: Type.Record(Type.String(), Type.String()) },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  getNodeBlob: {
+    method: "GET",
+    path: "/v1/nodes/{node}/blobs/{digest}",
+    summary: "A blob that a task or operation of the node refers to.",
+    access: "node",
+    answer: { kind: "bytes" },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  /** The agent's end of an exec or log stream. */
+  openSession: {
+    method: "GET",
+    path: "/v1/nodes/{node}/sessions/{session}",
+    summary: "The stream that a dial request asked for.",
+    access: "node",
+    answer: { kind: "upgrade" },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+} as const satisfies Readonly<Record<string, RouteDescription>>;
+
+export type Routes = typeof routes;
+export type RouteId = keyof Routes;

@@ -1,0 +1,120 @@
+/**
+ * Where things lie in the store. A key is `project/environment/kind/name...`; cluster-wide things have `-`
+ * for both. This table is the only place that knows the layout.
+ *
+ * Numbers in keys are padded so that key order is number order.
+ */
+
+import { CLUSTER_SCOPE, type ServiceScope, type StackScope } from "./names.ts";
+
+/** Every kind of object in the store: what it is and who may write it. */
+export const KINDS = {
+  stack: { cluster: false, writer: "API and rollout controller, in separate fields" },
+  release: { cluster: false, writer: "deployment controller, once" },
+  scale: { cluster: false, writer: "API, autoscaler" },
+  deployment: { cluster: false, writer: "API, then deployment controller" },
+  task: { cluster: false, writer: "service controller" },
+  status: { cluster: false, writer: "agent of the task's node" },
+  network: { cluster: false, writer: "service controller" },
+  volume: { cluster: false, writer: "service controller, API" },
+  secret: { cluster: false, writer: "API; encrypted" },
+  event: { cluster: false, writer: "controllers" },
+  node: { cluster: true, writer: "API and lease controller, in separate fields" },
+  "node-status": { cluster: true, writer: "agent of the node" },
+  operation: { cluster: true, writer: "server, then agent of the node" },
+  token: { cluster: true, writer: "API" },
+  audit: { cluster: true, writer: "API" },
+  claim: { cluster: true, writer: "whoever takes it, in one transaction with the taking object" },
+  idempotency: { cluster: true, writer: "API" },
+  cluster: { cluster: true, writer: "server at its first start" },
+  leader: { cluster: true, writer: "server" },
+} as const satisfies Readonly<Record<string, { cluster: boolean; writer: string }>>;
+
+export type Kind = keyof typeof KINDS;
+
+/** What a key says. */
+export interface KeyParts {
+  readonly project: string;
+  readonly environment: string;
+  readonly kind: Kind;
+  /** The segments after the kind, unescaped; for kinds inside stacks the first is the stack. */
+  readonly name: readonly string[];
+}
+
+function key(project: string, environment: string, kind: Kind, ...name: string[]): string {
+  return [project, environment, kind, ...name.map(encodeURIComponent)].join("/");
+}
+
+function clusterKey(kind: Kind, ...name: string[]): string {
+  return key(CLUSTER_SCOPE, CLUSTER_SCOPE, kind, ...name);
+}
+
+function inStack(scope: StackScope, kind: Kind, ...name: string[]): string {
+  return key(scope.project, scope.environment, kind, scope.stack, ...name);
+}
+
+/** The parts of a key of ours; `undefined` when it is none. */
+export function parseKey(text: string): KeyParts | undefined {
+  const [project, environment, kind, ...name] = text.split("/");
+  if (project === undefined || environment === undefined || kind === undefined) return undefined;
+  if (!Object.hasOwn(KINDS, kind) || name.length === 0) return undefined;
+  return { project, environment, kind: kind as Kind, name: name.map(decodeURIComponent) };
+}
+
+/** What one may hold alone in the cluster; the claim's value names the holder. */
+export type Claim =
+  | {
+      readonly kind: "host-port";
+      readonly protocol: string;
+      readonly address: string;
+      readonly port: number;
+    }
+  | { readonly kind: "http-route"; readonly host: string; readonly path: string }
+  | { readonly kind: "subnet"; readonly subnet: string }
+  | { readonly kind: "address"; readonly networkId: string; readonly address: string }
+  | { readonly kind: "exclusive-volume"; readonly engineName: string }
+  | { readonly kind: "slot"; readonly service: string; readonly slot: number };
+
+function claimName(claim: Claim): string[] {
+  switch (claim.kind) {
+    case "host-port":
+      return [claim.kind, claim.protocol, claim.address, String(claim.port)];
+    case "http-route":
+      return [claim.kind, claim.host, claim.path];
+    case "subnet":
+      return [claim.kind, claim.subnet];
+    case "address":
+      return [claim.kind, claim.networkId, claim.address];
+    case "exclusive-volume":
+      return [claim.kind, claim.engineName];
+    case "slot":
+      return [claim.kind, claim.service, String(claim.slot)];
+  }
+}
+
+export const keys = {
+  stack: (scope: StackScope) => inStack(scope, "stack"),
+  release: (scope: StackScope, number: number) =>
+    inStack(scope, "release", String(number).padStart(8, "0")),
+  scale: (scope: ServiceScope) => inStack(scope, "scale", scope.service),
+  deployment: (scope: StackScope, id: string) => inStack(scope, "deployment", id),
+  task: (scope: StackScope, id: string) => inStack(scope, "task", id),
+  status: (scope: StackScope, id: string) => inStack(scope, "status", id),
+  network: (scope: StackScope, name: string) => inStack(scope, "network", name),
+  /** `slot` for volumes that each copy has one of. */
+  volume: (scope: StackScope, name: string, slot?: number) =>
+    inStack(scope, "volume", slot === undefined ? name : `${name}.${slot}`),
+  secret: (scope: StackScope, name: string, version: string) =>
+    inStack(scope, "secret", name, version),
+  event: (project: string, environment: string, id: string) =>
+    key(project, environment, "event", id),
+  node: (name: string) => clusterKey("node", name),
+  nodeStatus: (name: string) => clusterKey("node-status", name),
+  operation: (node: string, id: string) => clusterKey("operation", node, id),
+  token: (hash: string) => clusterKey("token", hash),
+  audit: (id: string) => clusterKey("audit", id),
+  claim: (claim: Claim) => clusterKey("claim", ...claimName(claim)),
+  idempotency: (idempotencyKey: string) => clusterKey("idempotency", idempotencyKey),
+  cluster: () => clusterKey("cluster", "self"),
+  leader: () => clusterKey("leader", "self"),
+} as const;

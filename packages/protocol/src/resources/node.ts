@@ -1,0 +1,116 @@
+/** Nodes: what a user wants of a host, what its agent says, and work that is done on one. */
+
+import { Type } from "typebox";
+import { Identifier, Timestamp } from "../names.ts";
+import type { Of } from "../schema.ts";
+import { PinnedImage } from "./release.ts";
+import { BuildSpec } from "./service-spec.ts";
+
+/** A node as users and controllers write it. */
+export const Node = Type.Object({
+  name: Type.String(),
+  labels: Type.Record(Type.String(), Type.String()),
+  /** `draining`: nothing new, and what runs moves away. Written by users. */
+  availability: Type.Union([Type.Literal("active"), Type.Literal("draining")]),
+  joinedAt: Timestamp,
+  /** Written by the lease controller: whether the agent is in contact. Only transitions are stored. */
+  contact: Type.Union([Type.Literal("up"), Type.Literal("down")]),
+  contactChangedAt: Timestamp,
+});
+export type Node = Of<typeof Node>;
+
+/** What the agent says about its host. One writer: the agent. */
+export const NodeStatus = Type.Object({
+  name: Type.String(),
+  /** Changes with every boot of the host. */
+  bootId: Type.String(),
+  agentVersion: Type.String(),
+  platform: Type.Object({ os: Type.String(), architecture: Type.String() }),
+  kernel: Type.String(),
+  engine: Type.Object({
+    name: Type.String(),
+    version: Type.String(),
+    apiVersion: Type.String(),
+    reachable: Type.Boolean(),
+    message: Type.Optional(Type.String()),
+  }),
+  capacity: Type.Object({
+    cpuMillis: Type.Integer({ minimum: 0 }),
+    memoryBytes: Type.Integer({ minimum: 0 }),
+    diskBytes: Type.Integer({ minimum: 0 }),
+    pids: Type.Integer({ minimum: 0 }),
+  }),
+  /** Kept for system, engine and agent; never given to tasks. */
+  reserved: Type.Object({
+    cpuMillis: Type.Integer({ minimum: 0 }),
+    memoryBytes: Type.Integer({ minimum: 0 }),
+    diskBytes: Type.Integer({ minimum: 0 }),
+  }),
+  diskFreeBytes: Type.Integer({ minimum: 0 }),
+  /** The disk is too full for new images or builds. */
+  diskPressure: Type.Boolean(),
+  /** The address by which other nodes and clients reach this one. */
+  address: Type.String(),
+  /** Problems that a person should see: code, sentence, what to do. */
+  conditions: Type.Array(
+    Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String() }),
+  ),
+  reportedAt: Timestamp,
+});
+export type NodeStatus = Of<typeof NodeStatus>;
+
+/** Registry credentials for one pull or look-up; handed over, never stored in clear. */
+export const RegistryAuth = Type.Object({
+  server: Type.String(),
+  username: Type.String(),
+  password: Type.String(),
+});
+export type RegistryAuth = Of<typeof RegistryAuth>;
+
+/** One image to pin: looked up locally, in its registry, or built. */
+export const ImageWish = Type.Object({
+  reference: Type.String(),
+  policy: Type.Union([
+    Type.Literal("missing"),
+    Type.Literal("always"),
+    Type.Literal("never"),
+    Type.Literal("build"),
+  ]),
+  build: Type.Optional(BuildSpec),
+  /** The services that want it. */
+  services: Type.Array(Type.String()),
+});
+export type ImageWish = Of<typeof ImageWish>;
+
+/** What an operation is to do. */
+export const OperationInput = Type.Union([
+  Type.Object({ kind: Type.Literal("resolve-images"), images: Type.Array(ImageWish) }),
+  Type.Object({ kind: Type.Literal("remove-volume"), engineName: Type.String() }),
+]);
+export type OperationInput = Of<typeof OperationInput>;
+
+/** Work on a node that is no task. Written by the server; its report by the agent. */
+export const Operation = Type.Object({
+  id: Identifier,
+  project: Type.String(),
+  environment: Type.String(),
+  stack: Type.String(),
+  node: Type.String(),
+  createdAt: Timestamp,
+  input: OperationInput,
+  state: Type.Union([
+    Type.Literal("pending"),
+    Type.Literal("running"),
+    Type.Literal("done"),
+    Type.Literal("failed"),
+  ]),
+  /** Last line of progress, for people. */
+  progress: Type.Optional(Type.String()),
+  /** For `resolve-images`: the pinned image of each reference. */
+  images: Type.Optional(Type.Record(Type.String(), PinnedImage)),
+  error: Type.Optional(
+    Type.Object({ code: Type.String(), message: Type.String(), details: Type.Unknown() }),
+  ),
+  updatedAt: Timestamp,
+});
+export type Operation = Of<typeof Operation>;

@@ -1,0 +1,283 @@
+/**
+ * What a service is: the rendered, engine-neutral form of a Compose service. Written by users (through
+ * the Compose compiler), immutable inside a release.
+ *
+ * Everything is in its long form and in base units; nothing is interpolated or inherited any more.
+ */
+
+import { Type } from "typebox";
+import { ComposeName, Digest } from "../names.ts";
+import type { Of } from "../schema.ts";
+import { Probes } from "./probe.ts";
+
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const StringMap = Type.Record(Type.String(), Type.String());
+const Strings = Type.Array(Type.String());
+
+/** Something that appears inside the container's file system. */
+export const Mount = Type.Union([
+  Type.Object({
+    kind: Type.Literal("volume"),
+    /** A key of the stack's `volumes`. */
+    volume: Type.String(),
+    target: Type.String(),
+    readOnly: Type.Boolean(),
+    /** Do not seed an empty volume from the image. */
+    noCopy: Type.Optional(Type.Boolean()),
+    subpath: Type.Optional(Type.String()),
+  }),
+  /** A file, or a directory as a tar archive, from the blobs; always read-only. */
+  Type.Object({
+    kind: Type.Literal("object"),
+    digest: Digest,
+    form: Type.Union([Type.Literal("file"), Type.Literal("directory")]),
+    target: Type.String(),
+    /** Permission bits; 0o444 by default. */
+    mode: Type.Optional(Type.Integer({ minimum: 0, maximum: 0o7777 })),
+    uid: Type.Optional(Type.Integer({ minimum: 0 })),
+    gid: Type.Optional(Type.Integer({ minimum: 0 })),
+  }),
+  /** A path of the host; needs a policy that allows it. */
+  Type.Object({
+    kind: Type.Literal("host"),
+    source: Type.String(),
+    target: Type.String(),
+    readOnly: Type.Boolean(),
+    createIfMissing: Type.Optional(Type.Boolean()),
+    propagation: Type.Optional(Type.String()),
+  }),
+  Type.Object({
+    kind: Type.Literal("tmpfs"),
+    target: Type.String(),
+    sizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    mode: Type.Optional(Type.Integer({ minimum: 0, maximum: 0o7777 })),
+  }),
+]);
+export type Mount = Of<typeof Mount>;
+
+/** A config or secret as a file in memory. */
+export const FileReference = Type.Object({
+  /** A key of the stack's `configs` or `secrets`. */
+  name: Type.String(),
+  target: Type.String(),
+  uid: Type.Integer({ minimum: 0 }),
+  gid: Type.Integer({ minimum: 0 }),
+  mode: Type.Integer({ minimum: 0, maximum: 0o7777 }),
+});
+export type FileReference = Of<typeof FileReference>;
+
+/** Processor, memory and process counts; absent means not stated. */
+export const Resources = Type.Object({
+  cpuMillis: Type.Optional(Type.Integer({ minimum: 0 })),
+  memoryBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  pids: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+export type Resources = Of<typeof Resources>;
+
+/** A port of the host that leads to the service. */
+export const PublishedPort = Type.Object({
+  /** Inside the container. */
+  target: Port,
+  /** On the ingress nodes. Absent: the platform chooses one. */
+  published: Type.Optional(Port),
+  /** Address of the host to listen on; all addresses by default. */
+  hostAddress: Type.Optional(Type.String()),
+  protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
+});
+export type PublishedPort = Of<typeof PublishedPort>;
+
+/** An HTTP route: requests for `host` and `path` go to `port` of the service. */
+export const RouteSpec = Type.Object({
+  /** Exact name or `*.example.com`. */
+  host: Type.String({ minLength: 1, maxLength: 253 }),
+  /** Prefix; "/" by default. */
+  path: Type.String({ pattern: "^/", maxLength: 1_024 }),
+  port: Port,
+});
+export type RouteSpec = Of<typeof RouteSpec>;
+
+/** How long-running work is started again when it ends. */
+export const RestartSpec = Type.Object({
+  /** `no` makes the service one-shot; `on-failure` restarts after any code but 0. */
+  policy: Type.Union([Type.Literal("always"), Type.Literal("on-failure"), Type.Literal("no")]),
+  /** Restarts at most; unlimited when absent. */
+  maxAttempts: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+export type RestartSpec = Of<typeof RestartSpec>;
+
+/** How a service moves from one release to another. Times in milliseconds. */
+export const UpdateSpec = Type.Object({
+  /** Free services start first by default; exclusive ones are always stop-first. */
+  order: Type.Union([Type.Literal("start-first"), Type.Literal("stop-first")]),
+  /** Copies replaced at once; 0 means all. Default 1. */
+  parallelism: Type.Integer({ minimum: 0 }),
+  /** Pause between batches. Default 0. */
+  delayMs: Type.Number({ minimum: 0 }),
+  /** A copy counts once it has been ready for this long. Default 5,000. */
+  minHealthyMs: Type.Number({ minimum: 0 }),
+  /** Without progress for this long the rollout has failed. Default 300,000. */
+  progressDeadlineMs: Type.Number({ minimum: 1_000 }),
+  failureAction: Type.Union([
+    Type.Literal("rollback"),
+    Type.Literal("pause"),
+    Type.Literal("continue"),
+  ]),
+});
+export type UpdateSpec = Of<typeof UpdateSpec>;
+
+export const DependencySpec = Type.Object({
+  condition: Type.Union([
+    Type.Literal("started"),
+    Type.Literal("healthy"),
+    Type.Literal("completed"),
+  ]),
+  /** A dependency that is not in the stack is no error. */
+  required: Type.Boolean(),
+});
+export type DependencySpec = Of<typeof DependencySpec>;
+
+/** How an image is built from a context that lies in the blobs as a tar archive. */
+export const BuildSpec = Type.Object({
+  contextDigest: Digest,
+  dockerfile: Type.String(),
+  target: Type.Optional(Type.String()),
+  args: StringMap,
+  labels: StringMap,
+  noCache: Type.Optional(Type.Boolean()),
+  pull: Type.Optional(Type.Boolean()),
+  networkMode: Type.Optional(Type.String()),
+  shmSizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  extraHosts: Type.Optional(Strings),
+  platform: Type.Optional(Type.String()),
+});
+export type BuildSpec = Of<typeof BuildSpec>;
+
+/** Lines for the engine that change nothing about how Berth treats the task. */
+export const EngineOptions = Type.Object({
+  hostname: Type.Optional(Type.String()),
+  domainname: Type.Optional(Type.String()),
+  user: Type.Optional(Type.String()),
+  workingDir: Type.Optional(Type.String()),
+  init: Type.Optional(Type.Boolean()),
+  tty: Type.Optional(Type.Boolean()),
+  stdinOpen: Type.Optional(Type.Boolean()),
+  readOnlyRoot: Type.Optional(Type.Boolean()),
+  privileged: Type.Optional(Type.Boolean()),
+  capAdd: Type.Optional(Strings),
+  capDrop: Type.Optional(Strings),
+  securityOptions: Type.Optional(Strings),
+  sysctls: Type.Optional(StringMap),
+  ulimits: Type.Optional(
+    Type.Record(Type.String(), Type.Object({ soft: Type.Integer(), hard: Type.Integer() })),
+  ),
+  groupAdd: Type.Optional(Strings),
+  /** `name:address` */
+  extraHosts: Type.Optional(Strings),
+  dnsServers: Type.Optional(Strings),
+  dnsSearch: Type.Optional(Strings),
+  dnsOptions: Type.Optional(Strings),
+  stopSignal: Type.Optional(Type.String()),
+  shmSizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  devices: Type.Optional(
+    Type.Array(
+      Type.Object({ source: Type.String(), target: Type.String(), permissions: Type.String() }),
+    ),
+  ),
+  runtime: Type.Optional(Type.String()),
+  platform: Type.Optional(Type.String()),
+  pidMode: Type.Optional(Type.String()),
+  ipcMode: Type.Optional(Type.String()),
+  usernsMode: Type.Optional(Type.String()),
+  utsMode: Type.Optional(Type.String()),
+  cgroupParent: Type.Optional(Type.String()),
+  macAddress: Type.Optional(Type.String()),
+  labels: Type.Optional(StringMap),
+  annotations: Type.Optional(StringMap),
+  memorySwapBytes: Type.Optional(Type.Integer({ minimum: -1 })),
+  memorySwappiness: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+  memoryReservationBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  cpuShares: Type.Optional(Type.Integer({ minimum: 0 })),
+  cpuset: Type.Optional(Type.String()),
+  oomKillDisable: Type.Optional(Type.Boolean()),
+  oomScoreAdjust: Type.Optional(Type.Integer({ minimum: -1_000, maximum: 1_000 })),
+  storageOptions: Type.Optional(StringMap),
+  blkioWeight: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
+});
+export type EngineOptions = Of<typeof EngineOptions>;
+
+const NetworkUse = Type.Object({
+  aliases: Strings,
+  ipv4Address: Type.Optional(Type.String()),
+  macAddress: Type.Optional(Type.String()),
+});
+
+export const ServiceSpec = Type.Object({
+  /** Reference as written; for a service that only builds, the name that the build gets. */
+  image: Type.String({ minLength: 1 }),
+  build: Type.Optional(BuildSpec),
+  pullPolicy: Type.Union([
+    Type.Literal("missing"),
+    Type.Literal("always"),
+    Type.Literal("never"),
+    Type.Literal("build"),
+  ]),
+  /** Overrides the image's; an empty list clears it. */
+  entrypoint: Type.Optional(Strings),
+  command: Type.Optional(Strings),
+  /** Byte for byte what the process sees. */
+  environment: StringMap,
+  engine: EngineOptions,
+  limits: Resources,
+  /** What the scheduler keeps free for a copy; the project's defaults fill what is absent. */
+  requests: Resources,
+  mounts: Type.Array(Mount),
+  configs: Type.Array(FileReference),
+  secrets: Type.Array(FileReference),
+  /** Keys of the stack's `networks`; empty with `networkMode` other than `networks`. */
+  networks: Type.Record(Type.String(), NetworkUse),
+  networkMode: Type.Union([Type.Literal("networks"), Type.Literal("host"), Type.Literal("none")]),
+  /** The service whose network namespace (or volumes, or pid) this one shares: they form a pod. */
+  podWith: Type.Optional(Type.String()),
+  podShares: Type.Optional(
+    Type.Array(
+      Type.Union([
+        Type.Literal("network"),
+        Type.Literal("pid"),
+        Type.Literal("ipc"),
+        Type.Literal("volumes"),
+      ]),
+    ),
+  ),
+  ports: Type.Array(PublishedPort),
+  expose: Type.Array(Port),
+  routes: Type.Array(RouteSpec),
+  endpointMode: Type.Union([Type.Literal("vip"), Type.Literal("dnsrr")]),
+  probes: Probes,
+  dependsOn: Type.Record(Type.String(), DependencySpec),
+  restart: RestartSpec,
+  /** `job`: runs to completion once per release. */
+  mode: Type.Union([Type.Literal("replicated"), Type.Literal("global"), Type.Literal("job")]),
+  /** The file's number of copies. */
+  copies: Type.Integer({ minimum: 0, maximum: 100_000 }),
+  update: UpdateSpec,
+  constraints: Strings,
+  /** Topology labels to spread over, `node.labels.zone`. */
+  spreadOver: Strings,
+  maxPerNode: Type.Optional(Type.Integer({ minimum: 1 })),
+  priority: Type.Integer({ minimum: 0, maximum: 100 }),
+  /** SIGTERM to SIGKILL. Default 10,000. */
+  stopGraceMs: Type.Number({ minimum: 0 }),
+  /** Time for open connections after leaving the endpoints. Default 30,000. */
+  drainMs: Type.Number({ minimum: 0 }),
+  /** Commands run in the container after start and before the stop signal. */
+  postStart: Type.Optional(Type.Array(Strings)),
+  preStop: Type.Optional(Type.Array(Strings)),
+  /** Log rotation of the agent. Defaults 10 MiB and 3 files. */
+  log: Type.Object({
+    maxBytes: Type.Integer({ minimum: 4_096 }),
+    maxFiles: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  }),
+});
+export type ServiceSpec = Of<typeof ServiceSpec>;
+
+export const ServiceName = ComposeName;

@@ -1,0 +1,136 @@
+/** Tasks: what a controller wants of a copy, and what its agent says about it. */
+
+import { Type } from "typebox";
+import { Identifier, type ServiceScope, Timestamp } from "../names.ts";
+import type { Of } from "../schema.ts";
+import { TASK_OUTCOMES, TASK_STATES } from "../task-state.ts";
+import { PinnedImage } from "./release.ts";
+import { ServiceSpec } from "./service-spec.ts";
+
+function literals<Key extends string>(table: Readonly<Record<Key, string>>) {
+  return Type.Enum(Object.keys(table) as [Key, ...Key[]]);
+}
+
+/** Address of a task in a network, from the plan's commit until its removal is confirmed. */
+export const Attachment = Type.Object({
+  networkId: Type.String(),
+  address: Type.String(),
+  /** A function of the address. */
+  mac: Type.String(),
+});
+export type Attachment = Of<typeof Attachment>;
+
+export const TaskVolume = Type.Object({
+  /** Key in the stack's `volumes`. */
+  volume: Type.String(),
+  /** Name of the volume at the engine of its node; made by the platform, never reused. */
+  engineName: Type.String(),
+  exclusive: Type.Boolean(),
+});
+export type TaskVolume = Of<typeof TaskVolume>;
+
+/** Why a controller gave a task up. The agent answers a verdict by stopping. */
+export const Verdict = Type.Object({
+  kind: Type.Union([Type.Literal("lost"), Type.Literal("evicted"), Type.Literal("replaced")]),
+  reason: Type.String(),
+  at: Timestamp,
+});
+export type Verdict = Of<typeof Verdict>;
+
+/** A task as controllers write it. */
+export const Task = Type.Object({
+  id: Identifier,
+  project: Type.String(),
+  environment: Type.String(),
+  stack: Type.String(),
+  service: Type.String(),
+  /** Ordinal of the copy, from 1; for global services the node decides instead. */
+  slot: Type.Integer({ minimum: 1 }),
+  release: Type.Integer({ minimum: 1 }),
+  template: Type.String(),
+  restartCount: Type.Integer({ minimum: 0 }),
+  node: Type.String(),
+  createdAt: Timestamp,
+  desired: Type.Union([Type.Literal("running"), Type.Literal("stopped")]),
+  /** Why it is to stop, for people. */
+  stopReason: Type.Optional(Type.String()),
+  attachments: Type.Array(Attachment),
+  volumes: Type.Array(TaskVolume),
+  /** Uses something that only one task may use at a time. */
+  exclusive: Type.Boolean(),
+  /** The task of the same pod that this one joins; on the same node. */
+  podTask: Type.Optional(Identifier),
+  requests: Type.Object({
+    cpuMillis: Type.Integer({ minimum: 0 }),
+    memoryBytes: Type.Integer({ minimum: 0 }),
+  }),
+  verdict: Type.Optional(Verdict),
+});
+export type Task = Of<typeof Task>;
+
+/** What the agent says. One writer: the agent of the task's node. */
+export const TaskStatus = Type.Object({
+  task: Identifier,
+  node: Type.String(),
+  /** Raised with every report of a task; a report with a lower or equal number is ignored. */
+  sequence: Type.Integer({ minimum: 1 }),
+  attempt: Type.Integer({ minimum: 0 }),
+  state: literals(TASK_STATES),
+  /** Gets requests: every readiness probe is good. Only in state `running`. */
+  ready: Type.Boolean(),
+  /** Since when `ready` holds without a break. */
+  readyAt: Type.Optional(Timestamp),
+  /** Start of this attempt's process. */
+  startedAt: Type.Optional(Timestamp),
+  exitedAt: Type.Optional(Timestamp),
+  exitCode: Type.Optional(Type.Integer()),
+  oomKilled: Type.Optional(Type.Boolean()),
+  outcome: Type.Optional(literals(TASK_OUTCOMES)),
+  /** One sentence about what is waited for or what went wrong. */
+  message: Type.Optional(Type.String()),
+  /** Code of the error behind `message`, from the registry. */
+  code: Type.Optional(Type.String()),
+  /** Last lines of a failed attempt, at most 50. */
+  logTail: Type.Optional(Type.Array(Type.String())),
+  /** When the next attempt begins, while backing off. */
+  nextAttemptAt: Type.Optional(Timestamp),
+  /** Bytes of the image that were fetched, and of all. */
+  pullDoneBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  pullTotalBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  containerId: Type.Optional(Type.String()),
+  /** Starts with an unexpected end within the last ten minutes, of this and earlier attempts. */
+  recentFailures: Type.Integer({ minimum: 0 }),
+  updatedAt: Timestamp,
+});
+export type TaskStatus = Of<typeof TaskStatus>;
+
+/** A task with all that its agent needs to run it. Made by the server for the agent's watch. */
+export const Assignment = Type.Object({
+  task: Task,
+  spec: ServiceSpec,
+  image: PinnedImage,
+  /** Engine options of the volumes by key, with the seed of new ones. */
+  volumes: Type.Record(
+    Type.String(),
+    Type.Object({
+      engineName: Type.String(),
+      driver: Type.Optional(Type.String()),
+      driverOptions: Type.Record(Type.String(), Type.String()),
+      seedDigest: Type.Optional(Type.String()),
+      exclusive: Type.Boolean(),
+    }),
+  ),
+  configs: Type.Record(Type.String(), Type.Object({ digest: Type.String() })),
+  secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
+});
+export type Assignment = Of<typeof Assignment>;
+
+/** `web-1`: how people name a copy. */
+export function taskName(task: { readonly service: string; readonly slot: number }): string {
+  return `${task.service}-${task.slot}`;
+}
+
+/** Where a task belongs. */
+export function scopeOfTask(task: Task): ServiceScope {
+  return task;
+}

@@ -1,0 +1,136 @@
+/**
+ * The watch stream: newline-delimited JSON, one multiplexed stream per client.
+ *
+ * A stream without a position begins with a `put` for each selected object, then `synced`; from there on
+ * changes follow without a gap. `synced` and `bookmark` carry the position from which a broken stream can
+ * be taken up; a position of an old epoch or a compacted revision is answered with 410.
+ */
+
+import { Type } from "typebox";
+import type { Of } from "../schema.ts";
+import { Operation } from "./node.ts";
+
+/** Kinds that can be watched; `assignment` is a task joined with its spec, for its node's agent. */
+export const WATCH_KINDS = [
+  "stack",
+  "scale",
+  "deployment",
+  "task",
+  "status",
+  "network",
+  "volume",
+  "node",
+  "node-status",
+  "operation",
+  "event",
+  "assignment",
+] as const;
+export type WatchKind = (typeof WATCH_KINDS)[number];
+
+/** Every condition must hold; absent ones hold always. */
+export const WatchSelector = Type.Object(
+  {
+    kind: Type.Enum([...WATCH_KINDS]),
+    project: Type.Optional(Type.String()),
+    environment: Type.Optional(Type.String()),
+    stack: Type.Optional(Type.String()),
+    node: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+export type WatchSelector = Of<typeof WatchSelector>;
+
+export const WATCH_SELECTORS_MAX = 32;
+
+export const WatchRequest = Type.Object(
+  {
+    selectors: Type.Array(WatchSelector, { minItems: 1, maxItems: WATCH_SELECTORS_MAX }),
+    /** `epoch:revision` from an earlier stream. */
+    position: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+export type WatchRequest = Of<typeof WatchRequest>;
+
+/** A stream that the agent shall open to the server: exec or logs for somebody. */
+export const DialRequest = Type.Object({
+  session: Type.String(),
+  request: Type.Union([
+    Type.Object({
+      kind: Type.Literal("exec"),
+      task: Type.String(),
+      command: Type.Array(Type.String(), { minItems: 1 }),
+      tty: Type.Boolean(),
+      stdin: Type.Boolean(),
+      user: Type.Optional(Type.String()),
+      workingDir: Type.Optional(Type.String()),
+      environment: Type.Record(Type.String(), Type.String()),
+      columns: Type.Optional(Type.Integer()),
+      rows: Type.Optional(Type.Integer()),
+    }),
+    Type.Object({
+      kind: Type.Literal("logs"),
+      project: Type.String(),
+      environment: Type.String(),
+      stack: Type.String(),
+      service: Type.Optional(Type.String()),
+      task: Type.Optional(Type.String()),
+      release: Type.Optional(Type.Integer()),
+      follow: Type.Boolean(),
+      /** Last lines per task; all when absent. */
+      tail: Type.Optional(Type.Integer({ minimum: 0 })),
+      /** Wall time in milliseconds. */
+      since: Type.Optional(Type.Number()),
+      until: Type.Optional(Type.Number()),
+    }),
+    Type.Object({ kind: Type.Literal("stats"), tasks: Type.Array(Type.String()) }),
+  ]),
+});
+export type DialRequest = Of<typeof DialRequest>;
+
+export const WatchEvent = Type.Union([
+  Type.Object({
+    type: Type.Literal("put"),
+    kind: Type.Enum([...WATCH_KINDS]),
+    /** Store key; the identity of the object within its kind. */
+    key: Type.String(),
+    revision: Type.Number(),
+    value: Type.Unknown(),
+  }),
+  Type.Object({
+    type: Type.Literal("delete"),
+    kind: Type.Enum([...WATCH_KINDS]),
+    key: Type.String(),
+    revision: Type.Number(),
+  }),
+  /** Everything that exists was sent; what follows is change. */
+  Type.Object({ type: Type.Literal("synced"), position: Type.String() }),
+  /** Up to here everything was sent. */
+  Type.Object({ type: Type.Literal("bookmark"), position: Type.String() }),
+  /** The stream lives; sent when nothing else was for 10 s. */
+  Type.Object({ type: Type.Literal("heartbeat") }),
+  /** The client was too slow or the position is gone: list again. The stream ends. */
+  Type.Object({ type: Type.Literal("resync"), reason: Type.String() }),
+  /** Agents only. */
+  Type.Object({ type: Type.Literal("dial"), dial: DialRequest }),
+]);
+export type WatchEvent = Of<typeof WatchEvent>;
+
+/** What an agent reports about one of its operations. */
+export const OperationReport = Type.Pick(Operation, ["state", "progress", "images", "error"]);
+export type OperationReport = Of<typeof OperationReport>;
+
+/** One line of a log. */
+export const LogLine = Type.Object({
+  at: Type.Number(),
+  task: Type.String(),
+  /** `web-1` */
+  name: Type.String(),
+  node: Type.String(),
+  release: Type.Integer(),
+  attempt: Type.Integer(),
+  stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr")]),
+  /** Without the line break. Bytes that are no UTF-8 are replaced. */
+  text: Type.String(),
+});
+export type LogLine = Of<typeof LogLine>;
