@@ -1,3 +1,4 @@
+export * from "./api/client-port.ts";
 export * from "./api/frames.ts";
 export * from "./api/route.ts";
 export * from "./api/routes.ts";
