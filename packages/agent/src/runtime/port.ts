@@ -142,13 +142,27 @@ export interface ImageInfo extends PinnedImage {
   readonly imageId: string;
   readonly sizeBytes: number;
   readonly exposed: readonly number[];
-  readonly lastUsedAt?: number;
+  /** Tags and `name@digest` under which the engine knows it. */
   readonly references: readonly string[];
+  /** Labels of the image; what Berth built carries `LABEL_CLUSTER`. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** When it was made (not pulled), wall time. */
+  readonly createdAt?: number;
 }
 
+/**
+ * What a process wrote at one moment: a whole line with its line break, or, of a line longer than the
+ * engine's buffer (16 KiB), a piece without one.
+ */
 export interface LogChunk {
   readonly stream: "stdout" | "stderr";
+  /** Wall time in milliseconds. */
   readonly at: number;
+  /**
+   * The same to the nanosecond, `2026-01-02T03:04:05.000000006Z`: always 30 characters, so that text order
+   * is time order. Positions in a log are made of it.
+   */
+  readonly stamp: string;
   readonly bytes: Uint8Array;
 }
 
@@ -182,6 +196,8 @@ export interface RuntimeEvent {
   readonly kind: "started" | "exited" | "removed" | "oom";
   readonly containerId: string;
   readonly task?: string;
+  /** Of `exited`, where the engine says it. */
+  readonly exitCode?: number;
   readonly at: number;
 }
 
@@ -214,8 +230,9 @@ export interface Runtime {
   /** Sends the stop signal, waits for the grace, kills. Resolves when it has ended. */
   stopContainer(id: string, graceMs: number, signal?: AbortSignal): Promise<void>;
   killContainer(id: string, killSignal: string, signal?: AbortSignal): Promise<void>;
+  /** Kills it if it runs, removes it with its anonymous volumes. Nothing of it runs afterwards. */
   removeContainer(id: string, signal?: AbortSignal): Promise<void>;
-  /** Resolves with the state after the end; polls nothing. */
+  /** Resolves with the state after the end; polls nothing. A container never started has not ended. */
   waitContainer(id: string, signal?: AbortSignal): Promise<ContainerState>;
   exec(id: string, request: ExecRequest, signal?: AbortSignal): Promise<ExecStream>;
   /** Runs a command to its end, for probes and hooks; output bounded to 4 KiB. */
@@ -224,8 +241,12 @@ export interface Runtime {
     command: readonly string[],
     options: { readonly timeoutMs: number; readonly user?: string; readonly signal?: AbortSignal },
   ): Promise<{ readonly exitCode: number; readonly output: string }>;
-  /** Log output since `sinceMs` (wall time), then as it comes until the container ends. */
-  logs(id: string, sinceMs: number, signal: AbortSignal): AsyncIterable<LogChunk>;
+  /**
+   * Log output from the stamp `since` on (included; everything when absent), then as it comes until the
+   * container ends. Ends at once for a container that has ended. Chunks of one stream come in order of
+   * their stamps; of two streams nearly so.
+   */
+  logs(id: string, since: string | undefined, signal: AbortSignal): AsyncIterable<LogChunk>;
   updateLimits(id: string, limits: Resources, signal?: AbortSignal): Promise<void>;
   /** Puts a tar archive into a created container's path. */
   copyInto(id: string, path: string, tar: Uint8Array, signal?: AbortSignal): Promise<void>;
@@ -243,7 +264,10 @@ export interface Runtime {
   ): Promise<{ readonly created: boolean }>;
   listVolumes(cluster: string, signal?: AbortSignal): Promise<readonly { engineName: string }[]>;
   removeVolume(engineName: string, signal?: AbortSignal): Promise<void>;
-  /** Fills an empty volume from a tar archive; does nothing when it has content. */
+  /**
+   * Fills an empty volume from a tar archive; does nothing when it has content. A seeding that was cut off
+   * is done again from the start: call it before the volume's first container, until it succeeds.
+   */
   seedVolume(engineName: string, tar: Uint8Array, signal?: AbortSignal): Promise<void>;
 
   /** The image by local content, or nothing. */
