@@ -1,0 +1,277 @@
+/**
+ * The cluster while decisions are made: what is free, who holds what, and a log by which every change is
+ * undone.
+ *
+ * Invariants: the asks of one batch see each other, because each placement is applied before the next is
+ * decided; `undoTo(mark)` restores every quantity exactly (sums of whole numbers); nothing here depends on
+ * the order of the input: nodes stand by id, and nobody relies on the order of a map.
+ * Cost: O(claims of the task) for `add`, `remove` and undoing them; O(nodes + tasks) to read a cluster.
+ */
+
+import { assert, present } from "@berth/base";
+import { chooseDevices, type DeviceState, devicesOf } from "./devices.ts";
+import type {
+  Claims,
+  ClusterModel,
+  DeviceAssignment,
+  NodeModel,
+  Requests,
+  RunningTask,
+} from "./model.ts";
+import { rankOf } from "./rank.ts";
+import { allocatable, type Needs, needsOf } from "./resources.ts";
+
+/** A node and what is left of it. */
+export interface NodeState {
+  readonly model: NodeModel;
+  /** Place among nodes that score alike; from the seed and the id alone. */
+  readonly rank: number;
+  ready: boolean;
+  draining: boolean;
+  readonly total: ReadonlyMap<string, number>;
+  /** May be negative where tasks were placed before the node shrank. */
+  readonly free: Map<string, number>;
+  readonly devices: readonly DeviceState[];
+  /** Tasks by id. */
+  readonly held: Map<string, Held>;
+  /** Copies by service, without those that leave. */
+  readonly copies: Map<string, number>;
+}
+
+/** A task as the state keeps it. */
+export interface Held {
+  readonly claims: Claims;
+  readonly needs: Needs;
+  readonly node: string;
+  readonly devices: readonly DeviceAssignment[];
+  readonly leaving: boolean;
+}
+
+/** A point in the log to which `undoTo` returns. */
+export type Mark = number & { readonly brand: "mark" };
+
+type Change =
+  | { readonly kind: "added"; readonly held: Held }
+  | { readonly kind: "removed"; readonly held: Held }
+  | { readonly kind: "turned"; readonly node: NodeState; readonly before: NodeTurn };
+
+interface NodeTurn {
+  readonly ready: boolean;
+  readonly draining: boolean;
+}
+
+/** Tasks by what they claim; a set that becomes empty is deleted. */
+type HeldIndex = Map<string, Map<string, Held>>;
+
+export class ClusterState {
+  /** By id. */
+  readonly nodes: readonly NodeState[];
+  readonly #byId: ReadonlyMap<string, NodeState>;
+  readonly #tasks = new Map<string, Held>();
+  readonly #volumes: HeldIndex = new Map();
+  readonly #addresses: HeldIndex = new Map();
+  readonly #services: HeldIndex = new Map();
+  readonly #pods: HeldIndex = new Map();
+  /** Tasks that refuse the neighbourhood of a service, by that service. */
+  readonly #avoiders: HeldIndex = new Map();
+  readonly #volumeHomes = new Map<string, string>();
+  readonly #log: Change[] = [];
+
+  constructor(
+    cluster: ClusterModel,
+    options: { readonly seed: number; readonly defaults: Requests },
+  ) {
+    this.nodes = [...cluster.nodes]
+      .sort((a, b) => compareText(a.id, b.id))
+      .map((model) => nodeState(model, options.seed));
+    this.#byId = new Map(this.nodes.map((node) => [node.model.id, node]));
+    assert(this.#byId.size === this.nodes.length, "two nodes have one id");
+    for (const node of this.nodes) {
+      for (const key of node.model.volumes) this.#volumeHomes.set(key, node.model.id);
+    }
+    this.#readTasks(cluster.tasks, options.defaults);
+  }
+
+  node(id: string): NodeState | undefined {
+    return this.#byId.get(id);
+  }
+
+  task(id: string): Held | undefined {
+    return this.#tasks.get(id);
+  }
+
+  /** All tasks by id, the order of which carries no meaning. */
+  tasks(): ReadonlyMap<string, Held> {
+    return this.#tasks;
+  }
+
+  volumeUsers(key: string): readonly Held[] {
+    return held(this.#volumes, key);
+  }
+
+  /** Node on which the volume lies, as the nodes tell it. */
+  volumeHome(key: string): string | undefined {
+    return this.#volumeHomes.get(key);
+  }
+
+  addressHolders(address: string): readonly Held[] {
+    return held(this.#addresses, address);
+  }
+
+  /** Copies of the service, leaving ones included. */
+  serviceTasks(service: string): readonly Held[] {
+    return held(this.#services, service);
+  }
+
+  podTasks(pod: string): readonly Held[] {
+    return held(this.#pods, pod);
+  }
+
+  /** Tasks with an anti-affinity towards the service. */
+  avoiders(service: string): readonly Held[] {
+    return held(this.#avoiders, service);
+  }
+
+  /** Puts a task on its node. The caller has checked that it may. */
+  add(task: Held): void {
+    this.#put(task);
+    this.#log.push({ kind: "added", held: task });
+  }
+
+  /** Takes a task away; `undefined` when there is none of that id. */
+  remove(id: string): Held | undefined {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return undefined;
+    this.#take(task);
+    this.#log.push({ kind: "removed", held: task });
+    return task;
+  }
+
+  /** Changes readiness and draining of a node; false when there is no such node. */
+  turn(id: string, turn: Partial<NodeTurn>): boolean {
+    const node = this.#byId.get(id);
+    if (node === undefined) return false;
+    this.#log.push({
+      kind: "turned",
+      node,
+      before: { ready: node.ready, draining: node.draining },
+    });
+    node.ready = turn.ready ?? node.ready;
+    node.draining = turn.draining ?? node.draining;
+    return true;
+  }
+
+  mark(): Mark {
+    return this.#log.length as Mark;
+  }
+
+  /** Undoes every change since `mark`, the latest first. */
+  undoTo(mark: Mark): void {
+    assert(mark <= this.#log.length, "the mark lies in a part of the log that was undone");
+    while (this.#log.length > mark) {
+      const change = present(this.#log.pop(), "change");
+      if (change.kind === "turned") Object.assign(change.node, change.before);
+      else if (change.kind === "added") this.#take(change.held);
+      else this.#put(change.held);
+    }
+  }
+
+  /** Tasks by id; those that know their devices first, so that the others choose among the rest. */
+  #readTasks(tasks: readonly RunningTask[], defaults: Requests): void {
+    const knowing = (task: RunningTask) => (task.devices === undefined ? 1 : 0);
+    const sorted = [...tasks].sort((a, b) => knowing(a) - knowing(b) || compareText(a.id, b.id));
+    for (const task of sorted) {
+      const needs = needsOf(task.requests, defaults);
+      const node = this.#byId.get(task.node);
+      // A node that lost devices cannot give them any more; the task is counted without.
+      const devices = task.devices ?? chooseDevices(node?.devices ?? [], needs.devices) ?? [];
+      this.#put({ claims: task, needs, node: task.node, devices, leaving: task.leaving ?? false });
+    }
+  }
+
+  #put(task: Held): void {
+    const { claims } = task;
+    assert(!this.#tasks.has(claims.id), `task ${claims.id} is there twice`);
+    this.#tasks.set(claims.id, task);
+    for (const [index, key] of this.#indexes(task)) {
+      const entries = index.get(key);
+      if (entries === undefined) index.set(key, new Map([[claims.id, task]]));
+      else entries.set(claims.id, task);
+    }
+    this.#account(task, 1);
+  }
+
+  #take(task: Held): void {
+    const { claims } = task;
+    this.#tasks.delete(claims.id);
+    for (const [index, key] of this.#indexes(task)) {
+      const entries = index.get(key);
+      entries?.delete(claims.id);
+      if (entries?.size === 0) index.delete(key);
+    }
+    this.#account(task, -1);
+  }
+
+  #indexes(task: Held): readonly (readonly [HeldIndex, string])[] {
+    const { claims } = task;
+    return [
+      [this.#services, claims.service],
+      ...(claims.pod === undefined ? [] : [[this.#pods, claims.pod] as const]),
+      ...(claims.volumes ?? []).map((use) => [this.#volumes, use.key] as const),
+      ...(claims.addresses ?? []).map((fixed) => [this.#addresses, fixed.address] as const),
+      ...(claims.antiAffinities ?? []).map((anti) => [this.#avoiders, anti.service] as const),
+    ];
+  }
+
+  #account(task: Held, sign: 1 | -1): void {
+    const node = this.#byId.get(task.node);
+    if (node !== undefined) book(node, task, sign);
+  }
+}
+
+/** Books a task on a node (`sign` 1) or off it (-1). */
+export function book(node: NodeState, task: Held, sign: 1 | -1): void {
+  if (sign === 1) node.held.set(task.claims.id, task);
+  else node.held.delete(task.claims.id);
+  for (const { name, amount } of task.needs.resources) {
+    // A resource that the node does not have (any more) is never free there.
+    node.free.set(name, (node.free.get(name) ?? 0) - sign * amount);
+  }
+  for (const { kind, indexes, shareMillis } of task.devices) {
+    for (const device of node.devices) {
+      if (device.kind === kind && indexes.includes(device.index)) {
+        device.freeMillis -= sign * shareMillis;
+      }
+    }
+  }
+  if (task.leaving) return;
+  const { service } = task.claims;
+  const copies = (node.copies.get(service) ?? 0) + sign;
+  if (copies === 0) node.copies.delete(service);
+  else node.copies.set(service, copies);
+}
+
+/** Order of code units: the same on every machine, unlike a locale's. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A node with nothing on it. */
+export function nodeState(model: NodeModel, seed: number): NodeState {
+  const total = allocatable(model);
+  return {
+    model,
+    rank: rankOf(seed, model.id),
+    ready: model.ready,
+    draining: model.draining,
+    total,
+    free: new Map(total),
+    devices: devicesOf(model),
+    held: new Map(),
+    copies: new Map(),
+  };
+}
+
+function held(index: HeldIndex, key: string): readonly Held[] {
+  return [...(index.get(key)?.values() ?? [])];
+}

@@ -1,0 +1,61 @@
+/**
+ * A filter is one rule that a node must meet. Each lives in a file of `filters/`, with the words for its
+ * refusals beside the test, so that whoever changes the one sees the other.
+ *
+ * `prepare` looks up once per ask what does not depend on the node; the check that it returns is called
+ * for every node and changes nothing.
+ */
+
+import type { ClusterState, NodeState } from "./cluster-state.ts";
+import type { Ask } from "./model.ts";
+import type { RuleCount, RuleName, Unit } from "./plan.ts";
+import type { Needs } from "./resources.ts";
+
+/** An ask in the state of the cluster in which a node is wanted for it. */
+export interface Subject {
+  readonly ask: Ask;
+  readonly needs: Needs;
+  readonly cluster: ClusterState;
+  /** Services of the other members of its pod: they will be wherever it is. */
+  readonly companions: ReadonlySet<string>;
+}
+
+/** Why a node is refused. */
+export interface Finding {
+  readonly about: string;
+  readonly need?: number;
+  readonly available?: number;
+  readonly unit?: Unit;
+  readonly holder?: string;
+}
+
+/** `undefined` when the node will do. */
+export type Check = (node: NodeState) => Finding | undefined;
+
+export interface Filter {
+  readonly rule: RuleName;
+  /**
+   * The checks for one ask: one for each thing that can be wrong on its own (each constraint, each
+   * resource, each port), none when the rule has nothing to say about it.
+   */
+  readonly prepare: (subject: Subject) => readonly Check[];
+  /** The refusal in words, without the count: "lack memory (need 2 GiB, most free is 1.4 GiB)". */
+  readonly describe: (refused: RuleCount) => string;
+  /** What would have to change, after "would fit if": "node-8 had 0.6 GiB more memory". */
+  readonly remedy: (obstacle: Obstacle) => string;
+}
+
+/** The only thing that stands between an ask and some nodes. */
+export interface Obstacle {
+  readonly about: string;
+  readonly nodes: number;
+  readonly node: string;
+  readonly missing?: number;
+  readonly unit?: Unit;
+  readonly holder?: string;
+}
+
+/** `lacks` for one node, `lack` for several. */
+export function verb(count: number, one: string, many: string): string {
+  return count === 1 ? one : many;
+}

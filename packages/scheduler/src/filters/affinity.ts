@@ -1,0 +1,51 @@
+/**
+ * Required nearness: the node must share a domain with a copy of the other service.
+ *
+ * A service that wants to be near itself may start anywhere while it has no copy, and the members of one
+ * pod are near each other by themselves. Copies that leave do not count: what settles next to them would
+ * be alone soon.
+ */
+
+import { domainOf } from "../attribute.ts";
+import type { ClusterState } from "../cluster-state.ts";
+import { type Check, type Filter, type Subject, verb } from "../filter.ts";
+import type { ServiceAffinity } from "../model.ts";
+
+export const affinity: Filter = {
+  rule: "affinity",
+  prepare: (subject) =>
+    (subject.ask.affinities ?? []).flatMap((each) =>
+      each.kind === "service" && each.required ? (checkOf(each, subject) ?? []) : [],
+    ),
+  describe: ({ count, about }) => `${verb(count, "is", "are")} not near ${about}`,
+  remedy: ({ about, node }) => `a copy of ${about} ran near ${node}`,
+};
+
+function checkOf(
+  wanted: ServiceAffinity,
+  { ask, cluster, companions }: Subject,
+): Check | undefined {
+  if (companions.has(wanted.service)) return undefined;
+  const domains = domainsOf(cluster, wanted.service, wanted.level);
+  if (domains.size === 0 && wanted.service === ask.service) return undefined;
+  const far = { about: `${wanted.service} (same ${wanted.level})` };
+  return (node) => {
+    const domain = domainOf(node.model, wanted.level);
+    return domain !== undefined && domains.has(domain) ? undefined : far;
+  };
+}
+
+/** Domains of the level in which the service has a copy that stays. O(copies). */
+export function domainsOf(
+  cluster: ClusterState,
+  service: string,
+  level: string,
+): ReadonlySet<string> {
+  const domains = new Set<string>();
+  for (const task of cluster.serviceTasks(service)) {
+    const node = task.leaving ? undefined : cluster.node(task.node);
+    const domain = node === undefined ? undefined : domainOf(node.model, level);
+    if (domain !== undefined) domains.add(domain);
+  }
+  return domains;
+}

@@ -1,0 +1,81 @@
+/**
+ * Required distance, in both directions: the ask refuses domains where the other service is, and tasks that
+ * refuse the ask's service keep it out of their domains.
+ *
+ * Copies that leave count, for they are still there. A node outside every domain of the level has no
+ * neighbour there and is accepted.
+ */
+
+import { domainOf } from "../attribute.ts";
+import { compareText, type Held, type NodeState } from "../cluster-state.ts";
+import { type Filter, type Finding, type Subject, verb } from "../filter.ts";
+
+export const antiAffinity: Filter = {
+  rule: "anti-affinity",
+  prepare: (subject) =>
+    [...ownObstacles(subject), ...foreignObstacles(subject)].map(
+      (obstacle) => (node) => findingAt(node, obstacle),
+    ),
+  describe: ({ count, about, holder }) =>
+    `${verb(count, "is", "are")} kept apart from ${about}${holder === undefined ? "" : ` (${holder})`}`,
+  remedy: ({ about, holder }) => `${holder ?? about} were elsewhere`,
+};
+
+/** Domain to the task in it that keeps others out, for one affinity and level. */
+interface Obstacle {
+  readonly level: string;
+  readonly about: string;
+  readonly domains: ReadonlyMap<string, string>;
+}
+
+function ownObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
+  return (ask.antiAffinities ?? [])
+    .filter((each) => each.required)
+    .map(({ service, level }) => ({
+      level,
+      about: `${service} (same ${level})`,
+      domains: occupied(cluster.serviceTasks(service), level, cluster),
+    }))
+    .filter((obstacle) => obstacle.domains.size > 0);
+}
+
+function foreignObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
+  const groups = new Map<string, { service: string; level: string; tasks: Held[] }>();
+  for (const task of cluster.avoiders(ask.service)) {
+    for (const each of task.claims.antiAffinities ?? []) {
+      if (!each.required || each.service !== ask.service) continue;
+      const key = JSON.stringify([task.claims.service, each.level]);
+      const group = groups.get(key);
+      if (group !== undefined) group.tasks.push(task);
+      else groups.set(key, { service: task.claims.service, level: each.level, tasks: [task] });
+    }
+  }
+  return [...groups]
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, { service, level, tasks }]) => ({
+      level,
+      about: `${service} (same ${level})`,
+      domains: occupied(tasks, level, cluster),
+    }));
+}
+
+/** Domains of `tasks`, each with the first of its tasks by id. */
+function occupied(tasks: readonly Held[], level: string, cluster: Subject["cluster"]) {
+  const domains = new Map<string, string>();
+  for (const task of tasks) {
+    const node = cluster.node(task.node);
+    const domain = node === undefined ? undefined : domainOf(node.model, level);
+    if (domain === undefined) continue;
+    const first = domains.get(domain);
+    if (first === undefined || compareText(task.claims.id, first) < 0) {
+      domains.set(domain, task.claims.id);
+    }
+  }
+  return domains;
+}
+
+function findingAt(node: NodeState, { level, about, domains }: Obstacle): Finding | undefined {
+  const domain = domainOf(node.model, level);
+  const holder = domain === undefined ? undefined : domains.get(domain);
+  return holder === undefined ? undefined : { about, holder };
+}

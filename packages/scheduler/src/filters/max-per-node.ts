@@ -1,0 +1,17 @@
+/** A service may limit its copies on one node. Copies that leave do not count any more. */
+
+import { type Filter, verb } from "../filter.ts";
+
+export const maxPerNode: Filter = {
+  rule: "max-per-node",
+  prepare: ({ ask }) => {
+    const limit = ask.maxPerNode;
+    if (limit === undefined) return [];
+    const full = { about: ask.service, need: limit };
+    return [(node) => ((node.copies.get(ask.service) ?? 0) < limit ? undefined : full)];
+  },
+  describe: ({ count, about, need }) =>
+    `${verb(count, "has", "have")} ${need} ${verb(need ?? 0, "copy", "copies")} of ${about} already`,
+  remedy: ({ about, nodes }) =>
+    `more copies of ${about} were allowed on a node (${nodes} ${verb(nodes, "node", "nodes")})`,
+};

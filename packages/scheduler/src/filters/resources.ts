@@ -1,0 +1,22 @@
+/** Enough of every resource must be left after the reserve and all requests that were granted. */
+
+import { type Filter, verb } from "../filter.ts";
+import { formatMostFree, formatQuantity } from "../quantity.ts";
+import { unitOf } from "../resources.ts";
+
+export const resources: Filter = {
+  rule: "resources",
+  prepare: ({ needs }) =>
+    needs.resources.map(({ name, amount }) => (node) => {
+      const free = node.free.get(name) ?? 0;
+      if (free >= amount) return undefined;
+      return { about: name, need: amount, available: Math.max(0, free), unit: unitOf(name) };
+    }),
+  describe: ({ count, about, need, bestAvailable, unit }) => {
+    const needed = formatQuantity(need ?? 0, unit);
+    const best = formatMostFree(bestAvailable, unit);
+    return `${verb(count, "lacks", "lack")} ${about} (need ${needed}, ${best})`;
+  },
+  remedy: ({ about, node, missing, unit }) =>
+    `${node} had ${formatQuantity(missing ?? 0, unit)} ${about} more`,
+};

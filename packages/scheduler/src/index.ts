@@ -1,0 +1,31 @@
+export type { Mark } from "./cluster-state.ts";
+export {
+  CONSTRAINT_OPERATORS,
+  type Constraint,
+  type ConstraintOperator,
+  meetsConstraint,
+} from "./constraint.ts";
+export {
+  type ConstraintProblem,
+  type ConstraintResult,
+  parseConstraint,
+} from "./constraint-grammar.ts";
+export {
+  explainFinding,
+  explainHints,
+  explainPlacement,
+  explainRefusal,
+  explainRules,
+  type NameOf,
+} from "./explain.ts";
+export * from "./model.ts";
+export {
+  DEFAULT_REQUESTS,
+  SCORES,
+  type ScheduleOptions,
+  type ScoreName,
+  type Weights,
+} from "./options.ts";
+export type { RuleFinding } from "./pipeline.ts";
+export * from "./plan.ts";
+export { schedule, Transaction } from "./transaction.ts";

@@ -1,0 +1,56 @@
+/**
+ * How to decide: seed, strategy, default requests and the weights of the scores.
+ *
+ * One point of weight times one point of score is the unit of comparison. The fit of a node spans 100
+ * points, so the default weights say: a copy more or less on a node outweighs the fit (except for
+ * `tightest`, whose purpose is the fewest hosts), a failure here outweighs a copy, and the last node of a
+ * slot and the image that is present only decide between nodes that are otherwise much alike.
+ */
+
+import { MIB } from "@berth/base";
+import type { Requests, Strategy } from "./model.ts";
+
+/** One score a file in `scores/`; `fit` is the strategy's own. */
+export const SCORES = [
+  "fit",
+  "spread",
+  "affinity",
+  "images",
+  "stability",
+  "taints",
+  "failures",
+] as const;
+export type ScoreName = (typeof SCORES)[number];
+export type Weights = Readonly<Record<ScoreName, number>>;
+
+export interface ScheduleOptions {
+  /** Any integer. Orders nodes that score alike; same seed, same plan. */
+  readonly seed: number;
+  readonly strategy: Strategy;
+  /** What an ask or a task does not state is taken from here; what is absent here too counts as 0. */
+  readonly defaults: Requests;
+  /** Overrides single weights (0 switches a score off). */
+  readonly weights?: Partial<Weights>;
+}
+
+/**
+ * Request of a container whose file states none: of 2,694 published services 14 state a memory limit, so
+ * this decides how many containers a host takes. 0.1 processor and 128 MiB is what small services use.
+ */
+export const DEFAULT_REQUESTS: Requests = { cpuMillis: 100, memoryBytes: 128 * MIB };
+
+const DEFAULT_WEIGHTS: Weights = {
+  fit: 10,
+  spread: 10,
+  affinity: 20,
+  images: 3,
+  stability: 5,
+  taints: 15,
+  failures: 30,
+};
+
+/** Weights in force for one ask: the strategy's, overridden by the caller's. */
+export function weightsOf(strategy: Strategy, overrides: Partial<Weights> = {}): Weights {
+  const spread = strategy === "tightest" ? 3 : DEFAULT_WEIGHTS.spread;
+  return { ...DEFAULT_WEIGHTS, spread, ...overrides };
+}

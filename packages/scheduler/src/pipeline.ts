@@ -1,0 +1,152 @@
+/**
+ * Filters, then scores: which nodes will do for one ask, and which of them is best.
+ *
+ * A node is asked the rules in the order of `RULES` and counts for the first that refuses it. Among the
+ * nodes that are left the highest weighted sum of points wins, then the lower rank, then the smaller id,
+ * so that the choice is a function of cluster, ask and seed. Cost: O(nodes × rules) for one ask.
+ */
+
+import { compareText, type NodeState } from "./cluster-state.ts";
+import type { Check, Filter, Finding, Subject } from "./filter.ts";
+import { addresses } from "./filters/addresses.ts";
+import { affinity } from "./filters/affinity.ts";
+import { antiAffinity } from "./filters/anti-affinity.ts";
+import { constraints } from "./filters/constraints.ts";
+import { devices } from "./filters/devices.ts";
+import { draining } from "./filters/draining.ts";
+import { maxPerNode } from "./filters/max-per-node.ts";
+import { maxTasks } from "./filters/max-tasks.ts";
+import { pinned } from "./filters/pinned.ts";
+import { platform } from "./filters/platform.ts";
+import { pod } from "./filters/pod.ts";
+import { ports } from "./filters/ports.ts";
+import { readiness } from "./filters/readiness.ts";
+import { resources } from "./filters/resources.ts";
+import { spread } from "./filters/spread.ts";
+import { taints } from "./filters/taints.ts";
+import { volumes } from "./filters/volumes.ts";
+import type { Strategy } from "./model.ts";
+import { type Weights, weightsOf } from "./options.ts";
+import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
+import type { Points, Score } from "./score.ts";
+import { affinityScore } from "./scores/affinity.ts";
+import { failuresScore } from "./scores/failures.ts";
+import { fitScore } from "./scores/fit.ts";
+import { imagesScore } from "./scores/images.ts";
+import { spreadScore } from "./scores/spread.ts";
+import { stabilityScore } from "./scores/stability.ts";
+import { taintsScore } from "./scores/taints.ts";
+
+/** By rule; the compiler refuses a rule without a filter. */
+export const FILTERS: Readonly<Record<RuleName, Filter>> = {
+  ready: readiness,
+  draining,
+  pinned,
+  pod,
+  platform,
+  constraints,
+  taints,
+  volumes,
+  addresses,
+  ports,
+  devices,
+  resources,
+  "max-tasks": maxTasks,
+  affinity,
+  "anti-affinity": antiAffinity,
+  "max-per-node": maxPerNode,
+  spread,
+};
+
+/** A finding and the rule that made it. */
+export interface RuleFinding extends Finding {
+  readonly rule: RuleName;
+}
+
+export interface RuleCheck {
+  readonly rule: RuleName;
+  readonly check: Check;
+}
+
+/** The rules as checks for one ask, in order. */
+export function prepareChecks(subject: Subject): readonly RuleCheck[] {
+  return RULES.flatMap((rule) => FILTERS[rule].prepare(subject).map((check) => ({ rule, check })));
+}
+
+/** The first rule that refuses the node. */
+export function firstFinding(
+  checks: readonly RuleCheck[],
+  node: NodeState,
+): RuleFinding | undefined {
+  for (const { rule, check } of checks) {
+    const finding = check(node);
+    if (finding !== undefined) return { rule, ...finding };
+  }
+  return undefined;
+}
+
+/** Everything that refuses the node. */
+export function allFindings(checks: readonly RuleCheck[], node: NodeState): readonly RuleFinding[] {
+  return checks.flatMap(({ rule, check }) => {
+    const finding = check(node);
+    return finding === undefined ? [] : [{ rule, ...finding }];
+  });
+}
+
+/** Weighted points of an ask. */
+export interface Scorer {
+  /** The sum, for comparison. */
+  readonly total: (node: NodeState) => number;
+  /** The parts, for the reader. */
+  readonly reasons: (node: NodeState) => readonly ScoreReason[];
+}
+
+/** The scores of one ask under the strategy in force. */
+export function prepareScores(
+  subject: Subject,
+  strategy: Strategy,
+  overrides: Partial<Weights> | undefined,
+): Scorer {
+  const weights = weightsOf(strategy, overrides);
+  const parts = scoresOf(strategy).flatMap(({ name, prepare }) => {
+    const points = weights[name] === 0 ? undefined : prepare(subject);
+    return points === undefined ? [] : [{ name, points, weight: weights[name] }];
+  });
+  return {
+    total: (node) => parts.reduce((sum, { points, weight }) => sum + weight * points(node), 0),
+    reasons: (node) => parts.flatMap((part) => reason(part, node)),
+  };
+}
+
+function scoresOf(strategy: Strategy): readonly Score[] {
+  return [
+    fitScore(strategy),
+    spreadScore,
+    affinityScore,
+    imagesScore,
+    stabilityScore,
+    taintsScore,
+    failuresScore,
+  ];
+}
+
+function reason(
+  part: { readonly name: ScoreReason["score"]; readonly points: Points; readonly weight: number },
+  node: NodeState,
+): readonly ScoreReason[] {
+  const points = part.points(node);
+  return points === 0 ? [] : [{ score: part.name, points, weight: part.weight }];
+}
+
+/** A node that will do, with its score. */
+export interface Candidate {
+  readonly node: NodeState;
+  readonly score: number;
+}
+
+/** Best first; an order without ties. */
+export function compareCandidates(a: Candidate, b: Candidate): number {
+  return (
+    b.score - a.score || a.node.rank - b.node.rank || compareText(a.node.model.id, b.node.model.id)
+  );
+}

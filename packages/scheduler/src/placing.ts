@@ -1,0 +1,148 @@
+/**
+ * Finds nodes for units and groups in a cluster state, and applies what it decides.
+ *
+ * A single ask takes the best node of the pipeline. A pod is tried on each node as a whole: every member
+ * must still be accepted with the ones before it in place. A gang searches depth first in the order of the
+ * scores, so that an unlucky first choice is taken back; the search is bounded, so among many unlike
+ * members a fit can be missed (never a wrong one made). What does not succeed leaves no trace.
+ * Cost: O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
+ */
+
+import { present } from "@berth/base";
+import type { Group, Unit, Wanted } from "./batch.ts";
+import type { ClusterState, Held, NodeState } from "./cluster-state.ts";
+import { chooseDevices } from "./devices.ts";
+import type { Subject } from "./filter.ts";
+import type { ScheduleOptions } from "./options.ts";
+import {
+  type Candidate,
+  compareCandidates,
+  firstFinding,
+  prepareChecks,
+  prepareScores,
+  type Scorer,
+} from "./pipeline.ts";
+import type { Placement } from "./plan.ts";
+
+/** Where and how to decide. */
+export interface Site {
+  readonly cluster: ClusterState;
+  readonly options: ScheduleOptions;
+}
+
+/**
+ * Choices that the search for one gang may take back. Gangs are mostly equal copies, for which the first
+ * choices are as good as any; unlike members rarely need more than a few tries. At 1,000 nodes the limit
+ * costs some tens of milliseconds for a gang that does not fit.
+ */
+export const GANG_TRIALS_MAX = 200;
+
+/** Places the whole group and returns its placements, or places nothing and returns `undefined`. */
+export function placeGroup(group: Group, site: Site): readonly Placement[] | undefined {
+  return placeUnits(group.units, site, { trialsLeft: GANG_TRIALS_MAX });
+}
+
+function placeUnits(
+  units: readonly Unit[],
+  site: Site,
+  budget: { trialsLeft: number },
+): readonly Placement[] | undefined {
+  const [unit, ...rest] = units;
+  if (unit === undefined) return [];
+  const found = candidatesFor(unit, site);
+  if (rest.length === 0) {
+    const best = bestOf(found.candidates);
+    return best === undefined ? undefined : settle(unit, best, found, site);
+  }
+  for (const candidate of [...found.candidates].sort(compareCandidates)) {
+    const mark = site.cluster.mark();
+    const placed = settle(unit, candidate, found, site);
+    const others = placeUnits(rest, site, budget);
+    if (others !== undefined) return [...placed, ...others];
+    site.cluster.undoTo(mark);
+    if (--budget.trialsLeft <= 0) return undefined;
+  }
+  return undefined;
+}
+
+/** Nodes that will do for a unit, unordered, and the scores by which they were judged. */
+interface Found {
+  readonly candidates: readonly Candidate[];
+  /** By member. */
+  readonly scorers: readonly Scorer[];
+}
+
+function candidatesFor(unit: Unit, site: Site): Found {
+  const subjects = unit.members.map((member) => subjectOf(member, unit, site.cluster));
+  const checks = subjects.map(prepareChecks);
+  const scorers = subjects.map((subject) => scorerOf(subject, site.options));
+  const total = (node: NodeState) => scorers.reduce((sum, scorer) => sum + scorer.total(node), 0);
+  const candidates: Candidate[] = [];
+  for (const node of site.cluster.nodes) {
+    // What a member alone cannot have, it cannot have with the others; this spares most trials.
+    if (checks.some((each) => firstFinding(each, node) !== undefined)) continue;
+    if (unit.members.length > 1 && !acceptsAll(unit, node, site.cluster)) continue;
+    candidates.push({ node, score: total(node) });
+  }
+  return { candidates, scorers };
+}
+
+/** Is each member accepted with the ones before it on the node? */
+function acceptsAll(unit: Unit, node: NodeState, cluster: ClusterState): boolean {
+  const mark = cluster.mark();
+  const fits = unit.members.every((member) => {
+    const checks = prepareChecks(subjectOf(member, unit, cluster));
+    if (firstFinding(checks, node) !== undefined) return false;
+    cluster.add(heldOn(member, node));
+    return true;
+  });
+  cluster.undoTo(mark);
+  return fits;
+}
+
+/** A member of a unit as the filters see it. */
+export function subjectOf(member: Wanted, unit: Unit, cluster: ClusterState): Subject {
+  const companions = unit.members.filter((other) => other !== member);
+  return {
+    ask: member.ask,
+    needs: member.needs,
+    cluster,
+    companions: new Set(companions.map(({ ask }) => ask.service)),
+  };
+}
+
+/** The task that the ask becomes on the node, which has room for it. */
+export function heldOn({ ask, needs }: Wanted, node: NodeState): Held {
+  const devices = present(chooseDevices(node.devices, needs.devices), `devices for ${ask.id}`);
+  return { claims: ask, needs, node: node.model.id, devices, leaving: false };
+}
+
+function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
+  return prepareScores(subject, subject.ask.strategy ?? options.strategy, options.weights);
+}
+
+function bestOf(candidates: readonly Candidate[]): Candidate | undefined {
+  let best = candidates[0];
+  for (const candidate of candidates) {
+    if (best !== undefined && compareCandidates(candidate, best) < 0) best = candidate;
+  }
+  return best;
+}
+
+/** Applies the choice and says what it was. */
+function settle(unit: Unit, { node, score }: Candidate, found: Found, site: Site): Placement[] {
+  // The reasons first: they are those of the state in which was chosen.
+  const reasons = found.scorers.map((scorer) => scorer.reasons(node));
+  return unit.members.map((member, index) => {
+    const held = heldOn(member, node);
+    site.cluster.add(held);
+    return {
+      ask: member.ask.id,
+      node: node.model.id,
+      score,
+      reasons: reasons[index] ?? [],
+      candidates: found.candidates.length,
+      devices: held.devices,
+    };
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * Decides a batch: group by group, each against the cluster as the ones before it left it.
+ *
+ * What others may still make possible (a required affinity, a required spread) is tried again as long as
+ * something was placed; everything else only gets harder while a batch is placed, so one try is enough, and
+ * an ask that is like one refused before is refused without looking. Refusals are measured at the end,
+ * against the final state: what is refused does not fit beside what was placed.
+ */
+
+import { type Group, groupAsks } from "./batch.ts";
+import type { Ask } from "./model.ts";
+import { placeGroup, type Site } from "./placing.ts";
+import type { Placement, Refusal, SchedulePlan } from "./plan.ts";
+import { refuseGroup } from "./refusing.ts";
+
+/** Places `asks` in the state of `site`, which keeps the placements. */
+export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
+  const placements: Placement[] = [];
+  let open = groupAsks(asks, site.cluster, site.options.defaults);
+  for (;;) {
+    const { placed, left } = placeAll(open, site);
+    placements.push(...placed);
+    open = left;
+    // Ends: a round without a placement is the last, and each placement leaves fewer groups.
+    if (placed.length === 0 || !open.some(mayBecomePossible)) break;
+  }
+  return { placements, refusals: refuseAll(open, site) };
+}
+
+function placeAll(groups: readonly Group[], site: Site) {
+  const placed: Placement[] = [];
+  const left: Group[] = [];
+  const hopeless = new Set<string>();
+  for (const group of groups) {
+    const likeness = likenessOf(group);
+    const known = likeness !== undefined && hopeless.has(likeness);
+    const placements = known ? undefined : placeGroup(group, site);
+    if (placements !== undefined) {
+      placed.push(...placements);
+      continue;
+    }
+    left.push(group);
+    if (likeness !== undefined && !mayBecomePossible(group)) hopeless.add(likeness);
+  }
+  return { placed, left };
+}
+
+/** Can placing others turn a refusal into a fit? */
+function mayBecomePossible(group: Group): boolean {
+  return group.units.some((unit) =>
+    unit.members.some(
+      ({ ask }) =>
+        (ask.spread ?? []).some((each) => each.required) ||
+        (ask.affinities ?? []).some((each) => each.kind === "service" && each.required),
+    ),
+  );
+}
+
+function refuseAll(groups: readonly Group[], site: Site): readonly Refusal[] {
+  const byLikeness = new Map<string, Refusal>();
+  return groups.flatMap((group) => {
+    const likeness = likenessOf(group);
+    const known = likeness === undefined ? undefined : byLikeness.get(likeness);
+    const ask = group.units[0]?.members[0]?.ask.id ?? "";
+    if (known !== undefined) return [{ ...known, ask }];
+    const refusals = refuseGroup(group, site);
+    const [refusal] = refusals;
+    if (likeness !== undefined && refusal !== undefined) byLikeness.set(likeness, refusal);
+    return refusals;
+  });
+}
+
+/**
+ * Equal for asks that every rule treats alike: all but identity and what only scores. Pods and gangs have
+ * none: they are few.
+ */
+function likenessOf(group: Group): string | undefined {
+  const [unit, second] = group.units;
+  const [member, companion] = unit?.members ?? [];
+  if (member === undefined || companion !== undefined || second !== undefined) return undefined;
+  const { id, slot, previousNode, failedNodes, images, priority, strategy, ...rules } = member.ask;
+  return rules.pod === undefined && rules.gang === undefined ? JSON.stringify(rules) : undefined;
+}

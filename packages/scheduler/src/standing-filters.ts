@@ -1,0 +1,21 @@
+/**
+ * The rules that ask what a node is, not what is left of it: they hold or not whatever else is placed.
+ * Spread counts the domains in which they hold.
+ */
+
+import type { Filter } from "./filter.ts";
+import { constraints } from "./filters/constraints.ts";
+import { draining } from "./filters/draining.ts";
+import { pinned } from "./filters/pinned.ts";
+import { platform } from "./filters/platform.ts";
+import { readiness } from "./filters/readiness.ts";
+import { taints } from "./filters/taints.ts";
+
+export const STANDING_FILTERS: readonly Filter[] = [
+  readiness,
+  draining,
+  pinned,
+  platform,
+  constraints,
+  taints,
+];
