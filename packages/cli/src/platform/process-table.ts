@@ -1,0 +1,98 @@
+/** The processes of the platform on this machine: what is started, how, and with which environment. */
+
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { PlatformPaths } from "./paths.ts";
+import { startTicksOf } from "./process-record.ts";
+import type { PlatformSettings } from "./settings.ts";
+import type { ProcessDescription } from "./supervised-process.ts";
+
+declare const BERTH_BUNDLE_VERSION: string | undefined;
+
+/** The version of a bundle; sources run as `0.1.0-source`. */
+export const VERSION =
+  typeof BERTH_BUNDLE_VERSION === "string" ? BERTH_BUNDLE_VERSION : "0.1.0-source";
+
+const BUNDLED = typeof BERTH_BUNDLE_VERSION === "string";
+
+/**
+ * argv of one of our own processes, for the code that runs now: the bundle beside this file, or the
+ * sources. The folder is resolved, so that a process keeps its version when `current` moves on.
+ */
+export function ownProcess(name: "server" | "agent" | "net" | "supervise"): string[] {
+  const here = fileURLToPath(new URL(".", import.meta.url));
+  const file = BUNDLED ? join(here, `${name}.mjs`) : join(here, "..", "processes", `${name}.ts`);
+  // Memory is dearer than peak speed in processes that run on every node.
+  const flags = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS[name]];
+  return [process.execPath, ...flags, file];
+}
+
+const HEAP_FLAGS = {
+  server: ["--max-semi-space-size=4"],
+  agent: ["--max-semi-space-size=2", "--optimize-for-size"],
+  net: ["--max-semi-space-size=2", "--optimize-for-size"],
+  supervise: ["--max-semi-space-size=1", "--optimize-for-size"],
+} as const;
+
+/** What our processes inherit: nothing of the user's shell but where to find programs. */
+export function processEnvironment(paths: PlatformPaths): Record<string, string> {
+  const kept = ["PATH", "HOME", "LANG", "TZ", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"];
+  const inherited = kept.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ...Object.fromEntries(inherited),
+    BERTH_DATA: paths.dataDir,
+    NODE_COMPILE_CACHE: join(paths.dataDir, "cache"),
+  };
+}
+
+/** What the supervisor keeps running. The agent keeps `net` running, and `net` HAProxy. */
+export function processTable(
+  settings: PlatformSettings,
+  paths: PlatformPaths,
+): ProcessDescription[] {
+  const ours = (["server", "agent"] as const).map((name) => ({
+    name,
+    argv: ownProcess(name),
+    environment: processEnvironment(paths),
+    recordFile: join(paths.processes, name),
+    logFile: join(paths.logs, `${name}.log`),
+  }));
+  return settings.engineManaged ? [engineProcess(settings, paths), ...ours] : ours;
+}
+
+const ENGINE_PID_FILE = "/var/run/docker.pid";
+
+function engineProcess(settings: PlatformSettings, paths: PlatformPaths): ProcessDescription {
+  return {
+    name: "engine",
+    argv: ["dockerd", "-H", `unix://${settings.engineSocket}`, ...liveRestoreFlag()],
+    environment: processEnvironment(paths),
+    recordFile: join(paths.processes, "engine"),
+    logFile: join(paths.logs, "engine.log"),
+    beforeStart: removeStaleEnginePid,
+  };
+}
+
+/** Containers survive a crash of the engine; a flag that stands in daemon.json may not be given twice. */
+function liveRestoreFlag(): string[] {
+  const file = "/etc/docker/daemon.json";
+  if (!existsSync(file)) return ["--live-restore"];
+  return readFileSync(file, "utf8").includes('"live-restore"') ? [] : ["--live-restore"];
+}
+
+/** A killed engine leaves its pid behind and refuses to start while the number is in use by anybody. */
+function removeStaleEnginePid(): void {
+  try {
+    const pid = Number(readFileSync(ENGINE_PID_FILE, "utf8"));
+    const command = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    if (startTicksOf(pid) !== undefined && command === "dockerd") return;
+  } catch {
+    // No file or no such process: nothing to protect.
+  }
+  rmSync(ENGINE_PID_FILE, { force: true });
+}

@@ -1,0 +1,99 @@
+/**
+ * What was decided for the platform on this machine: written by `platform start`, read by everybody.
+ * A file that is missing means defaults; a file that is broken is an error that names it, never defaults.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
+import { isName, type Of, ProtocolError, parseAs } from "@berth/protocol";
+import { Type } from "typebox";
+
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+
+export const PlatformSettings = Type.Object(
+  {
+    /** Where the API listens. Loopback until the first join. */
+    host: Type.String(),
+    port: Port,
+    /** Where HTTP routes are answered. */
+    httpPort: Port,
+    httpAddress: Type.String(),
+    /** Name of this machine as a node. */
+    node: Type.String(),
+    /** Range that networks are carved from. */
+    clusterRange: Type.String(),
+    engineSocket: Type.String(),
+    /** Berth starts and supervises the engine: nobody else does on this machine. */
+    engineManaged: Type.Boolean(),
+    /** Project policy of this machine: what stack files may ask for. */
+    allowHostMounts: Type.Boolean(),
+    allowPrivileged: Type.Boolean(),
+    /** Packages that the set-up installed. `uninstall` names them. */
+    installedPackages: Type.Array(Type.String()),
+    /** Started by systemd units of ours. */
+    systemd: Type.Boolean(),
+  },
+  { additionalProperties: false },
+);
+export type PlatformSettings = Of<typeof PlatformSettings>;
+
+export const DEFAULT_PORT = 7710;
+export const DEFAULT_HTTP_PORT = 8080;
+
+/** Host names are often no node names: upper case, dots. */
+function nodeNameOfHost(): string {
+  const name = (hostname().split(".")[0] ?? "").toLowerCase().replace(/[^a-z0-9-]/g, "-");
+  return isName(name) ? name : "node-1";
+}
+
+export function defaultSettings(): PlatformSettings {
+  return {
+    host: "127.0.0.1",
+    port: DEFAULT_PORT,
+    httpPort: DEFAULT_HTTP_PORT,
+    httpAddress: "0.0.0.0",
+    node: nodeNameOfHost(),
+    clusterRange: "10.64.0.0/12",
+    engineSocket: "/var/run/docker.sock",
+    engineManaged: false,
+    allowHostMounts: false,
+    allowPrivileged: false,
+    installedPackages: [],
+    systemd: false,
+  };
+}
+
+/** @throws ProtocolError `invalid_request` naming the file when it cannot be understood. */
+export function readSettings(file: string): PlatformSettings {
+  const text = readIfPresent(file);
+  if (text === undefined) return defaultSettings();
+  try {
+    return parseAs(PlatformSettings, { ...defaultSettings(), ...JSON.parse(text) }, file);
+  } catch (error) {
+    throw new ProtocolError(
+      "invalid_request",
+      `${file} cannot be understood: ${error instanceof Error ? error.message : String(error)}`,
+      { file },
+      { cause: error },
+    );
+  }
+}
+
+/** Whole or not at all: a crash leaves the old file. */
+export function writeSettings(file: string, settings: PlatformSettings): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const fresh = `${file}.${randomBytes(4).toString("hex")}`;
+  writeFileSync(fresh, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
+  renameSync(fresh, file);
+}
+
+function readIfPresent(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Bundles what users run: one entry per process, shared code in chunks, into `dist/<version>/`, and points
+ * `dist/current` at it in one rename.
+ *
+ * The version names the content (sources and lock file), so bundling the same sources again is a look-up.
+ * Everything in a bundle folder is complete before the link moves: a crash leaves the old one in place.
+ */
+
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { readSourceTree, ROOT } from "./source-tree.ts";
+
+/** Bundles kept besides the current one: enough to go back once. */
+const BUNDLES_KEPT = 2;
+
+const DIST = join(ROOT, "dist");
+
+const ENTRIES = {
+  berth: "packages/cli/src/main.ts",
+  server: "packages/cli/src/processes/server.ts",
+  agent: "packages/cli/src/processes/agent.ts",
+  net: "packages/cli/src/processes/net.ts",
+  supervise: "packages/cli/src/processes/supervise.ts",
+  "sqlite-worker": "packages/control-plane/src/store/sqlite-worker.ts",
+} as const;
+
+/** What the sources are, as a version: the package's and twelve digits of a hash over everything. */
+function contentVersion(): string {
+  const hash = createHash("sha256");
+  for (const file of ["package.json", "package-lock.json", "tools/bundle.ts"]) {
+    hash.update(readFileSync(join(ROOT, file)));
+  }
+  for (const file of readSourceTree()) {
+    if (!file.isTest) hash.update(`${file.path}\0${file.text}\0`);
+  }
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  const version =
+    typeof manifest === "object" && manifest !== null && "version" in manifest
+      ? String(manifest.version)
+      : "0.0.0";
+  return `${version}+${hash.digest("hex").slice(0, 12)}`;
+}
+
+/**
+ * dockerode's ssh and gRPC clients are never used here, and would cost 20 MB of memory in the agent: a
+ * stand-in takes their place that fails loudly if that ever changes.
+ */
+const UNUSED_MODULES = ["ssh2", "cpu-features", "@grpc/grpc-js", "@grpc/proto-loader", "protobufjs"];
+
+async function bundleInto(folder: string, version: string): Promise<void> {
+  const stand = join(folder, "unused-module.cjs");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    stand,
+    "module.exports = new Proxy({}, { get(_t, name) { throw new Error(`module left out of the bundle: ${String(name)}`); } });\n",
+  );
+  await build({
+    entryPoints: ENTRIES,
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    absWorkingDir: ROOT,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    minifySyntax: true,
+    legalComments: "none",
+    alias: Object.fromEntries(UNUSED_MODULES.map((name) => [name, stand])),
+    define: { BERTH_BUNDLE_VERSION: JSON.stringify(version) },
+    // CommonJS dependencies ask for Node's modules by `require`.
+    banner: {
+      js: 'import { createRequire as berthCreateRequire } from "node:module"; const require = berthCreateRequire(import.meta.url);',
+    },
+    logLevel: "warning",
+  });
+  rmSync(stand);
+}
+
+function pointCurrentAt(version: string): void {
+  const link = join(DIST, "current");
+  const fresh = join(DIST, `.current-${process.pid}`);
+  rmSync(fresh, { force: true });
+  symlinkSync(version, fresh);
+  renameSync(fresh, link);
+}
+
+function removeOldBundles(current: string): void {
+  const others = readdirSync(DIST, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== current)
+    .map((entry) => entry.name);
+  for (const name of others.slice(0, Math.max(0, others.length - BUNDLES_KEPT))) {
+    rmSync(join(DIST, name), { recursive: true, force: true });
+  }
+}
+
+async function main(): Promise<void> {
+  const version = contentVersion();
+  const folder = join(DIST, version);
+  mkdirSync(DIST, { recursive: true });
+  if (!existsSync(join(folder, "complete"))) {
+    const unfinished = `${folder}.unfinished`;
+    rmSync(unfinished, { recursive: true, force: true });
+    await bundleInto(unfinished, version);
+    writeFileSync(join(unfinished, "complete"), `${version}\n`);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(unfinished, folder);
+  }
+  const link = join(DIST, "current");
+  if (!existsSync(link) || readlinkSync(link) !== version) pointCurrentAt(version);
+  removeOldBundles(version);
+  console.log(version);
+}
+
+await main();
