@@ -1,0 +1,33 @@
+/**
+ * What the values of claim keys, of the cluster key and of the leadership key say: small rows that only
+ * the server writes and nobody outside sees.
+ */
+
+/** Who holds a claim (a port, a route, a subnet, an address, a volume, a slot). */
+export interface ClaimHolder {
+  /** `default/main/shop`; `-` when it is the platform itself. */
+  readonly stack: string;
+  /** The service, where the claim is a service's. */
+  readonly service?: string;
+  /** Live tasks that hold it: one for an address or volume (all of one pod), several for a slot. */
+  readonly tasks?: readonly string[];
+  /**
+   * Wall time from which somebody else may take it: an address is in quarantine until then. Absent while
+   * it is held.
+   */
+  readonly freeAt?: number;
+}
+
+/** The cluster's own identity. Written once, at the first start of its first server. */
+export interface ClusterIdentity {
+  /** Eight hexadecimal digits: part of container labels, bridges and firewall tables. */
+  readonly id: string;
+  readonly createdAt: number;
+}
+
+/** Who runs the controllers. Every write of a controller compares this key's revision. */
+export interface Leadership {
+  /** Names one life of one server process. */
+  readonly server: string;
+  readonly since: number;
+}

@@ -1,0 +1,182 @@
+/**
+ * Every kind of object that decisions look at, each in a table with its indices.
+ *
+ * `ClusterView` is what pure functions take: the live tables of `ClusterState`, or tables that a test has
+ * filled by hand. Audit and idempotency entries are not held: nothing decides by them and they are many.
+ * Of secrets only the names are held: contents stay in the store, encrypted.
+ *
+ * Design page: docs/design/state.md.
+ */
+
+import type {
+  Claim,
+  Deployment,
+  Event,
+  Kind,
+  Network,
+  Node,
+  NodeStatus,
+  Operation,
+  Release,
+  Scale,
+  Stack,
+  StackScope,
+  Task,
+  TaskStatus,
+  Token,
+  Volume,
+} from "@berth/protocol";
+import { parseKey, serviceKey, stackKey } from "@berth/protocol";
+import type { ClaimHolder, ClusterIdentity, Leadership } from "./claim-holder.ts";
+import { EntityTable, type ReadTable } from "./entity-table.ts";
+
+/** A version of a secret that the store has; the content is not held. */
+export interface SecretName extends StackScope {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** The type of the value of each held kind. */
+export interface Held {
+  readonly stack: Stack;
+  readonly release: Release;
+  readonly scale: Scale;
+  readonly deployment: Deployment;
+  readonly task: Task;
+  readonly status: TaskStatus;
+  readonly network: Network;
+  readonly volume: Volume;
+  readonly secret: SecretName;
+  readonly event: Event;
+  readonly node: Node;
+  readonly "node-status": NodeStatus;
+  readonly operation: Operation;
+  readonly token: Token;
+  readonly claim: ClaimHolder;
+  readonly cluster: ClusterIdentity;
+  readonly leader: Leadership;
+}
+export type HeldKind = keyof Held;
+
+/** Kinds that are not held. */
+export const UNHELD = new Set<Kind>(["audit", "idempotency"]);
+
+/** Objects of the cluster as of one revision; see each field for what it is found by. */
+export interface ClusterView {
+  /** By `environment` (`default/main`). */
+  readonly stacks: ReadTable<Stack, "environment">;
+  /** By `stack` (`default/main/shop`), in order of number. */
+  readonly releases: ReadTable<Release, "stack">;
+  readonly scales: ReadTable<Scale, "stack">;
+  readonly deployments: ReadTable<Deployment, "stack" | "state">;
+  /** By `service` (`default/main/shop/web`), `stack`, `environment`, `node` and `id`. */
+  readonly tasks: ReadTable<Task, "service" | "stack" | "environment" | "node" | "id">;
+  /** By the identifier of the `task` and by `node`. */
+  readonly statuses: ReadTable<TaskStatus, "task" | "node">;
+  /** By `stack`, `environment` and the network's own `id`. */
+  readonly networks: ReadTable<Network, "stack" | "environment" | "id">;
+  readonly volumes: ReadTable<Volume, "stack" | "environment" | "engineName">;
+  readonly secrets: ReadTable<SecretName, "stack">;
+  readonly events: ReadTable<Event, "environment">;
+  readonly nodes: ReadTable<Node>;
+  readonly nodeStatuses: ReadTable<NodeStatus>;
+  /** By `node`, `stack` and `id`. */
+  readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
+  readonly tokens: ReadTable<Token>;
+  /** By `kind` of claim, by the `stack` of the holder, by `network` for addresses. */
+  readonly claims: ReadTable<ClaimHolder, "kind" | "stack" | "network">;
+  readonly cluster: ReadTable<ClusterIdentity>;
+  readonly leader: ReadTable<Leadership>;
+}
+
+/** The tables themselves, with their writing side. One writer: whoever follows the store. */
+export class ClusterTables implements ClusterView {
+  readonly stacks = new EntityTable<Stack, "environment">({ environment: environmentOf });
+  readonly releases = new EntityTable<Release, "stack">({ stack: stackKey });
+  readonly scales = new EntityTable<Scale, "stack">({ stack: stackKey });
+  readonly deployments = new EntityTable<Deployment, "stack" | "state">({
+    stack: stackKey,
+    state: (deployment) => deployment.state,
+  });
+  readonly tasks = new EntityTable<Task, "service" | "stack" | "environment" | "node" | "id">({
+    service: serviceKey,
+    stack: stackKey,
+    environment: environmentOf,
+    node: (task) => task.node,
+    id: (task) => task.id,
+  });
+  readonly statuses = new EntityTable<TaskStatus, "task" | "node">({
+    task: (status) => status.task,
+    node: (status) => status.node,
+  });
+  readonly networks = new EntityTable<Network, "stack" | "environment" | "id">({
+    stack: stackKey,
+    environment: environmentOf,
+    id: (network) => network.id,
+  });
+  readonly volumes = new EntityTable<Volume, "stack" | "environment" | "engineName">({
+    stack: stackKey,
+    environment: environmentOf,
+    engineName: (volume) => volume.engineName,
+  });
+  readonly secrets = new EntityTable<SecretName, "stack">({ stack: stackKey });
+  readonly events = new EntityTable<Event, "environment">({ environment: environmentOf });
+  readonly nodes = new EntityTable<Node>({});
+  readonly nodeStatuses = new EntityTable<NodeStatus>({});
+  readonly operations = new EntityTable<Operation, "node" | "stack" | "id">({
+    node: (operation) => operation.node,
+    stack: stackKey,
+    id: (operation) => operation.id,
+  });
+  readonly tokens = new EntityTable<Token>({});
+  readonly claims = new EntityTable<ClaimHolder, "kind" | "stack" | "network">({
+    kind: (_holder, key) => claimPart(key, 0),
+    stack: (holder) => holder.stack,
+    network: (_holder, key) =>
+      claimPart(key, 0) === ("address" satisfies Claim["kind"]) ? claimPart(key, 1) : undefined,
+  });
+  readonly cluster = new EntityTable<ClusterIdentity>({});
+  readonly leader = new EntityTable<Leadership>({});
+
+  /** The table of a kind. */
+  table<K extends HeldKind>(kind: K): EntityTable<Held[K], string> {
+    return this.#tables[kind] as unknown as EntityTable<Held[K], string>;
+  }
+
+  kinds(): readonly HeldKind[] {
+    return Object.keys(this.#tables) as HeldKind[];
+  }
+
+  // One place that ties kinds to tables; `table` gives the pair its type back.
+  readonly #tables: Readonly<Record<HeldKind, unknown>> = {
+    stack: this.stacks,
+    release: this.releases,
+    scale: this.scales,
+    deployment: this.deployments,
+    task: this.tasks,
+    status: this.statuses,
+    network: this.networks,
+    volume: this.volumes,
+    secret: this.secrets,
+    event: this.events,
+    node: this.nodes,
+    "node-status": this.nodeStatuses,
+    operation: this.operations,
+    token: this.tokens,
+    claim: this.claims,
+    cluster: this.cluster,
+    leader: this.leader,
+  };
+}
+
+/** `default/main`: what environment-wide lists are found by. */
+export function environmentOf(scope: {
+  readonly project: string;
+  readonly environment: string;
+}): string {
+  return `${scope.project}/${scope.environment}`;
+}
+
+function claimPart(key: string, index: number): string | undefined {
+  return parseKey(key)?.name[index];
+}

@@ -1,0 +1,57 @@
+/**
+ * From a stored entry to a typed object: the one border between the store's text and the types.
+ *
+ * Values are written by this server from the same types (`encode`), so they are not validated again at
+ * each start: a schema check of 100,000 tasks would cost more than listing them. Text that is no JSON is
+ * a damaged store and refused with the key's name.
+ */
+
+import { type KeyParts, type Kind, ProtocolError, parseKey } from "@berth/protocol";
+import type { StoredEntry } from "../store/port.ts";
+import { type Held, type HeldKind, UNHELD } from "./cluster-tables.ts";
+import type { Entity } from "./entity-table.ts";
+
+/** What a key stands for, if it is of a kind that is held. */
+export function heldKey(key: string): (KeyParts & { readonly kind: HeldKind }) | undefined {
+  const parts = parseKey(key);
+  if (parts === undefined || !isHeld(parts.kind)) return undefined;
+  return { ...parts, kind: parts.kind };
+}
+
+function isHeld(kind: Kind): kind is HeldKind {
+  return !UNHELD.has(kind);
+}
+
+/**
+ * The object of an entry of a held kind.
+ *
+ * @throws ProtocolError `internal` when the value is no JSON.
+ */
+export function decodeEntry(
+  parts: KeyParts & { readonly kind: HeldKind },
+  entry: StoredEntry,
+): Entity<Held[HeldKind]> {
+  return { key: entry.key, revision: entry.modRevision, value: decodeValue(parts, entry) };
+}
+
+function decodeValue(parts: KeyParts & { readonly kind: HeldKind }, entry: StoredEntry) {
+  if (parts.kind === "secret") {
+    const [stack = "", name = "", version = ""] = parts.name;
+    return { project: parts.project, environment: parts.environment, stack, name, version };
+  }
+  try {
+    return JSON.parse(entry.value) as Held[HeldKind];
+  } catch (cause) {
+    throw new ProtocolError(
+      "internal",
+      `the store's value of ${entry.key} is damaged`,
+      {},
+      { cause },
+    );
+  }
+}
+
+/** The text that the store keeps for an object. */
+export function encode(value: Held[HeldKind]): string {
+  return JSON.stringify(value);
+}
