@@ -7,14 +7,7 @@ import type { PlatformPaths } from "./paths.ts";
 import { startTicksOf } from "./process-record.ts";
 import type { PlatformSettings } from "./settings.ts";
 import type { ProcessDescription } from "./supervised-process.ts";
-
-declare const BERTH_BUNDLE_VERSION: string | undefined;
-
-/** The version of a bundle; sources run as `0.1.0-source`. */
-export const VERSION =
-  typeof BERTH_BUNDLE_VERSION === "string" ? BERTH_BUNDLE_VERSION : "0.1.0-source";
-
-const BUNDLED = typeof BERTH_BUNDLE_VERSION === "string";
+import { BUNDLED } from "./version.ts";
 
 /**
  * argv of one of our own processes, for the code that runs now: the bundle beside this file, or the

@@ -1,0 +1,36 @@
+/**
+ * Every command by its words, in the order of the help. A row costs nothing until its command runs: the
+ * summary stands here so that `berth --help` loads no command.
+ */
+
+import type { CommandDescription } from "./command.ts";
+
+export interface CommandRow {
+  /** `deploy`, `stack rm` */
+  readonly words: string;
+  readonly group: (typeof GROUPS)[number];
+  readonly summary: string;
+  readonly load: () => Promise<CommandDescription>;
+}
+
+export const GROUPS = ["Stacks", "Looking", "Cluster", "This machine", "Processes"] as const;
+
+type CommandModule = { readonly command: CommandDescription };
+
+function row(
+  group: CommandRow["group"],
+  words: string,
+  summary: string,
+  load: () => Promise<CommandModule>,
+): CommandRow {
+  return { group, words, summary, load: async () => (await load()).command };
+}
+
+export const COMMANDS: readonly CommandRow[] = [
+  row(
+    "Processes",
+    "version",
+    "version of this program, and of the server",
+    () => import("./commands/version.ts"),
+  ),
+];

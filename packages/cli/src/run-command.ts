@@ -1,0 +1,171 @@
+/**
+ * From the words of a command line to a run of one command: finds the row, parses options (commander),
+ * turns errors into words and an exit code.
+ */
+
+import { AssertionError } from "@berth/base";
+import { HttpClient } from "@berth/protocol/client/http-client";
+import { Command, CommanderError, Option } from "commander";
+import type { CommandDescription, CommandInput } from "./command.ts";
+import { COMMANDS, type CommandRow, GROUPS } from "./command-table.ts";
+import { chooseContext, scopeOf, tokenOf } from "./connection/context.ts";
+import { EXIT, exitCodeOf } from "./exit-code.ts";
+import { writeError } from "./output/error-text.ts";
+import { nearest } from "./output/nearest.ts";
+import { type Output, processOutput } from "./output/output.ts";
+
+/** Options that every command takes. */
+const COMMON_OPTIONS = [
+  { flags: "--json", summary: "print JSON, one value a line" },
+  { flags: "--project <name>", summary: "project (default: the context's, else default)" },
+  { flags: "--env <name>", summary: "environment (default: the context's, else main)" },
+  { flags: "--context <name>", summary: "which server to talk to (see berth context ls)" },
+] as const;
+
+export interface RunOptions {
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+  readonly signal: AbortSignal;
+  /** The process's own by default. */
+  readonly output?: Output;
+}
+
+/** Runs a command line. Answers the exit code; writes everything itself. */
+export async function runCommandLine(options: RunOptions): Promise<number> {
+  const json = options.argv.includes("--json");
+  const output = options.output ?? processOutput({ json, environment: options.environment });
+  const found = findRow(options.argv);
+  if (found === undefined) return unknownWords(options.argv, output);
+  try {
+    return await runRow(found.row, found.rest, options, output);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    // Ctrl-C is what the user wanted: no words about it.
+    if (options.signal.aborted) return EXIT.failed;
+    if (error instanceof AssertionError) throw error;
+    const written = writeError(output, error);
+    return exitCodeOf(written.code, written.details);
+  }
+}
+
+/** The row whose words begin the line, the longest first. */
+function findRow(argv: readonly string[]): { row: CommandRow; rest: string[] } | undefined {
+  const rows = [...COMMANDS].sort((a, b) => b.words.length - a.words.length);
+  for (const row of rows) {
+    const words = row.words.split(" ");
+    if (words.every((word, index) => argv[index] === word)) {
+      return { row, rest: argv.slice(words.length) };
+    }
+  }
+  return undefined;
+}
+
+function unknownWords(argv: readonly string[], output: Output): number {
+  const words = argv.filter((word) => !word.startsWith("-"));
+  const [first] = words;
+  const help = argv.length === 0 || argv.includes("--help") || argv.includes("-h");
+  const group = COMMANDS.filter((row) => row.words.startsWith(`${words.join(" ")} `));
+  if (first !== undefined && group.length > 0) {
+    for (const line of commandLines(group, 2)) output.line(line);
+    return help ? EXIT.done : EXIT.usage;
+  }
+  if (first === undefined || first === "help") {
+    for (const line of helpLines()) output.line(line);
+    return help || first === "help" ? EXIT.done : EXIT.usage;
+  }
+  const known = COMMANDS.map((row) => row.words);
+  const close = nearest(words.slice(0, 2).join(" "), known) ?? nearest(first, known);
+  const hint = close === undefined ? "" : `; did you mean "berth ${close}"?`;
+  output.note(`berth ${words.join(" ")} is no command${hint}`);
+  output.note("  berth help lists them all");
+  return EXIT.usage;
+}
+
+/** `berth help`. */
+export function helpLines(): string[] {
+  const groups = GROUPS.flatMap((group) => {
+    const rows = COMMANDS.filter((row) => row.group === group);
+    return rows.length === 0 ? [] : ["", `${group}:`, ...commandLines(rows, 2)];
+  });
+  return [
+    "berth: a container cloud. Machines and Compose files in, healthy services out.",
+    "",
+    "usage: berth COMMAND [OPTIONS]      berth COMMAND --help shows examples",
+    ...groups,
+    "",
+    "exit codes: 0 done, 1 failed, 2 wrong usage, 3 server not reachable, 4 not allowed",
+  ];
+}
+
+function commandLines(rows: readonly CommandRow[], indent: number): string[] {
+  const width = Math.max(...rows.map((row) => row.words.length));
+  return rows.map((row) => `${" ".repeat(indent)}${row.words.padEnd(width)}  ${row.summary}`);
+}
+
+async function runRow(
+  row: CommandRow,
+  rest: string[],
+  options: RunOptions,
+  output: Output,
+): Promise<number> {
+  const description = await row.load();
+  const parser = parserOf(row.words, description, output);
+  parser.parse(rest, { from: "user" });
+  const given: Record<string, unknown> = parser.opts();
+  return description.run(inputOf(parser.args, given, options, output));
+}
+
+/** commander's command for a description: parsing, `--help`, wrong options. */
+export function parserOf(words: string, description: CommandDescription, output: Output): Command {
+  const parser = new Command(`berth ${words}`);
+  parser.description(
+    description.details === undefined
+      ? description.summary
+      : `${description.summary}\n\n${description.details}`,
+  );
+  for (const argument of description.arguments ?? []) {
+    const name = argument.variadic ? `${argument.name}...` : argument.name;
+    parser.argument(argument.required ? `<${name}>` : `[${name}]`, argument.summary);
+  }
+  for (const option of [...(description.options ?? []), ...COMMON_OPTIONS]) {
+    const fallback = "fallback" in option && option.fallback !== undefined ? option.fallback : "";
+    const summary = fallback === "" ? option.summary : `${option.summary} (default: ${fallback})`;
+    parser.addOption(new Option(option.flags, summary));
+  }
+  if (description.passThrough) parser.passThroughOptions().allowUnknownOption(false);
+  const examples = description.examples.map(({ line, does }) => `  ${line}\n      ${does}`);
+  parser.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
+  parser.exitOverride();
+  parser.configureOutput({
+    writeOut: (text) => output.bytes(Buffer.from(text)),
+    writeErr: (text) => output.note(text.trimEnd()),
+  });
+  parser.action(() => {});
+  return parser;
+}
+
+function inputOf(
+  words: readonly string[],
+  given: Readonly<Record<string, unknown>>,
+  options: RunOptions,
+  output: Output,
+): CommandInput {
+  const { environment, workingDirectory, signal } = options;
+  const wanted = typeof given["context"] === "string" ? given["context"] : undefined;
+  const context = () => chooseContext(environment, wanted).context;
+  return {
+    words,
+    options: given,
+    output,
+    environment,
+    workingDirectory,
+    signal,
+    connect: () => {
+      const { url, ...rest } = context();
+      const token = tokenOf({ url, ...rest });
+      return new HttpClient(token === undefined ? { url } : { url, token });
+    },
+    scope: () => scopeOf(environment, given, context),
+  };
+}

@@ -1,0 +1,30 @@
+/** The command line as a process: signals, broken pipes and the end of it. */
+
+import { runCommandLine } from "./run-command.ts";
+
+/** How long a command may clean up after Ctrl-C before the process ends anyway, milliseconds. */
+const INTERRUPT_GRACE_MS = 2_000;
+
+/** Runs `argv`; answers the exit code. */
+export async function runProcess(argv: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    interrupt.abort(new DOMException("interrupted", "AbortError"));
+    setTimeout(() => process.exit(130), INTERRUPT_GRACE_MS).unref();
+  };
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  // `berth logs | head`: the reader has seen enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+  });
+  const code = await runCommandLine({
+    argv,
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    signal: interrupt.signal,
+  });
+  process.removeListener("SIGINT", onSignal);
+  process.removeListener("SIGTERM", onSignal);
+  return interrupt.signal.aborted ? 130 : code;
+}
