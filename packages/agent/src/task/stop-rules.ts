@@ -1,0 +1,111 @@
+/**
+ * Rules for a task that is to end, for good or before another attempt; and for one that has ended.
+ *
+ * Order of leaving (design section 5): out of the endpoints → drain → pre-stop, signal, grace, kill →
+ * container gone → locks and addresses free.
+ */
+
+import { LABEL_ATTEMPT } from "../runtime/port.ts";
+import { afterLeaving, exitFacts } from "./exit.ts";
+import { advance, newRecord, type StopCause, type TaskRecord } from "./record.ts";
+import type { Rule, RuleInput } from "./rule.ts";
+import { type Decision, isAlive, type StepInput } from "./step-input.ts";
+
+/** The record that a container without one stands for: the local database was lost, the engine was not. */
+export function adoptedRecord(input: StepInput): TaskRecord | undefined {
+  const { container, facts } = input;
+  if (container === undefined) return undefined;
+  const attempt = Number(container.labels[LABEL_ATTEMPT] ?? "1");
+  const base = {
+    ...newRecord(input.assignment.task.id, facts.bootId),
+    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    imageId: container.imageId,
+    containerId: container.id,
+    everRan: container.phase !== "created",
+    ...(container.startedAt === undefined ? {} : { startedAt: container.startedAt }),
+  };
+  return { ...base, state: container.phase === "created" ? "starting" : "running" };
+}
+
+/** Takes a running task out of service, then ends it. */
+export function beginLeaving(input: RuleInput, cause: StopCause, message?: string): Decision {
+  const { record, assignment, now } = input;
+  const facts = { stopCause: cause, ready: false, ...(message === undefined ? {} : { message }) };
+  if (!record.published) return { next: advance(record, "stopping", facts), command: "stop" };
+  const drainUntil = now + assignment.spec.drainMs;
+  return { next: advance(record, "draining", { ...facts, drainUntil }), command: "drain" };
+}
+
+function isToEnd({ intent }: RuleInput): boolean {
+  return intent !== "run";
+}
+
+export const STOP_RULES: readonly Rule[] = [
+  {
+    name: "forget",
+    why: "Nothing is left on the node and nobody will ask about the task any more.",
+    when: ({ intent, record }) => record.state === "removed" && intent === "forget",
+    then: ({ record }) => ({ next: record, command: "forget" }),
+  },
+  {
+    name: "gone",
+    why: "A removed task stays removed, whatever is wanted.",
+    when: ({ record }) => record.state === "removed",
+    then: ({ record }) => ({ next: record, wait: "settled" }),
+  },
+  {
+    name: "remove",
+    why: "What has ended frees its container, files, locks and addresses.",
+    when: ({ record }) => record.state === "ended",
+    then: ({ record }) => ({ next: record, command: "remove" }),
+  },
+  {
+    name: "keep-draining",
+    why: "Clients get the time that the file gives them, also over a restart of the agent.",
+    when: ({ record, container, facts, now }) =>
+      record.state === "draining" &&
+      isAlive(container) &&
+      !facts.drained &&
+      now < (record.drainUntil ?? 0),
+    then: ({ record }) => ({ next: record, command: "drain" }),
+  },
+  {
+    name: "drained",
+    why: "No request reaches it any more, or the time for it is over.",
+    when: ({ record, container }) => record.state === "draining" && isAlive(container),
+    then: ({ record }) => ({ next: advance(record, "stopping"), command: "stop" }),
+  },
+  {
+    name: "stop",
+    why: "It was to be stopped when the agent, the engine or the node failed: once more.",
+    when: ({ record, container }) => record.state === "stopping" && isAlive(container),
+    then: ({ record }) => ({ next: record, command: "stop" }),
+  },
+  {
+    name: "leave",
+    why: "A running task that is not wanted leaves its endpoints first.",
+    when: (input) =>
+      isToEnd(input) &&
+      isAlive(input.container) &&
+      ["pulling", "creating", "starting", "running"].includes(input.record.state),
+    then: (input) => beginLeaving(input, "asked"),
+  },
+  {
+    name: "stopped",
+    why: "No process is left, and none is wanted.",
+    when: ({ record, intent }) => intent !== "run" || record.stopCause === "asked",
+    then: (input) => ({
+      next: advance(input.record, "ended", {
+        ...(input.record.attempt === 0 || input.record.state === "exited" ? {} : exitFacts(input)),
+        outcome: "stopped",
+        ready: false,
+      }),
+    }),
+  },
+  {
+    name: "ended-on-demand",
+    why: "Its process was ended by us to begin the next attempt.",
+    when: ({ record }) => record.state === "draining" || record.state === "stopping",
+    then: (input) => ({ next: afterLeaving(input) }),
+  },
+];
