@@ -28,6 +28,12 @@ function row(
 
 export const COMMANDS: readonly CommandRow[] = [
   row(
+    "This machine",
+    "image base",
+    "make a base image from the distribution's packages",
+    () => import("./commands/image-base.ts"),
+  ),
+  row(
     "Processes",
     "version",
     "version of this program, and of the server",

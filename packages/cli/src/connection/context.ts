@@ -14,8 +14,8 @@ import {
 } from "@berth/protocol";
 import { Type } from "typebox";
 import { parse, stringify } from "yaml";
-import { dataDirOf, platformPaths } from "../platform/paths.ts";
-import { readSettings } from "../platform/settings.ts";
+import { dataDirOf, type PlatformPaths, platformPaths } from "../platform/paths.ts";
+import { type PlatformSettings, readSettings } from "../platform/settings.ts";
 
 const Context = Type.Object(
   {
@@ -94,14 +94,23 @@ export function chooseContext(
 
 /** The platform on this machine, by its data directory. */
 export function localContext(environment: Environment): Context {
-  const userId = process.getuid?.() ?? 0;
-  const paths = platformPaths(dataDirOf(environment, userId), environment, userId);
-  const settings = readSettings(paths.settings);
+  const paths = localPaths(environment);
+  const settings = localSettings(environment);
   const token = environment["BERTH_TOKEN"];
   return {
     url: `http://${settings.host}:${settings.port}`,
     ...(token === undefined ? { tokenFile: paths.adminToken } : { token }),
   };
+}
+
+/** Where the platform of this machine and user keeps its things. */
+export function localPaths(environment: Environment): PlatformPaths {
+  const userId = process.getuid?.() ?? 0;
+  return platformPaths(dataDirOf(environment, userId), environment, userId);
+}
+
+export function localSettings(environment: Environment): PlatformSettings {
+  return readSettings(localPaths(environment).settings);
 }
 
 /** The token of a context; `undefined` when it has none. */
