@@ -50,6 +50,7 @@ export function groupAsks(
     ([pod, members]): Unit => ({ pod, members }),
   );
   const unitOrder = orderBy(units, (unit) => unit.members, totals);
+  const gangOf = gangNames(units);
   const groups = gather([...units].sort(unitOrder), gangOf).map(
     ([gang, members]): Group => ({ gang, units: members }),
   );
@@ -57,9 +58,24 @@ export function groupAsks(
   return [...groups].sort(orderBy(groups, members, totals));
 }
 
-/** A pod belongs to the gang of its members; where they disagree, to the first of these by name. */
-function gangOf(unit: Unit): string | undefined {
-  return unit.members.flatMap(({ ask }) => ask.gang ?? []).sort(compareText)[0];
+/**
+ * Names the gang of each unit. A pod whose members name several gangs joins these: with one node for the
+ * pod and all or none for each gang, none of them can go without the others. The smallest name stands for
+ * all of them.
+ */
+function gangNames(units: readonly Unit[]): (unit: Unit) => string | undefined {
+  const joined = new Map<string, string>();
+  const root = (gang: string): string => {
+    const next = joined.get(gang);
+    return next === undefined ? gang : root(next);
+  };
+  const namesOf = (unit: Unit) => unit.members.flatMap(({ ask }) => ask.gang ?? []);
+  for (const unit of units) {
+    const roots = [...new Set(namesOf(unit).map(root))].sort(compareText);
+    const [first, ...others] = roots;
+    if (first !== undefined) for (const other of others) joined.set(other, first);
+  }
+  return (unit) => namesOf(unit).map(root)[0];
 }
 
 /** Items by key, in the order of their first; what has no key stays alone. */

@@ -2,7 +2,7 @@
  * Finds nodes for units and groups in a cluster state, and applies what it decides.
  *
  * A single ask takes the best node of the pipeline. A pod is tried on each node as a whole: every member
- * must still be accepted with the ones before it in place. A gang searches depth first in the order of the
+ * must be accepted beside all the others. A gang searches depth first in the order of the
  * scores, so that an unlucky first choice is taken back; the search is bounded, so among many unlike
  * members a fit can be missed (never a wrong one made). What does not succeed leaves no trace.
  * Cost: O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
@@ -87,14 +87,18 @@ function candidatesFor(unit: Unit, site: Site): Found {
   return { candidates, scorers };
 }
 
-/** Is each member accepted with the ones before it on the node? */
+/** Is each member accepted on the node beside all the others? */
 function acceptsAll(unit: Unit, node: NodeState, cluster: ClusterState): boolean {
+  const tasks = tasksOn(unit, node);
+  if (tasks === undefined) return false;
   const mark = cluster.mark();
-  const fits = unit.members.every((member) => {
+  for (const task of tasks) cluster.add(task);
+  const fits = unit.members.every((member, index) => {
+    cluster.remove(member.ask.id);
     const checks = prepareChecks(subjectOf(member, unit, cluster));
-    if (firstFinding(checks, node) !== undefined) return false;
-    cluster.add(heldOn(member, node));
-    return true;
+    const accepted = firstFinding(checks, node) === undefined;
+    cluster.add(present(tasks[index], "task"));
+    return accepted;
   });
   cluster.undoTo(mark);
   return fits;
@@ -111,10 +115,20 @@ export function subjectOf(member: Wanted, unit: Unit, cluster: ClusterState): Su
   };
 }
 
-/** The task that the ask becomes on the node, which has room for it. */
-export function heldOn({ ask, needs }: Wanted, node: NodeState): Held {
-  const devices = present(chooseDevices(node.devices, needs.devices), `devices for ${ask.id}`);
-  return { claims: ask, needs, node: node.model.id, devices, leaving: false };
+/**
+ * The tasks that the members become on the node, devices handed out to all of them at once; `undefined`
+ * when the devices do not suffice. No other rule is asked.
+ */
+export function tasksOn({ members }: Unit, node: NodeState): readonly Held[] | undefined {
+  const needs = members.flatMap((member) => member.needs.devices);
+  const devices = chooseDevices(node.devices, needs);
+  if (devices === undefined) return undefined;
+  let next = 0;
+  return members.map(({ ask, needs }) => {
+    const own = devices.slice(next, next + needs.devices.length);
+    next += needs.devices.length;
+    return { claims: ask, needs, node: node.model.id, devices: own, leaving: false };
+  });
 }
 
 function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
@@ -133,16 +147,16 @@ function bestOf(candidates: readonly Candidate[]): Candidate | undefined {
 function settle(unit: Unit, { node, score }: Candidate, found: Found, site: Site): Placement[] {
   // The reasons first: they are those of the state in which was chosen.
   const reasons = found.scorers.map((scorer) => scorer.reasons(node));
-  return unit.members.map((member, index) => {
-    const held = heldOn(member, node);
-    site.cluster.add(held);
+  const tasks = present(tasksOn(unit, node), `devices on ${node.model.id}`);
+  return tasks.map((task, index) => {
+    site.cluster.add(task);
     return {
-      ask: member.ask.id,
+      ask: task.claims.id,
       node: node.model.id,
       score,
       reasons: reasons[index] ?? [],
       candidates: found.candidates.length,
-      devices: held.devices,
+      devices: task.devices,
     };
   });
 }

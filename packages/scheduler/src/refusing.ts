@@ -6,17 +6,17 @@
  * one, empty, would take it. Cost: O(nodes × rules) per refused ask.
  */
 
-import type { Group, Unit } from "./batch.ts";
+import type { Group, Unit, Wanted } from "./batch.ts";
 import {
   book,
   type ClusterState,
   compareText,
+  type Held,
   type NodeState,
   nodeState,
 } from "./cluster-state.ts";
-import { chooseDevices } from "./devices.ts";
 import { allFindings, prepareChecks, type RuleFinding } from "./pipeline.ts";
-import { placeGroup, type Site, subjectOf } from "./placing.ts";
+import { placeGroup, type Site, subjectOf, tasksOn } from "./placing.ts";
 import {
   HINTS_MAX,
   type Hint,
@@ -96,21 +96,34 @@ function judge(unit: Unit, cluster: ClusterState): Verdict {
 }
 
 /**
- * Findings of all members. A member that is refused is booked all the same, so that the others are judged
- * against what it would have taken and a hint is not given for the first of several things amiss.
+ * Findings of all members. Each is looked at beside the ones before it, booked even where they are refused,
+ * so that no hint is given for the first of several things amiss; then beside all the others, which finds
+ * what only the later ones bring about.
  */
 function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonly MemberFinding[] {
   const mark = cluster.mark();
-  const findings = unit.members.flatMap((member) => {
-    const checks = prepareChecks(subjectOf(member, unit, cluster));
-    const found = allFindings(checks, node).map((each) => ({ ...each, ask: member.ask.id }));
-    const { ask: claims, needs } = member;
-    const devices = chooseDevices(node.devices, needs.devices) ?? [];
-    cluster.add({ claims, needs, node: node.model.id, devices, leaving: false });
+  const tasks = tasksOn(unit, node);
+  const taskOf = ({ ask, needs }: Wanted, index: number): Held =>
+    tasks?.[index] ?? { claims: ask, needs, node: node.model.id, devices: [], leaving: false };
+  const look = (member: Wanted): readonly MemberFinding[] =>
+    allFindings(prepareChecks(subjectOf(member, unit, cluster)), node).map((finding) => ({
+      ...finding,
+      ask: member.ask.id,
+    }));
+  const findings = unit.members.flatMap((member, index) => {
+    const found = look(member);
+    cluster.add(taskOf(member, index));
+    return found;
+  });
+  const later = unit.members.flatMap((member, index) => {
+    cluster.remove(member.ask.id);
+    const found = look(member);
+    cluster.add(taskOf(member, index));
     return found;
   });
   cluster.undoTo(mark);
-  return findings;
+  const known = new Set(findings.map(({ rule, about }) => `${rule} ${about}`));
+  return [...findings, ...later.filter(({ rule, about }) => !known.has(`${rule} ${about}`))];
 }
 
 function countRules(verdicts: readonly NodeVerdict[]): readonly RuleCount[] {
@@ -210,12 +223,13 @@ function emptyCopy(model: NodeState["model"]): NodeState {
 }
 
 function takesAll(node: NodeState, unit: Unit, cluster: ClusterState): boolean {
-  return unit.members.every((member) => {
+  const tasks = tasksOn(unit, node);
+  if (tasks === undefined) return false;
+  return unit.members.every((member, index) => {
     const checks = prepareChecks(subjectOf(member, unit, cluster));
     if (allFindings(checks, node).length > 0) return false;
-    const { ask: claims, needs } = member;
-    const devices = chooseDevices(node.devices, needs.devices) ?? [];
-    book(node, { claims, needs, node: node.model.id, devices, leaving: false }, 1);
+    const task = tasks[index];
+    if (task !== undefined) book(node, task, 1);
     return true;
   });
 }

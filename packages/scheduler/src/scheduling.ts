@@ -45,8 +45,12 @@ function placeAll(groups: readonly Group[], site: Site) {
   return { placed, left };
 }
 
-/** Can placing others turn a refusal into a fit? */
+/**
+ * Can placing others turn a refusal into a fit? Gangs are tried again too: their search is bounded, and the
+ * one that counts is that in the final state.
+ */
 function mayBecomePossible(group: Group): boolean {
+  if (group.gang !== undefined) return true;
   return group.units.some((unit) =>
     unit.members.some(
       ({ ask }) =>
