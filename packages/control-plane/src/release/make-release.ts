@@ -1,0 +1,79 @@
+/**
+ * A deployment whose images are pinned becomes a release, or turns out to be what runs already. Pure: the
+ * deployment controller commits what is returned.
+ */
+
+import type {
+  Deployment,
+  PinnedImage,
+  PublishedPort,
+  Release,
+  ReleaseService,
+} from "@berth/protocol";
+import { canonical, templateOf } from "./template.ts";
+
+export interface ReleaseInput {
+  readonly deployment: Deployment;
+  /** The pinned image of each reference; all that the spec names are there. */
+  readonly images: Readonly<Record<string, PinnedImage>>;
+  readonly number: number;
+  readonly now: number;
+  /** The release that the stack is at: chosen ports are kept from it. */
+  readonly current: Release | undefined;
+  /** A free host port, each time another one; `undefined` when none is left. */
+  readonly choosePort: (protocol: "tcp" | "udp") => number | undefined;
+}
+
+/** The release that the deployment asks for. Ports without a number get one. */
+export function makeRelease(input: ReleaseInput): Release {
+  const { deployment, number, now } = input;
+  const { spec, secrets } = deployment;
+  const context = { ...spec, secrets };
+  const services: Record<string, ReleaseService> = {};
+  for (const [name, written] of Object.entries(spec.services)) {
+    const service = { ...written, ports: portsOf(name, written.ports, input) };
+    const image = input.images[written.image] ?? { reference: written.image };
+    services[name] = { spec: service, image, template: templateOf(service, image, context) };
+  }
+  return {
+    project: deployment.project,
+    environment: deployment.environment,
+    stack: deployment.stack,
+    number,
+    createdAt: now,
+    createdBy: deployment.createdBy,
+    services,
+    networks: spec.networks,
+    volumes: spec.volumes,
+    configs: spec.configs,
+    secrets,
+    ...(spec.source === undefined ? {} : { source: spec.source }),
+  };
+}
+
+/** Ports with a number each: the file's, else the one that the service has now, else a free one. */
+function portsOf(
+  service: string,
+  ports: readonly PublishedPort[],
+  { current, choosePort }: ReleaseInput,
+): PublishedPort[] {
+  const known = current?.services[service]?.spec.ports ?? [];
+  return ports.map((port) => {
+    if (port.published !== undefined) return port;
+    const before = known.find(
+      (each) => each.target === port.target && each.protocol === port.protocol,
+    );
+    const published = before?.published ?? choosePort(port.protocol);
+    return published === undefined ? port : { ...port, published };
+  });
+}
+
+/** Whether two releases say the same: number, author, time and the text of the file do not count. */
+export function sameContent(a: Release, b: Release): boolean {
+  return contentOf(a) === contentOf(b);
+}
+
+function contentOf(release: Release): string {
+  const { services, networks, volumes, configs, secrets } = release;
+  return canonical({ services, networks, volumes, configs, secrets });
+}

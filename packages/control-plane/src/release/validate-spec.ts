@@ -1,0 +1,215 @@
+/**
+ * What can be wrong with a stack's spec beyond its schema: contradictions inside it. Each rule is a
+ * function of the spec alone and names the place in the file; all problems are listed at once.
+ *
+ * What depends on the cluster (claims, external networks, policy) stands in `accept-deployment.ts`.
+ */
+
+import type { ServiceSpec, StackSpec } from "@berth/protocol";
+import { parseConstraint } from "@berth/scheduler";
+import { containsAddress, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
+import {
+  type ClaimWish,
+  claimsClash,
+  claimsOfServices,
+  claimText,
+  type Problem,
+} from "./claims.ts";
+import { findCycle } from "./dependency-cycle.ts";
+import { type ExclusiveContext, exclusiveReason, exclusiveVolumes } from "./exclusive.ts";
+
+/** What validation needs of a stack: deployments and requests alike have it. */
+export type SpecToValidate = Pick<StackSpec, "services" | "networks" | "volumes" | "configs"> & {
+  readonly secrets: Readonly<Record<string, unknown>>;
+};
+
+/** More problems than this do not help a reader. */
+export const PROBLEMS_MAX = 50;
+
+type SpecRule = (spec: SpecToValidate) => Problem[];
+
+const RULES: readonly SpecRule[] = [
+  eachService(references),
+  cycles,
+  eachService(podProblems),
+  eachService(exclusiveProblems),
+  sharedExclusives,
+  doubleClaims,
+  eachService(constraintProblems),
+  networkRanges,
+  eachService(fixedAddresses),
+];
+
+/** Everything that is wrong with `spec`; empty when it makes sense. Cost: O(spec + claims²). */
+export function validateSpec(spec: SpecToValidate): Problem[] {
+  return RULES.flatMap((rule) => rule(spec)).slice(0, PROBLEMS_MAX);
+}
+
+function eachService(
+  rule: (name: string, service: ServiceSpec, spec: SpecToValidate) => Problem[],
+): SpecRule {
+  return (spec) =>
+    Object.entries(spec.services).flatMap(([name, service]) => rule(name, service, spec));
+}
+
+function references(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
+  const at = `services.${name}`;
+  const missing = (path: string, what: string, known: object, wanted: string): Problem[] =>
+    Object.hasOwn(known, wanted) ? [] : [{ path, message: `there is no ${what} ${wanted}` }];
+  return [
+    ...service.mounts.flatMap((mount, index) =>
+      mount.kind === "volume"
+        ? missing(`${at}.mounts[${index}]`, "volume", spec.volumes, mount.volume)
+        : [],
+    ),
+    ...service.configs.flatMap((file, index) =>
+      missing(`${at}.configs[${index}]`, "config", spec.configs, file.name),
+    ),
+    ...service.secrets.flatMap((file, index) =>
+      missing(`${at}.secrets[${index}]`, "secret", spec.secrets, file.name),
+    ),
+    ...Object.keys(service.networks).flatMap((network) =>
+      missing(`${at}.networks.${network}`, "network", spec.networks, network),
+    ),
+    ...Object.entries(service.dependsOn).flatMap(([dependency, { required }]) =>
+      required
+        ? missing(`${at}.depends_on.${dependency}`, "service", spec.services, dependency)
+        : [],
+    ),
+    ...(service.podWith === undefined
+      ? []
+      : missing(`${at}.podWith`, "service", spec.services, service.podWith)),
+  ];
+}
+
+function cycles(spec: SpecToValidate): Problem[] {
+  const cycle = findCycle(spec.services);
+  if (cycle === undefined) return [];
+  const message = `services wait for each other: ${cycle.join(" → ")}`;
+  return [{ path: `services.${cycle[0]}.depends_on`, message }];
+}
+
+function podProblems(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
+  const holder = service.podWith === undefined ? undefined : spec.services[service.podWith];
+  if (service.podWith === undefined || holder === undefined) return [];
+  const path = `services.${name}`;
+  const problems: Problem[] = [];
+  if (holder.podWith !== undefined) {
+    const message = `${service.podWith} shares the pod of ${holder.podWith}: name that service`;
+    problems.push({ path: `${path}.podWith`, message });
+  }
+  if (service.copies !== holder.copies && holder.mode !== "global") {
+    const message = `has ${service.copies} copies, its pod's ${service.podWith} ${holder.copies}: they must be equal`;
+    problems.push({ path: `${path}.deploy.replicas`, message });
+  }
+  return problems;
+}
+
+function exclusiveProblems(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
+  const reason = exclusiveReason(contextOf(spec), name);
+  if (reason === undefined) return [];
+  const problems: Problem[] = [];
+  if (service.update.order === "start-first") {
+    const path = `services.${name}.deploy.update_config.order`;
+    const message = `start-first is not possible: ${reason.text}, so the old copy must end first`;
+    problems.push({ path, message });
+  }
+  if (reason.perCopy) return problems;
+  const many = service.mode === "global" ? "a copy on each node" : `${service.copies} copies`;
+  if (service.mode === "global" || service.copies > 1) {
+    const path = `services.${name}.deploy.replicas`;
+    problems.push({ path, message: `${many} cannot run: ${reason.text}` });
+  }
+  return problems;
+}
+
+/** Two services that both keep running and write one exclusive volume: the second would wait for ever. */
+function sharedExclusives(spec: SpecToValidate): Problem[] {
+  const writers = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const [name, service] of Object.entries(spec.services)) {
+    if (service.mode === "job" || service.restart.policy === "no") continue;
+    for (const volume of exclusiveVolumes(service, spec.volumes)) {
+      if (spec.volumes[volume]?.perCopy) continue;
+      const other = writers.get(volume);
+      if (other === undefined) writers.set(volume, name);
+      else if (!samePod(spec, name, other)) {
+        const message = `${other} and ${name} both write to it; if they coordinate, set x-berth mode: shared, else mount it read-only in one`;
+        problems.push({ path: `volumes.${volume}`, message });
+      }
+    }
+  }
+  return problems;
+}
+
+function samePod(spec: SpecToValidate, a: string, b: string): boolean {
+  return (spec.services[a]?.podWith ?? a) === (spec.services[b]?.podWith ?? b);
+}
+
+function contextOf(spec: SpecToValidate): ExclusiveContext {
+  return { ...spec, services: specServices(spec) };
+}
+
+function specServices(spec: SpecToValidate): ExclusiveContext["services"] {
+  return Object.fromEntries(
+    Object.entries(spec.services).map(([name, service]) => [name, { spec: service }]),
+  );
+}
+
+function doubleClaims(spec: SpecToValidate): Problem[] {
+  const taken: ClaimWish[] = [];
+  const problems: Problem[] = [];
+  for (const wish of claimsOfServices(specServices(spec))) {
+    const other = taken.find(({ claim }) => claimsClash(claim, wish.claim));
+    taken.push(wish);
+    if (other === undefined) continue;
+    const message = `${claimText(wish.claim)} is taken already by ${other.path}`;
+    problems.push({ path: wish.path, message });
+  }
+  return problems;
+}
+
+function constraintProblems(name: string, service: ServiceSpec): Problem[] {
+  return service.constraints.flatMap((text, index) => {
+    const parsed = parseConstraint(text);
+    if (parsed.kind === "constraint") return [];
+    const path = `services.${name}.deploy.placement.constraints[${index}]`;
+    return [{ path, message: `${parsed.message} (column ${parsed.column})` }];
+  });
+}
+
+function networkRanges(spec: SpecToValidate): Problem[] {
+  const problems: Problem[] = [];
+  const known: { readonly name: string; readonly subnet: string }[] = [];
+  for (const [name, { subnet }] of Object.entries(spec.networks)) {
+    if (subnet === undefined) continue;
+    const path = `networks.${name}.subnet`;
+    const parsed = parseSubnet(subnet);
+    if (parsed === undefined) {
+      problems.push({ path, message: `${subnet} is no IPv4 range between /8 and /29` });
+      continue;
+    }
+    const other = known.find((each) => {
+      const range = parseSubnet(each.subnet);
+      return range !== undefined && subnetsOverlap(range, parsed);
+    });
+    if (other !== undefined)
+      problems.push({ path, message: `overlaps with network ${other.name}` });
+    known.push({ name, subnet });
+  }
+  return problems;
+}
+
+function fixedAddresses(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
+  return Object.entries(service.networks).flatMap(([network, { ipv4Address }]) => {
+    if (ipv4Address === undefined) return [];
+    const path = `services.${name}.networks.${network}.ipv4_address`;
+    const text = spec.networks[network]?.subnet;
+    const subnet = text === undefined ? undefined : parseSubnet(text);
+    if (subnet === undefined) {
+      return [{ path, message: `network ${network} must state a subnet for a fixed address` }];
+    }
+    if (containsAddress(subnet, ipv4Address)) return [];
+    return [{ path, message: `${ipv4Address} is no free address of ${text}` }];
+  });
+}
