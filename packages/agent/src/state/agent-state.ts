@@ -1,0 +1,133 @@
+/**
+ * What an agent knows, in memory, with its durable copy behind: assignments as they were told, records,
+ * locks, networks, and what it knows of its server. The only writer of the local database.
+ *
+ * Rows of an unknown shape (a newer agent's, after a downgrade) are refused at the start rather than
+ * guessed at. O(1) a change.
+ */
+
+import type { Assignment, Network } from "@berth/protocol";
+import type { TaskRecord } from "../task/record.ts";
+import type { Intent } from "../task/step-input.ts";
+import type { Change, LocalDb } from "./local-db.ts";
+import { VolumeLocks } from "./volume-locks.ts";
+
+/** A task as the server told it last, with what follows from it. */
+export interface ToldTask {
+  readonly assignment: Assignment;
+  readonly intent: Intent;
+}
+
+/** What is known of the server; all absent before the first contact. */
+export interface ServerMemory {
+  /** Pinned at the first contact. */
+  readonly cluster?: string;
+  /** Epoch of the store whose word counts. */
+  readonly epoch?: string;
+  /** Highest revision seen in that epoch. */
+  readonly revision?: number;
+  /** Boot in which a server of our cluster last answered. */
+  readonly contactBootId?: string;
+  readonly ingressHttpPort?: number;
+}
+
+/** Status numbers grow between two writes of a record by less than this: see `loaded`. */
+const SEQUENCE_RESERVE = 100_000;
+
+export class AgentState {
+  readonly #db: LocalDb;
+  readonly #told = new Map<string, ToldTask>();
+  readonly #records = new Map<string, TaskRecord>();
+  readonly #networks = new Map<string, Network>();
+  #server: ServerMemory;
+  readonly locks: VolumeLocks;
+
+  constructor(db: LocalDb) {
+    this.#db = db;
+    this.locks = new VolumeLocks(db);
+    for (const [id, row] of db.read("assignment")) this.#told.set(id, row as ToldTask);
+    for (const [id, row] of db.read("record")) this.#records.set(id, loaded(row as TaskRecord));
+    for (const [id, row] of db.read("network")) this.#networks.set(id, row as Network);
+    this.#server = (db.read("meta").get("server") ?? {}) as ServerMemory;
+  }
+
+  get told(): ReadonlyMap<string, ToldTask> {
+    return this.#told;
+  }
+
+  get records(): ReadonlyMap<string, TaskRecord> {
+    return this.#records;
+  }
+
+  get networks(): ReadonlyMap<string, Network> {
+    return this.#networks;
+  }
+
+  get server(): ServerMemory {
+    return this.#server;
+  }
+
+  /** The record is in memory at once and durable when the promise resolves. */
+  putRecord(record: TaskRecord, further: readonly Change[] = []): Promise<void> {
+    this.#records.set(record.task, record);
+    const row: Change = { table: "record", key: record.task, value: record };
+    return this.#db.commit([row, ...further]);
+  }
+
+  /** As `putRecord`, without waiting: what is lost with it is observed again. */
+  noteRecord(record: TaskRecord): void {
+    this.#records.set(record.task, record);
+  }
+
+  putTold(tasks: readonly ToldTask[]): Promise<void> {
+    for (const told of tasks) this.#told.set(told.assignment.task.id, told);
+    return this.#db.commit(
+      tasks.map((told) => ({ table: "assignment", key: told.assignment.task.id, value: told })),
+    );
+  }
+
+  /** Everything about a task that was removed and is not known to the server any more. */
+  async forgetTask(task: string): Promise<void> {
+    await this.#db.commit([
+      { table: "assignment", key: task, value: undefined },
+      { table: "record", key: task, value: undefined },
+      { table: "secret", key: task, value: undefined },
+    ]);
+    this.#told.delete(task);
+    this.#records.delete(task);
+  }
+
+  putNetworks(networks: readonly Network[], gone: readonly string[]): Promise<void> {
+    for (const network of networks) this.#networks.set(network.id, network);
+    for (const id of gone) this.#networks.delete(id);
+    return this.#db.commit([
+      ...networks.map((value) => ({ table: "network" as const, key: value.id, value })),
+      ...gone.map((key) => ({ table: "network" as const, key, value: undefined })),
+    ]);
+  }
+
+  putServer(server: ServerMemory): Promise<void> {
+    this.#server = server;
+    return this.#db.commit([{ table: "meta", key: "server", value: server }]);
+  }
+
+  readSecret(task: string): unknown {
+    return this.#db.read("secret").get(task);
+  }
+
+  putSecret(task: string, sealed: string): Promise<void> {
+    return this.#db.commit([{ table: "secret", key: task, value: sealed }]);
+  }
+
+  commit(changes: readonly Change[]): Promise<void> {
+    return this.#db.commit(changes);
+  }
+}
+
+/**
+ * Numbers of statuses that were sent but not written (progress, for one) must not be used again: a report
+ * with a number that the server has seen is ignored.
+ */
+function loaded(record: TaskRecord): TaskRecord {
+  return { ...record, sequence: record.sequence + SEQUENCE_RESERVE };
+}
