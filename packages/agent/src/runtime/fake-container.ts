@@ -112,11 +112,12 @@ export class FakeContainer {
     if (!this.running) return;
     const exitCode = EXIT_CODES[name];
     if (exitCode === undefined) return;
-    const { ignoresTerm = false, termDelayMs = 0 } = this.#options.program;
+    const { program } = this.#options;
+    const { ignoresTerm = false, termDelayMs = 0, termExitCode = exitCode } = program;
     if (name === "SIGKILL") this.end(exitCode);
     else if (ignoresTerm) return;
-    else if (termDelayMs === 0) this.end(exitCode);
-    else this.#after(termDelayMs, () => this.end(exitCode));
+    else if (termDelayMs === 0) this.end(termExitCode);
+    else this.#after(termDelayMs, () => this.end(termExitCode));
   }
 
   /** The kernel kills it for want of memory. */
@@ -147,7 +148,7 @@ export class FakeContainer {
 
   /** The process writes `text`, which is one line with its line break, or a piece without. */
   write(stream: "stdout" | "stderr", text: string): void {
-    const at = this.#options.clock.now();
+    const at = Math.floor(this.#options.clock.now());
     // Nanoseconds tell entries of one millisecond apart, in order.
     this.#stamps++;
     const nanos = String(this.#stamps % 1_000_000).padStart(6, "0");

@@ -56,9 +56,9 @@ export class FakeImages {
   /** A Dockerfile named `Failfile` fails; all others give an image made of the whole specification. */
   build(reference: string, spec: BuildSpec, cluster: string): ImageInfo {
     if (spec.dockerfile === "Failfile") {
-      throw new ProtocolError("build_failed", `build of ${reference} failed at step 1/1`, {
-        step: "1/1",
-        lastLines: ["Step 1/1 : RUN false"],
+      throw new ProtocolError("build_failed", `build of ${reference} failed at step 2/2`, {
+        step: "2/2 : COPY missing /",
+        lastLines: ["Step 2/2 : COPY missing /"],
       });
     }
     const labels = { ...spec.labels, [LABEL_CLUSTER]: cluster };

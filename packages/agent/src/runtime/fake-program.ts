@@ -24,6 +24,8 @@ export interface FakeProgram {
   readonly ignoresTerm?: boolean;
   /** Time from SIGTERM to the end; 0 by default. */
   readonly termDelayMs?: number;
+  /** Code of the end by SIGTERM; 143 by default. */
+  readonly termExitCode?: number;
   /** The start fails with these words. */
   readonly startError?: string;
   /** Written at the start. */
@@ -58,8 +60,11 @@ export function shellProgram(request: ContainerRequest): FakeProgram {
   for (const line of linesOf(result.stdout)) output.push({ stream: "stdout", text: line });
   for (const line of linesOf(result.stderr ?? "")) output.push({ stream: "stderr", text: line });
   const exitAfterMs = result.durationMs ?? 0;
-  if (exitAfterMs === Number.POSITIVE_INFINITY) return { output };
-  return { exitAfterMs, exitCode: result.exitCode, output };
+  // The first process of a container is deaf to signals that it has no handler for.
+  const term = command.some((word) => word.includes("trap "))
+    ? { termExitCode: 0 }
+    : { ignoresTerm: true };
+  return { ...term, exitAfterMs, exitCode: result.exitCode, output };
 }
 
 /** Runs one of the known commands; `undefined` when there is no such executable. */
