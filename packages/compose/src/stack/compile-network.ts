@@ -1,0 +1,161 @@
+/** Networks, ports and routes of a service, and the networks of the stack. */
+
+import type { NetworkSpec, PublishedPort, RouteSpec, ServiceSpec } from "@berth/protocol";
+import type { ComposeProject } from "../model/project-model.ts";
+import type { ComposeService, ServicePort } from "../model/service-model.ts";
+import type { ProblemList } from "./compile-problem.ts";
+import { presentFields } from "./present-fields.ts";
+
+/** What `network_mode`, `pid` and `volumes_from` say about sharing with another service. */
+export interface PodWish {
+  readonly podWith: string | undefined;
+  readonly podShares: ServiceSpec["podShares"];
+}
+
+export function compileNetworks(
+  name: string,
+  service: ComposeService,
+  problems: ProblemList,
+): Pick<ServiceSpec, "networks" | "networkMode"> {
+  const mode = service.networkMode;
+  if (mode === "host" || mode === "none") return { networks: {}, networkMode: mode };
+  if (mode?.startsWith("service:")) return { networks: {}, networkMode: "networks" };
+  if (mode?.startsWith("container:")) {
+    problems.error(
+      ["services", name, "network_mode"],
+      "containers from outside the stack cannot be joined; use service:NAME",
+    );
+  }
+  const uses = Object.entries(service.networks ?? { default: {} })
+    .toSorted(([, a], [, b]) => (b?.priority ?? 0) - (a?.priority ?? 0))
+    .map(([network, use]) => {
+      const named = service.containerName === undefined ? [] : [service.containerName];
+      return [
+        network,
+        presentFields<ServiceSpec["networks"][string]>({
+          aliases: [...new Set([...(use?.aliases ?? []), ...named])],
+          ipv4Address: use?.ipv4Address,
+          macAddress: use?.macAddress,
+        }),
+      ] as const;
+    });
+  return { networks: Object.fromEntries(uses), networkMode: "networks" };
+}
+
+export function compilePod(name: string, service: ComposeService, problems: ProblemList): PodWish {
+  const shares = new Map<string, string>();
+  const note = (what: string, text: string | undefined) => {
+    if (text?.startsWith("service:")) shares.set(what, text.slice("service:".length));
+  };
+  note("network", service.networkMode);
+  note("pid", service.pid);
+  note("ipc", service.ipc);
+  const from = (service.volumesFrom ?? []).map((text) => text.split(":")[0] ?? "");
+  for (const other of from) shares.set("volumes", other);
+  const partners = [...new Set(shares.values())];
+  if (partners.length > 1) {
+    problems.error(
+      ["services", name],
+      `shares with ${partners.join(" and ")}: a service can join one other service`,
+    );
+  }
+  return {
+    podWith: partners[0],
+    podShares:
+      shares.size === 0 ? undefined : ([...shares.keys()] as NonNullable<ServiceSpec["podShares"]>),
+  };
+}
+
+export function compilePorts(
+  name: string,
+  service: ComposeService,
+  problems: ProblemList,
+): PublishedPort[] {
+  return (service.ports ?? []).flatMap((port, index) => {
+    const path = ["services", name, "ports", index];
+    const protocol = port.protocol ?? "tcp";
+    if (protocol !== "tcp" && protocol !== "udp") {
+      problems.error(path, `the protocol ${protocol} cannot be published`);
+      return [];
+    }
+    return [
+      presentFields<PublishedPort>({
+        target: port.target,
+        published: publishedPort(port, path, problems),
+        hostAddress: port.hostIp,
+        protocol,
+      }),
+    ];
+  });
+}
+
+function publishedPort(
+  port: ServicePort,
+  path: readonly (string | number)[],
+  problems: ProblemList,
+): number | undefined {
+  if (port.published === undefined || port.published === "") return undefined;
+  const [first = "", last] = port.published.split("-");
+  if (last !== undefined && last !== first) {
+    problems.warn(path, `of the range ${port.published} the first port is taken`);
+  }
+  const number = Number(first);
+  return number === 0 ? undefined : number;
+}
+
+/** `expose` may name ranges and protocols; only TCP ports gate readiness. */
+export function compileExpose(service: ComposeService): number[] {
+  return (service.expose ?? []).flatMap((text) => {
+    const [range = "", protocol = "tcp"] = text.split("/");
+    if (protocol !== "tcp") return [];
+    const [first, last] = range.split("-").map(Number);
+    if (first === undefined || !Number.isInteger(first)) return [];
+    const count = (last ?? first) - first + 1;
+    return Array.from({ length: Math.min(Math.max(count, 1), EXPOSE_MAX) }, (_, i) => first + i);
+  });
+}
+
+/** More exposed ports than this are not probed. */
+const EXPOSE_MAX = 32;
+
+export function compileRoutes(service: ComposeService): RouteSpec[] {
+  return (service.xBerth?.routes ?? []).map(({ host, path, port }) => ({ host, path, port }));
+}
+
+export function compileStackNetworks(
+  project: ComposeProject,
+  used: ReadonlySet<string>,
+  problems: ProblemList,
+): Record<string, NetworkSpec> {
+  const specs: Record<string, NetworkSpec> = {};
+  for (const [key, network] of Object.entries(project.networks)) {
+    if (network.driver !== undefined && !["bridge", "overlay"].includes(network.driver)) {
+      problems.warn(
+        ["networks", key, "driver"],
+        `the driver ${network.driver} is not used: networks are the platform's own`,
+      );
+    }
+    specs[key] = presentFields<NetworkSpec>({
+      internal: network.internal ?? false,
+      external: network.external === true ? externalNetwork(key, network.name) : undefined,
+      subnet: network.ipam?.config?.[0]?.subnet,
+      labels: network.labels ?? {},
+    });
+  }
+  if (used.has("default") && specs["default"] === undefined) {
+    specs["default"] = { internal: false, labels: {} };
+  }
+  return specs;
+}
+
+/** `STACK_NETWORK`, as Compose names networks, or `STACK/NETWORK`. */
+function externalNetwork(key: string, name: string | undefined) {
+  const text = name ?? key;
+  const [stack, network] = text.includes("/") ? text.split("/") : splitLast(text);
+  return { stack: stack ?? text, name: network ?? "default" };
+}
+
+function splitLast(text: string): [string, string] {
+  const at = text.lastIndexOf("_");
+  return at < 0 ? [text, "default"] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,294 @@
+/**
+ * From the Compose model to the stack that the platform takes: every default made explicit, every relative
+ * path an object, every word of Compose in the platform's own.
+ *
+ * Pure: what lies on the deploying machine comes in as `objects`, by digest. Problems carry the path of the
+ * key that they speak of. Cost: O(services × their keys). Design page: docs/design/compose.md
+ */
+
+import type {
+  BuildSpec,
+  FileReference as FileReferenceSpec,
+  ServiceSpec,
+  StackSpec,
+  VolumeSpec,
+} from "@berth/protocol";
+import type { ComposeProject } from "../model/project-model.ts";
+import type { ComposeService } from "../model/service-model.ts";
+import type { ComposeFileObject, FileReference } from "../model/storage-model.ts";
+import { parseByteSize } from "../text/byte-size.ts";
+import { compileEngine, compileLimits, compileRequests } from "./compile-engine.ts";
+import {
+  compileDependencies,
+  compileMode,
+  compilePullPolicy,
+  compileRestart,
+  compileUpdate,
+  completionTargets,
+  DRAIN_MS,
+  PRIORITY,
+  STOP_GRACE_MS,
+} from "./compile-life.ts";
+import { bindWishes, compileMounts, compileVolumes } from "./compile-mounts.ts";
+import {
+  compileExpose,
+  compileNetworks,
+  compilePod,
+  compilePorts,
+  compileRoutes,
+  compileStackNetworks,
+} from "./compile-network.ts";
+import { compileProbes } from "./compile-probes.ts";
+import { type CompileProblem, ProblemList } from "./compile-problem.ts";
+import type { FoundObjects, ObjectWish } from "./file-objects.ts";
+import { presentFields } from "./present-fields.ts";
+
+export interface CompileInput {
+  readonly project: ComposeProject;
+  /** Name of the stack; names images that are built. */
+  readonly stack: string;
+  readonly objects: FoundObjects;
+  /** Bytes of configs and secrets whose content stands in the file or the environment, by digest. */
+  readonly inlineDigest: (content: string) => {
+    readonly digest: string;
+    readonly sizeBytes: number;
+  };
+  /** Base64 content of a secret's file. */
+  readonly secretContent: (path: string) => string;
+}
+
+export interface CompileResult {
+  readonly spec: StackSpec;
+  readonly problems: readonly CompileProblem[];
+}
+
+/** Paths whose content `compileStack` needs. */
+export function objectWishes(project: ComposeProject): ObjectWish[] {
+  const services = Object.values(project.services);
+  const builds = services.flatMap((service): ObjectWish[] => {
+    const context = service.build?.context;
+    return context?.kind === "local" ? [{ path: context.directory.path, use: "context" }] : [];
+  });
+  const files = (record: Readonly<Record<string, ComposeFileObject>>, use: "config" | "secret") =>
+    Object.values(record).flatMap((object): ObjectWish[] =>
+      object.file === undefined ? [] : [{ path: object.file.path, use }],
+    );
+  return [
+    ...services.flatMap(bindWishes),
+    ...builds,
+    ...files(project.configs, "config"),
+    ...files(project.secrets, "secret"),
+  ];
+}
+
+export function compileStack(input: CompileInput): CompileResult {
+  const { project } = input;
+  const problems = new ProblemList();
+  const volumes = compileVolumes(project, problems);
+  const jobs = completionTargets(project);
+  const services: Record<string, ServiceSpec> = {};
+  for (const [name, service] of Object.entries(project.services)) {
+    const isJob = jobs.has(name) || service.deploy?.mode?.endsWith("-job") === true;
+    services[name] = compileService({ input, name, service, isJob, volumes, problems });
+  }
+  const used = new Set(Object.values(services).flatMap((spec) => Object.keys(spec.networks)));
+  const spec: StackSpec = {
+    services,
+    networks: compileStackNetworks(project, used, problems),
+    volumes,
+    configs: compileConfigs(input, problems),
+    secrets: compileSecrets(input, problems),
+  };
+  return { spec, problems: problems.all };
+}
+
+interface ServiceContext {
+  readonly input: CompileInput;
+  readonly name: string;
+  readonly service: ComposeService;
+  readonly isJob: boolean;
+  /** Grows by the volumes that binds and anonymous volumes make. */
+  readonly volumes: Record<string, VolumeSpec>;
+  readonly problems: ProblemList;
+}
+
+function compileService(context: ServiceContext): ServiceSpec {
+  const { input, name, service, isJob, volumes, problems } = context;
+  const mounts = compileMounts({
+    name,
+    service,
+    objects: input.objects,
+    problems,
+    extraVolumes: volumes,
+  });
+  const network = compileNetworks(name, service, problems);
+  const pod = compilePod(name, service, problems);
+  const exclusive =
+    Object.values(network.networks).some((use) => use.ipv4Address !== undefined) ||
+    mounts.some((mount) => {
+      const volume = mount.kind === "volume" && !mount.readOnly ? volumes[mount.volume] : undefined;
+      return volume?.mode === "exclusive" && !volume.perCopy;
+    });
+  return presentFields<ServiceSpec>({
+    image: service.image ?? `berth/${input.stack}-${name.toLowerCase()}`,
+    build: compileBuild(context),
+    pullPolicy: compilePullPolicy(service),
+    entrypoint: service.entrypoint ?? undefined,
+    command: service.command ?? undefined,
+    environment: environmentOf(service),
+    engine: compileEngine(service),
+    limits: compileLimits(service),
+    requests: compileRequests(name, service, problems),
+    mounts,
+    configs: (service.configs ?? []).map((use) => fileReference(use, `/${use.source}`)),
+    secrets: (service.secrets ?? []).map((use) => fileReference(use, `/run/secrets/${use.source}`)),
+    ...network,
+    ...pod,
+    ports: compilePorts(name, service, problems),
+    expose: compileExpose(service),
+    routes: compileRoutes(service),
+    endpointMode: service.deploy?.endpointMode === "dnsrr" ? "dnsrr" : "vip",
+    probes: compileProbes(name, service, problems),
+    dependsOn: compileDependencies(service),
+    restart: compileRestart(service, isJob),
+    ...compileMode(service, isJob),
+    update: compileUpdate(name, service, { exclusive, problems }),
+    constraints: service.deploy?.placement?.constraints ?? [],
+    spreadOver: (service.deploy?.placement?.preferences ?? []).flatMap((p) => p.spread ?? []),
+    maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
+    priority: PRIORITY,
+    stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
+    drainMs: service.xBerth?.drainMs ?? DRAIN_MS,
+    postStart: hooks(service.postStart),
+    preStop: hooks(service.preStop),
+    log: logLimits(context),
+  });
+}
+
+/** Values byte for byte; a key without a value that nobody set is not set in the container either. */
+function environmentOf(service: ComposeService): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(service.environment ?? {}).flatMap(([key, value]) =>
+      value === null ? [] : [[key, value] as const],
+    ),
+  );
+}
+
+function compileBuild(context: ServiceContext): BuildSpec | undefined {
+  const { input, name, service, problems } = context;
+  const build = service.build;
+  if (build === undefined) return undefined;
+  const path = ["services", name, "build"];
+  if (build.context?.kind !== "local") {
+    problems.error(path, "only local build contexts can be built");
+    return undefined;
+  }
+  const found = input.objects.get(build.context.directory.path);
+  if (found?.kind !== "directory") {
+    problems.error(path, `the build context "${build.context.directory.original}" is no directory`);
+    return undefined;
+  }
+  if (build.dockerfileInline !== undefined) {
+    problems.error(path, "dockerfile_inline cannot be built yet; put it into a file");
+  }
+  return presentFields<BuildSpec>({
+    contextDigest: found.digest,
+    dockerfile: build.dockerfile ?? "Dockerfile",
+    target: build.target,
+    args: Object.fromEntries(
+      Object.entries(build.args ?? {}).flatMap(([key, value]) =>
+        value === null ? [] : [[key, value] as const],
+      ),
+    ),
+    labels: build.labels ?? {},
+    noCache: build.noCache,
+    pull: build.pull,
+    networkMode: build.network,
+    shmSizeBytes: build.shmSizeBytes,
+    extraHosts: build.extraHosts,
+    platform: build.platforms?.[0] ?? service.platform,
+  });
+}
+
+/** Permission bits of configs and secrets when the file says nothing, as with Docker. */
+const FILE_MODE = 0o444;
+
+function fileReference(use: FileReference, target: string): FileReferenceSpec {
+  return {
+    name: use.source,
+    target: use.target === undefined ? target : absoluteTarget(use.target, target),
+    uid: Number(use.uid ?? 0),
+    gid: Number(use.gid ?? 0),
+    mode: use.mode ?? FILE_MODE,
+  };
+}
+
+/** A bare name stays in the folder of the default. */
+function absoluteTarget(target: string, fallback: string): string {
+  if (target.startsWith("/")) return target;
+  return `${fallback.slice(0, fallback.lastIndexOf("/"))}/${target}`;
+}
+
+function hooks(list: ComposeService["preStop"]): ServiceSpec["preStop"] {
+  const commands = (list ?? []).flatMap((hook) => (hook.command ? [hook.command] : []));
+  return commands.length === 0 ? undefined : commands;
+}
+
+const LOG_BYTES_MAX = 10 * 1024 * 1024;
+const LOG_FILES_MAX = 3;
+
+function logLimits({ service, name, problems }: ServiceContext): ServiceSpec["log"] {
+  const { driver, options } = service.logging ?? {};
+  if (driver !== undefined && !["json-file", "local"].includes(driver)) {
+    problems.warn(
+      ["services", name, "logging", "driver"],
+      `the driver ${driver} is not used: the agent captures logs itself (berth logs)`,
+    );
+  }
+  const size = options?.["max-size"] === undefined ? undefined : parseByteSize(options["max-size"]);
+  const files = options?.["max-file"] === undefined ? undefined : Number(options["max-file"]);
+  return {
+    maxBytes: Math.max(4_096, size ?? LOG_BYTES_MAX),
+    maxFiles: files !== undefined && Number.isInteger(files) && files > 0 ? files : LOG_FILES_MAX,
+  };
+}
+
+function compileConfigs(input: CompileInput, problems: ProblemList): StackSpec["configs"] {
+  const configs: Record<string, StackSpec["configs"][string]> = {};
+  for (const [key, config] of Object.entries(input.project.configs)) {
+    if (config.content !== undefined) {
+      configs[key] = input.inlineDigest(config.content);
+      continue;
+    }
+    const found = config.file === undefined ? undefined : input.objects.get(config.file.path);
+    if (found?.kind === "file") {
+      configs[key] = { digest: found.digest, sizeBytes: found.sizeBytes };
+    } else problems.error(["configs", key], missingContent(config));
+  }
+  return configs;
+}
+
+function compileSecrets(input: CompileInput, problems: ProblemList): StackSpec["secrets"] {
+  const secrets: Record<string, StackSpec["secrets"][string]> = {};
+  for (const [key, secret] of Object.entries(input.project.secrets)) {
+    if (secret.content !== undefined) {
+      secrets[key] = { content: base64(secret.content) };
+      continue;
+    }
+    const found = secret.file === undefined ? undefined : input.objects.get(secret.file.path);
+    if (found?.kind === "file" && secret.file !== undefined) {
+      secrets[key] = { content: input.secretContent(secret.file.path) };
+    } else problems.error(["secrets", key], missingContent(secret));
+  }
+  return secrets;
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}
+
+function missingContent(object: ComposeFileObject): string {
+  if (object.file !== undefined) return `the file "${object.file.original}" cannot be read`;
+  if (object.environment !== undefined) return `the variable ${object.environment} is not set`;
+  return "has no content: external ones are not known here; give file, content or environment";
+}
