@@ -1,0 +1,219 @@
+/**
+ * Codecs of single values: text, numbers, truth values, sizes, durations, and words of a list.
+ *
+ * Strictness is the reference's: where it wants text, a number is refused and told to be quoted; where it casts,
+ * a number in quotes is a number.
+ */
+
+import { nearestWord } from "../suggest.ts";
+import { parseByteSize } from "../text/byte-size.ts";
+import { formatGoDuration, parseGoDuration } from "../text/duration.ts";
+import { float32Text } from "../text/go-number.ts";
+import { kindName, type Tree } from "../tree/tree.ts";
+import { type Codec, type Reading, refuse } from "./codec.ts";
+
+/** Text and nothing else. */
+export const text: Codec<string> = {
+  read(tree, path, reading) {
+    if (tree.kind === "scalar" && tree.type === "string") return tree.text;
+    const quoted = tree.kind === "scalar" && tree.type !== "null";
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: quoted ? `text: "${tree.text}" in quotes` : "text",
+    });
+  },
+  print: (value) => (value === "" ? undefined : value),
+  schema: { type: "string" },
+};
+
+/** Text, also written as a number. */
+export const textOrNumber: Codec<string> = {
+  read(tree, path, reading) {
+    if (tree.kind === "scalar" && ["string", "int", "float"].includes(tree.type)) return tree.text;
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: "text or a number",
+    });
+  },
+  print: (value) => value,
+  schema: { type: ["string", "number"] },
+};
+
+const TRUE_WORDS: ReadonlySet<string> = new Set(["true", "y", "yes", "on"]);
+const FALSE_WORDS: ReadonlySet<string> = new Set(["false", "n", "no", "off"]);
+
+/** A truth value; `yes`, `no`, `on`, `off` count. */
+export const bool: Codec<boolean> = {
+  read(tree, path, reading) {
+    if (tree.kind === "scalar" && (tree.type === "bool" || tree.type === "string")) {
+      const word = tree.text.toLowerCase();
+      if (TRUE_WORDS.has(word)) return true;
+      if (FALSE_WORDS.has(word)) return false;
+      if (reading.lenient && word.includes("$")) return false;
+    }
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: "true or false",
+    });
+  },
+  print: (value) => (value ? true : undefined),
+  schema: { type: ["boolean", "string"] },
+};
+
+/** Bounds of a number. */
+export interface NumberBounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A whole number, in quotes or not. */
+export function integer(bounds: NumberBounds = {}): Codec<number> {
+  const expected = `a whole number${boundsText(bounds)}`;
+  return {
+    read(tree, path, reading) {
+      const value = wholeNumber(tree);
+      if (value !== undefined && within(value, bounds)) return value;
+      if (isUnexpanded(tree, reading)) return 0;
+      return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
+    },
+    print: (value) => (value === 0 ? undefined : value),
+    schema: { type: ["integer", "string"] },
+  };
+}
+
+/** A number with a fraction, printed as the shortest text of its 32-bit form. */
+export function float32(bounds: NumberBounds = {}): Codec<number> {
+  const expected = `a number${boundsText(bounds)}`;
+  return {
+    read(tree, path, reading) {
+      const value = anyNumber(tree);
+      if (value !== undefined && within(value, bounds)) return value;
+      if (isUnexpanded(tree, reading)) return 0;
+      return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
+    },
+    print: (value) => (value === 0 ? undefined : { numberText: float32Text(value) }),
+    schema: { type: ["number", "string"] },
+  };
+}
+
+/** Processors: `0.5` in the file, 500 thousandths in the model. */
+export const cpuMillis: Codec<number> = {
+  read(tree, path, reading) {
+    const value = anyNumber(tree);
+    if (value !== undefined && value >= 0 && value <= 1e6) return value * 1000;
+    if (isUnexpanded(tree, reading)) return 0;
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: 'a number of processors such as "0.5"',
+    });
+  },
+  print: (value) => (value === 0 ? undefined : { numberText: float32Text(value / 1000) }),
+  schema: { type: ["number", "string"] },
+};
+
+/** Which forms of a size a key takes. */
+export interface BytesForm {
+  /** `-1` for "no limit". */
+  readonly unlimited?: boolean;
+  /** The reference refuses a number without quotes here. */
+  readonly textOnly?: boolean;
+}
+
+/** Bytes: `512m`, `1g`, `1048576`. */
+export function bytes(form: BytesForm = {}): Codec<number> {
+  return {
+    read(tree, path, reading) {
+      const value = sizeOf(tree, form);
+      if (value !== undefined) return value;
+      if (isUnexpanded(tree, reading)) return 0;
+      return refuse(reading, tree, path, {
+        found: `is ${kindName(tree)}`,
+        expected:
+          form.textOnly === true ? 'a size in quotes such as "512m"' : "a size such as 512m",
+      });
+    },
+    print: (value) => (value === 0 ? undefined : String(value)),
+    schema: { type: form.textOnly === true ? "string" : ["integer", "string"] },
+  };
+}
+
+function sizeOf(tree: Tree, form: BytesForm): number | undefined {
+  if (tree.kind !== "scalar") return undefined;
+  if (tree.type === "string") {
+    return form.unlimited === true && tree.text === "-1" ? -1 : parseByteSize(tree.text);
+  }
+  if (form.textOnly === true || (tree.type !== "int" && tree.type !== "float")) return undefined;
+  const value = Math.trunc(Number(tree.text));
+  if (!Number.isSafeInteger(value)) return undefined;
+  return value >= 0 || (form.unlimited === true && value === -1) ? value : undefined;
+}
+
+/** A duration such as `1m30s`, in milliseconds. */
+export const durationMs: Codec<number> = {
+  read(tree, path, reading) {
+    const value =
+      tree.kind === "scalar" && tree.type === "string" ? parseGoDuration(tree.text) : undefined;
+    if (value !== undefined) return value;
+    if (isUnexpanded(tree, reading)) return 0;
+    const bare = tree.kind === "scalar" && /^\d+(\.\d+)?$/.test(tree.text);
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: "a duration such as 1m30s (h, m, s, ms)",
+      suggestion: bare ? `${tree.text}s` : undefined,
+    });
+  },
+  print: (value) => formatGoDuration(value),
+  schema: { type: "string", format: "duration" },
+};
+
+/** One of a few words. */
+export function oneOf<const Word extends string>(words: readonly Word[]): Codec<Word> {
+  return {
+    read(tree, path, reading) {
+      if (tree.kind === "scalar" && tree.type === "string") {
+        const found = words.find((word) => word === tree.text);
+        if (found !== undefined) return found;
+        if (isUnexpanded(tree, reading)) return words[0];
+      }
+      return refuse(reading, tree, path, {
+        found: `is ${kindName(tree)}`,
+        expected: words.map((word) => JSON.stringify(word)).join(", "),
+        suggestion: tree.kind === "scalar" ? nearestWord(tree.text, words) : undefined,
+      });
+    },
+    print: (value) => value,
+    schema: { enum: words },
+  };
+}
+
+/** Whether a value still has its variables, in a load without interpolation. */
+export function isUnexpanded(tree: Tree, reading: Reading): boolean {
+  return reading.lenient && tree.kind === "scalar" && tree.text.includes("$");
+}
+
+function wholeNumber(tree: Tree): number | undefined {
+  if (tree.kind !== "scalar") return undefined;
+  const whole = tree.type === "string" ? /^[-+]?\d{1,16}$/.test(tree.text) : tree.type === "int";
+  const float = tree.type === "float" && Number.isInteger(Number(tree.text));
+  const value = whole || float ? Number(tree.text) : undefined;
+  return value !== undefined && Number.isSafeInteger(value) ? value : undefined;
+}
+
+function anyNumber(tree: Tree): number | undefined {
+  if (tree.kind !== "scalar") return undefined;
+  if (tree.type === "string" && !/^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/.test(tree.text))
+    return undefined;
+  if (!["string", "int", "float"].includes(tree.type)) return undefined;
+  const value = Number(tree.text);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function within(value: number, { min, max }: NumberBounds): boolean {
+  return (min === undefined || value >= min) && (max === undefined || value <= max);
+}
+
+function boundsText({ min, max }: NumberBounds): string {
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of at least ${min}`;
+  return max === undefined ? "" : ` of at most ${max}`;
+}

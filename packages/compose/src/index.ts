@@ -1,0 +1,15 @@
+export type { Extensions } from "./codec/extension.ts";
+export { type ComposeFiles, memoryFiles } from "./files.ts";
+export { type LoadOptions, type LoadResult, loadCompose } from "./load/load.ts";
+export type { SourceMap, SourcePlace } from "./load/source-map.ts";
+export * from "./model/berth-model.ts";
+export * from "./model/deploy-model.ts";
+export * from "./model/network-model.ts";
+export * from "./model/project-model.ts";
+export * from "./model/service-model.ts";
+export * from "./model/storage-model.ts";
+export { nodeFiles } from "./node-files.ts";
+export { printCanonical } from "./print/print.ts";
+export { type ComposeProblem, formatProblem } from "./problem.ts";
+export { type ExposedPort, exposedPorts } from "./spec/port-codecs.ts";
+export { SUPPORT, type SupportEntry, type SupportLevel } from "./support.ts";

@@ -1,0 +1,185 @@
+/**
+ * Consistency: references that lead nowhere, keys that exclude each other, circles of dependencies.
+ *
+ * Everything here needs more than one key to be seen; what one key can tell is its reader's business.
+ */
+
+import type { ComposeProject } from "../model/project-model.ts";
+import type { ComposeService } from "../model/service-model.ts";
+import type { Problems } from "../problem.ts";
+import { nearestWord } from "../suggest.ts";
+import { checkDependencies } from "./check-dependencies.ts";
+import type { TreeSourceMap } from "./source-map.ts";
+
+/** Records what does not fit together in `project`. `allServices` has the services of inactive profiles, too. */
+export function checkProject(
+  project: ComposeProject,
+  allServices: readonly string[],
+  sources: TreeSourceMap,
+  problems: Problems,
+): void {
+  const check: Check = {
+    project,
+    allServices,
+    error: (...args) => sources.error(problems, ...args),
+  };
+  for (const [name, service] of Object.entries(project.services)) {
+    const path = `services.${name}`;
+    checkImage(check, service, path);
+    checkReferences(check, service, path);
+    checkTwins(check, service, path);
+    checkHealth(check, service, path);
+    checkWatch(check, service, path);
+  }
+  checkExternals(check);
+  checkDependencies(check);
+}
+
+/** What the checks share. */
+export interface Check {
+  readonly project: ComposeProject;
+  readonly allServices: readonly string[];
+  error(
+    path: string,
+    message: string,
+    extras?: { expected?: string; suggestion?: string | undefined },
+  ): void;
+}
+
+function checkImage(check: Check, service: ComposeService, path: string): void {
+  const { build, image, platform } = service;
+  if (
+    build === undefined &&
+    (image === undefined || image === "") &&
+    service.provider === undefined
+  ) {
+    check.error(path, "has neither image nor build");
+  }
+  if (build?.dockerfile !== undefined && build.dockerfileInline !== undefined) {
+    check.error(`${path}.build`, "dockerfile and dockerfile_inline exclude each other");
+  }
+  const platforms = build?.platforms ?? [];
+  if (platform !== undefined && platforms.length > 0 && !platforms.includes(platform)) {
+    check.error(
+      `${path}.build.platforms`,
+      `does not have the service's platform ${JSON.stringify(platform)}`,
+    );
+  }
+  for (const [name, context] of Object.entries(build?.additionalContexts ?? {})) {
+    if (context.kind !== "remote" || !context.url.startsWith("service:")) continue;
+    const target = context.url.slice("service:".length);
+    if (check.project.services[target]?.build !== undefined) continue;
+    check.error(
+      `${path}.build.additional_contexts.${name}`,
+      `there is no service ${target} with a build`,
+    );
+  }
+}
+
+function checkReferences(check: Check, service: ComposeService, path: string): void {
+  const { project } = check;
+  if (service.networkMode !== undefined && Object.keys(service.networks ?? {}).length > 0) {
+    check.error(`${path}.network_mode`, "network_mode and networks exclude each other");
+  }
+  for (const name of Object.keys(service.networks ?? {})) {
+    refer(check, `${path}.networks.${name}`, name, { kind: "network", among: project.networks });
+  }
+  for (const [index, mount] of (service.volumes ?? []).entries()) {
+    if (mount.type !== "volume" || mount.source === undefined) continue;
+    refer(check, `${path}.volumes[${index}]`, mount.source, {
+      kind: "volume",
+      among: project.volumes,
+    });
+  }
+  for (const [index, { source }] of (service.configs ?? []).entries()) {
+    refer(check, `${path}.configs[${index}]`, source, { kind: "config", among: project.configs });
+  }
+  for (const [index, { source }] of (service.secrets ?? []).entries()) {
+    refer(check, `${path}.secrets[${index}]`, source, { kind: "secret", among: project.secrets });
+  }
+  for (const [index, { source }] of (service.build?.secrets ?? []).entries()) {
+    refer(check, `${path}.build.secrets[${index}]`, source, {
+      kind: "secret",
+      among: project.secrets,
+    });
+  }
+  for (const name of Object.keys(service.models ?? {})) {
+    refer(check, `${path}.models.${name}`, name, { kind: "model", among: project.models });
+  }
+}
+
+function refer(
+  check: Check,
+  path: string,
+  name: string,
+  { kind, among }: { readonly kind: string; readonly among: Readonly<Record<string, unknown>> },
+): void {
+  if (Object.hasOwn(among, name)) return;
+  check.error(path, `there is no ${kind} ${JSON.stringify(name)} in the file`, {
+    suggestion: nearestWord(name, Object.keys(among)),
+    expected: `one of the top-level ${kind}s`,
+  });
+}
+
+/** Keys that say the same in two places must say it alike. */
+function checkTwins(check: Check, service: ComposeService, path: string): void {
+  const { deploy, scale } = service;
+  const limits = deploy?.resources?.limits;
+  const reservations = deploy?.resources?.reservations;
+  const twins = [
+    ["scale", scale, "deploy.replicas", deploy?.replicas],
+    ["cpus", service.cpuMillis, "deploy.resources.limits.cpus", limits && (limits.cpuMillis ?? 0)],
+    [
+      "mem_limit",
+      service.memLimitBytes,
+      "deploy.resources.limits.memory",
+      limits && (limits.memoryBytes ?? 0),
+    ],
+    [
+      "mem_reservation",
+      service.memReservationBytes,
+      "deploy.resources.reservations.memory",
+      reservations && (reservations.memoryBytes ?? 0),
+    ],
+    ["pids_limit", service.pidsLimit, "deploy.resources.limits.pids", limits && (limits.pids ?? 0)],
+  ] as const;
+  for (const [key, value, otherKey, other] of twins) {
+    const unset = value === undefined || other === undefined || (key !== "scale" && value === 0);
+    if (unset || Math.fround(value) === Math.fround(other)) continue;
+    check.error(`${path}.${key}`, `differs from ${otherKey}: say it in one place`);
+  }
+  const copies = scale ?? deploy?.replicas ?? 1;
+  if (service.containerName !== undefined && service.containerName !== "" && copies > 1) {
+    check.error(`${path}.container_name`, `${copies} copies cannot have one name`);
+  }
+}
+
+function checkHealth(check: Check, service: ComposeService, path: string): void {
+  const [first] = service.healthcheck?.test ?? [];
+  if (first === undefined || ["CMD", "CMD-SHELL", "NONE"].includes(first)) return;
+  check.error(`${path}.healthcheck.test`, `begins with ${JSON.stringify(first)}`, {
+    expected: 'a list that begins with "CMD", "CMD-SHELL" or "NONE"',
+  });
+}
+
+function checkWatch(check: Check, service: ComposeService, path: string): void {
+  for (const [index, watch] of (service.develop?.watch ?? []).entries()) {
+    if (watch.target !== undefined || watch.action === "rebuild" || watch.action === "restart")
+      continue;
+    check.error(`${path}.develop.watch[${index}]`, "the key target is missing");
+  }
+}
+
+function checkExternals(check: Check): void {
+  for (const [name, volume] of Object.entries(check.project.volumes)) {
+    if (volume.external !== true) continue;
+    for (const [key, value] of Object.entries({
+      driver: volume.driver,
+      driver_opts: volume.driverOpts,
+      labels: volume.labels,
+    })) {
+      if (value !== undefined)
+        check.error(`volumes.${name}.${key}`, `external and ${key} exclude each other`);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * One file as trees: read, parsed, interpolated.
+ */
+
+import { interpolateTree } from "../tree/interpolate-tree.ts";
+import { isNull, kindName, type MapTree, type Origin, type Source } from "../tree/tree.ts";
+import { parseYaml } from "../yaml/parse.ts";
+import type { Environment, Session } from "./session.ts";
+
+/** A file, in the place that decides what its relative paths and variables mean. */
+export interface FileContext {
+  readonly file: string;
+  readonly baseDirectory: string;
+  readonly environment: Environment;
+}
+
+/** The documents of a file, before interpolation; nothing after recording why. */
+export function parseFile(
+  session: Session,
+  context: FileContext,
+  asked?: Origin,
+  path = "",
+): readonly MapTree[] {
+  const text = session.read(context.file, asked, path);
+  if (text === undefined) return [];
+  const source: Source = {
+    file: context.file,
+    text: text.startsWith("\uFEFF") ? text.slice(1) : text,
+    baseDirectory: context.baseDirectory,
+  };
+  const documents: MapTree[] = [];
+  for (const document of parseYaml(source, session.problems)) {
+    if (isNull(document)) continue;
+    if (document.kind === "map") documents.push(document);
+    else
+      session.problems.error(document, "", `the file is ${kindName(document)}`, {
+        expected: "a mapping",
+      });
+  }
+  return documents;
+}
+
+/** `document` with the variables of its place. */
+export function withVariables(session: Session, context: FileContext, document: MapTree): MapTree {
+  if (!session.interpolate) return document;
+  const { environment } = context;
+  const tree = interpolateTree(document, (name) => environment.get(name), session.problems);
+  return tree.kind === "map" ? tree : document;
+}

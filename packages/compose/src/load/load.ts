@@ -1,0 +1,187 @@
+/**
+ * `loadCompose`: stack files in, one project and its warnings out, or everything that is wrong at once.
+ *
+ *   files ─ parse ─ variables ─ extends ─ include ─ merge ─→ tree ─ read ─→ words ─ normalize ─→ project ─ check
+ *
+ * Pure over the file-system port; linear in the size of what is read. Never throws, whatever the input is. Design:
+ * docs/design/compose.md.
+ */
+
+import type { Reading } from "../codec/codec.ts";
+import type { ComposeFiles } from "../files.ts";
+import type { ComposeProject } from "../model/project-model.ts";
+import { parentPath } from "../path.ts";
+import { type ComposeProblem, Problems } from "../problem.ts";
+import { type ProjectWords, projectWords } from "../spec/project-codec.ts";
+import type { MapTree } from "../tree/tree.ts";
+import { checkProject } from "./check.ts";
+import { parseFile } from "./documents.ts";
+import { mergeGroup, type ParsedFile } from "./group.ts";
+import { mapValues, normalize } from "./normalize.ts";
+import { activeProfiles, isActive, profilesOf } from "./profiles.ts";
+import { projectNameOf } from "./project-name.ts";
+import { withFileValues } from "./service-files.ts";
+import { type Environment, Session, withDefaults } from "./session.ts";
+import { type SourceMap, TreeSourceMap } from "./source-map.ts";
+import { warnUnhonoured } from "./warn.ts";
+
+/** What to load and how. */
+export interface LoadOptions {
+  /** Absolute paths; later files lie over earlier ones. At least one. */
+  readonly files: readonly string[];
+  /** Absolute; the first file's directory by default. Relative paths and `.env` belong to it. */
+  readonly projectDirectory?: string;
+  /** Wins over `COMPOSE_PROJECT_NAME` and the key `name`. */
+  readonly projectName?: string;
+  /** Variables of the caller: they win over env files. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Env files for interpolation, absolute; `.env` of the project's directory by default, where it exists. */
+  readonly envFiles?: readonly string[];
+  /** Active profiles, `*` for all; `COMPOSE_PROFILES` by default. */
+  readonly profiles?: readonly string[];
+  /** False leaves variables as they are written. */
+  readonly interpolate?: boolean;
+  /** Remote files of include and extends are never loaded. */
+  readonly allowRemote?: false;
+  readonly fs: ComposeFiles;
+}
+
+/** A project with its warnings, or all problems at once. */
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly project: ComposeProject;
+      readonly warnings: readonly ComposeProblem[];
+      readonly sources: SourceMap;
+    }
+  | {
+      readonly ok: false;
+      readonly problems: readonly ComposeProblem[];
+      readonly warnings: readonly ComposeProblem[];
+    };
+
+/** Loads a stack. See the module comment. */
+export function loadCompose(options: LoadOptions): LoadResult {
+  const problems = new Problems();
+  const session = new Session(options.fs, problems, options.interpolate !== false);
+  const loaded = load(session, options);
+  const { warnings } = problems;
+  if (loaded === undefined || problems.hasErrors)
+    return { ok: false, problems: problems.errors, warnings };
+  return { ok: true, ...loaded, warnings };
+}
+
+interface Loaded {
+  readonly project: ComposeProject;
+  readonly sources: SourceMap;
+}
+
+function load(session: Session, options: LoadOptions): Loaded | undefined {
+  const [first] = options.files;
+  if (first === undefined) return session.problems.fileError("", "no stack file is given");
+  const directory = options.projectDirectory ?? parentPath(first);
+  const given = environmentOf(session, options, directory);
+  const parsed = parseAll(session, options, directory, given);
+  if (parsed.every((file) => file.documents.length === 0)) {
+    return session.problems.hasErrors
+      ? undefined
+      : session.problems.fileError(first, "the file is empty");
+  }
+  const documents = parsed.flatMap((file) => file.documents);
+  const name = projectNameOf(session, documents, {
+    given: options.projectName,
+    environment: given,
+    directory,
+  });
+  const environment: Environment = new Map([...given, ["COMPOSE_PROJECT_NAME", name]]);
+  const placed = parsed.map((file) => ({ ...file, context: { ...file.context, environment } }));
+  const tree = mergeGroup(session, placed, []);
+  return readProject(session, options, tree, { name, directory, environment });
+}
+
+function environmentOf(session: Session, options: LoadOptions, directory: string): Environment {
+  const own = `${directory === "/" ? "" : directory}/.env`;
+  const files = options.envFiles ?? (session.isFile(own) ? [own] : []);
+  const environment: Environment = new Map(Object.entries(options.environment));
+  let more: Environment = new Map();
+  for (const file of files) {
+    const read = session.readEnv(file, {}, (name) => environment.get(name) ?? more.get(name));
+    more = new Map([...more, ...read]);
+  }
+  return withDefaults(environment, more);
+}
+
+function parseAll(
+  session: Session,
+  options: LoadOptions,
+  baseDirectory: string,
+  environment: Environment,
+): readonly ParsedFile[] {
+  return options.files.map((file) => {
+    const context = { file, baseDirectory, environment };
+    return { context, documents: parseFile(session, context) };
+  });
+}
+
+interface Place {
+  readonly name: string;
+  readonly directory: string;
+  readonly environment: Environment;
+}
+
+function readProject(
+  session: Session,
+  options: LoadOptions,
+  tree: MapTree,
+  place: Place,
+): Loaded | undefined {
+  const { problems } = session;
+  const reading: Reading = {
+    problems,
+    projectDirectory: place.directory,
+    home: options.environment["HOME"],
+    lenient: !session.interpolate,
+  };
+  const words = projectWords.read(tree, "", reading);
+  if (words === undefined) return undefined;
+  const sources = new TreeSourceMap(tree);
+  const profiles = activeProfiles(options.profiles, place.environment);
+  const project = projectOf(session, normalize(words, place), { place, profiles, sources });
+  checkProject(project, Object.keys(words.services ?? {}), sources, problems);
+  warnUnhonoured(tree, problems);
+  return { project, sources };
+}
+
+function projectOf(
+  session: Session,
+  words: ProjectWords,
+  how: {
+    readonly place: Place;
+    readonly profiles: ReadonlySet<string>;
+    readonly sources: TreeSourceMap;
+  },
+): ComposeProject {
+  const { place, profiles, sources } = how;
+  const all = Object.entries(words.services ?? {});
+  const active = all.filter(([, service]) => isActive(service, profiles));
+  const { environment } = place;
+  const services = mapValues(Object.fromEntries(active), (service, name) =>
+    withFileValues(session, service, `services.${name}`, { environment, sources }),
+  );
+  return {
+    name: place.name,
+    directory: place.directory,
+    services,
+    disabledServices: all
+      .filter(([, service]) => !isActive(service, profiles))
+      .map(([name]) => name),
+    profiles: profilesOf(words.services ?? {}),
+    networks: words.networks ?? {},
+    volumes: words.volumes ?? {},
+    configs: words.configs ?? {},
+    secrets: words.secrets ?? {},
+    models: words.models ?? {},
+    ...(words.xBerth === undefined ? {} : { xBerth: words.xBerth }),
+    ...(words.extensions === undefined ? {} : { extensions: words.extensions }),
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * Paths as text: join, clean, parent. POSIX rules, no file system, no `node:path`, so that a stack that was
+ * written on one machine means the same on another.
+ */
+
+/** `/a/./b/../c` → `/a/c`. An empty path is `.`. */
+export function cleanPath(path: string): string {
+  const absolute = path.startsWith("/");
+  const parts: string[] = [];
+  for (const part of path.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") parts.push(part);
+    else if (parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else if (!absolute) parts.push("..");
+  }
+  const joined = parts.join("/");
+  if (absolute) return `/${joined}`;
+  return joined === "" ? "." : joined;
+}
+
+/** `path` below `base` unless it is absolute; clean. */
+export function resolvePath(base: string, path: string): string {
+  return path.startsWith("/") ? cleanPath(path) : cleanPath(`${base}/${path}`);
+}
+
+/** `/a/b` → `/a`. */
+export function parentPath(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at <= 0 ? "/" : path.slice(0, at);
+}
+
+/** `/a/b` → `b`. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Whether `path` is `directory` or below it. Both clean and absolute. */
+export function isWithin(directory: string, path: string): boolean {
+  return directory === "/" || path === directory || path.startsWith(`${directory}/`);
+}

@@ -1,0 +1,107 @@
+/**
+ * Problems: everything that is wrong with a stack file, found in one go, each with its place.
+ *
+ * A load never stops at the first error: readers record a problem, return nothing for the value, and go on.
+ * The number kept is bounded, because a file that is wrong a thousand times is wrong once, in its first lines.
+ */
+
+import { type Origin, positionOf } from "./tree/tree.ts";
+
+/** One thing that is wrong (error) or not honoured (warning) in a stack file. */
+export interface ComposeProblem {
+  /** Absolute path of the file as it was given. */
+  readonly file: string;
+  /** 1-based; 1 when the whole file is meant. */
+  readonly line: number;
+  readonly column: number;
+  /** `services.web.ports[0]`; empty for the whole file. */
+  readonly path: string;
+  readonly message: string;
+  readonly severity: "error" | "warning";
+  /** What would have been right. */
+  readonly expected?: string;
+  /** The nearest valid word. */
+  readonly suggestion?: string;
+}
+
+/** What a problem can say beside its message. */
+export interface ProblemExtras {
+  readonly expected?: string | undefined;
+  readonly suggestion?: string | undefined;
+}
+
+/** More than this many problems are not kept: the first ones explain the rest. */
+export const PROBLEMS_MAX = 200;
+
+/** Collects the problems of one load. */
+export class Problems {
+  readonly #errors: ComposeProblem[] = [];
+  readonly #warnings: ComposeProblem[] = [];
+  readonly #seen = new Set<string>();
+
+  error(origin: Origin, path: string, message: string, extras: ProblemExtras = {}): undefined {
+    this.#add(this.#errors, "error", { origin, path, message, extras });
+  }
+
+  warn(origin: Origin, path: string, message: string, extras: ProblemExtras = {}): undefined {
+    this.#add(this.#warnings, "warning", { origin, path, message, extras });
+  }
+
+  /** A problem with a file as a whole: it is missing, too large or not text. */
+  fileError(file: string, message: string, extras: ProblemExtras = {}): undefined {
+    const origin = { source: { file, text: "", baseDirectory: "/" }, offset: 0 };
+    this.#add(this.#errors, "error", { origin, path: "", message, extras });
+  }
+
+  get hasErrors(): boolean {
+    return this.#errors.length > 0;
+  }
+
+  /** In the order of files and lines. */
+  get errors(): readonly ComposeProblem[] {
+    return this.#errors.toSorted(byPlace);
+  }
+
+  get warnings(): readonly ComposeProblem[] {
+    return this.#warnings.toSorted(byPlace);
+  }
+
+  #add(
+    list: ComposeProblem[],
+    severity: "error" | "warning",
+    found: { origin: Origin; path: string; message: string; extras: ProblemExtras },
+  ): void {
+    if (list.length >= PROBLEMS_MAX) return;
+    const { origin, path, message, extras } = found;
+    const { line, column } = positionOf(origin);
+    const identity = `${origin.source.file}\0${line}:${column}\0${path}\0${message}`;
+    if (this.#seen.has(identity)) return;
+    this.#seen.add(identity);
+    list.push({
+      file: origin.source.file,
+      line,
+      column,
+      path,
+      message,
+      severity,
+      ...(extras.expected === undefined ? {} : { expected: extras.expected }),
+      ...(extras.suggestion === undefined ? {} : { suggestion: extras.suggestion }),
+    });
+  }
+}
+
+function byPlace(left: ComposeProblem, right: ComposeProblem): number {
+  if (left.file !== right.file) return left.file < right.file ? -1 : 1;
+  return left.line - right.line || left.column - right.column;
+}
+
+/** `compose.yaml:14:11  services.web.depends_on.dbb   no such service; did you mean "db"?` */
+export function formatProblem(problem: ComposeProblem): string {
+  const place = `${problem.file}:${problem.line}:${problem.column}`;
+  const hints = [
+    ...(problem.expected === undefined ? [] : [`expected ${problem.expected}`]),
+    ...(problem.suggestion === undefined ? [] : [`did you mean ${problem.suggestion}?`]),
+  ];
+  const message = [problem.message, ...hints].join("; ");
+  return problem.path === "" ? `${place}  ${message}` : `${place}  ${problem.path}   ${message}`;
+}

@@ -1,0 +1,235 @@
+/**
+ * `x-berth` of a service: probes, routes and the wishes about rollouts.
+ *
+ * Unknown words here are errors: nobody else reads this key, so a mistake would never be noticed.
+ */
+
+import { type Codec, refuse } from "../codec/codec.ts";
+import { list, textTable } from "../codec/collection-codecs.ts";
+import { field, record } from "../codec/record-codec.ts";
+import {
+  bool,
+  bytes,
+  cpuMillis,
+  durationMs,
+  integer,
+  oneOf,
+  text,
+} from "../codec/scalar-codecs.ts";
+import type {
+  Probe,
+  ProbeAction,
+  Probes,
+  Route,
+  ServiceWishes,
+  StatusRange,
+} from "../model/berth-model.ts";
+import { kindName, type Tree } from "../tree/tree.ts";
+import { command } from "./command-codecs.ts";
+
+const port = integer({ min: 1, max: 65_535 });
+
+/** `200`, `200-399`, or a list of these. */
+const statusRanges: Codec<readonly StatusRange[]> = {
+  read(tree, path, reading) {
+    const items = tree.kind === "seq" ? tree.items : [tree];
+    const ranges: StatusRange[] = [];
+    for (const item of items) {
+      const match =
+        item.kind === "scalar" ? /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(item.text) : null;
+      if (match === null) {
+        refuse(reading, item, path, { found: `is ${kindName(item)}`, expected: "200 or 200-399" });
+      } else ranges.push({ from: Number(match[1]), to: Number(match[2] ?? match[1]) });
+    }
+    return ranges;
+  },
+  print: (ranges) => ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)),
+  schema: { type: ["integer", "string", "array"] },
+};
+
+interface HttpWords {
+  readonly port: number;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly status?: readonly StatusRange[];
+}
+
+interface GrpcWords {
+  readonly port: number;
+  readonly service?: string;
+}
+
+interface TcpWords {
+  readonly port: number;
+}
+
+interface ProbeWords {
+  readonly http?: HttpWords;
+  readonly tcp?: TcpWords;
+  readonly grpc?: GrpcWords;
+  readonly exec?: readonly string[] | null;
+  readonly delay?: number;
+  readonly interval?: number;
+  readonly timeout?: number;
+  readonly success?: number;
+  readonly failure?: number;
+}
+
+const closed = { closed: true };
+
+const probeWords = record<ProbeWords>(
+  {
+    http: field(
+      "http",
+      record<HttpWords>(
+        {
+          port: field("port", port, { required: true }),
+          path: field("path", text),
+          headers: field("headers", textTable),
+          status: field("status", statusRanges),
+        },
+        closed,
+      ),
+    ),
+    tcp: field("tcp", record<TcpWords>({ port: field("port", port, { required: true }) }, closed)),
+    grpc: field(
+      "grpc",
+      record<GrpcWords>(
+        { port: field("port", port, { required: true }), service: field("service", text) },
+        closed,
+      ),
+    ),
+    exec: field("exec", command),
+    delay: field("delay", durationMs),
+    interval: field("interval", durationMs),
+    timeout: field("timeout", durationMs),
+    success: field("success", integer({ min: 1, max: 100 })),
+    failure: field("failure", integer({ min: 1, max: 100 })),
+  },
+  { closed: true, misplaced: { retries: "failure", start_period: "delay", period: "interval" } },
+);
+
+const probe: Codec<Probe> = {
+  read(tree, path, reading) {
+    const words = probeWords.read(tree, path, reading);
+    if (words === undefined) return undefined;
+    const actions = probeActions(words);
+    const [action] = actions;
+    if (action === undefined || actions.length > 1) {
+      return reading.problems.error(tree, path, "a probe asks in one way", {
+        expected: "one of http, tcp, grpc, exec",
+      });
+    }
+    return {
+      action,
+      ...optional("delayMs", words.delay),
+      ...optional("intervalMs", words.interval),
+      ...optional("timeoutMs", words.timeout),
+      ...optional("success", words.success),
+      ...optional("failure", words.failure),
+    };
+  },
+  // Extensions are printed as they were written.
+  print: () => undefined,
+  schema: probeWords.schema,
+};
+
+function optional<Key extends string, T>(key: Key, value: T | undefined): { [K in Key]?: T } {
+  return value === undefined ? {} : ({ [key]: value } as { [K in Key]?: T });
+}
+
+function probeActions(words: ProbeWords): readonly ProbeAction[] {
+  const { http, tcp, grpc, exec } = words;
+  return [
+    ...(http === undefined
+      ? []
+      : [
+          {
+            kind: "http" as const,
+            port: http.port,
+            path: http.path ?? "/",
+            headers: http.headers ?? {},
+            status: http.status ?? [{ from: 200, to: 399 }],
+          },
+        ]),
+    ...(tcp === undefined ? [] : [{ kind: "tcp" as const, port: tcp.port }]),
+    ...(grpc === undefined
+      ? []
+      : [{ kind: "grpc" as const, port: grpc.port, service: grpc.service ?? "" }]),
+    ...(exec === undefined || exec === null ? [] : [{ kind: "exec" as const, command: exec }]),
+  ];
+}
+
+const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i;
+
+const routeHost: Codec<string> = {
+  ...text,
+  read(tree, path, reading) {
+    const written = text.read(tree, path, reading);
+    if (written === undefined || HOST.test(written) || written === "*")
+      return written?.toLowerCase();
+    return refuse(reading, tree, path, {
+      found: `is ${JSON.stringify(written)}`,
+      expected: "a host name such as shop.example.com or *.example.com",
+    });
+  },
+};
+
+const routePath: Codec<string> = {
+  ...text,
+  read(tree: Tree, path, reading) {
+    const written = text.read(tree, path, reading);
+    if (written === undefined || /^\/[^\s?#]*$/.test(written)) return written;
+    return refuse(reading, tree, path, {
+      found: `is ${JSON.stringify(written)}`,
+      expected: "a path from /",
+    });
+  },
+};
+
+const routeWords = record<Omit<Route, "path"> & { readonly path?: string }>(
+  {
+    host: field("host", routeHost, { required: true }),
+    path: field("path", routePath),
+    port: field("port", port, { required: true }),
+    tls: field("tls", bool),
+  },
+  closed,
+);
+
+const route: Codec<Route> = {
+  read(tree, path, reading) {
+    const words = routeWords.read(tree, path, reading);
+    return words === undefined ? undefined : { path: "/", ...words };
+  },
+  print: () => undefined,
+  schema: routeWords.schema,
+};
+
+const probes = record<Probes>(
+  {
+    startup: field("startup", probe),
+    ready: field("ready", probe),
+    live: field("live", probe),
+  },
+  { closed: true, misplaced: { readiness: "ready", liveness: "live", start: "startup" } },
+);
+
+const requests = record<NonNullable<ServiceWishes["requests"]>>(
+  { cpuMillis: field("cpus", cpuMillis), memoryBytes: field("memory", bytes()) },
+  { closed: true, misplaced: { cpu: "cpus", mem: "memory" } },
+);
+
+/** `services.*.x-berth`. */
+export const serviceWishes = record<ServiceWishes>(
+  {
+    probes: field("probes", probes),
+    routes: field("routes", list(route)),
+    bind: field("bind", oneOf(["host"])),
+    drainMs: field("drain", durationMs),
+    minHealthyMs: field("min_healthy", durationMs),
+    progressDeadlineMs: field("progress_deadline", durationMs),
+    requests: field("requests", requests),
+  },
+  closed,
+);

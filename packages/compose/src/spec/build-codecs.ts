@@ -1,0 +1,149 @@
+/**
+ * `build` and `develop` of a service, and `ulimits`, which a build has, too.
+ */
+
+import { type Codec, refuse } from "../codec/codec.ts";
+import {
+  environmentTable,
+  list,
+  orNothing,
+  tableOf,
+  textOrTexts,
+  texts,
+  textTable,
+} from "../codec/collection-codecs.ts";
+import { field, record } from "../codec/record-codec.ts";
+import { bool, bytes, integer, text } from "../codec/scalar-codecs.ts";
+import type { Build, BuildContext, Develop, Ulimit, WatchTrigger } from "../model/deploy-model.ts";
+import { keyValueMap } from "../tree/key-values.ts";
+import { isNull, kindName, mapTree, nullTree, type Tree, textTree } from "../tree/tree.ts";
+import { serviceHook } from "./command-codecs.ts";
+import { extraHosts } from "./host-codecs.ts";
+import { buildSecretReferences } from "./mount-codecs.ts";
+import { buildContext, hostPath, hostPathOf } from "./path-codecs.ts";
+
+const ulimitPair = record<Ulimit>({
+  single: field("single", bool, { hidden: true }),
+  soft: field("soft", integer({ min: -1 }), { required: true, keepZero: true }),
+  hard: field("hard", integer({ min: -1 }), { required: true, keepZero: true }),
+});
+
+const ulimit: Codec<Ulimit> = {
+  read(tree, path, reading) {
+    if (tree.kind === "map") return ulimitPair.read(tree, path, reading);
+    const value = integer({ min: -1 }).read(tree, path, reading);
+    return value === undefined ? undefined : { single: true, soft: value, hard: value };
+  },
+  print: (value, format) => (value.single === true ? value.soft : ulimitPair.print(value, format)),
+  schema: { oneOf: [integer().schema, ulimitPair.schema] },
+};
+
+/** `ulimits`. */
+export const ulimits = tableOf(ulimit, { names: /^[a-z]+$/ });
+
+/** Agent sockets and keys: `[default]`, `[id=path]` or a mapping. */
+const ssh: Codec<Readonly<Record<string, string>>> = {
+  read(tree, path, reading) {
+    const table = keyValueMap(tree, "=");
+    if (table.kind !== "map") {
+      return refuse(reading, tree, path, {
+        found: `is ${kindName(tree)}`,
+        expected: "a list or a mapping",
+      });
+    }
+    const entries: [string, string][] = [];
+    for (const [id, { key, value }] of table.entries) {
+      if (isNull(value) && id !== "default") {
+        reading.problems.error(key, `${path}.${id}`, "a key other than default needs a path");
+      }
+      const written = value.kind === "scalar" ? value.text : "";
+      entries.push([id, written === "" ? "" : hostPathOf(written, value, reading).path]);
+    }
+    return Object.fromEntries(entries);
+  },
+  print(table) {
+    const entries = Object.entries(table);
+    if (entries.length === 0) return undefined;
+    return new Map(entries.map(([id, path]) => [id, path === "" ? null : path]));
+  },
+  schema: environmentTable.schema,
+};
+
+/** Named contexts: `[name=context]` or a mapping. */
+const additionalContexts: Codec<Readonly<Record<string, BuildContext>>> = {
+  ...tableOf(buildContext),
+  read: (tree, path, reading) => tableOf(buildContext).read(keyValueMap(tree, "="), path, reading),
+};
+
+const boolOrText: Codec<string> = {
+  read(tree: Tree, path, reading) {
+    if (tree.kind === "scalar" && (tree.type === "bool" || tree.type === "string"))
+      return tree.text;
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: "text, true or false",
+    });
+  },
+  print: (value) => (value === "" ? undefined : value),
+  schema: { type: ["string", "boolean"] },
+};
+
+/** `build`. */
+export const build = record<Build>(
+  {
+    context: field("context", buildContext),
+    dockerfile: field("dockerfile", text),
+    dockerfileInline: field("dockerfile_inline", text),
+    entitlements: field("entitlements", texts),
+    args: field("args", environmentTable),
+    provenance: field("provenance", boolOrText),
+    sbom: field("sbom", boolOrText),
+    ssh: field("ssh", ssh),
+    labels: field("labels", textTable),
+    cacheFrom: field("cache_from", texts),
+    cacheTo: field("cache_to", texts),
+    noCache: field("no_cache", bool),
+    additionalContexts: field("additional_contexts", additionalContexts),
+    pull: field("pull", bool),
+    extraHosts: field("extra_hosts", extraHosts),
+    isolation: field("isolation", text),
+    network: field("network", text),
+    target: field("target", text),
+    secrets: field("secrets", buildSecretReferences),
+    shmSizeBytes: field("shm_size", bytes()),
+    tags: field("tags", textOrTexts),
+    ulimits: field("ulimits", ulimits),
+    platforms: field("platforms", texts),
+    privileged: field("privileged", bool),
+  },
+  {
+    expand: (tree, path, reading) => {
+      const context = text.read(tree, path, reading);
+      return context === undefined
+        ? undefined
+        : mapTree(tree, new Map([["context", { key: tree, value: textTree(tree, context) }]]));
+    },
+    short: { words: "a directory", schema: { type: "string" } },
+  },
+);
+
+const watchTrigger = record<WatchTrigger>({
+  path: field("path", hostPath, { required: true }),
+  action: field("action", text, { required: true }),
+  target: field("target", text),
+  exec: field("exec", serviceHook, { jsonAbsent: new Map([["command", null]]) }),
+  ignore: field("ignore", textOrTexts),
+  include: field("include", textOrTexts),
+  initialSync: field("initial_sync", bool),
+});
+
+/** `develop`. */
+export const develop = orNothing(
+  record<Develop>({ watch: field("watch", list(watchTrigger)) }),
+  {},
+);
+
+/** The mapping `{key: null}` of one name; for short forms of one word. */
+export function nameEntry(tree: Tree, key: string): Tree {
+  return mapTree(tree, new Map([[key, { key: tree, value: nullTree(tree) }]]));
+}

@@ -1,0 +1,71 @@
+/**
+ * Commands (`command`, `entrypoint`, hooks), health tests and hooks.
+ */
+
+import { type Codec, refuse } from "../codec/codec.ts";
+import { environmentTable, list, texts } from "../codec/collection-codecs.ts";
+import { field, record } from "../codec/record-codec.ts";
+import { bool, durationMs, integer, text } from "../codec/scalar-codecs.ts";
+import type { Healthcheck, ServiceHook } from "../model/deploy-model.ts";
+import { shellWords } from "../text/shell-words.ts";
+import { isNull, kindName } from "../tree/tree.ts";
+
+/** Words, from a list or from a line. Nothing is null: the image's own. */
+export const command: Codec<readonly string[] | null> = {
+  read(tree, path, reading) {
+    if (isNull(tree)) return null;
+    if (tree.kind === "seq") return texts.read(tree, path, reading);
+    const line = tree.kind === "scalar" && tree.type === "string" ? tree.text : undefined;
+    if (line === undefined) {
+      return refuse(reading, tree, path, {
+        found: `is ${kindName(tree)}`,
+        expected: "text or a list",
+      });
+    }
+    const words = shellWords(line);
+    if (words !== undefined) return words;
+    return refuse(reading, tree, path, {
+      found: "cannot be split into words: a quote is not closed, or ( ) ` stand outside quotes",
+      expected: 'a list such as ["sh", "-c", "..."]',
+    });
+  },
+  print(words, format) {
+    if (words === null) return format === "json" ? null : undefined;
+    return words;
+  },
+  schema: { oneOf: [{ type: "null" }, { type: "string" }, texts.schema] },
+};
+
+/** The test of a health check: text is run by a shell. */
+const healthTest: Codec<readonly string[]> = {
+  read(tree, path, reading) {
+    if (tree.kind !== "scalar" || isNull(tree)) return texts.read(tree, path, reading);
+    const line = text.read(tree, path, reading);
+    return line === undefined ? undefined : ["CMD-SHELL", line];
+  },
+  print: (words) => (words.length === 0 ? undefined : words),
+  schema: { oneOf: [{ type: "string" }, texts.schema] },
+};
+
+/** `healthcheck`. */
+export const healthcheck = record<Healthcheck>({
+  test: field("test", healthTest),
+  timeoutMs: field("timeout", durationMs),
+  intervalMs: field("interval", durationMs),
+  retries: field("retries", integer({ min: 0 }), { keepZero: true }),
+  startPeriodMs: field("start_period", durationMs),
+  startIntervalMs: field("start_interval", durationMs),
+  disable: field("disable", bool),
+});
+
+/** A hook: `post_start`, `pre_stop`, `develop.watch.exec`. */
+export const serviceHook = record<ServiceHook>({
+  command: field("command", command, { jsonAbsent: null, required: true }),
+  user: field("user", text),
+  privileged: field("privileged", bool),
+  workingDir: field("working_dir", text),
+  environment: field("environment", environmentTable),
+});
+
+/** Hooks in their order. */
+export const serviceHooks = list(serviceHook);

@@ -1,0 +1,68 @@
+/**
+ * Paths of the host in a stack file: resolved against the directory of the file's project, `~` against the home.
+ */
+
+import { type Codec, type Reading, refuse } from "../codec/codec.ts";
+import { text } from "../codec/scalar-codecs.ts";
+import type { BuildContext } from "../model/deploy-model.ts";
+import type { HostPath } from "../model/storage-model.ts";
+import { cleanPath, isWithin, resolvePath } from "../path.ts";
+import type { Origin, Tree } from "../tree/tree.ts";
+
+/** What `written` in the file of `origin` means. */
+export function hostPathOf(written: string, origin: Origin, reading: Reading): HostPath {
+  const home = written === "~" || written.startsWith("~/") ? reading.home : undefined;
+  const expanded = home === undefined ? written : `${home}${written.slice(1)}`;
+  const relative = !expanded.startsWith("/");
+  // Absolute paths stay as they are written: only the engine knows what `..` means behind a link.
+  const path = relative ? resolvePath(origin.source.baseDirectory, expanded) : expanded;
+  const escapesProject = relative && !isWithin(reading.projectDirectory, path);
+  return { path, original: written, relative, escapesProject };
+}
+
+/** A path of the host. */
+export const hostPath: Codec<HostPath> = {
+  read(tree, path, reading) {
+    const written = text.read(tree, path, reading);
+    if (written === undefined) return undefined;
+    if (written !== "") return hostPathOf(written, tree, reading);
+    return refuse(reading, tree, path, { found: "is empty", expected: "a path" });
+  },
+  print: (value) => value.path,
+  schema: { type: "string" },
+};
+
+const REMOTE_PREFIXES = [
+  "https://",
+  "http://",
+  "git://",
+  "ssh://",
+  "github.com/",
+  "git@",
+  "service:",
+];
+
+function isRemote(written: string): boolean {
+  return written.includes("://") || REMOTE_PREFIXES.some((prefix) => written.startsWith(prefix));
+}
+
+/** A build context from its text. */
+export function buildContextOf(written: string, tree: Tree, reading: Reading): BuildContext {
+  if (isRemote(written)) return { kind: "remote", url: written };
+  return { kind: "local", directory: hostPathOf(written === "" ? "." : written, tree, reading) };
+}
+
+/** A directory or a remote context of a build. */
+export const buildContext: Codec<BuildContext> = {
+  read(tree, path, reading) {
+    const written = text.read(tree, path, reading);
+    return written === undefined ? undefined : buildContextOf(written, tree, reading);
+  },
+  print: (value) => (value.kind === "remote" ? value.url : value.directory.path),
+  schema: { type: "string" },
+};
+
+/** A path in a container, without `.` and `..`. */
+export function containerPath(path: string): string {
+  return path === "" ? "" : cleanPath(path);
+}

@@ -1,0 +1,340 @@
+/**
+ * A service: all keys of the specification, in the order in which the reference implementation prints them.
+ */
+
+import { type Codec, refuse } from "../codec/codec.ts";
+import {
+  distinctTexts,
+  environmentTable,
+  list,
+  optionTable,
+  tableOf,
+  textOrTexts,
+  textTable,
+  uniqueTexts,
+} from "../codec/collection-codecs.ts";
+import { field, record } from "../codec/record-codec.ts";
+import {
+  bool,
+  bytes,
+  cpuMillis,
+  durationMs,
+  float32,
+  integer,
+  isUnexpanded,
+  oneOf,
+  text,
+  textOrNumber,
+} from "../codec/scalar-codecs.ts";
+import type {
+  BlkioConfig,
+  BlkioLimit,
+  BlkioWeight,
+  ComposeService,
+  CredentialSpec,
+  EnvFile,
+  Logging,
+  Provider,
+  RestartPolicy,
+  ServiceDependency,
+  ServiceModelUse,
+} from "../model/service-model.ts";
+import { nearestWord } from "../suggest.ts";
+import { isNull, kindName, mapTree, textTree } from "../tree/tree.ts";
+import { serviceWishes } from "./berth-service-codec.ts";
+import { build, develop, ulimits } from "./build-codecs.ts";
+import { command, healthcheck, serviceHooks } from "./command-codecs.ts";
+import { deploy, gpus } from "./deploy-codecs.ts";
+import { extraHosts } from "./host-codecs.ts";
+import { configReferences, devices, mounts, secretReferences } from "./mount-codecs.ts";
+import { attachments } from "./network-codecs.ts";
+import { hostPath } from "./path-codecs.ts";
+import { expose, ports } from "./port-codecs.ts";
+
+const blkioLimit = record<BlkioLimit>(
+  { path: field("path", text), rate: field("rate", bytes()) },
+  { closed: true },
+);
+const blkioWeight = record<BlkioWeight>(
+  { path: field("path", text), weight: field("weight", integer({ min: 0, max: 65_535 })) },
+  { closed: true },
+);
+
+const blkioConfig = record<BlkioConfig>({
+  weight: field("weight", integer({ min: 0, max: 65_535 })),
+  weightDevice: field("weight_device", list(blkioWeight)),
+  deviceReadBps: field("device_read_bps", list(blkioLimit)),
+  deviceReadIops: field("device_read_iops", list(blkioLimit)),
+  deviceWriteBps: field("device_write_bps", list(blkioLimit)),
+  deviceWriteIops: field("device_write_iops", list(blkioLimit)),
+});
+
+const credentialSpec = record<CredentialSpec>({
+  config: field("config", text),
+  file: field("file", text),
+  registry: field("registry", text),
+});
+
+const logging = record<Logging>({
+  driver: field("driver", text),
+  options: field("options", optionTable),
+});
+
+const CONDITIONS = [
+  "service_started",
+  "service_healthy",
+  "service_completed_successfully",
+] as const;
+
+const dependencyWords = record<ServiceDependency>({
+  condition: field("condition", oneOf(CONDITIONS), { required: true }),
+  restart: field("restart", bool),
+  required: field("required", bool, { keepZero: true }),
+});
+
+const dependency: Codec<ServiceDependency> = {
+  ...dependencyWords,
+  read(tree, path, reading) {
+    if (isNull(tree)) return { condition: "service_started", required: true };
+    const words = dependencyWords.read(tree, path, reading);
+    return words === undefined ? undefined : { ...words, required: words.required ?? true };
+  },
+};
+
+const envFileWords = record<EnvFile>(
+  {
+    file: field("path", hostPath, { required: true }),
+    required: field("required", bool, { keepZero: true }),
+    format: field("format", oneOf(["raw"])),
+  },
+  {
+    closed: true,
+    expand: (tree, path, reading) => {
+      const written = text.read(tree, path, reading);
+      return written === undefined
+        ? undefined
+        : mapTree(tree, new Map([["path", { key: tree, value: textTree(tree, written) }]]));
+    },
+    short: { words: "a path", schema: { type: "string" } },
+  },
+);
+
+const envFile: Codec<EnvFile> = {
+  ...envFileWords,
+  read(tree, path, reading) {
+    const words = envFileWords.read(tree, path, reading);
+    return words === undefined ? undefined : { ...words, required: words.required ?? true };
+  },
+  print: (value, format) =>
+    value.required && value.format === undefined
+      ? value.file.path
+      : envFileWords.print(value, format),
+};
+
+const RESTART_WORDS = ["no", "always", "on-failure", "unless-stopped"] as const;
+
+const restart: Codec<RestartPolicy> = {
+  read(tree, path, reading) {
+    const written = tree.kind === "scalar" && tree.type === "string" ? tree.text : undefined;
+    const match = /^([a-z-]+)(?::(\d{1,9}))?$/.exec(written ?? "");
+    const policy = RESTART_WORDS.find((word) => word === match?.[1]);
+    if (policy !== undefined && (match?.[2] === undefined || policy === "on-failure")) {
+      return match?.[2] === undefined ? { policy } : { policy, maxRetries: Number(match[2]) };
+    }
+    if (written === "" || isUnexpanded(tree, reading)) return { policy: "no" };
+    const isFalse = tree.kind === "scalar" && tree.type === "bool" && tree.text === "false";
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: '"no", "always", "on-failure[:TIMES]" or "unless-stopped"',
+      suggestion: isFalse ? '"no"' : nearestWord(written ?? "", RESTART_WORDS),
+    });
+  },
+  print: ({ policy, maxRetries }) =>
+    maxRetries === undefined ? policy : `${policy}:${maxRetries}`,
+  schema: { type: "string" },
+};
+
+const PULL_WORDS = [
+  "always",
+  "never",
+  "build",
+  "if_not_present",
+  "missing",
+  "refresh",
+  "daily",
+  "weekly",
+] as const;
+
+const pullPolicy: Codec<string> = {
+  read(tree, path, reading) {
+    if (tree.kind === "scalar" && /^every_(\d+[wdhms])+$/.test(tree.text)) return tree.text;
+    const word = oneOf(PULL_WORDS).read(tree, path, reading);
+    return word === "if_not_present" ? "missing" : word;
+  },
+  print: (value) => value,
+  schema: { type: "string" },
+};
+
+const providerOption: Codec<readonly string[]> = {
+  read(tree, path, reading) {
+    const items = tree.kind === "seq" ? tree.items : [tree];
+    if (items.every((item) => item.kind === "scalar")) return items.map((item) => item.text);
+    return refuse(reading, tree, path, {
+      found: `is ${kindName(tree)}`,
+      expected: "text or a list of texts",
+    });
+  },
+  print: (values) => (values.length === 1 ? (values[0] ?? null) : values),
+  schema: {},
+};
+
+const provider = record<Provider>({
+  type: field("type", text, { required: true }),
+  options: field("options", tableOf(providerOption)),
+});
+
+const modelUse: Codec<ServiceModelUse> = record<ServiceModelUse>(
+  { endpointVar: field("endpoint_var", text), modelVar: field("model_var", text) },
+  { expand: (tree) => (isNull(tree) ? mapTree(tree, new Map()) : tree) },
+);
+
+const number = integer();
+
+/** `services.*`. */
+export const service = record<ComposeService>(
+  {
+    profiles: field("profiles", uniqueTexts),
+    annotations: field("annotations", textTable),
+    attach: field("attach", bool, { keepZero: true }),
+    build: field("build", build),
+    develop: field("develop", develop),
+    blkioConfig: field("blkio_config", blkioConfig),
+    capAdd: field("cap_add", uniqueTexts),
+    capDrop: field("cap_drop", uniqueTexts),
+    cgroupParent: field("cgroup_parent", text),
+    cgroup: field("cgroup", oneOf(["host", "private"])),
+    cpuCount: field("cpu_count", integer({ min: 0 })),
+    cpuPercent: field("cpu_percent", float32({ min: 0, max: 100 })),
+    cpuPeriod: field("cpu_period", number),
+    cpuQuota: field("cpu_quota", number),
+    cpuRtPeriod: field("cpu_rt_period", number),
+    cpuRtRuntime: field("cpu_rt_runtime", number),
+    cpuMillis: field("cpus", cpuMillis),
+    cpuset: field("cpuset", text),
+    cpuShares: field("cpu_shares", number),
+    command: field("command", command, { jsonAbsent: null }),
+    configs: field("configs", configReferences),
+    containerName: field("container_name", containerNameCodec()),
+    credentialSpec: field("credential_spec", credentialSpec),
+    dependsOn: field("depends_on", tableOf(dependency, { list: true })),
+    deploy: field("deploy", deploy),
+    deviceCgroupRules: field("device_cgroup_rules", distinctTexts),
+    devices: field("devices", devices),
+    dns: field("dns", textOrTexts),
+    dnsOpt: field("dns_opt", uniqueTexts),
+    dnsSearch: field("dns_search", textOrTexts),
+    domainname: field("domainname", text),
+    entrypoint: field("entrypoint", command, { jsonAbsent: null }),
+    environment: field("environment", environmentTable),
+    envFiles: field("env_file", list(envFile, { single: true, identity: (one) => one.file.path })),
+    expose: field("expose", expose),
+    externalLinks: field("external_links", distinctTexts),
+    extraHosts: field("extra_hosts", extraHosts),
+    gpus: field("gpus", gpus),
+    groupAdd: field("group_add", list(textOrNumber, { distinct: true })),
+    hostname: field("hostname", text),
+    healthcheck: field("healthcheck", healthcheck),
+    image: field("image", text),
+    init: field("init", bool, { keepZero: true }),
+    ipc: field("ipc", text),
+    isolation: field("isolation", text),
+    labels: field("labels", textTable),
+    labelFiles: field("label_file", list(hostPath, { single: true, identity: (one) => one.path })),
+    links: field("links", uniqueTexts),
+    logging: field("logging", logging),
+    memLimitBytes: field("mem_limit", bytes()),
+    memReservationBytes: field("mem_reservation", bytes()),
+    memSwapLimitBytes: field("memswap_limit", bytes({ unlimited: true })),
+    memSwappiness: field("mem_swappiness", bytes()),
+    macAddress: field("mac_address", text),
+    models: field("models", tableOf(modelUse, { list: true })),
+    networkMode: field("network_mode", text),
+    networks: field("networks", attachments),
+    oomKillDisable: field("oom_kill_disable", bool),
+    oomScoreAdj: field("oom_score_adj", integer({ min: -1000, max: 1000 })),
+    pid: field("pid", text, { nullable: true }),
+    pidsLimit: field("pids_limit", integer({ min: -1 })),
+    platform: field("platform", text),
+    ports: field("ports", ports),
+    postStart: field("post_start", serviceHooks),
+    preStop: field("pre_stop", serviceHooks),
+    privileged: field("privileged", bool),
+    provider: field("provider", provider),
+    pullPolicy: field("pull_policy", pullPolicy),
+    pullRefreshAfter: field("pull_refresh_after", text),
+    readOnly: field("read_only", bool),
+    restart: field("restart", restart),
+    runtime: field("runtime", text),
+    scale: field("scale", integer({ min: 0 }), { keepZero: true }),
+    secrets: field("secrets", secretReferences),
+    securityOpt: field("security_opt", distinctTexts),
+    shmSizeBytes: field("shm_size", bytes()),
+    stdinOpen: field("stdin_open", bool),
+    stopGracePeriodMs: field("stop_grace_period", durationMs),
+    stopSignal: field("stop_signal", text),
+    storageOpt: field("storage_opt", textTable),
+    sysctls: field("sysctls", textTable),
+    tmpfs: field("tmpfs", textOrTexts),
+    tty: field("tty", bool),
+    ulimits: field("ulimits", ulimits),
+    useApiSocket: field("use_api_socket", bool),
+    user: field("user", text),
+    usernsMode: field("userns_mode", text),
+    uts: field("uts", text),
+    volumes: field("volumes", mounts),
+    volumesFrom: field("volumes_from", distinctTexts),
+    workingDir: field("working_dir", text),
+    xBerth: field("x-berth", serviceWishes),
+  },
+  {
+    misplaced: {
+      replicas: "deploy.replicas",
+      resources: "deploy.resources",
+      placement: "deploy.placement",
+      limits: "deploy.resources.limits",
+      env: "environment",
+      envfile: "env_file",
+      name: "container_name",
+      cmd: "command",
+      port: "ports",
+      volume: "volumes",
+      network: "networks",
+      health_check: "healthcheck",
+      probes: "x-berth.probes",
+      routes: "x-berth.routes",
+      args: "build.args",
+      dockerfile: "build.dockerfile",
+      context: "build.context",
+      mem: "mem_limit",
+      memory: "mem_limit",
+    },
+  },
+);
+
+function containerNameCodec(): Codec<string> {
+  return {
+    ...text,
+    read(tree, path, reading) {
+      const written = text.read(tree, path, reading);
+      if (written === undefined || written === "" || isUnexpanded(tree, reading)) return written;
+      if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(written)) return written;
+      return refuse(reading, tree, path, {
+        found: `is ${JSON.stringify(written)}`,
+        expected: "letters, digits, '_', '.', '-', the first a letter or digit",
+      });
+    },
+  };
+}
+
+/** All keys of a service, texts included for the schema and the support table. */
+export const SERVICE_KEYS: ReadonlySet<string> = new Set([...service.keys.keys(), "extends"]);

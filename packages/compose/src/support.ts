@@ -1,0 +1,156 @@
+/**
+ * The support table: which keys the platform honours, which in part, which not, and what happens instead.
+ *
+ * One place for the loader's warnings and for docs/reference/compose.md, which is made from it. Keys that are not
+ * named here are honoured as the specification says. Patterns: `*` is any name, list items have no step of their own.
+ */
+
+/** How far a key is honoured by the native engine. */
+export type SupportLevel = "honoured" | "partly" | "not";
+
+export interface SupportEntry {
+  /** `services.*.devices`. */
+  readonly pattern: string;
+  readonly level: SupportLevel;
+  /** What happens instead; for `honoured`, how it is done where that is not plain. */
+  readonly instead: string;
+  /** Values with which the key asks for nothing special, so that no warning is due. */
+  readonly unless?: readonly string[];
+}
+
+function not(pattern: string, instead: string, unless?: readonly string[]): SupportEntry {
+  return { pattern, level: "not", instead, ...(unless === undefined ? {} : { unless }) };
+}
+
+function partly(pattern: string, instead: string, unless?: readonly string[]): SupportEntry {
+  return { pattern, level: "partly", instead, ...(unless === undefined ? {} : { unless }) };
+}
+
+function honoured(pattern: string, instead: string): SupportEntry {
+  return { pattern, level: "honoured", instead };
+}
+
+/** See the module comment. */
+export const SUPPORT: readonly SupportEntry[] = [
+  not("version", "it is obsolete and says nothing; remove it"),
+  not("services.*.attach", "logs of every copy are kept and shown by berth logs"),
+  not("services.*.build.ssh", "the engine's builder is not given keys or agents"),
+  not("services.*.build.cache_from", "the engine's own build cache is used"),
+  not("services.*.build.cache_to", "the engine's own build cache is used"),
+  not("services.*.build.entitlements", "builds have no entitlements"),
+  not("services.*.build.privileged", "builds are never privileged"),
+  not("services.*.build.provenance", "no attestation is made"),
+  not("services.*.build.sbom", "no attestation is made"),
+  not(
+    "services.*.build.secrets",
+    "the engine's builder gets no secrets; use build arguments for what is not secret",
+  ),
+  not("services.*.build.additional_contexts", "a build has one context"),
+  partly("services.*.build.platforms", "the image is built for the builder's own platform"),
+  not(
+    "services.*.container_name",
+    "containers have names of the platform; the name works as an alias in DNS",
+  ),
+  not("services.*.credential_spec", "only Windows containers have credential specs"),
+  not("services.*.cpu_count", "only Windows containers have it; use cpus"),
+  not("services.*.cpu_percent", "only Windows containers have it; use cpus"),
+  not("services.*.isolation", "only Windows containers have it", ["default"]),
+  not("services.*.develop", "it is for docker compose watch; berth deploy makes a new release"),
+  not(
+    "services.*.external_links",
+    "attach both stacks to an external network and use the service's name",
+  ),
+  partly(
+    "services.*.links",
+    "the service's name is resolved anyway, and its alias in DNS; no variables are set",
+  ),
+  not("services.*.models", "no language models are provided"),
+  not("models", "no language models are provided"),
+  not("services.*.provider", "only containers are run"),
+  not(
+    "services.*.use_api_socket",
+    "the engine's socket is given by a bind that the project's policy allows",
+  ),
+  partly(
+    "services.*.pull_policy",
+    "images are resolved to a digest at deploy; never and build are honoured",
+  ),
+  not("services.*.pull_refresh_after", "images are resolved to a digest at each deploy"),
+  not("services.*.volumes.consistency", "it has an effect on macOS only"),
+  partly(
+    "services.*.depends_on.*.restart",
+    "dependants are not restarted when a service is restarted by hand",
+  ),
+  partly("services.*.deploy.endpoint_mode", "vip and dnsrr are known", ["vip", "dnsrr"]),
+  partly("services.*.deploy.mode", "replicated and global are known", ["replicated", "global"]),
+  partly("services.*.networks.*.link_local_ips", "not set"),
+  partly("services.*.networks.*.interface_name", "interfaces are named by the engine"),
+  partly("services.*.networks.*.driver_opts", "networks are the platform's own"),
+  not("services.*.networks.*.gw_priority", "the first network by priority has the default route"),
+  not(
+    "services.*.ports.mode",
+    "ports are published on the ingress nodes; host publishes on the copy's own node",
+    ["host", "ingress"],
+  ),
+  partly("networks.*.driver", "networks are the platform's own bridges, joined across nodes", [
+    "bridge",
+    "overlay",
+    "default",
+  ]),
+  not("networks.*.driver_opts", "networks are the platform's own"),
+  not(
+    "networks.*.attachable",
+    "every network can be attached to by other stacks of the environment when external",
+  ),
+  partly("networks.*.ipam.driver", "addresses are assigned by the platform", ["default"]),
+  partly("networks.*.ipam.config.ip_range", "addresses are assigned from the subnet"),
+  partly("networks.*.ipam.config.aux_addresses", "not reserved"),
+  not("networks.*.enable_ipv6", "networks have IPv4 only", ["false"]),
+  not("networks.*.enable_ipv4", "networks always have IPv4", ["true"]),
+  not("configs.*.template_driver", "contents are taken as they are"),
+  not("secrets.*.template_driver", "contents are taken as they are"),
+  not("secrets.*.driver", "secrets are kept by the platform"),
+  not("secrets.*.driver_opts", "secrets are kept by the platform"),
+  honoured("services.*.privileged", "where the project's policy allows it"),
+  honoured("services.*.devices", "where the project's policy allows it"),
+  honoured(
+    "services.*.volumes",
+    "relative binds become file objects or seeded volumes, absolute ones need the project's policy",
+  ),
+];
+
+interface PatternNode {
+  entry?: SupportEntry;
+  readonly below: Map<string, PatternNode>;
+}
+
+function buildIndex(): ReadonlyMap<string, PatternNode> {
+  const root: PatternNode = { below: new Map() };
+  const byPattern = new Map<string, PatternNode>([["", root]]);
+  for (const entry of SUPPORT) {
+    let node = root;
+    const steps = entry.pattern.split(".");
+    for (const [index, step] of steps.entries()) {
+      const next = node.below.get(step) ?? { below: new Map() };
+      node.below.set(step, next);
+      byPattern.set(steps.slice(0, index + 1).join("."), next);
+      node = next;
+    }
+    node.entry = entry;
+  }
+  return byPattern;
+}
+
+const INDEX = buildIndex();
+
+/** What the table says one key below `pattern`; `undefined` where it says nothing from there on. */
+export function supportAt(
+  pattern: string,
+  key: string,
+): { readonly pattern: string; readonly entry: SupportEntry | undefined } | undefined {
+  const below = INDEX.get(pattern)?.below;
+  const step = below?.has(key) === true ? key : "*";
+  const node = below?.get(step);
+  if (node === undefined) return undefined;
+  return { pattern: pattern === "" ? step : `${pattern}.${step}`, entry: node.entry };
+}
