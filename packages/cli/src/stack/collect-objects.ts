@@ -138,7 +138,9 @@ function filesOf(directory: string, isContext: boolean): string[] {
 /** `.dockerignore` of a build context, by Docker's rules. */
 function ignoreOf(directory: string): (path: string) => boolean {
   try {
-    const rules = dockerignore.default().add(readFileSync(join(directory, ".dockerignore"), "utf8"));
+    const rules = dockerignore
+      .default()
+      .add(readFileSync(join(directory, ".dockerignore"), "utf8"));
     return (path) => rules.ignores(path);
   } catch {
     return () => false;

@@ -1,0 +1,208 @@
+/**
+ * Starting and stopping the platform on this machine.
+ *
+ * Starting is idempotent: what runs in the wanted version stays as it is, what runs in an older one is
+ * replaced process by process while containers and HAProxy go on. Stopping ends the platform's own
+ * processes; containers keep running unless that is asked for.
+ */
+
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Clock, sleep } from "@berth/base";
+import { type ApiClient, ProtocolError } from "@berth/protocol";
+import { hasSystemd, pingEngine, startEngineUnit } from "./local-engine.ts";
+import type { PlatformPaths } from "./paths.ts";
+import { livingProcess, removeProcessRecord, startTicksOf } from "./process-record.ts";
+import { ownProcess, processEnvironment } from "./process-table.ts";
+import { type PlatformSettings, readSettings, writeSettings } from "./settings.ts";
+import { installUnits, stopUnits } from "./systemd-units.ts";
+import { VERSION } from "./version.ts";
+
+export interface Lifecycle {
+  readonly paths: PlatformPaths;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** A client of the local server, made anew at each call: the token may not exist before. */
+  readonly connect: () => ApiClient;
+  /** Shows one line when a step is done. */
+  readonly report: (step: string, detail: string) => void;
+}
+
+/** An engine takes two seconds, a cold server one; a busy machine ten times as long. */
+const START_TIMEOUT_MS = 60_000;
+const POLL_MS = 50;
+const STOP_TIMEOUT_MS = 20_000;
+
+export async function startPlatform(
+  life: Lifecycle,
+  changes: Partial<PlatformSettings>,
+): Promise<PlatformSettings> {
+  const settings = await settleSettings(life, changes);
+  const before = await runningVersion(life);
+  const current = await ensureEngine(life, settings);
+  if (before !== undefined && before !== VERSION) {
+    life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
+    await stopOwnProcesses(life, { supervisor: true });
+  }
+  if (current.systemd) await installUnits(life.paths);
+  else startSupervisor(life.paths);
+  const from = life.clock.monotonic();
+  await waitFor(life, "the server", async () => (await runningVersion(life)) === VERSION);
+  await waitFor(life, "the agent", () => nodeIsUp(life, current.node));
+  const tookMs = Math.round(life.clock.monotonic() - from);
+  life.report(
+    "platform",
+    before === VERSION ? "server, agent, net were up" : `server, agent, net up after ${tookMs} ms`,
+  );
+  return current;
+}
+
+async function settleSettings(
+  life: Lifecycle,
+  changes: Partial<PlatformSettings>,
+): Promise<PlatformSettings> {
+  const settings = { ...readSettings(life.paths.settings), ...changes, systemd: useSystemd() };
+  mkdirSync(life.paths.dataDir, { recursive: true, mode: 0o700 });
+  writeSettings(life.paths.settings, settings);
+  return settings;
+}
+
+function useSystemd(): boolean {
+  return hasSystemd() && process.getuid?.() === 0;
+}
+
+/** Adopts the engine that runs, or starts one: by its unit, else under our supervisor. */
+async function ensureEngine(
+  life: Lifecycle,
+  settings: PlatformSettings,
+): Promise<PlatformSettings> {
+  const ping = await pingEngine(settings.engineSocket);
+  if (ping !== undefined) {
+    const whose = settings.engineManaged ? "supervised by berth" : "found running, adopted";
+    life.report("engine", `API ${ping.apiVersion}, ${whose}`);
+    return settings;
+  }
+  if (settings.systemd) await startEngineUnit();
+  else {
+    const managed = { ...settings, engineManaged: true };
+    writeSettings(life.paths.settings, managed);
+    // A supervisor that runs read its settings before: it is replaced by one that knows the engine.
+    await endProcess(life, "supervisor");
+    startSupervisor(life.paths);
+    await waitFor(life, "the container engine", async () => engineAnswers(settings));
+    life.report("engine", "dockerd started, supervised by berth");
+    return managed;
+  }
+  await waitFor(life, "the container engine", async () => engineAnswers(settings));
+  life.report("engine", "docker.service started");
+  return settings;
+}
+
+async function engineAnswers(settings: PlatformSettings): Promise<boolean> {
+  return (await pingEngine(settings.engineSocket)) !== undefined;
+}
+
+function startSupervisor(paths: PlatformPaths): void {
+  if (livingProcess(join(paths.processes, "supervisor")) !== undefined) return;
+  mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
+  const output = openSync(join(paths.logs, "supervisor.log"), "a", 0o600);
+  const [program = process.execPath, ...rest] = ownProcess("supervise");
+  const child = spawn(program, rest, {
+    detached: true,
+    stdio: ["ignore", output, output],
+    env: processEnvironment(paths),
+  });
+  child.unref();
+  closeSync(output);
+}
+
+/** Version of the server that answers on this machine; `undefined` when none does. */
+export async function runningVersion(life: Lifecycle): Promise<string | undefined> {
+  if (!existsSync(life.paths.adminToken)) return undefined;
+  try {
+    return (await life.connect().call("version", { params: {} })).version;
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "unavailable") return undefined;
+    throw error;
+  }
+}
+
+async function nodeIsUp(life: Lifecycle, name: string): Promise<boolean> {
+  try {
+    const { node, status } = await life.connect().call("getNode", { params: { node: name } });
+    return node.contact === "up" && status?.agentVersion === VERSION;
+  } catch (error) {
+    if (error instanceof ProtocolError && ["not_found", "unavailable"].includes(error.code)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+async function waitFor(
+  life: Lifecycle,
+  what: string,
+  holds: () => Promise<boolean>,
+): Promise<void> {
+  const deadline = life.clock.monotonic() + START_TIMEOUT_MS;
+  while (!(await holds())) {
+    if (life.clock.monotonic() > deadline) throw notUp(life, what);
+    await sleep(life.clock, POLL_MS, life.signal);
+  }
+}
+
+function notUp(life: Lifecycle, what: string): ProtocolError {
+  const logs = ["supervisor", "engine", "server", "agent"]
+    .map((name) => join(life.paths.logs, `${name}.log`))
+    .filter((file) => existsSync(file));
+  const tail = logs.flatMap((file) => lastLines(file, 5));
+  const message = `${what} did not come up within ${START_TIMEOUT_MS / 1000} s; logs are in ${life.paths.logs}`;
+  return new ProtocolError("timed_out", message, { timeoutMs: START_TIMEOUT_MS, problems: tail });
+}
+
+function lastLines(file: string, count: number): string[] {
+  return readFileSync(file, "utf8").trim().split("\n").slice(-count);
+}
+
+export interface StopOptions {
+  /** The engine that Berth supervises goes, too; its containers stay where live-restore is on. */
+  readonly engine: boolean;
+}
+
+/** Ends the platform's own processes. Answers those that were ended. */
+export async function stopPlatform(life: Lifecycle, options: StopOptions): Promise<string[]> {
+  const settings = readSettings(life.paths.settings);
+  if (settings.systemd) await stopUnits();
+  const ended = await stopOwnProcesses(life, { supervisor: true });
+  if (options.engine && settings.engineManaged && (await endProcess(life, "engine"))) {
+    ended.push("engine");
+  }
+  return ended;
+}
+
+async function stopOwnProcesses(
+  life: Lifecycle,
+  options: { readonly supervisor: boolean },
+): Promise<string[]> {
+  // The supervisor first: it would start the others again.
+  const names = [...(options.supervisor ? ["supervisor"] : []), "agent", "server"];
+  const ended: string[] = [];
+  for (const name of names) if (await endProcess(life, name)) ended.push(name);
+  return ended;
+}
+
+/** SIGTERM, then SIGKILL after the time-out. Answers whether there was such a process. */
+export async function endProcess(life: Lifecycle, name: string): Promise<boolean> {
+  const record = join(life.paths.processes, name);
+  const pid = livingProcess(record);
+  if (pid === undefined) return false;
+  process.kill(pid, "SIGTERM");
+  const deadline = life.clock.monotonic() + STOP_TIMEOUT_MS;
+  while (startTicksOf(pid) !== undefined) {
+    if (life.clock.monotonic() > deadline) process.kill(pid, "SIGKILL");
+    await sleep(life.clock, POLL_MS, life.signal);
+  }
+  removeProcessRecord(record);
+  return true;
+}

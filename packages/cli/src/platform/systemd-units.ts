@@ -1,0 +1,72 @@
+/**
+ * Units of ours on machines with systemd. Killing a unit kills its main process only: HAProxy and `net`
+ * outlive a restart of the agent, containers belong to the engine anyway.
+ */
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runProgram } from "../image/run-program.ts";
+import type { PlatformPaths } from "./paths.ts";
+import { ownProcess, processEnvironment } from "./process-table.ts";
+
+const UNIT_DIR = "/etc/systemd/system";
+export const UNITS = ["berth-server", "berth-agent"] as const;
+
+function unitText(name: (typeof UNITS)[number], paths: PlatformPaths): string {
+  const process = name === "berth-server" ? "server" : "agent";
+  const environment = Object.entries(processEnvironment(paths))
+    .map(([key, value]) => `Environment=${JSON.stringify(`${key}=${value}`)}`)
+    .join("\n");
+  const after = process === "agent" ? "docker.service network-online.target" : "network.target";
+  return `[Unit]
+Description=Berth ${process}
+After=${after}
+
+[Service]
+ExecStart=${ownProcess(process).map(quoted).join(" ")}
+${environment}
+Restart=always
+RestartSec=100ms
+KillMode=process
+LimitNOFILE=infinity
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word);
+}
+
+/** Writes units that differ, and starts them. Answers which were new or changed. */
+export async function installUnits(paths: PlatformPaths): Promise<string[]> {
+  const changed: string[] = [];
+  for (const name of UNITS) {
+    const file = join(UNIT_DIR, `${name}.service`);
+    const text = unitText(name, paths);
+    if (existsSync(file) && readFileSync(file, "utf8") === text) continue;
+    writeFileSync(file, text, { mode: 0o644 });
+    changed.push(name);
+  }
+  if (changed.length > 0) await runProgram(["systemctl", "daemon-reload"]);
+  await runProgram(["systemctl", "enable", "--now", ...UNITS]);
+  if (changed.length > 0) await runProgram(["systemctl", "restart", ...changed]);
+  return changed;
+}
+
+export async function stopUnits(): Promise<void> {
+  const present = UNITS.filter((name) => existsSync(join(UNIT_DIR, `${name}.service`)));
+  if (present.length > 0) await runProgram(["systemctl", "disable", "--now", ...present]);
+}
+
+export async function removeUnits(): Promise<void> {
+  await stopUnits();
+  for (const name of UNITS) rmSync(join(UNIT_DIR, `${name}.service`), { force: true });
+  await runProgram(["systemctl", "daemon-reload"]);
+}
+
+/** Unit files of ours that exist. */
+export function presentUnits(): string[] {
+  return UNITS.map((name) => join(UNIT_DIR, `${name}.service`)).filter((file) => existsSync(file));
+}
