@@ -70,7 +70,8 @@ function prefix({ ask, together }: Refusal, nameOf: NameOf): string {
   if (together === undefined) return "";
   const { kind, key, size, blocking } = together;
   const whole = `${kind} ${key} needs all ${size} placed${kind === "pod" ? " on one node" : ""}`;
-  return blocking === ask ? `${whole}; ` : `${whole}, ${nameOf(blocking)} has no place: `;
+  const other = blocking === undefined || blocking === ask ? undefined : blocking;
+  return other === undefined ? `${whole}; ` : `${whole}, ${nameOf(other)} has no place: `;
 }
 
 function explainHint(hint: Hint, nameOf: NameOf): string {

@@ -50,6 +50,7 @@ export interface Obstacle {
   readonly about: string;
   readonly nodes: number;
   readonly node: string;
+  readonly need?: number;
   readonly missing?: number;
   readonly unit?: Unit;
   readonly holder?: string;

@@ -94,8 +94,8 @@ export interface Together {
   readonly key: string;
   /** Asks that belong to it. */
   readonly size: number;
-  /** Id of the ask that found no node; `rules` and `hints` are its own. */
-  readonly blocking: string;
+  /** Of a gang: the ask that found no node beside the others; `rules` and `hints` are about it. */
+  readonly blocking?: string;
 }
 
 /** One change after which the ask would fit. */
@@ -109,6 +109,7 @@ export type Hint =
       readonly nodes: number;
       /** The nearest of them. */
       readonly node: string;
+      readonly need?: number;
       /** How much is missing there. */
       readonly missing?: number;
       readonly unit?: Unit;

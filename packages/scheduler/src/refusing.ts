@@ -6,6 +6,7 @@
  * one, empty, would take it. Cost: O(nodes × rules) per refused ask.
  */
 
+import { present } from "@berth/base";
 import type { Group, Unit, Wanted } from "./batch.ts";
 import {
   book,
@@ -26,104 +27,105 @@ import {
   type RuleCount,
   type Together,
 } from "./plan.ts";
+import type { Needs } from "./resources.ts";
 
 /** The refusals of all asks of a group that does not fit into the cluster as it is now. */
 export function refuseGroup(group: Group, site: Site): readonly Refusal[] {
-  const mark = site.cluster.mark();
-  const blocking = blockingUnit(group, site);
-  const verdict = judge(blocking, site.cluster);
-  site.cluster.undoTo(mark);
-  const members = group.units.flatMap((unit) => unit.members);
-  const together = togetherOf(group, blocking, members.length, verdict.blocking);
+  const { cluster } = site;
+  const mark = cluster.mark();
+  const unit = blockingUnit(group, site);
+  const verdicts = cluster.nodes.map((node) => ({
+    node: node.model.id,
+    findings: findingsAt(node, unit, cluster),
+  }));
+  const rules = countRules(verdicts);
+  const hints = [...ruleHints(verdicts), ...anotherNode(unit, cluster)].slice(0, HINTS_MAX);
+  cluster.undoTo(mark);
+  const members = group.units.flatMap((each) => each.members);
+  const together = togetherOf(group, unit, members.length);
   return members.map(({ ask }) => ({
     ask: ask.id,
-    nodesTotal: site.cluster.nodes.length,
-    rules: verdict.rules,
-    hints: verdict.hints,
+    nodesTotal: cluster.nodes.length,
+    rules,
+    hints,
     ...(together === undefined ? {} : { together }),
   }));
 }
 
 /** Places the units of a gang one by one and returns the first that finds no node. */
-function blockingUnit(group: Group, site: Site): Unit {
-  let last: Unit | undefined;
-  for (const unit of group.units) {
-    last = unit;
-    if (placeGroup({ gang: undefined, units: [unit] }, site) === undefined) return unit;
-  }
-  // Each was placed greedily where the search did not get so far: cannot be, for it starts greedily.
-  return last ?? { pod: undefined, members: [] };
+function blockingUnit({ units }: Group, site: Site): Unit {
+  const unit = units.find(
+    (each) => placeGroup({ gang: undefined, units: [each] }, site) === undefined,
+  );
+  // The search for a gang begins with just these choices, so one of them must have failed.
+  return present(unit, "the unit that has no place");
 }
 
-function togetherOf(
-  group: Group,
-  unit: Unit,
-  size: number,
-  blocking: string,
-): Together | undefined {
+function togetherOf(group: Group, unit: Unit, size: number): Together | undefined {
   if (size < 2) return undefined;
-  if (group.gang !== undefined) return { kind: "gang", key: group.gang, size, blocking };
-  return { kind: "pod", key: unit.pod ?? "", size, blocking };
+  if (group.gang === undefined) return { kind: "pod", key: unit.pod ?? "", size };
+  const blocking = present(unit.members[0], "member").ask.id;
+  return { kind: "gang", key: group.gang, size, blocking };
 }
 
-/** All that is wrong with one node, in the order of members and rules. */
+/** All that is wrong with one node, in the order of the rules. */
 interface NodeVerdict {
   readonly node: string;
-  readonly findings: readonly MemberFinding[];
-}
-
-interface MemberFinding extends RuleFinding {
-  /** Ask that it refuses. */
-  readonly ask: string;
-}
-
-interface Verdict {
-  readonly rules: readonly RuleCount[];
-  readonly hints: readonly Hint[];
-  readonly blocking: string;
-}
-
-function judge(unit: Unit, cluster: ClusterState): Verdict {
-  const verdicts = cluster.nodes.map((node) => ({
-    node: node.model.id,
-    findings: findingsAt(node, unit, cluster),
-  }));
-  return {
-    rules: countRules(verdicts),
-    hints: [...ruleHints(verdicts), ...anotherNode(unit, cluster)].slice(0, HINTS_MAX),
-    blocking: mostRefused(verdicts, unit),
-  };
+  readonly findings: readonly RuleFinding[];
 }
 
 /**
- * Findings of all members. Each is looked at beside the ones before it, booked even where they are refused,
- * so that no hint is given for the first of several things amiss; then beside all the others, which finds
- * what only the later ones bring about.
+ * Everything that speaks against the node. Of a pod: what speaks against any member beside the others, which
+ * are booked even where they do not fit, so that no hint is given for one of several things amiss; of
+ * resources, what all of them need together.
  */
-function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonly MemberFinding[] {
+function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonly RuleFinding[] {
+  const [first, ...others] = unit.members;
+  if (first === undefined) return [];
+  if (others.length === 0) {
+    return allFindings(prepareChecks(subjectOf(first, unit, cluster)), node);
+  }
+  const whole = { ...subjectOf(first, unit, cluster), needs: sumOf(unit.members) };
+  const findings = allFindings(prepareChecks(whole), node).filter(isOfSum);
   const mark = cluster.mark();
-  const tasks = tasksOn(unit, node);
-  const taskOf = ({ ask, needs }: Wanted, index: number): Held =>
-    tasks?.[index] ?? { claims: ask, needs, node: node.model.id, devices: [], leaving: false };
-  const look = (member: Wanted): readonly MemberFinding[] =>
-    allFindings(prepareChecks(subjectOf(member, unit, cluster)), node).map((finding) => ({
-      ...finding,
-      ask: member.ask.id,
-    }));
-  const findings = unit.members.flatMap((member, index) => {
-    const found = look(member);
-    cluster.add(taskOf(member, index));
-    return found;
+  const tasks = unit.members.map((member): Held => {
+    const { ask: claims, needs } = member;
+    return { claims, needs, node: node.model.id, devices: [], leaving: false };
   });
-  const later = unit.members.flatMap((member, index) => {
+  for (const task of tasks) cluster.add(task);
+  for (const [index, member] of unit.members.entries()) {
     cluster.remove(member.ask.id);
-    const found = look(member);
-    cluster.add(taskOf(member, index));
-    return found;
-  });
+    const own = allFindings(prepareChecks(subjectOf(member, unit, cluster)), node);
+    findings.push(...own.filter((finding) => !isOfSum(finding)));
+    cluster.add(present(tasks[index], "task"));
+  }
   cluster.undoTo(mark);
-  const known = new Set(findings.map(({ rule, about }) => `${rule} ${about}`));
-  return [...findings, ...later.filter(({ rule, about }) => !known.has(`${rule} ${about}`))];
+  return withoutDoubles(findings);
+}
+
+/** The rules that look at the needs alone: for a pod they are asked once, about its sum. */
+function isOfSum({ rule }: RuleFinding): boolean {
+  return rule === "resources" || rule === "devices";
+}
+
+function sumOf(members: readonly Wanted[]): Needs {
+  const amounts = new Map<string, number>();
+  for (const { needs } of members) {
+    for (const { name, amount } of needs.resources) {
+      amounts.set(name, (amounts.get(name) ?? 0) + amount);
+    }
+  }
+  return {
+    resources: [...amounts].map(([name, amount]) => ({ name, amount })),
+    devices: members.flatMap(({ needs }) => needs.devices),
+  };
+}
+
+/** In the order of the rules; what several members suffer from is said once. */
+function withoutDoubles(findings: readonly RuleFinding[]): readonly RuleFinding[] {
+  const byKey = new Map(findings.map((finding) => [JSON.stringify(finding), finding]));
+  const place = ({ rule }: RuleFinding) => RULES.indexOf(rule);
+  return [...byKey.values()].sort((a, b) => place(a) - place(b));
 }
 
 function countRules(verdicts: readonly NodeVerdict[]): readonly RuleCount[] {
@@ -172,7 +174,7 @@ function ruleHints(verdicts: readonly NodeVerdict[]): readonly Hint[] {
   for (const { node, findings } of verdicts) {
     const [finding, second] = findings;
     if (finding === undefined || second !== undefined) continue;
-    const key = JSON.stringify([finding.rule, finding.about]);
+    const key = JSON.stringify([finding.rule, finding.about, finding.need ?? null]);
     const group = groups.get(key);
     const nearer = group === undefined || missingShare(finding) < missingShare(group.finding);
     const nodes = (group?.nodes ?? 0) + 1;
@@ -182,8 +184,8 @@ function ruleHints(verdicts: readonly NodeVerdict[]): readonly Hint[] {
     .sort(
       (a, b) =>
         missingShare(a.finding) - missingShare(b.finding) ||
-        b.nodes - a.nodes ||
         RULES.indexOf(a.finding.rule) - RULES.indexOf(b.finding.rule) ||
+        b.nodes - a.nodes ||
         compareText(a.finding.about, b.finding.about),
     )
     .map(ruleHint);
@@ -203,6 +205,7 @@ function ruleHint(group: { finding: RuleFinding; node: string; nodes: number }):
     about,
     nodes: group.nodes,
     node: group.node,
+    ...(need === undefined ? {} : { need }),
     ...(missing === undefined ? {} : { missing }),
     ...(unit === undefined ? {} : { unit }),
     ...(holder === undefined ? {} : { holder }),
@@ -232,16 +235,4 @@ function takesAll(node: NodeState, unit: Unit, cluster: ClusterState): boolean {
     if (task !== undefined) book(node, task, 1);
     return true;
   });
-}
-
-/** The member that most nodes refuse first; the first of them where several tie. */
-function mostRefused(verdicts: readonly NodeVerdict[], unit: Unit): string {
-  const counts = new Map(unit.members.map(({ ask }) => [ask.id, 0]));
-  for (const { findings } of verdicts) {
-    const ask = findings[0]?.ask;
-    if (ask !== undefined) counts.set(ask, (counts.get(ask) ?? 0) + 1);
-  }
-  let most = unit.members[0]?.ask.id ?? "";
-  for (const [ask, count] of counts) if (count > (counts.get(most) ?? 0)) most = ask;
-  return most;
 }

@@ -1,10 +1,11 @@
 /**
  * Decides a batch: group by group, each against the cluster as the ones before it left it.
  *
- * What others may still make possible (a required affinity, a required spread) is tried again as long as
- * something was placed; everything else only gets harder while a batch is placed, so one try is enough, and
- * an ask that is like one refused before is refused without looking. Refusals are measured at the end,
- * against the final state: what is refused does not fit beside what was placed.
+ * Placing one ask may make another possible (a required affinity, a required spread), so what found no place
+ * is tried again until a round places nothing. That last round saw the final state throughout, therefore
+ * what is refused does not fit beside what was placed, and the refusals are measured there. Within a round
+ * an ask that is like one without a place is passed over without looking.
+ * Cost: O(asks × nodes × rules); one round more for each kind of ask that waits.
  */
 
 import { type Group, groupAsks } from "./batch.ts";
@@ -22,7 +23,7 @@ export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
     placements.push(...placed);
     open = left;
     // Ends: a round without a placement is the last, and each placement leaves fewer groups.
-    if (placed.length === 0 || !open.some(mayBecomePossible)) break;
+    if (placed.length === 0 || open.length === 0) break;
   }
   return { placements, refusals: refuseAll(open, site) };
 }
@@ -40,24 +41,9 @@ function placeAll(groups: readonly Group[], site: Site) {
       continue;
     }
     left.push(group);
-    if (likeness !== undefined && !mayBecomePossible(group)) hopeless.add(likeness);
+    if (likeness !== undefined) hopeless.add(likeness);
   }
   return { placed, left };
-}
-
-/**
- * Can placing others turn a refusal into a fit? Gangs are tried again too: their search is bounded, and the
- * one that counts is that in the final state.
- */
-function mayBecomePossible(group: Group): boolean {
-  if (group.gang !== undefined) return true;
-  return group.units.some((unit) =>
-    unit.members.some(
-      ({ ask }) =>
-        (ask.spread ?? []).some((each) => each.required) ||
-        (ask.affinities ?? []).some((each) => each.kind === "service" && each.required),
-    ),
-  );
 }
 
 function refuseAll(groups: readonly Group[], site: Site): readonly Refusal[] {

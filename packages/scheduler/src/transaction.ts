@@ -37,7 +37,7 @@ export class Transaction {
    */
   verify(ask: Ask, nodeId: string): readonly RuleFinding[] {
     const node = this.#state.node(nodeId);
-    if (node === undefined) return [{ rule: "pinned", about: nodeId }];
+    if (node === undefined) return [{ rule: "ready", about: "node" }];
     const needs = needsOf(ask.requests, this.#options.defaults);
     const companions = new Set<string>();
     return allFindings(prepareChecks({ ask, needs, cluster: this.#state, companions }), node);

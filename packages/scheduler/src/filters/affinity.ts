@@ -10,6 +10,7 @@ import { domainOf } from "../attribute.ts";
 import type { ClusterState } from "../cluster-state.ts";
 import { type Check, type Filter, type Subject, verb } from "../filter.ts";
 import type { ServiceAffinity } from "../model.ts";
+import { neighbour, neighbourOf } from "../neighbour.ts";
 
 export const affinity: Filter = {
   rule: "affinity",
@@ -17,8 +18,16 @@ export const affinity: Filter = {
     (subject.ask.affinities ?? []).flatMap((each) =>
       each.kind === "service" && each.required ? (checkOf(each, subject) ?? []) : [],
     ),
-  describe: ({ count, about }) => `${verb(count, "is", "are")} not near ${about}`,
-  remedy: ({ about, node }) => `a copy of ${about} ran near ${node}`,
+  describe: ({ count, about }) => {
+    const { service, level } = neighbourOf(about);
+    if (level === "node") return `${verb(count, "runs", "run")} no copy of ${service}`;
+    return `${verb(count, "is", "are")} in no ${level} with a copy of ${service}`;
+  },
+  remedy: ({ about, node }) => {
+    const { service, level } = neighbourOf(about);
+    const place = level === "node" ? `on ${node}` : `in the ${level} of ${node}`;
+    return `a copy of ${service} ran ${place}`;
+  },
 };
 
 function checkOf(
@@ -28,7 +37,7 @@ function checkOf(
   if (companions.has(wanted.service)) return undefined;
   const domains = domainsOf(cluster, wanted.service, wanted.level);
   if (domains.size === 0 && wanted.service === ask.service) return undefined;
-  const far = { about: `${wanted.service} (same ${wanted.level})` };
+  const far = { about: neighbour(wanted.service, wanted.level) };
   return (node) => {
     const domain = domainOf(node.model, wanted.level);
     return domain !== undefined && domains.has(domain) ? undefined : far;

@@ -9,6 +9,7 @@
 import { domainOf } from "../attribute.ts";
 import { compareText, type Held, type NodeState } from "../cluster-state.ts";
 import { type Filter, type Finding, type Subject, verb } from "../filter.ts";
+import { neighbour, neighbourOf } from "../neighbour.ts";
 
 export const antiAffinity: Filter = {
   rule: "anti-affinity",
@@ -16,9 +17,17 @@ export const antiAffinity: Filter = {
     [...ownObstacles(subject), ...foreignObstacles(subject)].map(
       (obstacle) => (node) => findingAt(node, obstacle),
     ),
-  describe: ({ count, about, holder }) =>
-    `${verb(count, "is", "are")} kept apart from ${about}${holder === undefined ? "" : ` (${holder})`}`,
-  remedy: ({ about, holder }) => `${holder ?? about} were elsewhere`,
+  describe: ({ count, about, holder }) => {
+    const { service, level } = neighbourOf(about);
+    const who = holder === undefined ? service : `${service} (${holder})`;
+    const shares = level === "node" ? verb(count, "runs", "run") : verb(count, "shares", "share");
+    const where = level === "node" ? who : `the ${level} with ${who}`;
+    return `${shares} ${where}, from which it is kept apart`;
+  },
+  remedy: ({ about, holder }) => {
+    const { service, level } = neighbourOf(about);
+    return `${holder ?? service} were in another ${level}`;
+  },
 };
 
 /** Domain to the task in it that keeps others out, for one affinity and level. */
@@ -33,7 +42,7 @@ function ownObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
     .filter((each) => each.required)
     .map(({ service, level }) => ({
       level,
-      about: `${service} (same ${level})`,
+      about: neighbour(service, level),
       domains: occupied(cluster.serviceTasks(service), level, cluster),
     }))
     .filter((obstacle) => obstacle.domains.size > 0);
@@ -54,7 +63,7 @@ function foreignObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
     .sort(([a], [b]) => compareText(a, b))
     .map(([, { service, level, tasks }]) => ({
       level,
-      about: `${service} (same ${level})`,
+      about: neighbour(service, level),
       domains: occupied(tasks, level, cluster),
     }));
 }

@@ -9,14 +9,19 @@ import { type Filter, verb } from "../filter.ts";
 export const pod: Filter = {
   rule: "pod",
   prepare: ({ ask, cluster }) => {
-    if (ask.pod === undefined) return [];
-    const members = cluster.podTasks(ask.pod).filter((member) => !member.leaving);
-    const member = members.sort((a, b) => compareText(a.claims.id, b.claims.id))[0];
-    if (member === undefined) return [];
-    const elsewhere = { about: ask.pod, holder: member.claims.id };
-    return [(node) => (node.model.id === member.node ? undefined : elsewhere)];
+    const { pod: key } = ask;
+    if (key === undefined) return [];
+    const members = cluster.podTasks(key).filter((member) => !member.leaving);
+    if (members.length === 0) return [];
+    members.sort((a, b) => compareText(a.claims.id, b.claims.id));
+    return [
+      (node) => {
+        const elsewhere = members.find((member) => member.node !== node.model.id);
+        return elsewhere === undefined ? undefined : { about: key, holder: elsewhere.claims.id };
+      },
+    ];
   },
   describe: ({ count, about, holder }) =>
-    `${verb(count, "is", "are")} not the node of pod ${about} (${holder} runs there)`,
-  remedy: ({ about, holder }) => `${holder} of pod ${about} were stopped`,
+    `${verb(count, "is", "are")} not the node of pod ${about}${holder === undefined ? "" : ` (${holder} runs elsewhere)`}`,
+  remedy: ({ about, holder }) => `${holder ?? "the rest"} of pod ${about} were stopped`,
 };

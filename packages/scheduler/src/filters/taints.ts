@@ -11,7 +11,7 @@ export const taints: Filter = {
     return [(node) => untolerated(node.model.taints, tolerations)];
   },
   describe: ({ count, about }) =>
-    `${verb(count, "has the taint", "have the taint")} ${about}, which it does not tolerate`,
+    `${verb(count, "has", "have")} taint ${about}, which it does not tolerate`,
   remedy: ({ about, nodes }) =>
     `it tolerated the taint ${about} (${nodes} ${verb(nodes, "node", "nodes")})`,
 };

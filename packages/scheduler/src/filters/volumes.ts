@@ -35,9 +35,15 @@ function checkOf(use: VolumeUse, pod: string | undefined, cluster: ClusterState)
     return () => held;
   }
   if (use.reach === "cluster") return () => undefined;
-  const home = use.node ?? cluster.volumeHome(use.key) ?? users[0]?.node;
+  const home =
+    use.node ?? cluster.volumeHome(use.key) ?? users.find((user) => isLocal(user, use.key))?.node;
   const absent: Finding = { about: use.key };
   return (node) => (home === undefined || node.model.id === home ? undefined : absent);
+}
+
+/** Does the task show where the volume lies? One that reaches it over the network does not. */
+function isLocal(user: Held, key: string): boolean {
+  return (user.claims.volumes ?? []).some((use) => use.key === key && use.reach !== "cluster");
 }
 
 /** A task that mounts a volume twice holds it exclusively if it does so once. */

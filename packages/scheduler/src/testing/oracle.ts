@@ -75,7 +75,7 @@ function volumesAllow(scene: OracleScene, ask: Ask, node: NodeModel): boolean {
     for (const task of [...scene.tasks].sort((a, b) => (a.id < b.id ? -1 : 1))) {
       for (const other of task.volumes ?? []) {
         if (other.key !== use.key) continue;
-        homeByUse ??= task.node;
+        if (other.reach !== "cluster") homeByUse ??= task.node;
         const onePod = ask.pod !== undefined && task.pod === ask.pod;
         if (!onePod && (use.mode === "exclusive" || other.mode === "exclusive")) return false;
       }

@@ -149,6 +149,7 @@ const askFeatures = fc.record({
 const taskFeatures = fc.record({
   ...claimFeatures,
   node: fc.constantFrom("n0", "n1", "n2", "gone"),
+  pod: rarely(fc.constantFrom("p0", "p1")),
   leaving: fc.integer({ min: 0, max: 4 }).map((draw) => draw === 0),
 });
 
