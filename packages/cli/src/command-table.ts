@@ -29,6 +29,36 @@ function row(
 export const COMMANDS: readonly CommandRow[] = [
   row(
     "This machine",
+    "platform start",
+    "start Berth on this machine, in the background",
+    () => import("./commands/platform-start.ts"),
+  ),
+  row(
+    "This machine",
+    "platform stop",
+    "stop Berth on this machine; containers keep running",
+    () => import("./commands/platform-stop.ts"),
+  ),
+  row(
+    "This machine",
+    "platform status",
+    "what of Berth runs on this machine",
+    () => import("./commands/platform-status.ts"),
+  ),
+  row(
+    "This machine",
+    "platform doctor",
+    "check everything that Berth needs",
+    () => import("./commands/platform-doctor.ts"),
+  ),
+  row(
+    "This machine",
+    "platform welcome",
+    "addresses of this platform and what to try next",
+    () => import("./commands/platform-welcome.ts"),
+  ),
+  row(
+    "This machine",
     "image base",
     "make a base image from the distribution's packages",
     () => import("./commands/image-base.ts"),

@@ -1,0 +1,97 @@
+/** `berth platform start` */
+
+import { ProtocolError } from "@berth/protocol";
+import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
+import { EXIT } from "../exit-code.ts";
+import { startPlatform } from "../platform/lifecycle.ts";
+import { hasSystemd } from "../platform/local-engine.ts";
+import { lifecycleOf } from "../platform/platform-life.ts";
+import { type PlatformSettings, readSettings } from "../platform/settings.ts";
+
+export const command: CommandDescription = {
+  summary: "start Berth on this machine, in the background",
+  details:
+    "Starts server, agent and net; adopts a container engine that runs, starts one otherwise. What runs in this version stays as it is, so running it again restarts nothing.",
+  options: [
+    { flags: "--port <number>", summary: "port of the API on 127.0.0.1", fallback: "7710" },
+    {
+      flags: "--http-port <number>",
+      summary: "port where HTTP routes are answered",
+      fallback: "8080",
+    },
+    {
+      flags: "--node <name>",
+      summary: "name of this machine as a node",
+      fallback: "its host name",
+    },
+    { flags: "--cluster-range <cidr>", summary: "range for networks", fallback: "10.64.0.0/12" },
+    {
+      flags: "--engine-socket <path>",
+      summary: "the engine's socket",
+      fallback: "/var/run/docker.sock",
+    },
+    { flags: "--allow-host-mounts", summary: "stack files may mount paths of this machine" },
+    {
+      flags: "--allow-privileged",
+      summary: "stack files may ask for privileged containers and devices",
+    },
+    {
+      flags: "--installed <packages>",
+      summary: "packages that the set-up installed, for uninstall",
+    },
+    { flags: "--consent", summary: "systemd units may be added without a question" },
+  ],
+  examples: [
+    { line: "berth platform start", does: "start it, or see that it runs" },
+    { line: "berth platform start --http-port 80", does: "answer HTTP routes on port 80" },
+  ],
+  run,
+};
+
+async function run(input: CommandInput): Promise<number> {
+  const life = lifecycleOf(input);
+  if (hasSystemd() && process.getuid?.() === 0 && !(await mayAddUnits(input))) return EXIT.failed;
+  const settings = await startPlatform(life, changesOf(input, readSettings(life.paths.settings)));
+  const url = `http://${settings.host}:${settings.port}`;
+  if (input.output.json) input.output.line(JSON.stringify({ url, settings }));
+  else input.output.line(`  ${url}   admin token in ${life.paths.adminToken}`);
+  return EXIT.done;
+}
+
+function changesOf(input: CommandInput, before: PlatformSettings): Partial<PlatformSettings> {
+  const changes: { -readonly [Key in keyof PlatformSettings]?: PlatformSettings[Key] } = {};
+  const port = portOption(input, "port");
+  const httpPort = portOption(input, "httpPort");
+  const node = textOption(input, "node");
+  const range = textOption(input, "clusterRange");
+  const socket = textOption(input, "engineSocket");
+  const installed = (textOption(input, "installed") ?? "").split(",").filter((name) => name !== "");
+  if (port !== undefined) changes.port = port;
+  if (httpPort !== undefined) changes.httpPort = httpPort;
+  if (node !== undefined) changes.node = node;
+  if (range !== undefined) changes.clusterRange = range;
+  if (socket !== undefined) changes.engineSocket = socket;
+  if (flagOption(input, "allowHostMounts")) changes.allowHostMounts = true;
+  if (flagOption(input, "allowPrivileged")) changes.allowPrivileged = true;
+  changes.installedPackages = [...new Set([...before.installedPackages, ...installed])];
+  return changes;
+}
+
+function portOption(input: CommandInput, name: string): number | undefined {
+  const text = textOption(input, name);
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
+  throw new ProtocolError("invalid_request", `"${text}" is no port; expected 1 to 65535`, { name });
+}
+
+async function mayAddUnits(input: CommandInput): Promise<boolean> {
+  if (flagOption(input, "consent") || !process.stdin.isTTY) return true;
+  const { createInterface } = await import("node:readline/promises");
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await ask.question("Add the systemd units berth-server and berth-agent? [Y/n] ");
+  ask.close();
+  if (["", "y", "yes"].includes(answer.trim().toLowerCase())) return true;
+  input.output.note("nothing was changed");
+  return false;
+}

@@ -1,0 +1,88 @@
+/** Checks of the platform on this machine: engine, server, agent, net, files. */
+
+import { existsSync, statSync } from "node:fs";
+import { HttpClient } from "@berth/protocol/client/http-client";
+import { localContext, tokenOf } from "../connection/context.ts";
+import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
+import { askEngine, pingEngine } from "./local-engine.ts";
+
+export const engine: Check = async ({ settings }) => {
+  const ping = await pingEngine(settings.engineSocket);
+  if (ping === undefined) {
+    return [
+      failure(
+        "engine",
+        `no container engine answers at ${settings.engineSocket}`,
+        "script/up installs and starts one; or --engine-socket names another",
+      ),
+    ];
+  }
+  const info = await askEngine(settings.engineSocket, "/info");
+  if (typeof info !== "object" || info === null) return [];
+  const text = (key: string) => String((info as Readonly<Record<string, unknown>>)[key] ?? "");
+  return [
+    ok("engine", `${text("ServerVersion")}, API ${ping.apiVersion}, storage ${text("Driver")}`),
+    ...engineHints(info as Readonly<Record<string, unknown>>, settings.engineManaged),
+  ];
+};
+
+function engineHints(info: Readonly<Record<string, unknown>>, managed: boolean): Finding[] {
+  const findings: Finding[] = [];
+  if (info["LiveRestoreEnabled"] !== true && !managed) {
+    findings.push(
+      warning(
+        "live-restore",
+        "the engine's containers stop when the engine restarts",
+        'add "live-restore": true to /etc/docker/daemon.json (not possible in swarm mode)',
+      ),
+    );
+  }
+  const swarm = info["Swarm"];
+  const state =
+    typeof swarm === "object" && swarm !== null && "LocalNodeState" in swarm
+      ? String(swarm.LocalNodeState)
+      : "inactive";
+  if (state === "active") {
+    findings.push(ok("swarm", "this engine is part of a swarm; it is left alone"));
+  }
+  return findings;
+}
+
+export const server: Check = async ({ environment, settings }) => {
+  const url = `http://${settings.host}:${settings.port}`;
+  const token = tokenOf(localContext(environment));
+  if (token === undefined) {
+    return [failure("server", "the platform was never started here", "berth platform start")];
+  }
+  const client = new HttpClient({ url, token });
+  try {
+    const { version } = await client.call("version", { params: {} });
+    const { status, node } = await client.call("getNode", { params: { node: settings.node } });
+    const conditions = (status?.conditions ?? []).map((condition) =>
+      warning(condition.code, condition.message, condition.advice),
+    );
+    return [
+      ok("server", `${version} at ${url}`),
+      node.contact === "up"
+        ? ok("agent", `node ${node.name} is in contact`)
+        : failure("agent", `node ${node.name} has no contact`, "see agent.log in the log folder"),
+      ...conditions,
+    ];
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return [failure("server", message, "berth platform start; logs are in the data folder's log/")];
+  }
+};
+
+/** Files that only their owner may read. */
+export const secretFiles: Check = async ({ paths }) => {
+  const open = [paths.adminToken, paths.agentToken]
+    .filter((file) => existsSync(file))
+    .filter((file) => (statSync(file).mode & 0o077) !== 0);
+  const [first] = open;
+  return [
+    first === undefined
+      ? ok("token files", "readable by their owner only")
+      : failure("token files", `${first} can be read by others`, `chmod 600 ${first}`),
+  ];
+};
