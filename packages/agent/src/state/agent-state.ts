@@ -39,6 +39,7 @@ export class AgentState {
   readonly #told = new Map<string, ToldTask>();
   readonly #records = new Map<string, TaskRecord>();
   readonly #networks = new Map<string, Network>();
+  readonly #seeded: Set<string>;
   #server: ServerMemory;
   readonly locks: VolumeLocks;
 
@@ -48,6 +49,7 @@ export class AgentState {
     for (const [id, row] of db.read("assignment")) this.#told.set(id, row as ToldTask);
     for (const [id, row] of db.read("record")) this.#records.set(id, loaded(row as TaskRecord));
     for (const [id, row] of db.read("network")) this.#networks.set(id, row as Network);
+    this.#seeded = new Set(db.read("seeded").keys());
     this.#server = (db.read("meta").get("server") ?? {}) as ServerMemory;
   }
 
@@ -109,6 +111,21 @@ export class AgentState {
   putServer(server: ServerMemory): Promise<void> {
     this.#server = server;
     return this.#db.commit([{ table: "meta", key: "server", value: server }]);
+  }
+
+  /** Whether the volume got its seed: for the life of the volume, whatever its user did since. */
+  isSeeded(engineName: string): boolean {
+    return this.#seeded.has(engineName);
+  }
+
+  async noteSeeded(engineName: string): Promise<void> {
+    await this.#db.commit([{ table: "seeded", key: engineName, value: true }]);
+    this.#seeded.add(engineName);
+  }
+
+  async forgetSeeded(engineName: string): Promise<void> {
+    await this.#db.commit([{ table: "seeded", key: engineName, value: undefined }]);
+    this.#seeded.delete(engineName);
   }
 
   readSecret(task: string): unknown {

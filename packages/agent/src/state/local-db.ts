@@ -14,6 +14,7 @@ export const TABLES = {
   record: "Where each task stands, by task.",
   lock: "Holder of each exclusive volume, by name at the engine.",
   secret: "Contents of secrets, sealed, by task.",
+  seeded: "Volumes that got their seed, by name at the engine.",
   network: "Networks of the cluster that this node was told of, by identifier.",
 } as const satisfies Readonly<Record<string, string>>;
 export type Table = keyof typeof TABLES;

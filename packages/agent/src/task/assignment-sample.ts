@@ -4,6 +4,9 @@
 
 import type { Assignment, ServiceSpec, Task } from "@berth/protocol";
 
+/** Content of the image that every sample runs. */
+export const SAMPLE_IMAGE_ID = `sha256:${"1".repeat(64)}`;
+
 const SPEC: ServiceSpec = {
   image: "busybox",
   pullPolicy: "missing",
@@ -74,7 +77,7 @@ export function sampleAssignment(id: string, options: SampleOptions = {}): Assig
   return {
     task,
     spec: { ...SPEC, ...options.spec },
-    image: { reference: "busybox", imageId: `sha256:${"1".repeat(64)}`, ...options.image },
+    image: { reference: "busybox", imageId: SAMPLE_IMAGE_ID, ...options.image },
     volumes: options.volumes ?? {},
     configs: options.configs ?? {},
     secrets: options.secrets ?? {},

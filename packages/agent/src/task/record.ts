@@ -101,7 +101,7 @@ export const FAILURE_FACTS = [
   "logTail",
 ] as const;
 
-type OptionalFact = (typeof ATTEMPT_FACTS)[number] | (typeof FAILURE_FACTS)[number];
+type OptionalFact = (typeof ATTEMPT_FACTS)[number] | (typeof FAILURE_FACTS)[number] | "imageId";
 
 /** The next attempt of `record`, at `pulling`. */
 export function nextAttempt(record: TaskRecord, bootId: string): TaskRecord {

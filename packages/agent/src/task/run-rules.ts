@@ -7,7 +7,7 @@
 
 import { afterExit, isOver } from "./exit.ts";
 import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from "./record.ts";
-import { HEALTHY_AFTER_MS } from "./restart.ts";
+import { HEALTHY_AFTER_MS, RESTART_BACKOFF } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { hasEnded, isAlive } from "./step-input.ts";
 import { beginLeaving } from "./stop-rules.ts";
@@ -262,7 +262,11 @@ const EXITED: readonly Rule[] = [
   {
     name: "back-off",
     why: "What fails again and again may not eat the node.",
-    when: ({ record, now }) => record.state === "exited" && now < (record.nextAttemptAt ?? 0),
+    when: ({ record, now }) => {
+      const pauseMs = (record.nextAttemptAt ?? 0) - now;
+      // A longer pause than we ever make means that the wall clock was set back: no reason to wait.
+      return record.state === "exited" && pauseMs > 0 && pauseMs <= RESTART_BACKOFF.maxMs;
+    },
     then: ({ record }) => ({
       next: record,
       wait: "backoff",

@@ -6,7 +6,10 @@
 import { assertNever } from "@berth/base";
 import { afterFailure } from "./exit.ts";
 import { OPERATIONS, type OperationFailure, type OperationResult } from "./operation.ts";
-import { advance, type TaskRecord } from "./record.ts";
+import { advance, type TaskRecord, without } from "./record.ts";
+
+/** Codes of a creation that say that somebody removed the image meanwhile. */
+const IMAGE_GONE: ReadonlySet<string> = new Set(["image_unavailable", "not_found"]);
 
 /** The record after `result`. */
 export function settle(record: TaskRecord, result: OperationResult): TaskRecord {
@@ -39,5 +42,9 @@ export function settleFailure(
   now: number,
 ): TaskRecord {
   if (!OPERATIONS[failure.operation].fatal) return record;
+  if (failure.operation === "create" && IMAGE_GONE.has(failure.code)) {
+    // It was there after the pull: the next attempt fetches it again.
+    return without(afterFailure({ ...record, everRan: true }, failure, now), "imageId");
+  }
   return afterFailure(record, failure, now);
 }

@@ -1,0 +1,330 @@
+/**
+ * What the operations do. Each function is one row of `OPERATIONS`; it may be called again after a crash at
+ * any point of it, and decides nothing about the task's life.
+ */
+
+import { ProtocolError } from "@berth/protocol";
+import type { ContainerMount } from "../runtime/port.ts";
+import type { ToldTask } from "../state/agent-state.ts";
+import { exclusiveVolumes, holderAmong } from "../state/volume-locks.ts";
+import { containerRequest } from "./container-request.ts";
+import { runHooks } from "./hooks.ts";
+import type { Operation, OperationResult } from "./operation.ts";
+import type { TaskRecord } from "./record.ts";
+import type { TaskPorts } from "./task-ports.ts";
+
+/** What this life of the agent has done for a task's present attempt; lost with the agent, and harmless. */
+export interface AttemptMemory {
+  mounts: readonly ContainerMount[] | undefined;
+  attendedId: string | undefined;
+  probing: boolean;
+  hooked: boolean;
+  drained: boolean;
+  gathered: boolean;
+}
+
+export interface EffectContext {
+  readonly ports: TaskPorts;
+  readonly told: ToldTask;
+  readonly record: TaskRecord;
+  readonly memory: AttemptMemory;
+  readonly signal: AbortSignal;
+  /** Looks at the task again. */
+  readonly wake: () => void;
+}
+
+type Effect = (context: EffectContext) => Promise<OperationResult | undefined>;
+
+/** Progress of pulls is reported at most this often: people read it, nothing decides by it. */
+const PROGRESS_PERIOD_MS = 500;
+/** Lines of a failed attempt that travel with its status. */
+const LOG_TAIL_LINES = 50;
+
+export const EFFECTS: Readonly<Record<Operation, Effect>> = {
+  adopt,
+  sweep,
+  pull,
+  prepare,
+  create,
+  start,
+  hook,
+  probe,
+  ready,
+  drain,
+  stop,
+  exit,
+  remove,
+  forget,
+};
+
+async function adopt({ ports, told, record, memory }: EffectContext): Promise<undefined> {
+  const { containerId } = record;
+  if (containerId === undefined) return;
+  ports.logs.attach(told.assignment, record.attempt, containerId);
+  memory.attendedId = containerId;
+  ports.net.changed();
+}
+
+async function sweep({ ports, record, signal }: EffectContext): Promise<undefined> {
+  for (const container of ports.containers.of(record.task)) {
+    if (container.id === record.containerId && record.state !== "exited") continue;
+    await ports.stops.run("finish", signal, () => removeContainer(ports, container.id, signal));
+  }
+}
+
+async function removeContainer(ports: TaskPorts, id: string, signal: AbortSignal): Promise<void> {
+  await ports.runtime.removeContainer(id, signal);
+  ports.containers.drop(id);
+}
+
+async function pull(context: EffectContext): Promise<OperationResult> {
+  const { ports, told, record, signal } = context;
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  const image = await ports.pulls.run("begin", signal, () =>
+    ports.runtime.ensureImage(told.assignment.image, {
+      signal,
+      onProgress: ({ doneBytes, totalBytes }) => {
+        const now = ports.clock.monotonic();
+        if (doneBytes === undefined || now - reportedAt < PROGRESS_PERIOD_MS) return;
+        reportedAt = now;
+        const total = totalBytes === undefined ? {} : { pullTotalBytes: totalBytes };
+        const latest = ports.state.records.get(record.task) ?? record;
+        ports.report(latest, { pullDoneBytes: doneBytes, ...total });
+      },
+    }),
+  );
+  return { operation: "pull", imageId: image.imageId };
+}
+
+async function prepare({ ports, told, memory, signal }: EffectContext): Promise<undefined> {
+  const { assignment } = told;
+  const { task, spec } = assignment;
+  const { fact, changes } = ports.state.locks.take(task);
+  // Somebody was faster: the gate keeps the task from here on.
+  if (fact.kind === "held") return;
+  if (changes.length > 0) await ports.state.commit(changes);
+  for (const { networkId } of task.attachments) {
+    const network = ports.state.networks.get(networkId);
+    if (network === undefined) {
+      const message = `the server has not told about network ${networkId} yet`;
+      throw new ProtocolError("unavailable", message, { networkId });
+    }
+    await ports.networks.ensure(network, signal);
+  }
+  for (const [name, volume] of Object.entries(assignment.volumes)) {
+    if (!spec.mounts.some((mount) => mount.kind === "volume" && mount.volume === name)) continue;
+    await ensureVolume(ports, task, volume, signal);
+  }
+  memory.mounts = await ports.files.prepare(assignment, ports.state.networks, signal);
+  await ports.net.ensureAttached(task, signal);
+}
+
+async function ensureVolume(
+  ports: TaskPorts,
+  task: ToldTask["assignment"]["task"],
+  volume: ToldTask["assignment"]["volumes"][string],
+  signal: AbortSignal,
+): Promise<void> {
+  const { engineName, driver, driverOptions, seedDigest } = volume;
+  const labels = { "berth.stack": `${task.project}/${task.environment}/${task.stack}` };
+  const request = { engineName, cluster: ports.cluster(), driverOptions, labels };
+  await ports.runtime.ensureVolume(driver === undefined ? request : { ...request, driver }, signal);
+  if (seedDigest === undefined || ports.state.isSeeded(engineName)) return;
+  // Seeding is remembered apart from the volume: an agent that dies between the two seeds it again, and a
+  // volume that its user emptied stays empty.
+  await ports.runtime.seedVolume(engineName, await ports.files.seed(seedDigest, signal), signal);
+  await ports.state.noteSeeded(engineName);
+}
+
+async function create({
+  ports,
+  told,
+  record,
+  memory,
+  signal,
+}: EffectContext): Promise<OperationResult> {
+  const { assignment } = told;
+  const { podTask } = assignment.task;
+  const podContainerId = podTask === undefined ? undefined : ports.podContainer(podTask)?.id;
+  if (podTask !== undefined && podContainerId === undefined) {
+    throw new ProtocolError("unavailable", "the container to share with does not run", { podTask });
+  }
+  const { imageId } = record;
+  if (imageId === undefined) throw new ProtocolError("internal", "created before it was pulled");
+  const request = containerRequest({
+    cluster: ports.cluster(),
+    assignment,
+    attempt: record.attempt,
+    imageId,
+    fileMounts: memory.mounts ?? [],
+    ...(podContainerId === undefined ? {} : { podContainerId }),
+  });
+  const made = await ports.starts.run("begin", signal, async () => {
+    await assertAlone(ports, told, signal);
+    return await ports.runtime.createContainer(request, signal);
+  });
+  ports.containers.note(made);
+  const pod = podContainerId === undefined ? {} : { podContainerId };
+  return { operation: "create", containerId: made.id, ...pod };
+}
+
+/**
+ * The last look before a process of an exclusive task can come to life: its locks are held, and the engine
+ * itself knows no other living container on its volumes. Costs a listing, for exclusive tasks only.
+ */
+async function assertAlone(ports: TaskPorts, told: ToldTask, signal: AbortSignal): Promise<void> {
+  const { task } = told.assignment;
+  if (exclusiveVolumes(task).length === 0) return;
+  if (!ports.state.locks.holds(task)) {
+    throw new ProtocolError("conflict", "the task does not hold its volumes", { task: task.id });
+  }
+  const begun = ports.containers.begin();
+  const listed = await ports.runtime.listContainers(ports.cluster(), signal);
+  ports.containers.replaceAll(begun, listed);
+  const fact = holderAmong(task, listed);
+  if (fact.kind === "free") return;
+  const message = `volume ${fact.engineName} is in use by task ${fact.holder}`;
+  throw new ProtocolError("conflict", message, {
+    engineName: fact.engineName,
+    holder: fact.holder,
+  });
+}
+
+async function start(context: EffectContext): Promise<OperationResult> {
+  const { ports, told, record, memory, signal } = context;
+  const id = record.containerId ?? ports.containers.of(record.task).at(-1)?.id;
+  if (id === undefined) throw new ProtocolError("internal", "started before it was created");
+  await ports.starts.run("finish", signal, async () => {
+    await assertAlone(ports, told, signal);
+    await ports.runtime.startContainer(id, signal);
+  });
+  const startedAt = ports.clock.now();
+  const created = ports.containers.get(id);
+  // An event may have been faster, with the end of a process that lived for milliseconds.
+  if (created?.phase === "created") {
+    ports.containers.note({ ...created, phase: "running", startedAt });
+  }
+  ports.logs.attach(told.assignment, record.attempt, id);
+  memory.attendedId = id;
+  return { operation: "start", startedAt };
+}
+
+async function hook({
+  ports,
+  told,
+  record,
+  memory,
+  signal,
+}: EffectContext): Promise<OperationResult> {
+  const { containerId } = record;
+  const commands = told.assignment.spec.postStart ?? [];
+  if (containerId !== undefined) {
+    const failure = await runHooks(ports, { containerId, commands, signal });
+    if (failure !== undefined) {
+      throw new ProtocolError("engine_error", `post-start command failed: ${failure}`);
+    }
+  }
+  memory.hooked = true;
+  return { operation: "hook" };
+}
+
+async function probe({ ports, told, record, memory, wake }: EffectContext): Promise<undefined> {
+  const { containerId, startedAt, ready: wasReady } = record;
+  if (containerId === undefined) return;
+  const target = {
+    assignment: told.assignment,
+    containerId,
+    startedAt: startedAt ?? ports.clock.now(),
+    ready: wasReady,
+  };
+  ports.probes.begin(target, wake);
+  memory.probing = true;
+  ports.wakeWaiting("pod");
+}
+
+async function ready({ ports }: EffectContext): Promise<undefined> {
+  ports.net.changed();
+}
+
+async function drain({ ports, told, record, memory, signal }: EffectContext): Promise<undefined> {
+  await ports.net.drain(told.assignment, record.drainUntil ?? 0, signal);
+  memory.drained = true;
+}
+
+async function stop({ ports, told, record, signal }: EffectContext): Promise<undefined> {
+  const { spec } = told.assignment;
+  ports.net.changed();
+  for (const container of ports.containers.of(record.task)) {
+    if (container.phase !== "running" && container.phase !== "paused") continue;
+    const begun = ports.clock.monotonic();
+    // What the hooks take is taken from the grace period, as orchestrators do.
+    if (spec.preStop !== undefined && container.phase === "running") {
+      const options = { containerId: container.id, commands: spec.preStop, signal };
+      const failure = await runHooks(ports, { ...options, budgetMs: spec.stopGraceMs });
+      if (failure !== undefined) ports.log.warn("pre-stop command failed", { failure });
+    }
+    const graceMs = Math.max(0, spec.stopGraceMs - (ports.clock.monotonic() - begun));
+    await ports.stops.run("begin", signal, () =>
+      ports.runtime.stopContainer(container.id, graceMs, signal),
+    );
+    await observe(ports, container.id, signal);
+  }
+}
+
+/** Looks at one container and notes what is seen. */
+export async function observe(ports: TaskPorts, id: string, signal: AbortSignal): Promise<void> {
+  const state = await ports.runtime.inspectContainer(id, signal);
+  if (state === undefined) ports.containers.drop(id);
+  else ports.containers.note(state);
+}
+
+async function exit({
+  ports,
+  told,
+  record,
+  memory,
+  signal,
+}: EffectContext): Promise<OperationResult> {
+  const { task, attempt, containerId } = record;
+  ports.probes.end(task);
+  ports.net.changed();
+  memory.gathered = true;
+  if (containerId === undefined) return { operation: "exit", logTail: [] };
+  await ports.logs.finish(containerId, signal);
+  const logTail = await ports.logs.tail(told.assignment, attempt, LOG_TAIL_LINES);
+  return { operation: "exit", logTail };
+}
+
+async function remove({ ports, record, signal }: EffectContext): Promise<OperationResult> {
+  const { task, containerId } = record;
+  ports.probes.end(task);
+  const containers = ports.containers.of(task);
+  if (containerId !== undefined && containers.some(({ id }) => id === containerId)) {
+    await ports.logs.finish(containerId, signal);
+  }
+  // Also what nobody observed: a creation may have been under way when an earlier agent ended.
+  const names = new Set([...containers.map(({ id }) => id), ...(containerId ? [containerId] : [])]);
+  for (const id of names) {
+    await ports.stops.run("finish", signal, () => removeContainer(ports, id, signal));
+  }
+  await assertGone(ports, task, signal);
+  await ports.files.remove(task);
+  return { operation: "remove" };
+}
+
+/** Locks may be freed only when the engine itself says that nothing is left. */
+async function assertGone(ports: TaskPorts, task: string, signal: AbortSignal): Promise<void> {
+  if (ports.state.locks.held(task).length === 0) return;
+  const begun = ports.containers.begin();
+  ports.containers.replaceAll(begun, await ports.runtime.listContainers(ports.cluster(), signal));
+  const left = ports.containers.of(task).length;
+  if (left === 0) return;
+  throw new ProtocolError("conflict", "containers of an ended task are still there", {
+    task,
+    left,
+  });
+}
+
+async function forget({ ports, record }: EffectContext): Promise<undefined> {
+  await ports.state.forgetTask(record.task);
+}

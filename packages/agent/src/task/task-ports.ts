@@ -1,0 +1,106 @@
+/**
+ * Everything that operations of a task reach out to. The composition root (agent.ts) fills it with real
+ * things, the simulation and tests with fakes.
+ */
+
+import type { Clock, Logger, Prng } from "@berth/base";
+import type { Assignment, Network, Task } from "@berth/protocol";
+import type { ContainerMount, ContainerState, Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
+import type { Containers } from "./containers.ts";
+import type { Operation } from "./operation.ts";
+import type { TaskRecord } from "./record.ts";
+import type { Slots } from "./slots.ts";
+import type { Progress } from "./status.ts";
+import type { ProbeFacts } from "./step-input.ts";
+
+/** Files of tasks: configs, secrets, objects, resolv.conf. */
+export interface TaskFilesPort {
+  /** Makes what the task's container mounts, idempotently. */
+  prepare(
+    assignment: Assignment,
+    networks: ReadonlyMap<string, Network>,
+    signal: AbortSignal,
+  ): Promise<readonly ContainerMount[]>;
+  /** The blob of a volume's seed, a tar archive. */
+  seed(digest: string, signal: AbortSignal): Promise<Uint8Array>;
+  remove(task: string): Promise<void>;
+}
+
+/** The node's data plane as a task sees it. */
+export interface TaskNetPort {
+  /** Resolves when names, isolation and attachments of the task's networks are in place. */
+  ensureAttached(task: Task, signal: AbortSignal): Promise<void>;
+  /** Something that the model depends on has changed. Cheap. */
+  changed(): void;
+  /** Resolves when the task is out of the endpoints and has no sessions, or at `untilMs` (wall time). */
+  drain(assignment: Assignment, untilMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Checks of running containers. */
+export interface TaskProbesPort {
+  /** Begins, or goes on with another container. `onChange` is called when a verdict changes. */
+  begin(target: ProbeTarget, onChange: () => void): void;
+  end(task: string): void;
+  factsOf(task: string): ProbeFacts;
+}
+
+export interface ProbeTarget {
+  readonly assignment: Assignment;
+  readonly containerId: string;
+  readonly startedAt: number;
+  /** Was ready before: it stays so until checks fail, also over a restart of the agent. */
+  readonly ready: boolean;
+}
+
+/** Capture of what containers write. */
+export interface TaskLogsPort {
+  /** Begins or goes on to capture; idempotent. */
+  attach(assignment: Assignment, attempt: number, containerId: string): void;
+  /** Resolves when everything that an ended container wrote is stored; bounded by the signal. */
+  finish(containerId: string, signal: AbortSignal): Promise<void>;
+  tail(assignment: Assignment, attempt: number, lines: number): Promise<readonly string[]>;
+}
+
+/** Called right before and right after each operation: kill tests end the agent here. */
+export type BoundaryHook = (
+  task: string,
+  operation: Operation,
+  when: "before" | "after",
+) => Promise<void> | void;
+
+export interface TaskPorts {
+  readonly cluster: () => string;
+  readonly node: string;
+  readonly bootId: string;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly state: AgentState;
+  readonly containers: Containers;
+  readonly files: TaskFilesPort;
+  readonly net: TaskNetPort;
+  readonly probes: TaskProbesPort;
+  readonly logs: TaskLogsPort;
+  readonly networks: NetworksPort;
+  /** Creations and starts at once. */
+  readonly starts: Slots;
+  readonly pulls: Slots;
+  /** Stops and removals at once. */
+  readonly stops: Slots;
+  readonly onBoundary: BoundaryHook;
+  /** A record, or its progress, is to be reported. */
+  readonly report: (record: TaskRecord, progress?: Progress) => void;
+  /** Something happened that tasks waiting for `what` should look at. */
+  readonly wakeWaiting: (what: "lock" | "pod" | "contact") => void;
+  /** The container that tasks of `task`'s pod join, while it runs. */
+  readonly podContainer: (task: string) => ContainerState | undefined;
+}
+
+/** Bridges of this node: made before their first container, removed after their last. */
+export interface NetworksPort {
+  ensure(network: Network, signal: AbortSignal): Promise<void>;
+  /** A task is gone: its networks may be of no more use. */
+  released(): void;
+}
