@@ -114,6 +114,8 @@ export interface NodeModel {
   };
   /** False while the node is silent or not yet prepared: no new tasks. */
   readonly ready: boolean;
+  /** Why it is not ready, a few words for the reader ("disk is full"); ignored while it is. */
+  readonly notReadyBecause?: string;
   /** True while an operator empties it: no new tasks. */
   readonly draining: boolean;
   /** Upper limit of tasks; without limit when absent. */

@@ -4,9 +4,14 @@ import { type Filter, verb } from "../filter.ts";
 
 export const readiness: Filter = {
   rule: "ready",
-  prepare: () => [(node) => (node.ready ? undefined : NOT_READY)],
-  describe: ({ count }) => `${verb(count, "is", "are")} not ready`,
+  prepare: () => [
+    (node) => (node.ready ? undefined : { about: node.model.notReadyBecause ?? NO_REASON }),
+  ],
+  describe: ({ count, about }) => {
+    const why = about === NO_REASON ? "" : `: ${about}`;
+    return `${verb(count, "is", "are")} not ready${why}`;
+  },
   remedy: ({ node }) => `${node} were ready`,
 };
 
-const NOT_READY = { about: "node" };
+const NO_REASON = "node";

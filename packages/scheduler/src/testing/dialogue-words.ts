@@ -108,7 +108,10 @@ const NODE_WORDS: Words<NodeModel> = {
   taken: (node, value) => (node.portsTaken = added(node.portsTaken, hostPort(value))),
   cost: (node, value) => (node.costPerHourMillis = millis(value)),
   "max-tasks": (node, value) => (node.maxTasks = Number(value)),
-  "not-ready": (node) => (node.ready = false),
+  "not-ready": (node, value) => {
+    node.ready = false;
+    if (value !== "") node.notReadyBecause = value;
+  },
   draining: (node) => (node.draining = true),
 };
 
