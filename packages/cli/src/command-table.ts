@@ -28,6 +28,12 @@ function row(
 
 export const COMMANDS: readonly CommandRow[] = [
   row(
+    "Stacks",
+    "deploy",
+    "make a release of a Compose file and move to it",
+    () => import("./commands/deploy.ts"),
+  ),
+  row(
     "This machine",
     "platform start",
     "start Berth on this machine, in the background",

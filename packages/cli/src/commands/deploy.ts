@@ -1,0 +1,238 @@
+/** `berth deploy` */
+
+import { randomUUID } from "node:crypto";
+import { formatBytes, formatDuration, parseDuration } from "@berth/base";
+import { formatProblem } from "@berth/compose";
+import { type ApiClient, type Deployment, ProtocolError, type StackScope } from "@berth/protocol";
+import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
+import { EXIT } from "../exit-code.ts";
+import { type DeployOutcome, DeployView } from "../stack/deploy-view.ts";
+import { FILE_OPTIONS, loadStack, shortened } from "../stack/load-stack.ts";
+import { planLines } from "../stack/plan-lines.ts";
+import { type PreparedStack, prepareStack, uploadObjects } from "../stack/prepare-stack.ts";
+
+export const command: CommandDescription = {
+  summary: "make a release of a Compose file and move the services to it",
+  details:
+    "Waits until every copy of every service has been healthy for its minimum time. A release that does not get there is rolled back to the last good one, with the reason.",
+  options: [
+    ...FILE_OPTIONS,
+    { flags: "--plan", summary: "show what would happen and change nothing" },
+    { flags: "-d, --detach", summary: "do not wait for the services" },
+    {
+      flags: "--timeout <duration>",
+      summary: "give up waiting after this long; the rollout goes on",
+      fallback: "10m",
+    },
+  ],
+  examples: [
+    { line: "berth deploy -f compose.yaml", does: "deploy, under the file's name or its folder's" },
+    { line: "berth deploy -f compose.yaml --plan", does: "what it would do, and where" },
+    {
+      line: "berth deploy -f compose.yaml -f prod.yaml --stack shop --env prod",
+      does: "two files, into another environment",
+    },
+  ],
+  run,
+};
+
+const TIMEOUT_MS = 600_000;
+/** Lines on a terminal move at most this often. */
+const REDRAW_MS = 100;
+
+async function run(input: CommandInput): Promise<number> {
+  const timeoutMs = timeoutOf(input);
+  const loaded = await loadStack(input);
+  const prepared = await prepareStack(input, loaded);
+  const scope: StackScope = { ...input.scope(), stack: loaded.name };
+  const api = input.connect();
+  writeWarnings(input, prepared);
+  if (flagOption(input, "plan")) return plan(input, api, scope, prepared);
+  const sent = await uploadObjects(api, prepared.objects, input.signal);
+  if (sent > 0 && input.output.interactive) input.output.note(`uploaded ${formatBytes(sent)}`);
+  const deployment = await api.call("deployStack", {
+    params: { ...scope },
+    body: { spec: prepared.spec },
+    idempotencyKey: randomUUID(),
+    signal: input.signal,
+  });
+  if (flagOption(input, "detach")) {
+    input.output.line(
+      input.output.json ? JSON.stringify(deployment) : `accepted as ${deployment.id}`,
+    );
+    return EXIT.done;
+  }
+  return follow(input, api, { scope, deployment, timeoutMs });
+}
+
+function timeoutOf(input: CommandInput): number {
+  const text = textOption(input, "timeout");
+  if (text === undefined) return TIMEOUT_MS;
+  const timeoutMs = parseDuration(text);
+  if (timeoutMs !== undefined && timeoutMs > 0) return timeoutMs;
+  throw new ProtocolError("invalid_request", `"${text}" is no duration; expected 30s, 5m, 1h30m`);
+}
+
+function writeWarnings(input: CommandInput, { warnings }: PreparedStack): void {
+  for (const warning of warnings) {
+    input.output.note(
+      `  ${input.output.paint("yellow", "warning")} ${formatProblem(shortened(warning, input))}`,
+    );
+  }
+}
+
+async function plan(
+  input: CommandInput,
+  api: ApiClient,
+  scope: StackScope,
+  { spec }: PreparedStack,
+): Promise<number> {
+  const body = { spec };
+  const answer = await api.call("planStack", { params: { ...scope }, body, signal: input.signal });
+  if (input.output.json) input.output.line(JSON.stringify(answer));
+  else for (const line of planLines(scope, answer)) input.output.line(line);
+  return EXIT.done;
+}
+
+interface Following {
+  readonly scope: StackScope;
+  readonly deployment: Deployment;
+  readonly timeoutMs: number;
+}
+
+/** Watches the stack until the rollout has ended, one way or another. */
+async function follow(input: CommandInput, api: ApiClient, following: Following): Promise<number> {
+  const { scope, deployment, timeoutMs } = following;
+  const { project, environment, stack } = scope;
+  const view = new DeployView(deployment);
+  const started = Date.now();
+  const ending = AbortSignal.any([input.signal, AbortSignal.timeout(timeoutMs)]);
+  const selectors = (["deployment", "stack", "task", "status", "operation"] as const).map(
+    (kind) => ({
+      kind,
+      project,
+      environment,
+      stack,
+    }),
+  );
+  const progress = new Progress(input, scope, view);
+  const events = await api.call("watch", { params: {}, body: { selectors }, signal: ending });
+  try {
+    for await (const event of events) {
+      view.apply(event);
+      if (event.type === "resync") throw resyncError(event.reason);
+      const outcome = view.outcome();
+      progress.show(outcome.kind !== "pending");
+      if (outcome.kind !== "pending") return finish(input, scope, { outcome, view, started });
+    }
+  } catch (error) {
+    if (!ending.aborted || input.signal.aborted) throw error;
+  }
+  const message = `not finished after ${formatDuration(timeoutMs)}; the rollout goes on (berth explain ${stack})`;
+  throw new ProtocolError("timed_out", message, { timeoutMs });
+}
+
+function resyncError(reason: string): ProtocolError {
+  return new ProtocolError("unavailable", `the watch ended: ${reason}; berth ps shows the state`);
+}
+
+/** Moving lines on a terminal; in a pipe a line whenever one changes. */
+class Progress {
+  readonly #input: CommandInput;
+  readonly #view: DeployView;
+  readonly #title: string;
+  #drawnAt = 0;
+  #headed = false;
+
+  constructor(input: CommandInput, scope: StackScope, view: DeployView) {
+    this.#input = input;
+    this.#view = view;
+    this.#title = `${scope.stack} → ${scope.project}/${scope.environment}`;
+  }
+
+  show(last: boolean): void {
+    const { output } = this.#input;
+    if (output.json) return;
+    const now = Date.now();
+    if (!last && now - this.#drawnAt < REDRAW_MS) return;
+    this.#drawnAt = now;
+    this.#head();
+    const preparation = this.#view.preparation;
+    if (!output.interactive) return;
+    output.live(
+      preparation === undefined
+        ? this.#view.serviceLines(now, output.paint)
+        : [`  images  ${preparation}`],
+    );
+  }
+
+  #head(): void {
+    const { release } = this.#view.deployment;
+    if (this.#headed || release === undefined) return;
+    this.#headed = true;
+    this.#input.output.line(`${this.#title}   release ${release}`);
+  }
+}
+
+interface Ending {
+  readonly outcome: Exclude<DeployOutcome, { readonly kind: "pending" }>;
+  readonly view: DeployView;
+  readonly started: number;
+}
+
+function finish(input: CommandInput, scope: StackScope, ending: Ending): number {
+  const { output } = input;
+  const { outcome, view, started } = ending;
+  const tookMs = Date.now() - started;
+  if (output.json) {
+    output.line(JSON.stringify({ ...scope, outcome, deployment: view.deployment.id, tookMs }));
+    return outcome.kind === "complete" || outcome.kind === "unchanged" ? EXIT.done : EXIT.failed;
+  }
+  output.live([]);
+  switch (outcome.kind) {
+    case "unchanged":
+      output.line(`${scope.stack}: unchanged, release ${outcome.release} runs`);
+      return EXIT.done;
+    case "complete":
+      for (const line of view.serviceLines(Date.now(), (_colour, text) => text)) output.line(line);
+      output.line(
+        `${scope.stack}: release ${outcome.release} is healthy after ${formatDuration(tookMs)}`,
+      );
+      return EXIT.done;
+    case "superseded":
+      output.note(
+        `${scope.stack}: release ${outcome.release} was deployed meanwhile; this one was left`,
+      );
+      return EXIT.failed;
+    case "refused":
+      output.note(`${scope.stack}: ${outcome.error.message}`);
+      output.note("  nothing was changed");
+      return EXIT.failed;
+    case "failed":
+      for (const line of failureLines(scope, outcome)) output.note(line);
+      return EXIT.failed;
+  }
+}
+
+const LOG_LINES_SHOWN = 50;
+
+function failureLines(
+  scope: StackScope,
+  { rollout }: Extract<DeployOutcome, { readonly kind: "failed" }>,
+): string[] {
+  const { failure, release, from, state } = rollout;
+  const service = failure === undefined ? "" : `/${failure.service}`;
+  const after =
+    state === "rolled-back"
+      ? `was rolled back to release ${from}`
+      : state === "paused"
+        ? "is paused; berth rollback goes back, a new deploy goes on"
+        : "stays as it is (there is no good release to go back to)";
+  const log = (failure?.logTail ?? []).slice(-LOG_LINES_SHOWN).map((line) => `    ${line}`);
+  return [
+    `${scope.stack}${service}: release ${release} failed and ${after}`,
+    ...(failure === undefined ? [] : [`  ${failure.reason}`]),
+    ...log,
+    `  more: berth logs ${scope.stack}${service} --release ${release}`,
+  ];
+}

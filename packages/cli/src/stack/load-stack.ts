@@ -1,0 +1,158 @@
+/** From the words of a command to a loaded Compose project: which files, which name, which variables. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import {
+  type ComposeFiles,
+  type ComposeProblem,
+  type ComposeProject,
+  formatProblem,
+  loadCompose,
+  nodeFiles,
+  type SourceMap,
+} from "@berth/compose";
+import { isName, ProtocolError } from "@berth/protocol";
+import { type CommandInput, listOption, type OptionDescription, textOption } from "../command.ts";
+
+/** Options of every command that reads stack files. */
+export const FILE_OPTIONS: readonly OptionDescription[] = [
+  {
+    flags: "-f, --file <path...>",
+    summary: "Compose file, - for standard input; later ones lie over earlier ones",
+    fallback: "compose.yaml here or in a folder above",
+  },
+  {
+    flags: "--stack <name>",
+    summary: "name of the stack",
+    fallback: "the file's name:, else its folder's",
+  },
+  { flags: "--project-directory <path>", summary: "what relative paths start from" },
+  { flags: "--env-file <path...>", summary: "variables for the file", fallback: ".env beside it" },
+  { flags: "--profile <name...>", summary: "profiles to activate" },
+];
+
+/** Looked for in this order, as Compose does. */
+const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
+/** The path under which standard input is loaded. */
+const STDIN_NAME = "stdin.yaml";
+
+export interface LoadedStack {
+  readonly project: ComposeProject;
+  readonly name: string;
+  readonly sources: SourceMap;
+  readonly warnings: readonly ComposeProblem[];
+  readonly text: string;
+}
+
+/** The stack file has errors: the message is all of them, a line each; `details.fileProblems` are data. */
+export class StackFileError extends ProtocolError {
+  constructor(problems: readonly ComposeProblem[], shown: readonly string[]) {
+    super("invalid_stack", shown.join("\n"), { fileProblems: problems });
+  }
+}
+
+/** @throws StackFileError with every problem of the files. */
+export async function loadStack(input: CommandInput): Promise<LoadedStack> {
+  const files = filesOf(input);
+  const stdin = files.some(({ given }) => given === "-") ? await readStandardInput() : undefined;
+  const directory = textOption(input, "projectDirectory");
+  const stack = textOption(input, "stack");
+  const envFiles = listOption(input, "envFile");
+  const profiles = listOption(input, "profile");
+  const result = loadCompose({
+    files: files.map(({ path }) => path),
+    ...(directory === undefined
+      ? {}
+      : { projectDirectory: resolve(input.workingDirectory, directory) }),
+    ...(stack === undefined ? {} : { projectName: stack }),
+    environment: definedOnly(input.environment),
+    ...(envFiles.length === 0
+      ? {}
+      : { envFiles: envFiles.map((file) => resolve(input.workingDirectory, file)) }),
+    ...(profiles.length === 0 ? {} : { profiles }),
+    fs: stdin === undefined ? nodeFiles : withStandardInput(stdin, input.workingDirectory),
+  });
+  if (!result.ok) {
+    const shown = result.problems.map((problem) => formatProblem(shortened(problem, input)));
+    const count = `${shown.length} error${shown.length === 1 ? "" : "s"}, nothing was changed`;
+    throw new StackFileError(result.problems, [...shown, count]);
+  }
+  const name = result.project.name;
+  if (!isName(name)) {
+    throw new ProtocolError(
+      "invalid_stack",
+      `"${name}" cannot be the name of a stack: lower-case letters, digits and dashes; give one with --stack`,
+      { name },
+    );
+  }
+  const [first] = files;
+  const text = stdin ?? (first === undefined ? "" : readFileSync(first.path, "utf8"));
+  return { ...result, name, text };
+}
+
+/** A problem with the file's path as the user would write it. */
+export function shortened(problem: ComposeProblem, input: CommandInput): ComposeProblem {
+  const prefix = `${input.workingDirectory}/`;
+  const file = problem.file.startsWith(prefix) ? problem.file.slice(prefix.length) : problem.file;
+  return { ...problem, file: file === STDIN_NAME ? "(standard input)" : file };
+}
+
+interface GivenFile {
+  readonly given: string;
+  readonly path: string;
+}
+
+function filesOf(input: CommandInput): GivenFile[] {
+  const given = listOption(input, "file");
+  const fromEnvironment = (input.environment["COMPOSE_FILE"] ?? "").split(":").filter(Boolean);
+  const names = given.length > 0 ? given : fromEnvironment;
+  if (names.length === 0) return [foundFile(input.workingDirectory)];
+  return names.map((name) => ({
+    given: name,
+    path: name === "-" ? join(input.workingDirectory, STDIN_NAME) : absolute(name, input),
+  }));
+}
+
+function absolute(name: string, input: CommandInput): string {
+  return isAbsolute(name) ? name : resolve(input.workingDirectory, name);
+}
+
+function foundFile(start: string): GivenFile {
+  for (let folder = start; ; folder = dirname(folder)) {
+    for (const name of FILE_NAMES) {
+      const path = join(folder, name);
+      if (existsSync(path)) return { given: name, path };
+    }
+    if (folder === dirname(folder)) break;
+  }
+  throw new ProtocolError(
+    "invalid_request",
+    `there is no compose.yaml in ${start} or above it; name one with -f`,
+    { folder: start },
+  );
+}
+
+function withStandardInput(text: string, folder: string): ComposeFiles {
+  const path = join(folder, STDIN_NAME);
+  return {
+    ...nodeFiles,
+    readText: (name) => (name === path ? text : nodeFiles.readText(name)),
+    stat: (name) => (name === path ? "file" : nodeFiles.stat(name)),
+  };
+}
+
+async function readStandardInput(): Promise<string> {
+  const { text } = await import("node:stream/consumers");
+  return text(process.stdin);
+}
+
+function definedOnly(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value] as const],
+    ),
+  );
+}

@@ -1,0 +1,80 @@
+/**
+ * From a loaded stack file to what the server takes: collects file objects, compiles, uploads what the
+ * server does not have.
+ */
+
+import { readFileSync } from "node:fs";
+import { type ComposeProblem, formatProblem } from "@berth/compose";
+import { compileStack, objectWishes } from "@berth/compose/stack/compile-stack";
+import type { ApiClient, StackSpec } from "@berth/protocol";
+import type { CommandInput } from "../command.ts";
+import { type CollectedObject, collectObjects, digestOf } from "./collect-objects.ts";
+import { type LoadedStack, StackFileError, shortened } from "./load-stack.ts";
+
+export interface PreparedStack {
+  readonly spec: StackSpec;
+  readonly objects: readonly CollectedObject[];
+  readonly warnings: readonly ComposeProblem[];
+}
+
+/** @throws StackFileError for what the file says and the platform cannot do. */
+export async function prepareStack(
+  input: CommandInput,
+  loaded: LoadedStack,
+): Promise<PreparedStack> {
+  const { found, objects } = await collectObjects(objectWishes(loaded.project));
+  const all = new Map(objects);
+  const { spec, problems } = compileStack({
+    project: loaded.project,
+    stack: loaded.name,
+    objects: found,
+    inlineDigest: (content) => {
+      const bytes = Buffer.from(content, "utf8");
+      const digest = digestOf(bytes);
+      all.set(digest, { digest, bytes });
+      return { digest, sizeBytes: bytes.length };
+    },
+    secretContent: (path) => readFileSync(path).toString("base64"),
+  });
+  const placed = problems.map((problem): ComposeProblem => {
+    const path = textOfPath(problem.path);
+    const place = loaded.sources.find(path) ?? { file: "", line: 1, column: 1 };
+    return { ...place, path, message: problem.message, severity: problem.severity };
+  });
+  const errors = placed.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) {
+    const shown = errors.map((problem) => formatProblem(shortened(problem, input)));
+    const count = `${shown.length} error${shown.length === 1 ? "" : "s"}, nothing was changed`;
+    throw new StackFileError(errors, [...shown, count]);
+  }
+  const warnings = [...loaded.warnings, ...placed];
+  return { spec: { ...spec, source: loaded.text }, objects: [...all.values()], warnings };
+}
+
+/** `services.web.ports[0]` */
+function textOfPath(path: readonly (string | number)[]): string {
+  return path.reduce<string>(
+    (text, step) =>
+      typeof step === "number" ? `${text}[${step}]` : text === "" ? step : `${text}.${step}`,
+    "",
+  );
+}
+
+/** Uploads what the server does not have yet. Answers the number of bytes that travelled. */
+export async function uploadObjects(
+  api: ApiClient,
+  objects: readonly CollectedObject[],
+  signal: AbortSignal,
+): Promise<number> {
+  if (objects.length === 0) return 0;
+  const digests = objects.map(({ digest }) => digest);
+  const { missing } = await api.call("hasBlobs", { params: {}, body: { digests }, signal });
+  const wanted = new Set(missing);
+  let sent = 0;
+  for (const { digest, bytes } of objects) {
+    if (!wanted.has(digest)) continue;
+    await api.call("putBlob", { params: { digest }, bytes, signal });
+    sent += bytes.length;
+  }
+  return sent;
+}
