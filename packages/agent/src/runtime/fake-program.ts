@@ -83,11 +83,9 @@ export function shellCommand(
     case "echo":
       return { exitCode: 0, stdout: `${args.join(" ")}\n` };
     case "cat":
-      return { exitCode: 0, stdout: "", echoesInput: true };
+      return cat(args[0], environment);
     case "sleep":
       return { exitCode: 0, stdout: "", durationMs: sleepMs(args[0]) };
-    case "printenv":
-      return printEnvironment(environment, args[0]);
     case "sh":
       return script(args[1] ?? "");
     default:
@@ -101,12 +99,15 @@ function sleepMs(argument: string | undefined): number {
   return seconds >= 1_000 ? Number.POSITIVE_INFINITY : seconds * 1_000;
 }
 
-function printEnvironment(
+/** Its input, or the environment of the first process. */
+function cat(
+  path: string | undefined,
   environment: Readonly<Record<string, string>>,
-  name: string | undefined,
 ): FakeCommandResult {
-  const value = name === undefined ? undefined : environment[name];
-  return value === undefined ? { exitCode: 1, stdout: "" } : { exitCode: 0, stdout: `${value}\n` };
+  if (path === undefined) return { exitCode: 0, stdout: "", echoesInput: true };
+  if (path !== "/proc/1/environ") return { exitCode: 1, stdout: "", stderr: "no such file\n" };
+  const entries = Object.entries(environment).map(([name, value]) => `${name}=${value}\0`);
+  return { exitCode: 0, stdout: entries.join("") };
 }
 
 /** `sleep N`, `echo words [>&2]` and `exit N`, separated by semicolons. */

@@ -1,0 +1,97 @@
+/**
+ * Builds at a Docker engine: context in, lines out, an image with our label.
+ *
+ * The classic builder is used: it is in every engine, takes memory and processor limits, and ends when its
+ * connection does. Build arguments and labels pass as JSON, never through a shell.
+ */
+
+import type { Clock } from "@berth/base";
+import { type BuildSpec, ProtocolError, type Resources } from "@berth/protocol";
+import type { EngineClient } from "./docker-client.ts";
+import type { DockerImages } from "./docker-images.ts";
+import { followProgress, type ProgressEnd } from "./docker-progress.ts";
+import { refusal } from "./docker-refusal.ts";
+import { type ImageInfo, type ImageProgress, LABEL_CLUSTER } from "./port.ts";
+
+export interface BuildOptions {
+  readonly cluster: string;
+  readonly limits: Resources;
+  readonly onProgress?: (progress: ImageProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Processor time is given out in periods of this length. */
+const CPU_PERIOD_MICROS = 100_000;
+
+export interface BuildInput {
+  /** The result's tag. */
+  readonly reference: string;
+  readonly spec: BuildSpec;
+  /** A tar archive. */
+  readonly context: AsyncIterable<Uint8Array>;
+}
+
+export async function buildImage(
+  engine: { readonly client: EngineClient; readonly images: DockerImages; readonly clock: Clock },
+  input: BuildInput,
+  options: BuildOptions,
+): Promise<ImageInfo> {
+  const { reference, spec, context } = input;
+  const { onProgress, signal } = options;
+  const end = await followProgress(
+    engine.client,
+    {
+      method: "POST",
+      path: "/build",
+      query: queryOf(reference, spec, options),
+      stream: context,
+      context: `build image ${reference}`,
+    },
+    { clock: engine.clock, onProgress, signal },
+  );
+  if (end.failure !== undefined) throw failed(reference, end, end.failure);
+  const built = await engine.images.inspect(end.imageId ?? reference, signal);
+  if (built === undefined) throw failed(reference, end, "the result is not there");
+  return { ...built, reference };
+}
+
+function queryOf(reference: string, spec: BuildSpec, options: BuildOptions) {
+  const { cpuMillis, memoryBytes } = options.limits;
+  return {
+    t: reference,
+    version: 1,
+    rm: true,
+    forcerm: true,
+    dockerfile: spec.dockerfile,
+    target: spec.target,
+    buildargs: JSON.stringify(spec.args),
+    labels: JSON.stringify({ ...spec.labels, [LABEL_CLUSTER]: options.cluster }),
+    nocache: spec.noCache,
+    pull: spec.pull,
+    networkmode: spec.networkMode,
+    shmsize: spec.shmSizeBytes,
+    extrahosts: spec.extraHosts?.join(","),
+    platform: spec.platform,
+    memory: memoryBytes,
+    // As much swap as memory is none: a build must not page the machine to a standstill.
+    memswap: memoryBytes,
+    cpuperiod: cpuMillis === undefined ? undefined : CPU_PERIOD_MICROS,
+    cpuquota: cpuMillis === undefined ? undefined : (cpuMillis * CPU_PERIOD_MICROS) / 1_000,
+  };
+}
+
+function failed(reference: string, end: ProgressEnd, words: string): ProtocolError {
+  const known = refusal(`build of ${reference}`, 500, words);
+  if (known.code === "storage_full") return known;
+  const place = end.step === undefined ? "" : ` at step ${end.step}`;
+  return new ProtocolError(
+    "build_failed",
+    `build of ${reference} failed${place}: ${words.trim()}`,
+    {
+      reference,
+      ...(end.step === undefined ? {} : { step: end.step }),
+      words: words.trim(),
+      lastLines: end.lastLines,
+    },
+  );
+}

@@ -1,0 +1,261 @@
+/**
+ * What the agent wants of a container → the Engine's create body. Pure.
+ *
+ * Invariants: the engine restarts nothing (policy `no`); it gets no aliases and no host name for its own
+ * resolver; environment values pass as they are; addresses and MACs are the plan's. Networks beyond the first
+ * are connected after create on engines before API 1.44, which take one only.
+ */
+
+import { type EngineOptions, ProtocolError, type Resources } from "@berth/protocol";
+import { compareVersions } from "./docker-version.ts";
+import {
+  type ContainerMount,
+  type ContainerNetwork,
+  type ContainerRequest,
+  LABEL_CLUSTER,
+} from "./port.ts";
+
+/** Several networks and their MACs in one create. */
+const API_MULTIPLE_NETWORKS = "1.44";
+/** A part of a volume as mount. */
+const API_VOLUME_SUBPATH = "1.45";
+/** The gateway of a named network as default route. */
+const API_GATEWAY_PRIORITY = "1.48";
+
+/**
+ * The engine's own copy of the output, from which the agent reads. It only has to last while no agent
+ * runs: 32 MiB a container, in the driver that every engine (and Podman) has.
+ */
+const LOG_CONFIG = { Type: "json-file", Config: { "max-size": "16m", "max-file": "2" } } as const;
+
+/** A network to connect before the start. */
+export interface LateNetwork {
+  readonly network: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+export interface CreateCall {
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly later: readonly LateNetwork[];
+}
+
+/** Parts of an image's configuration that a request builds on. */
+export interface ImageDefaults {
+  readonly entrypoint: readonly string[];
+}
+
+/** Name of a cluster's network at the engine. */
+export function networkName(cluster: string, id: string): string {
+  return `berth-${cluster}-${id}`;
+}
+
+/** The body of `POST /containers/create` and what is to be connected after it. */
+export function createCall(
+  request: ContainerRequest,
+  apiVersion: string,
+  image: ImageDefaults,
+): CreateCall {
+  const networks = networkPart(request, apiVersion);
+  const body = {
+    ...processPart(request, image),
+    ...networks.body,
+    Image: request.imageId,
+    Labels: { ...request.engine.labels, ...request.labels },
+    HostConfig: {
+      ...hostPart(request.engine),
+      ...limitsPart(request.limits),
+      ...networks.host,
+      Mounts: request.mounts.map((mount) => mountPart(mount, apiVersion)),
+      LogConfig: LOG_CONFIG,
+      RestartPolicy: { Name: "no" },
+      ...sharedPart(request),
+    },
+  };
+  return { body, later: networks.later };
+}
+
+/** Limits as the Engine's create and update calls take them. */
+export function limitsPart(limits: Resources): Readonly<Record<string, number>> {
+  const { cpuMillis, memoryBytes, pids } = limits;
+  return {
+    ...(cpuMillis === undefined ? {} : { NanoCpus: cpuMillis * 1_000_000 }),
+    ...(memoryBytes === undefined ? {} : { Memory: memoryBytes }),
+    ...(pids === undefined ? {} : { PidsLimit: pids }),
+  };
+}
+
+function processPart(request: ContainerRequest, image: ImageDefaults) {
+  const { engine } = request;
+  // The engine takes an empty command for "not given" and would run the image's: naming the image's
+  // entrypoint makes it the request's own, and the command stays empty.
+  const clearsCommand = request.command?.length === 0 && image.entrypoint.length > 0;
+  const entrypoint = request.entrypoint ?? (clearsCommand ? image.entrypoint : undefined);
+  return {
+    Env: Object.entries(request.environment).map(([name, value]) => `${name}=${value}`),
+    Entrypoint: entrypoint,
+    Cmd: request.command,
+    User: engine.user,
+    WorkingDir: engine.workingDir,
+    Tty: engine.tty ?? false,
+    OpenStdin: engine.stdinOpen ?? false,
+    StopSignal: engine.stopSignal,
+    StopTimeout: Math.ceil(request.stopGraceMs / 1_000),
+    // The image's own health check would run beside the probes and restart nothing.
+    Healthcheck: { Test: ["NONE"] },
+  };
+}
+
+function hostPart(engine: EngineOptions) {
+  return {
+    Init: engine.init,
+    ReadonlyRootfs: engine.readOnlyRoot,
+    Privileged: engine.privileged,
+    CapAdd: engine.capAdd,
+    CapDrop: engine.capDrop,
+    SecurityOpt: engine.securityOptions,
+    Sysctls: engine.sysctls,
+    Ulimits: Object.entries(engine.ulimits ?? {}).map(([name, { soft, hard }]) => ({
+      Name: name,
+      Soft: soft,
+      Hard: hard,
+    })),
+    GroupAdd: engine.groupAdd,
+    ExtraHosts: engine.extraHosts,
+    ShmSize: engine.shmSizeBytes,
+    Devices: (engine.devices ?? []).map(({ source, target, permissions }) => ({
+      PathOnHost: source,
+      PathInContainer: target,
+      CgroupPermissions: permissions,
+    })),
+    Runtime: engine.runtime,
+    PidMode: engine.pidMode,
+    IpcMode: engine.ipcMode,
+    UsernsMode: engine.usernsMode,
+    UTSMode: engine.utsMode,
+    CgroupParent: engine.cgroupParent,
+    Annotations: engine.annotations,
+    MemorySwap: engine.memorySwapBytes,
+    MemorySwappiness: engine.memorySwappiness,
+    MemoryReservation: engine.memoryReservationBytes,
+    CpuShares: engine.cpuShares,
+    CpusetCpus: engine.cpuset,
+    OomKillDisable: engine.oomKillDisable,
+    OomScoreAdj: engine.oomScoreAdjust,
+    StorageOpt: engine.storageOptions,
+    BlkioWeight: engine.blkioWeight,
+  };
+}
+
+/** What the containers of a pod share besides the network. */
+function sharedPart(request: ContainerRequest) {
+  const { sharePidOf, shareIpcOf, shareVolumesOf } = request;
+  return {
+    ...(sharePidOf === undefined ? {} : { PidMode: `container:${sharePidOf}` }),
+    ...(shareIpcOf === undefined ? {} : { IpcMode: `container:${shareIpcOf}` }),
+    ...(shareVolumesOf === undefined ? {} : { VolumesFrom: [shareVolumesOf] }),
+  };
+}
+
+function mountPart(mount: ContainerMount, apiVersion: string) {
+  switch (mount.kind) {
+    case "volume":
+      requireSubpath(mount.subpath, apiVersion);
+      return {
+        Type: "volume",
+        Source: mount.engineName,
+        Target: mount.target,
+        ReadOnly: mount.readOnly,
+        VolumeOptions: { NoCopy: mount.noCopy, Subpath: mount.subpath },
+      };
+    case "bind":
+      return {
+        Type: "bind",
+        Source: mount.source,
+        Target: mount.target,
+        ReadOnly: mount.readOnly,
+        ...(mount.propagation === undefined
+          ? {}
+          : { BindOptions: { Propagation: mount.propagation } }),
+      };
+    case "tmpfs":
+      return {
+        Type: "tmpfs",
+        Target: mount.target,
+        TmpfsOptions: { SizeBytes: mount.sizeBytes, Mode: mount.mode },
+      };
+  }
+}
+
+function requireSubpath(subpath: string | undefined, apiVersion: string): void {
+  if (subpath === undefined || compareVersions(apiVersion, API_VOLUME_SUBPATH) >= 0) return;
+  throw new ProtocolError(
+    "not_implemented",
+    `this engine (API ${apiVersion}) cannot mount a part of a volume; Engine 26 and newer can`,
+    { apiVersion, needed: API_VOLUME_SUBPATH, subpath },
+  );
+}
+
+interface NetworkPart {
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly host: Readonly<Record<string, unknown>>;
+  readonly later: readonly LateNetwork[];
+}
+
+/** Host and domain name belong to the network namespace's owner: the engine refuses them on guests. */
+function networkPart(request: ContainerRequest, apiVersion: string): NetworkPart {
+  const { network, engine } = request;
+  const names = { Hostname: engine.hostname, Domainname: engine.domainname };
+  const resolver = {
+    Dns: engine.dnsServers,
+    DnsSearch: engine.dnsSearch,
+    DnsOptions: engine.dnsOptions,
+  };
+  switch (network.kind) {
+    case "host":
+    case "none":
+      return { body: names, host: { NetworkMode: network.kind, ...resolver }, later: [] };
+    case "container":
+      return { body: {}, host: { NetworkMode: `container:${network.containerId}` }, later: [] };
+    case "networks":
+      return attachmentsPart(request, network.attachments, apiVersion, names);
+  }
+}
+
+type Attachments = Extract<ContainerNetwork, { kind: "networks" }>["attachments"];
+
+function attachmentsPart(
+  request: ContainerRequest,
+  attachments: Attachments,
+  apiVersion: string,
+  names: Readonly<Record<string, unknown>>,
+): NetworkPart {
+  const cluster = request.labels[LABEL_CLUSTER] ?? "";
+  const [primary, ...others] = attachments;
+  if (primary === undefined) return { body: names, host: { NetworkMode: "none" }, later: [] };
+  const name = networkName(cluster, primary.networkId);
+  const host = { NetworkMode: name };
+  if (compareVersions(apiVersion, API_MULTIPLE_NETWORKS) >= 0) {
+    const priority = compareVersions(apiVersion, API_GATEWAY_PRIORITY) >= 0;
+    const endpoints = attachments.map((attachment, index) => [
+      networkName(cluster, attachment.networkId),
+      {
+        IPAMConfig: { IPv4Address: attachment.address },
+        MacAddress: attachment.mac,
+        ...(priority ? { GwPriority: index === 0 ? 1 : 0 } : {}),
+      },
+    ]);
+    const networking = { EndpointsConfig: Object.fromEntries(endpoints) };
+    return { body: { ...names, NetworkingConfig: networking }, host, later: [] };
+  }
+  const endpoint = { IPAMConfig: { IPv4Address: primary.address } };
+  const networking = { EndpointsConfig: { [name]: endpoint } };
+  return {
+    body: { ...names, MacAddress: primary.mac, NetworkingConfig: networking },
+    host,
+    // Old engines take no MAC here: their bridge driver makes it of the address, in our way.
+    later: others.map((attachment) => ({
+      network: networkName(cluster, attachment.networkId),
+      body: { EndpointConfig: { IPAMConfig: { IPv4Address: attachment.address } } },
+    })),
+  };
+}

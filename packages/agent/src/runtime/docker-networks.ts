@@ -1,0 +1,91 @@
+/** Bridges at a Docker engine: one for each network of the cluster that this node takes part in. */
+
+import { type EngineClient, segment, wordsOf } from "./docker-client.ts";
+import { networkName } from "./docker-create.ts";
+import { listAt, textAt } from "./docker-json.ts";
+import { refusal } from "./docker-refusal.ts";
+import { LABEL_CLUSTER, type NetworkRequest } from "./port.ts";
+
+const LABEL_NETWORK = "berth.network";
+const OPTION_BRIDGE = "com.docker.network.bridge.name";
+
+export async function ensureNetwork(
+  client: EngineClient,
+  request: NetworkRequest,
+  signal?: AbortSignal,
+): Promise<void> {
+  const name = networkName(request.cluster, request.id);
+  const context = `make network ${name}`;
+  const path = `/networks/${segment(name)}`;
+  const found = await client.answer({ method: "GET", path, context, signal });
+  if (found.status === 200) {
+    if (isAsWanted(found.body, request)) return;
+    // Made with another range: nothing can be attached as planned. In use, the removal says so.
+    await removeNetwork(client, request.id, request.cluster, signal);
+  } else if (found.status !== 404) {
+    throw refusal(context, found.status, wordsOf(found.body));
+  }
+  await client.call(
+    { method: "POST", path: "/networks/create", json: bodyOf(name, request), context, signal },
+    // Made by somebody else between the look and the call.
+    [409],
+  );
+}
+
+export async function listNetworks(
+  client: EngineClient,
+  cluster: string,
+  signal?: AbortSignal,
+): Promise<readonly { id: string; bridge: string }[]> {
+  const filters = JSON.stringify({ label: [`${LABEL_CLUSTER}=${cluster}`] });
+  const context = "list networks";
+  const body = await client.call({
+    method: "GET",
+    path: "/networks",
+    query: { filters },
+    context,
+    signal,
+  });
+  return (Array.isArray(body) ? body : []).flatMap((network: unknown) => {
+    const id = textAt(network, "Labels", LABEL_NETWORK);
+    const bridge = textAt(network, "Options", OPTION_BRIDGE) ?? "";
+    return id === undefined ? [] : [{ id, bridge }];
+  });
+}
+
+export async function removeNetwork(
+  client: EngineClient,
+  id: string,
+  cluster: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const name = networkName(cluster, id);
+  const path = `/networks/${segment(name)}`;
+  await client.call({ method: "DELETE", path, context: `remove network ${name}`, signal }, [404]);
+}
+
+function isAsWanted(network: unknown, request: NetworkRequest): boolean {
+  const [range] = listAt(network, "IPAM", "Config");
+  return (
+    textAt(range, "Subnet") === request.subnet &&
+    textAt(range, "Gateway") === request.gateway &&
+    textAt(network, "Options", OPTION_BRIDGE) === request.bridge
+  );
+}
+
+function bodyOf(name: string, request: NetworkRequest) {
+  const { id, cluster, bridge, subnet, gateway, internal, mtu } = request;
+  return {
+    Name: name,
+    CheckDuplicate: true,
+    Driver: "bridge",
+    Internal: internal,
+    IPAM: { Driver: "default", Config: [{ Subnet: subnet, Gateway: gateway }] },
+    Options: {
+      [OPTION_BRIDGE]: bridge,
+      "com.docker.network.bridge.enable_ip_masquerade": String(!internal),
+      ...(mtu === undefined ? {} : { "com.docker.network.driver.mtu": String(mtu) }),
+    },
+    Labels: { [LABEL_CLUSTER]: cluster, [LABEL_NETWORK]: id },
+  };
+}
