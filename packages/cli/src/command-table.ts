@@ -5,6 +5,8 @@
 
 import type { CommandDescription } from "./command.ts";
 
+export const GROUPS = ["Stacks", "Looking", "Cluster", "This machine", "Processes"] as const;
+
 export interface CommandRow {
   /** `deploy`, `stack rm` */
   readonly words: string;
@@ -13,66 +15,97 @@ export interface CommandRow {
   readonly load: () => Promise<CommandDescription>;
 }
 
-export const GROUPS = ["Stacks", "Looking", "Cluster", "This machine", "Processes"] as const;
+type Load = () => Promise<{ readonly command: CommandDescription }>;
 
-type CommandModule = { readonly command: CommandDescription };
-
-function row(
+function rows(
   group: CommandRow["group"],
-  words: string,
-  summary: string,
-  load: () => Promise<CommandModule>,
-): CommandRow {
-  return { group, words, summary, load: async () => (await load()).command };
+  list: readonly (readonly [words: string, summary: string, load: Load])[],
+): CommandRow[] {
+  return list.map(([words, summary, load]) => ({
+    group,
+    words,
+    summary,
+    load: async () => (await load()).command,
+  }));
 }
 
-export const COMMANDS: readonly CommandRow[] = [
-  row(
-    "Stacks",
+const context = () => import("./commands/context-commands.ts");
+const availability = () => import("./commands/node-availability.ts");
+
+const STACKS = rows("Stacks", [
+  [
     "deploy",
     "make a release of a Compose file and move to it",
     () => import("./commands/deploy.ts"),
-  ),
-  row(
-    "This machine",
-    "platform start",
-    "start Berth on this machine, in the background",
-    () => import("./commands/platform-start.ts"),
-  ),
-  row(
-    "This machine",
+  ],
+  ["config", "print what a Compose file means", () => import("./commands/config.ts")],
+  ["scale", "set the number of copies of a service", () => import("./commands/scale.ts")],
+  ["restart", "replace every copy of a service", () => import("./commands/restart.ts")],
+  ["rollback", "move a stack to an earlier release", () => import("./commands/rollback.ts")],
+  ["releases", "releases of a stack", () => import("./commands/releases.ts")],
+  ["stack ls", "stacks of the environment", () => import("./commands/stack-ls.ts")],
+  ["stack rm", "stop and remove a stack", () => import("./commands/stack-rm.ts")],
+  ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],
+  ["volume rm", "remove a volume and its data", () => import("./commands/volume-rm.ts")],
+]);
+
+const LOOKING = rows("Looking", [
+  ["ps", "what runs", () => import("./commands/ps.ts")],
+  ["logs", "log lines, also of containers that are gone", () => import("./commands/logs.ts")],
+  ["exec", "run a command in a container", () => import("./commands/exec.ts")],
+  [
+    "explain",
+    "why something does not run, or where it runs",
+    () => import("./commands/explain.ts"),
+  ],
+  ["events", "what happened", () => import("./commands/events.ts")],
+]);
+
+const CLUSTER = rows("Cluster", [
+  ["node ls", "nodes of the cluster", () => import("./commands/node-ls.ts")],
+  ["node drain", "nothing new on a node", async () => ({ command: (await availability()).drain })],
+  [
+    "node uncordon",
+    "take a node back in",
+    async () => ({ command: (await availability()).uncordon }),
+  ],
+  ["context ls", "servers that you know", async () => ({ command: (await context()).list })],
+  ["context use", "choose a server", async () => ({ command: (await context()).use })],
+  ["context add", "add a server", async () => ({ command: (await context()).add })],
+  ["context rm", "forget a server", async () => ({ command: (await context()).remove })],
+  ["debug loops", "every loop of the server", () => import("./commands/debug-loops.ts")],
+]);
+
+const MACHINE = rows("This machine", [
+  ["platform start", "start Berth in the background", () => import("./commands/platform-start.ts")],
+  [
     "platform stop",
-    "stop Berth on this machine; containers keep running",
+    "stop Berth; containers keep running",
     () => import("./commands/platform-stop.ts"),
-  ),
-  row(
-    "This machine",
-    "platform status",
-    "what of Berth runs on this machine",
-    () => import("./commands/platform-status.ts"),
-  ),
-  row(
-    "This machine",
+  ],
+  ["platform status", "what of Berth runs here", () => import("./commands/platform-status.ts")],
+  [
     "platform doctor",
     "check everything that Berth needs",
     () => import("./commands/platform-doctor.ts"),
-  ),
-  row(
-    "This machine",
+  ],
+  [
     "platform welcome",
-    "addresses of this platform and what to try next",
+    "addresses, and what to try",
     () => import("./commands/platform-welcome.ts"),
-  ),
-  row(
-    "This machine",
-    "image base",
-    "make a base image from the distribution's packages",
-    () => import("./commands/image-base.ts"),
-  ),
-  row(
-    "Processes",
-    "version",
-    "version of this program, and of the server",
-    () => import("./commands/version.ts"),
-  ),
+  ],
+  ["image base", "make a base image from packages", () => import("./commands/image-base.ts")],
+  ["completion", "completion script for a shell", () => import("./commands/completion.ts")],
+]);
+
+const PROCESSES = rows("Processes", [
+  ["version", "version of this program", () => import("./commands/version.ts")],
+]);
+
+export const COMMANDS: readonly CommandRow[] = [
+  ...STACKS,
+  ...LOOKING,
+  ...CLUSTER,
+  ...MACHINE,
+  ...PROCESSES,
 ];

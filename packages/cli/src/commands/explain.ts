@@ -1,0 +1,47 @@
+/** `berth explain` */
+
+import type { Explanation } from "@berth/protocol";
+import type { CommandDescription, CommandInput } from "../command.ts";
+import { EXIT } from "../exit-code.ts";
+import { targetOf } from "../target.ts";
+
+export const command: CommandDescription = {
+  summary: "why something does not run, or where it runs and why there",
+  arguments: [{ name: "target", summary: "STACK or STACK/SERVICE", required: true }],
+  examples: [
+    { line: "berth explain shop/worker", does: "what it waits for and what would help" },
+    { line: "berth explain shop", does: "every service of the stack" },
+  ],
+  run,
+};
+
+async function run(input: CommandInput): Promise<number> {
+  const { service, ...scope } = targetOf(input, input.words[0] ?? "");
+  const api = input.connect();
+  const { output, signal } = input;
+  const names =
+    service === undefined
+      ? (await api.call("getStack", { params: scope, signal })).services.map((s) => s.service)
+      : [service];
+  for (const name of names) {
+    const params = { ...scope, service: name };
+    const explanation = await api.call("explainService", { params, signal });
+    if (output.json) output.line(JSON.stringify(explanation));
+    else for (const line of explanationLines(explanation)) output.line(line);
+  }
+  return EXIT.done;
+}
+
+function explanationLines(explanation: Explanation): string[] {
+  const hints = explanation.waits.flatMap((wait) => wait.hints ?? []);
+  return [
+    `${explanation.service}: ${explanation.summary}`,
+    ...explanation.waits.map((wait) => `  ${wait.message}`),
+    ...explanation.tasks.flatMap((task) => [
+      `  ${task.name} on ${task.node}: ${task.line}`,
+      ...task.reasons.map((reason) => `      ${reason}`),
+    ]),
+    ...(hints.length === 0 ? [] : [`  would fit if: ${hints.join(" · or ")}`]),
+    ...explanation.advice.map((advice) => `  ${advice}`),
+  ];
+}

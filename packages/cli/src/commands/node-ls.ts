@@ -1,0 +1,45 @@
+/** `berth node ls` */
+
+import { formatBytes, formatCpu } from "@berth/base";
+import { allPages, pageQuery } from "../all-pages.ts";
+import type { CommandDescription } from "../command.ts";
+import { EXIT } from "../exit-code.ts";
+import { table } from "../output/output.ts";
+
+export const command: CommandDescription = {
+  summary: "nodes of the cluster",
+  examples: [{ line: "berth node ls", does: "state, engine and size of each" }],
+  async run(input) {
+    const { output, signal } = input;
+    const api = input.connect();
+    const nodes = await allPages((after) =>
+      api.call("listNodes", { params: {}, query: pageQuery(after), signal }),
+    );
+    if (output.json) {
+      for (const node of nodes) output.line(JSON.stringify(node));
+      return EXIT.done;
+    }
+    const rows = nodes.map(({ node, status }) => [
+      node.name,
+      node.contact === "up" ? output.paint("green", "up") : output.paint("red", "down"),
+      node.availability,
+      status === undefined ? "" : `${status.engine.name} ${status.engine.version}`,
+      status === undefined ? "" : formatCpu(status.capacity.cpuMillis),
+      status === undefined ? "" : formatBytes(status.capacity.memoryBytes),
+      status === undefined ? "" : formatBytes(status.diskFreeBytes),
+      status?.address ?? "",
+    ]);
+    const header = [
+      "NODE",
+      "CONTACT",
+      "AVAILABILITY",
+      "ENGINE",
+      "CPU",
+      "MEMORY",
+      "DISK FREE",
+      "ADDRESS",
+    ];
+    for (const line of table(header, rows)) output.line(line);
+    return EXIT.done;
+  },
+};

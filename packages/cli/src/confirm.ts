@@ -1,0 +1,27 @@
+/** Asking before something is taken away. */
+
+import { ProtocolError } from "@berth/protocol";
+import { type CommandInput, flagOption } from "./command.ts";
+
+/**
+ * True when the reader typed `word`, or gave `--yes`. Without a terminal `--yes` is needed: a script that
+ * forgot it must not take anything away.
+ */
+export async function confirmed(input: CommandInput, word: string, what: string): Promise<boolean> {
+  if (flagOption(input, "yes")) return true;
+  if (!process.stdin.isTTY) {
+    throw new ProtocolError("invalid_request", "nothing was removed: give --yes to go on", {
+      what,
+    });
+  }
+  const { createInterface } = await import("node:readline/promises");
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await ask.question(`type ${what} to go on: `, { signal: input.signal });
+    if (answer.trim() === word) return true;
+  } finally {
+    ask.close();
+  }
+  input.output.note("nothing was removed");
+  return false;
+}
