@@ -92,9 +92,15 @@ export class NetClient {
     }
   }
 
-  /** Ends the process; HAProxy goes on serving unless `ingress` says to stop it too. */
-  async stop(options: { readonly ingress: boolean }, signal?: AbortSignal): Promise<void> {
-    const path = `/stop?ingress=${options.ingress}`;
+  /**
+   * Ends the process; HAProxy goes on serving unless `ingress` says to stop it too, and the isolation
+   * stays unless `firewall` says to remove it (uninstalling).
+   */
+  async stop(
+    options: { readonly ingress: boolean; readonly firewall?: boolean },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const path = `/stop?ingress=${options.ingress}&firewall=${options.firewall ?? false}`;
     await this.#call({ method: "POST", path, timeoutMs: APPLY_TIMEOUT_MS, signal });
   }
 

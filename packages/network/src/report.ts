@@ -34,7 +34,7 @@ export type NetProblem =
 
 export interface PortHolder {
   readonly pid: number;
-  /** The process's name (`/proc/PID/comm`). */
+  /** File name of its program, `nginx`. */
   readonly name: string;
 }
 

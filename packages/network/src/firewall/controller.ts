@@ -1,0 +1,128 @@
+/**
+ * Keeps our nftables table in the kernel: loaded as one transaction, read back, loaded again when somebody
+ * flushed it. A thin shell around `nft`; touches no table but ours.
+ *
+ * Design page: docs/design/network.md
+ */
+
+import type { Clock, Driver, Logger, Loop } from "@berth/base";
+import { type ProgramResult, runProgram } from "../program.ts";
+import type { NetProblem } from "../report.ts";
+import { tableMismatch } from "./read-back.ts";
+import { type FirewallInput, type Ruleset, renderRuleset } from "./ruleset.ts";
+
+export interface FirewallControllerOptions {
+  readonly nftProgram: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly driver: Driver;
+}
+
+/** How long a flush by somebody else can leave the node open; each look costs about 2 ms of processor. */
+const CHECK_PERIOD_MS = 2_000;
+/** A table of a thousand networks loads in a tenth of a second. */
+const NFT_TIMEOUT_MS = 10_000;
+const LOOP_NAME = "firewall";
+
+export class FirewallController {
+  readonly #options: FirewallControllerOptions;
+  readonly #loop: Loop;
+  #wanted: Ruleset | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #problem: NetProblem | undefined;
+  #loads = 0;
+  #repairs = 0;
+
+  constructor(options: FirewallControllerOptions) {
+    this.#options = options;
+    this.#loop = options.driver.add({
+      name: LOOP_NAME,
+      purpose: "keeps this cluster's firewall table in the kernel",
+      periodMs: CHECK_PERIOD_MS,
+      run: () => this.#serially(() => this.#reconcile()),
+    });
+  }
+
+  /** When this resolves without a problem the kernel has been seen to hold exactly these rules. */
+  async apply(input: FirewallInput): Promise<void> {
+    this.#wanted = renderRuleset(input);
+    try {
+      await this.#serially(() => this.#reconcile());
+    } catch {
+      this.#loop.wake();
+    }
+  }
+
+  problems(): readonly NetProblem[] {
+    return this.#problem === undefined ? [] : [this.#problem];
+  }
+
+  figures(): { readonly loads: number; readonly repairs: number } {
+    return { loads: this.#loads, repairs: this.#repairs };
+  }
+
+  /** Stops looking after the table; it stays, unless `removeTable`. */
+  async close(options: { readonly removeTable: boolean }): Promise<void> {
+    await this.#options.driver.remove(LOOP_NAME);
+    await this.#queue;
+    if (!options.removeTable || this.#wanted === undefined) return;
+    const { table } = this.#wanted;
+    await this.#nft(["-f", "-"], `table inet ${table} {}\ndelete table inet ${table}\n`);
+  }
+
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work, work);
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+
+  async #reconcile(): Promise<void> {
+    const wanted = this.#wanted;
+    if (wanted === undefined) return;
+    const before = await this.#mismatch(wanted);
+    if (before !== undefined) {
+      await this.#load(wanted, before);
+      const after = await this.#mismatch(wanted);
+      if (after !== undefined) this.#fail(`the table was loaded but ${after}`);
+    }
+    this.#problem = undefined;
+  }
+
+  async #mismatch(wanted: Ruleset): Promise<string | undefined> {
+    const result = await this.#nft(["-j", "list", "table", "inet", wanted.table], "");
+    if (result.code !== 0) return "there is no such table";
+    try {
+      return tableMismatch(JSON.parse(result.stdout), wanted);
+    } catch {
+      return "the listing is no JSON";
+    }
+  }
+
+  async #load(wanted: Ruleset, reason: string): Promise<void> {
+    this.#loads++;
+    if (this.#problem === undefined && this.#loads > 1) this.#repairs++;
+    this.#options.log.info("loading firewall table", { table: wanted.table, reason });
+    const result = await this.#nft(["-f", "-"], wanted.text);
+    if (result.code !== 0) this.#fail(result.stderr.trim().slice(0, 500));
+  }
+
+  async #nft(
+    args: readonly string[],
+    input: string,
+  ): Promise<Extract<ProgramResult, { kind: "ended" }>> {
+    const { nftProgram, clock } = this.#options;
+    const call = { file: nftProgram, args, input, clock, timeoutMs: NFT_TIMEOUT_MS };
+    const result = await runProgram(call);
+    if (result.kind === "ended") return result;
+    this.#problem = { code: "program_missing", program: nftProgram };
+    throw new Error(`the program ${nftProgram} is not installed`);
+  }
+
+  #fail(detail: string): never {
+    const denied = /not permitted|denied/i.test(detail);
+    this.#problem = denied
+      ? { code: "not_permitted", id: "firewall", detail }
+      : { code: "part_failed", part: "firewall", detail };
+    throw new Error(detail);
+  }
+}

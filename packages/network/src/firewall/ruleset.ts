@@ -1,0 +1,194 @@
+/**
+ * The node's isolation as one nftables table of our own: a pure function from networks and open ports to
+ * text for `nft -f -`.
+ *
+ * Only drops have an effect here: an accept in our chains merely ends them, other tables (an engine's, the
+ * administrator's) still decide. So we never open what somebody else closes, and never rely on their
+ * accepts. Rules per packet are O(1) in the number of networks: one look-up leads to the network's chain.
+ *
+ * Design page: docs/design/network.md
+ */
+
+import { createHash } from "node:crypto";
+import type { HostPolicyModel, NetworkModel } from "../model.ts";
+
+export interface FirewallInput {
+  readonly clusterId: string;
+  readonly networks: readonly NetworkModel[];
+  /** Host ports that HAProxy holds: asked for by users, so containers may use them as anybody may. */
+  readonly publishedPorts: readonly { readonly address: string; readonly port: number }[];
+  readonly hostPolicy: HostPolicyModel;
+  readonly dnsPort: number;
+}
+
+export interface Ruleset {
+  readonly table: string;
+  /** Digest of the rules; the table holds an empty chain of this name, by which it is recognised. */
+  readonly version: string;
+  /** Chains and how many rules each has: what reading back is compared with. */
+  readonly rulesByChain: ReadonlyMap<string, number>;
+  /** Replaces the table as one transaction; applying it twice is harmless. */
+  readonly text: string;
+}
+
+/** Before the engine's filter chains (priority 0), so that what we drop is not even counted there. */
+const FILTER_PRIORITY = -10;
+/** Where clouds hand out credentials to whoever asks. */
+const METADATA_ADDRESS = "169.254.169.254";
+const ANY_ADDRESS = "0.0.0.0";
+
+export function tableName(clusterId: string): string {
+  return `berth_${clusterId}`;
+}
+
+export function renderRuleset(input: FirewallInput): Ruleset {
+  const table = tableName(input.clusterId);
+  const networks = [...input.networks].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const chains = new Map<string, readonly string[]>([
+    ["input", inputRules(networks, input)],
+    ["forward", forwardRules(networks, input.hostPolicy)],
+  ]);
+  for (const network of networks) chains.set(hostChain(network), hostRules(network, input));
+  const body = [
+    ...sets(networks, input),
+    ...[...chains].flatMap(([name, rules]) => chain(name, rules)),
+  ];
+  const version = createHash("sha256").update(body.join("\n")).digest("hex").slice(0, 16);
+  const rulesByChain = new Map([...chains].map(([name, rules]) => [name, rules.length]));
+  rulesByChain.set(versionChain(version), 0);
+  // Declared first, so that deleting it cannot fail; all in one transaction: no moment without rules.
+  const lines = [
+    `table inet ${table} {}`,
+    `delete table inet ${table}`,
+    `table inet ${table} {`,
+    `  chain ${versionChain(version)} {`,
+    "  }",
+    ...body.map((line) => `  ${line}`),
+    "}",
+    "",
+  ];
+  return { table, version, rulesByChain, text: lines.join("\n") };
+}
+
+function versionChain(version: string): string {
+  return `version_${version}`;
+}
+
+/** Interface names may hold characters that chain names may not; the id's digest is always safe. */
+function hostChain(network: NetworkModel): string {
+  return `host_${createHash("sha256").update(network.id).digest("hex").slice(0, 12)}`;
+}
+
+const HOOKS: Readonly<Record<string, string>> = {
+  input: `type filter hook input priority ${FILTER_PRIORITY}; policy accept;`,
+  forward: `type filter hook forward priority ${FILTER_PRIORITY}; policy accept;`,
+};
+
+function chain(name: string, rules: readonly string[]): string[] {
+  const hook = HOOKS[name];
+  return [
+    `chain ${name} {`,
+    ...(hook === undefined ? [] : [`  ${hook}`]),
+    ...rules.map((rule) => `  ${rule}`),
+    "}",
+  ];
+}
+
+function sets(networks: readonly NetworkModel[], input: FirewallInput): string[] {
+  const anywhere = input.publishedPorts.filter((port) => port.address === ANY_ADDRESS);
+  const exact = input.publishedPorts.filter((port) => port.address !== ANY_ADDRESS);
+  return [
+    ...set(
+      "bridges",
+      "type ifname;",
+      networks.map((network) => quoted(network.bridge)),
+    ),
+    ...set(
+      "same_bridge",
+      "type ifname . ifname;",
+      networks.map((network) => `${quoted(network.bridge)} . ${quoted(network.bridge)}`),
+    ),
+    ...set(
+      "internal_bridges",
+      "type ifname;",
+      networks.filter((network) => network.internal).map((network) => quoted(network.bridge)),
+    ),
+    ...set(
+      "published_anywhere",
+      "type inet_service;",
+      anywhere.map((port) => String(port.port)),
+    ),
+    ...set(
+      "published",
+      "type ipv4_addr . inet_service;",
+      exact.map((port) => `${port.address} . ${port.port}`),
+    ),
+  ];
+}
+
+function set(name: string, type: string, elements: readonly string[]): string[] {
+  const unique = [...new Set(elements)].sort();
+  const content = unique.length === 0 ? [] : [`  elements = { ${unique.join(", ")} }`];
+  return [`set ${name} {`, `  ${type}`, ...content, "}"];
+}
+
+function quoted(text: string): string {
+  return `"${text}"`;
+}
+
+/**
+ * Packets that cross the host. Rules are in order; the first that ends the chain decides.
+ * Inside one network everything goes (bridged frames pass here too where br_netfilter is on).
+ */
+function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel): string[] {
+  return [
+    "iifname . oifname @same_bridge accept",
+    ...(policy.metadataAccess ? [] : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`]),
+    ...antiSpoofing(networks),
+    // A network that cannot be left, also not by answers to what came in around our own checks.
+    "iifname @internal_bridges drop",
+    "oifname @internal_bridges drop",
+    // From one network to another, or from outside by a route to the container: only answers.
+    "oifname @bridges ct state established,related accept",
+    "oifname @bridges drop",
+  ];
+}
+
+/** A source address outside the network's own would let a container pass for another in DNS. */
+function antiSpoofing(networks: readonly NetworkModel[]): string[] {
+  if (networks.length === 0) return [];
+  const allowed = networks.map((network) => `${quoted(network.bridge)} . ${network.subnet}`);
+  return [
+    `iifname @bridges meta nfproto ipv4 iifname . ip saddr != { ${allowed.join(", ")} } drop`,
+  ];
+}
+
+/** Packets to the host itself: to the chain of the network that they come from. */
+function inputRules(networks: readonly NetworkModel[], input: FirewallInput): string[] {
+  if (networks.length === 0) return [];
+  const jumps = networks.map((network) => `${quoted(network.bridge)} : jump ${hostChain(network)}`);
+  const metadata = input.hostPolicy.metadataAccess
+    ? []
+    : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`];
+  return [...antiSpoofing(networks), ...metadata, `iifname vmap { ${jumps.join(", ")} }`];
+}
+
+/** From containers of one network to the host: DNS, answers, and what was asked for. */
+function hostRules(network: NetworkModel, input: FirewallInput): string[] {
+  const open = network.internal
+    ? []
+    : [
+        "tcp dport @published_anywhere accept",
+        "ip daddr . tcp dport @published accept",
+        ...input.hostPolicy.openPorts.map((port) => `${port.protocol} dport ${port.port} accept`),
+      ];
+  return [
+    "ct state established,related accept",
+    `ip daddr ${network.gateway} udp dport ${input.dnsPort} accept`,
+    `ip daddr ${network.gateway} tcp dport ${input.dnsPort} accept`,
+    // Without neighbour discovery a container with IPv6 waits for seconds before it uses IPv4.
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept",
+    ...open,
+    "drop",
+  ];
+}

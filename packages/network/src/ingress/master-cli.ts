@@ -1,0 +1,92 @@
+/**
+ * The command socket of HAProxy's master: one connection per batch of commands, answers as text.
+ *
+ * The master forwards `@1 ...` to the current worker and `@!PID ...` to one that a reload left behind, so
+ * this one socket reaches all of them, and it survives reloads. A connection that is only held tells of
+ * the master's death (or reload) at once: it is closed.
+ */
+
+import { connect } from "node:net";
+import { type Clock, sleep } from "@berth/base";
+
+export interface MasterCli {
+  /** Runs one command and returns all it says. Rejects when the master cannot be reached in time. */
+  readonly ask: (command: string) => Promise<string>;
+  /** Runs commands in order on one connection; what they say comes back unseparated. */
+  readonly run: (commands: readonly string[]) => Promise<string>;
+  /** Calls `onClose` once when the master ends or reloads; returns how to stop watching. */
+  readonly watch: (onClose: () => void) => () => void;
+}
+
+/** Commands take a millisecond, under full load four; a master that is silent for this long hangs. */
+const COMMAND_TIMEOUT_MS = 5_000;
+/** 10,000 servers are 2 MB of `show stat`. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Lines sent at once: HAProxy reads commands into one buffer of 16 KiB. */
+const BATCH_BYTES_MAX = 8 * 1024;
+
+export function masterCli(socketPath: string, clock: Clock): MasterCli {
+  const ask = (text: string) => askSocket(socketPath, text, clock);
+  return {
+    ask: (command) => ask(`${command}\n`),
+    async run(commands) {
+      let said = "";
+      for (const batch of batches(commands)) said += await ask(batch);
+      return said;
+    },
+    watch(onClose) {
+      const socket = connect(socketPath);
+      socket.on("error", () => {});
+      socket.once("close", onClose);
+      socket.resume();
+      return () => {
+        socket.removeListener("close", onClose);
+        socket.destroy();
+      };
+    },
+  };
+}
+
+function* batches(commands: readonly string[]): Generator<string> {
+  let batch = "";
+  for (const command of commands) {
+    if (batch.length + command.length + 1 > BATCH_BYTES_MAX) {
+      yield batch;
+      batch = "";
+    }
+    batch += `${command}\n`;
+  }
+  if (batch !== "") yield batch;
+}
+
+async function askSocket(socketPath: string, text: string, clock: Clock): Promise<string> {
+  const cancel = new AbortController();
+  const socket = connect(socketPath);
+  try {
+    return await Promise.race([
+      readAll(socket, text),
+      sleep(clock, COMMAND_TIMEOUT_MS, cancel.signal).then(() => {
+        throw new Error(`HAProxy did not answer "${text.slice(0, 60).trim()}" in time`);
+      }),
+    ]);
+  } finally {
+    cancel.abort();
+    socket.destroy();
+  }
+}
+
+function readAll(socket: ReturnType<typeof connect>, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    socket.on("error", reject);
+    socket.on("data", (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes > ANSWER_BYTES_MAX) reject(new Error("HAProxy's answer is over the limit"));
+      else chunks.push(chunk);
+    });
+    socket.on("close", () => resolve(Buffer.concat(chunks).toString()));
+    // Half-closed: the master runs what it has got and then closes its side.
+    socket.end(text);
+  });
+}

@@ -1,0 +1,237 @@
+/**
+ * The border of `net`: turns what came over the socket or from the disk into a `NodeNetworkModel`, or
+ * says what is wrong with it. Everything behind it may rely on the form (names are safe in HAProxy and nft
+ * text, addresses are addresses) and on the references (networks named exist, ranges do not overlap).
+ *
+ * A model that is refused changes nothing: the last good one goes on. Cost: O(size), and O(n²) in the
+ * number of networks for the overlap.
+ */
+
+import { isIP } from "node:net";
+import { ipv4InRange, ipv4RangesOverlap, parseIpv4, parseIpv4Range } from "./ipv4.ts";
+import {
+  type AttachmentModel,
+  type EndpointModel,
+  type HostPolicyModel,
+  type HttpRouteModel,
+  type IngressModel,
+  type IngressTarget,
+  MODEL_FORMAT,
+  type NetworkModel,
+  type NodeNetworkModel,
+  type ServiceModel,
+  type ServiceNetworkModel,
+  type ServicePortModel,
+  serviceKey,
+  type TcpPortModel,
+} from "./model.ts";
+import {
+  flag,
+  integer,
+  list,
+  oneOf,
+  record,
+  refuse,
+  type Shape,
+  ShapeError,
+  text,
+  textWhere,
+} from "./shape.ts";
+
+export type ModelResult =
+  | { readonly ok: true; readonly model: NodeNetworkModel }
+  | { readonly ok: false; readonly reason: string };
+
+/** Bridges of one node: the kernel and the per-network sockets carry this many without strain. */
+export const NETWORKS_MAX = 1_000;
+/** Services a node can see: all services of its networks. */
+export const SERVICES_MAX = 20_000;
+/** Endpoints and attachments of the networks that a node carries. */
+export const ENDPOINTS_MAX = 100_000;
+/** Routes and ports: each is a line or more of HAProxy's configuration. */
+export const ROUTES_MAX = 10_000;
+/** Resolvers of a host: libc reads three; more would only stretch the time of a failure. */
+const FORWARDERS_MAX = 8;
+const SMALL_LIST_MAX = 256;
+
+/** Projects, environments and stacks are one DNS label each, so that full names can be taken apart. */
+const LABEL = text(/^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/, "a name without dots");
+const NAME = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "a name");
+const ID = text(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, "an identifier");
+const BRIDGE = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/, "an interface name");
+const LABEL_PATTERN = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+const DNS_NAME = new RegExp(`^${LABEL_PATTERN}(\\.${LABEL_PATTERN})*$`);
+const HOST = textWhere(
+  (host) => host === "*" || (host.length <= 253 && DNS_NAME.test(host.replace(/^\*\./, ""))),
+  "a host name, *.name or *",
+);
+const HOST_NAME = textWhere((name) => name.length <= 253 && DNS_NAME.test(name), "a host name");
+/** What a path may hold (RFC 3986) minus the quote, which would end the configuration's own quoting. */
+const PATH = text(/^\/[A-Za-z0-9._~!$&()*+,;=:@%/-]{0,1023}$/, "a path that begins with /");
+const ADDRESS = textWhere((value) => parseIpv4(value) !== undefined, "an IPv4 address");
+const SUBNET = textWhere((value) => parseIpv4Range(value) !== undefined, "an IPv4 network");
+const MAC = text(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address");
+const PORT = integer(1, 65_535);
+const SLOT = integer(0, 1_000_000);
+const PROTOCOL = oneOf("tcp", "udp");
+const FORWARDER = textWhere(isForwarder, "an address with an optional #port");
+/** A day: longer than any drain that somebody waits for, shorter than a timer can count. */
+const DRAIN_TIMEOUT_MS_MAX = 86_400_000;
+
+const STACK = { project: LABEL, environment: LABEL, stack: LABEL } as const;
+const SERVICE = { ...STACK, service: NAME } as const;
+
+const network: Shape<NetworkModel> = record({
+  id: ID,
+  ...STACK,
+  name: NAME,
+  bridge: BRIDGE,
+  subnet: SUBNET,
+  gateway: ADDRESS,
+  internal: flag,
+});
+
+const serviceNetwork: Shape<ServiceNetworkModel> = record(
+  { networkId: ID, aliases: list(HOST_NAME, SMALL_LIST_MAX) },
+  { virtualAddress: ADDRESS },
+);
+
+const servicePort: Shape<ServicePortModel> = record(
+  { port: PORT, protocol: PROTOCOL },
+  { name: NAME },
+);
+
+const service: Shape<ServiceModel> = record({
+  ...SERVICE,
+  networks: list(serviceNetwork, SMALL_LIST_MAX),
+  endpointMode: oneOf("vip", "dnsrr"),
+  ports: list(servicePort, SMALL_LIST_MAX),
+});
+
+const COPY = { ...SERVICE, networkId: ID, address: ADDRESS, taskId: ID, slot: SLOT } as const;
+
+const endpoint: Shape<EndpointModel> = record(
+  { ...COPY, state: oneOf("ready", "draining") },
+  { hostname: HOST_NAME },
+);
+
+const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC });
+
+const target: Shape<IngressTarget> = record({ ...SERVICE, networkId: ID, port: PORT });
+
+const httpRoute: Shape<HttpRouteModel> = record({
+  id: ID,
+  hosts: nonEmpty(list(HOST, SMALL_LIST_MAX)),
+  pathPrefix: PATH,
+  target,
+});
+
+const tcpPort: Shape<TcpPortModel> = record({
+  id: ID,
+  hostAddress: ADDRESS,
+  hostPort: PORT,
+  target,
+});
+
+const ingress: Shape<IngressModel> = record(
+  {
+    httpPort: PORT,
+    bindAddress: ADDRESS,
+    httpRoutes: list(httpRoute, ROUTES_MAX),
+    tcpPorts: list(tcpPort, ROUTES_MAX),
+    drainTimeoutMs: integer(0, DRAIN_TIMEOUT_MS_MAX),
+  },
+  { connectionsMax: integer(1, 10_000_000) },
+);
+
+const hostPolicy: Shape<HostPolicyModel> = record({
+  openPorts: list(record({ protocol: PROTOCOL, port: PORT }), SMALL_LIST_MAX),
+  metadataAccess: flag,
+});
+
+const nodeNetworkModel: Shape<NodeNetworkModel> = record({
+  format: oneOf(MODEL_FORMAT),
+  generation: integer(0, Number.MAX_SAFE_INTEGER),
+  cluster: record({ id: text(/^[a-z0-9]{1,8}$/, "1 to 8 of a-z and 0-9") }),
+  domain: textWhere((name) => name.length <= 63 && DNS_NAME.test(name), "a DNS name"),
+  networks: list(network, NETWORKS_MAX),
+  services: list(service, SERVICES_MAX),
+  endpoints: list(endpoint, ENDPOINTS_MAX),
+  attachments: list(attachment, ENDPOINTS_MAX),
+  ingress,
+  forwarders: list(FORWARDER, FORWARDERS_MAX),
+  hostPolicy,
+});
+
+/** Checks form and references. Never throws; `reason` names the place and what was expected there. */
+export function parseModel(value: unknown): ModelResult {
+  try {
+    const model = nodeNetworkModel(value, "model");
+    checkNetworks(model.networks);
+    checkReferences(model);
+    return { ok: true, model };
+  } catch (error) {
+    if (error instanceof ShapeError) return { ok: false, reason: error.message };
+    throw error;
+  }
+}
+
+function nonEmpty<T>(shape: Shape<readonly T[]>): Shape<readonly T[]> {
+  return (value, path) => {
+    const items = shape(value, path);
+    return items.length > 0 ? items : refuse(path, "at least one item", value);
+  };
+}
+
+function isForwarder(value: string): boolean {
+  const [address = "", port, ...rest] = value.split("#");
+  const validPort = port === undefined || (/^\d{1,5}$/.test(port) && Number(port) <= 65_535);
+  return isIP(address) !== 0 && validPort && rest.length === 0;
+}
+
+function checkNetworks(networks: readonly NetworkModel[]): void {
+  const seen = networks.map((item) => ({ item, range: parseIpv4Range(item.subnet) }));
+  for (const [index, { item, range }] of seen.entries()) {
+    const path = `model.networks[${index}]`;
+    const gateway = parseIpv4(item.gateway);
+    if (range === undefined || gateway === undefined || !ipv4InRange(gateway, range)) {
+      refuse(`${path}.gateway`, `an address of ${item.subnet}`, item.gateway);
+    }
+    for (const other of seen.slice(0, index)) {
+      if (other.item.id === item.id) refuse(`${path}.id`, "an id of its own", item.id);
+      if (other.item.bridge === item.bridge) refuse(`${path}.bridge`, "its own", item.bridge);
+      if (other.range !== undefined && ipv4RangesOverlap(other.range, range)) {
+        refuse(`${path}.subnet`, `no overlap with ${other.item.subnet}`, item.subnet);
+      }
+    }
+  }
+}
+
+function checkReferences(model: NodeNetworkModel): void {
+  const ids = new Set(model.networks.map((item) => item.id));
+  const check = (networkId: string, path: string) => {
+    if (!ids.has(networkId)) refuse(`${path}.networkId`, "a network of the model", networkId);
+  };
+  for (const [index, item] of model.services.entries()) {
+    for (const entry of item.networks) check(entry.networkId, `model.services[${index}]`);
+  }
+  for (const [index, item] of model.endpoints.entries()) {
+    check(item.networkId, `model.endpoints[${index}]`);
+  }
+  for (const [index, item] of model.attachments.entries()) {
+    check(item.networkId, `model.attachments[${index}]`);
+  }
+  checkUnique(model.services.map(serviceKey), "model.services");
+  checkUnique(
+    [...model.ingress.httpRoutes, ...model.ingress.tcpPorts].map((route) => route.id),
+    "model.ingress",
+  );
+}
+
+function checkUnique(keys: readonly string[], path: string): void {
+  const seen = new Set<string>();
+  for (const key of keys) {
+    if (seen.has(key)) refuse(path, "no identifier twice", key);
+    seen.add(key);
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * The `net` process of a node: follows the model that the agent last gave, and the one on disk until then.
+ *
+ * Invariants: a model is on disk before anything follows it; generations never go back; parts are
+ * independent (a part that fails degrades its own report); an answer to `PUT /model` means that every part
+ * has followed it or says why not. Ends without touching HAProxy or the firewall, so that names are missing
+ * for the time of a restart and nothing else.
+ *
+ * Design page: docs/design/network.md
+ */
+
+import { mkdirSync } from "node:fs";
+import { type Clock, type Driver, type Logger, sleep } from "@berth/base";
+import { ProtocolError } from "@berth/protocol/errors";
+import { netSocketPath } from "./client.ts";
+import { ControlSocket } from "./control-socket.ts";
+import { DnsServer } from "./dns/server.ts";
+import { FirewallController } from "./firewall/controller.ts";
+import { IngressController } from "./ingress/controller.ts";
+import { metricsText } from "./metrics.ts";
+import { type NodeNetworkModel, serviceKey } from "./model.ts";
+import { ModelFile } from "./model-file.ts";
+import { parseModel } from "./model-parse.ts";
+import type { ApplyReport, EndpointSessions, NetProblem, NetStatus, PartReport } from "./report.ts";
+
+export interface NetOptions {
+  /** Folder of this `net` alone; made when missing. Short: sockets in it have paths of at most 97 bytes. */
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly driver: Driver;
+  /** 53 unless a test has no right to it. */
+  readonly dnsPort?: number;
+  /** `haproxy` and `nft`, found by PATH. */
+  readonly haproxyProgram?: string;
+  readonly nftProgram?: string;
+}
+
+export interface StopOptions {
+  /** Ends HAProxy as well, with its connections. */
+  readonly ingress: boolean;
+  /** Removes the firewall table: for uninstalling, when no container of ours is left. */
+  readonly firewall?: boolean;
+}
+
+export interface NetProcess {
+  readonly socketPath: string;
+  status(): NetStatus;
+  /** Idempotent. SIGTERM is `stop({ ingress: false })`: HAProxy goes on serving. */
+  stop(options: StopOptions): Promise<void>;
+  /** Resolves when stopped, by whomever (also by `POST /stop`). */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Starts serving: when this resolves, DNS answers from the stored model and the socket takes a new one.
+ * Throws ProtocolError `conflict` when another `net` runs in the same folder.
+ */
+export async function runNet(options: NetOptions): Promise<NetProcess> {
+  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
+  const net = new Net(options);
+  await net.start();
+  return net;
+}
+
+const DEFAULT_DNS_PORT = 53;
+const PENDING: PartReport = { state: "pending", generation: 0, problems: [] };
+/** The answer to `POST /stop` must get out before the socket closes. */
+const STOP_DELAY_MS = 20;
+
+type Part = "dns" | "ingress" | "firewall";
+
+class Net implements NetProcess {
+  readonly socketPath: string;
+  readonly stopped: Promise<void>;
+  readonly #options: NetOptions;
+  readonly #dnsPort: number;
+  readonly #file: ModelFile;
+  readonly #dns: DnsServer;
+  readonly #ingress: IngressController;
+  readonly #firewall: FirewallController;
+  readonly #socket: ControlSocket;
+  readonly #startedAt: number;
+  readonly #applied: Record<Part, number> = { dns: 0, ingress: 0, firewall: 0 };
+  #model: NodeNetworkModel | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
+  #resolveStopped: () => void = () => {};
+
+  constructor(options: NetOptions) {
+    const { dataDir, log } = options;
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    this.#dnsPort = options.dnsPort ?? DEFAULT_DNS_PORT;
+    this.socketPath = netSocketPath(dataDir);
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+    this.#file = new ModelFile(`${dataDir}/model.json`, log);
+    this.#dns = new DnsServer({ ...options, port: this.#dnsPort });
+    const haproxyProgram = options.haproxyProgram ?? "haproxy";
+    this.#ingress = new IngressController({
+      ...options,
+      haproxyProgram,
+      dir: `${dataDir}/haproxy`,
+    });
+    this.#firewall = new FirewallController({
+      ...options,
+      nftProgram: options.nftProgram ?? "nft",
+    });
+    this.#socket = new ControlSocket(this.socketPath, {
+      apply: (body) => this.#accept(body),
+      status: () => this.status(),
+      sessions: (endpoint) => this.#sessions(endpoint),
+      metrics: () => this.#metrics(),
+      stop: (wanted) => this.#stopSoon(wanted),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#socket.claim();
+    const model = this.#file.load();
+    if (model !== undefined) {
+      this.#options.log.info("following the stored model", { generation: model.generation });
+      this.#model = model;
+      // Names first: everybody on the node waits for them, while HAProxy has gone on by itself.
+      await this.#followDns(model);
+      void this.#serially(() => this.#followRest(model));
+    }
+    await this.#socket.listen();
+  }
+
+  status(): NetStatus {
+    const pid = this.#ingress.pid;
+    return {
+      ...this.#report(),
+      pid: process.pid,
+      startedAt: this.#startedAt,
+      ...(pid === undefined ? {} : { ingressPid: pid }),
+      boundPorts: this.#ingress.boundPorts(),
+      loops: this.#options.driver.statuses().map(({ name, state, failuresInRow, lastError }) => ({
+        name,
+        state,
+        failuresInRow,
+        ...(lastError === undefined ? {} : { lastError }),
+      })),
+    };
+  }
+
+  stop(options: StopOptions): Promise<void> {
+    this.#stopping ??= this.#stop(options);
+    return this.#stopping;
+  }
+
+  async #stop(options: StopOptions): Promise<void> {
+    await this.#queue;
+    await Promise.all([
+      this.#dns.close(),
+      this.#ingress.close({ stopIngress: options.ingress }),
+      this.#firewall.close({ removeTable: options.firewall ?? false }),
+    ]);
+    // Last: the open socket keeps the process alive (timers do not) until all is done.
+    await this.#socket.close();
+    this.#resolveStopped();
+  }
+
+  #stopSoon(options: StopOptions): void {
+    void sleep(this.#options.clock, STOP_DELAY_MS).then(() => this.stop(options));
+  }
+
+  /** Takes a model that came over the socket; see `NetClient.apply` for what is refused. */
+  async #accept(body: unknown): Promise<ApplyReport> {
+    const result = parseModel(body);
+    if (!result.ok) throw new ProtocolError("invalid_request", result.reason);
+    if (this.#stopping !== undefined) throw new ProtocolError("unavailable", "net is stopping");
+    const { model } = result;
+    return this.#serially(async () => {
+      this.#refuseStale(model);
+      if (model.generation === this.#model?.generation) return this.#report();
+      this.#file.save(model);
+      this.#model = model;
+      await this.#followDns(model);
+      await this.#followRest(model);
+      return this.#report();
+    });
+  }
+
+  #refuseStale(model: NodeNetworkModel): void {
+    const current = this.#model;
+    if (current === undefined) return;
+    if (current.cluster.id !== model.cluster.id) {
+      const details = { ours: current.cluster.id, theirs: model.cluster.id };
+      throw new ProtocolError("foreign_cluster", "the model is another cluster's", details);
+    }
+    if (model.generation >= current.generation) return;
+    const details = { generation: current.generation, received: model.generation };
+    throw new ProtocolError("precondition_failed", "a newer model is followed already", details);
+  }
+
+  async #followDns(model: NodeNetworkModel): Promise<void> {
+    await this.#dns.apply(model);
+    this.#applied.dns = model.generation;
+  }
+
+  /** Isolation first (a new network's container may start as soon as we answer), then ports, then theirs. */
+  async #followRest(model: NodeNetworkModel): Promise<void> {
+    const before = this.#ingress.boundPorts();
+    await Promise.all([this.#applyFirewall(model), this.#ingress.apply(model)]);
+    this.#applied.ingress = model.generation;
+    if (this.#ingress.boundPorts() !== before) await this.#applyFirewall(model);
+    this.#applied.firewall = model.generation;
+  }
+
+  #applyFirewall(model: NodeNetworkModel): Promise<void> {
+    return this.#firewall.apply({
+      clusterId: model.cluster.id,
+      networks: model.networks,
+      publishedPorts: this.#ingress.boundPorts(),
+      hostPolicy: model.hostPolicy,
+      dnsPort: this.#dnsPort,
+    });
+  }
+
+  async #sessions(endpoint: { address: string; port: number }): Promise<EndpointSessions> {
+    return this.#ingress.sessions(endpoint);
+  }
+
+  #report(): ApplyReport {
+    return {
+      generation: this.#model?.generation ?? 0,
+      dns: this.#part("dns", this.#dns.problems()),
+      ingress: this.#part("ingress", this.#ingress.problems()),
+      firewall: this.#part("firewall", this.#firewall.problems()),
+    };
+  }
+
+  #part(part: Part, problems: readonly NetProblem[]): PartReport {
+    const generation = this.#applied[part];
+    if (generation === 0) return { ...PENDING, problems };
+    return { state: problems.length === 0 ? "ok" : "degraded", generation, problems };
+  }
+
+  #metrics(): string {
+    const services = new Set(this.#model?.endpoints.map(serviceKey));
+    return metricsText({
+      report: this.#report(),
+      dns: this.#dns.figures(),
+      ingress: { ...this.#ingress.figures(), running: this.#ingress.pid !== undefined },
+      firewall: this.#firewall.figures(),
+      endpoints: this.#model?.endpoints.length ?? 0,
+      servicesWithEndpoints: services.size,
+      residentBytes: process.memoryUsage.rss(),
+    });
+  }
+
+  /** Models are followed one after the other. */
+  #serially<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work, work);
+    this.#queue = next.catch(() => {});
+    return next;
+  }
+}

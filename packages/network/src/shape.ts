@@ -1,0 +1,80 @@
+/**
+ * Checking of plain data at this process's border: small parsers that are put together to larger ones.
+ *
+ * Why not the schemas of `@berth/protocol`: their library costs `net` 20 MB of memory, and this format has
+ * exactly two parties that are shipped together. A parser is typed by what it returns, so the compiler
+ * refuses a parser that has fallen behind its interface. Unknown keys are dropped, not refused: a newer
+ * agent may say more. Cost: O(size of the data).
+ */
+
+/** Returns `value` as a `T` or throws `ShapeError`; `path` is where it stands, for the message. */
+export type Shape<T> = (value: unknown, path: string) => T;
+
+/** Data does not have the wanted form. Caught at the border by `parseModel`, nowhere else. */
+export class ShapeError extends Error {
+  override readonly name = "ShapeError";
+}
+
+export function refuse(path: string, wanted: string, value: unknown): never {
+  const shown = JSON.stringify(value) ?? String(value);
+  throw new ShapeError(`${path}: expected ${wanted}, found ${shown.slice(0, 80)}`);
+}
+
+/** A string that `pattern` matches; `wanted` describes it. */
+export function text(pattern: RegExp, wanted: string): Shape<string> {
+  return (value, path) =>
+    typeof value === "string" && pattern.test(value) ? value : refuse(path, wanted, value);
+}
+
+/** A string for which `holds`. */
+export function textWhere(holds: (value: string) => boolean, wanted: string): Shape<string> {
+  return (value, path) =>
+    typeof value === "string" && holds(value) ? value : refuse(path, wanted, value);
+}
+
+export function integer(min: number, max: number): Shape<number> {
+  return (value, path) =>
+    typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max
+      ? value
+      : refuse(path, `an integer from ${min} to ${max}`, value);
+}
+
+export const flag: Shape<boolean> = (value, path) =>
+  typeof value === "boolean" ? value : refuse(path, "true or false", value);
+
+export function oneOf<const T extends string | number>(...allowed: readonly T[]): Shape<T> {
+  return (value, path) =>
+    allowed.find((item) => item === value) ?? refuse(path, `one of ${allowed.join(", ")}`, value);
+}
+
+/** An array of at most `max` items, each as `item` wants it. */
+export function list<T>(item: Shape<T>, max: number): Shape<readonly T[]> {
+  return (value, path) => {
+    if (!Array.isArray(value)) return refuse(path, "a list", value);
+    if (value.length > max) return refuse(path, `at most ${max} items`, value.length);
+    return value.map((entry, index) => item(entry, `${path}[${index}]`));
+  };
+}
+
+type Fields<T> = { readonly [K in keyof T]-?: Shape<Exclude<T[K], undefined>> };
+
+/** An object with `required` and perhaps `optional` fields; other keys are dropped. */
+export function record<R extends object, O extends object = object>(
+  required: Fields<R>,
+  optional: Fields<O> = {} as Fields<O>,
+): Shape<R & Partial<O>> {
+  return (value, path) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return refuse(path, "an object", value);
+    }
+    const given = value as Record<string, unknown>;
+    const result: Record<string, unknown> = {};
+    for (const [key, shape] of Object.entries<Shape<unknown>>(required)) {
+      result[key] = shape(given[key], `${path}.${key}`);
+    }
+    for (const [key, shape] of Object.entries<Shape<unknown>>(optional)) {
+      if (given[key] !== undefined) result[key] = shape(given[key], `${path}.${key}`);
+    }
+    return result as R & Partial<O>;
+  };
+}
