@@ -60,7 +60,7 @@ export function explainPlacement(placement: Placement, nameOf: NameOf = identity
 
 /** What speaks against one node (`Transaction.verify`), in the words of the refusal. */
 export function explainFinding(finding: RuleFinding, nameOf: NameOf = identity): string {
-  const { available, ...rest } = finding;
+  const { available, missing, ...rest } = finding;
   const best = available === undefined ? {} : { bestAvailable: available };
   const rule: RuleCount = { ...rest, ...best, count: 1, nodes: [] };
   return FILTERS[rule.rule].describe(named(rule, nameOf));

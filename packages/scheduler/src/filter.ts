@@ -6,7 +6,7 @@
  * for every node and changes nothing.
  */
 
-import type { ClusterState, NodeState } from "./cluster-state.ts";
+import { type ClusterState, compareText, type NodeState } from "./cluster-state.ts";
 import type { Ask } from "./model.ts";
 import type { RuleCount, RuleName, Unit } from "./plan.ts";
 import type { Needs } from "./resources.ts";
@@ -24,9 +24,15 @@ export interface Subject {
 export interface Finding {
   readonly about: string;
   readonly need?: number;
+  /** Never below 0, for the reader. */
   readonly available?: number;
+  /** How much more would do: may exceed `need` where more was given away than there is. */
+  readonly missing?: number;
   readonly unit?: Unit;
+  /** A task that is in the way: the first by id. */
   readonly holder?: string;
+  /** How many are in the way; only when more than one. */
+  readonly holders?: number;
 }
 
 /** `undefined` when the node will do. */
@@ -54,6 +60,19 @@ export interface Obstacle {
   readonly missing?: number;
   readonly unit?: Unit;
   readonly holder?: string;
+  readonly holders?: number;
+}
+
+/** Who is in the way, for a finding: the first of `ids` by name, and how many where there are several. */
+export function holdersOf(ids: readonly string[]): Pick<Finding, "holder" | "holders"> {
+  const [holder] = [...ids].sort(compareText);
+  if (holder === undefined) return {};
+  return ids.length === 1 ? { holder } : { holder, holders: ids.length };
+}
+
+/** `web.1`, `web.1 and 2 more`. */
+export function whoHolds(holder: string, holders = 1): string {
+  return holders === 1 ? holder : `${holder} and ${holders - 1} more`;
 }
 
 /** `lacks` for one node, `lack` for several. */

@@ -82,8 +82,10 @@ export interface RuleCount {
   /** The most that any of these nodes has. */
   readonly bestAvailable?: number;
   readonly unit?: Unit;
-  /** Who is in the way, where it is one task: its id. */
+  /** Who is in the way, where it is the same on all these nodes: the id of a task. */
   readonly holder?: string;
+  /** How many are in the way, `holder` included; only when more than one. */
+  readonly holders?: number;
   /** Ids, sorted; at most `NODES_NAMED_MAX`. The first is the one with the most where there is a most. */
   readonly nodes: readonly string[];
 }
@@ -114,6 +116,7 @@ export type Hint =
       readonly missing?: number;
       readonly unit?: Unit;
       readonly holder?: string;
+      readonly holders?: number;
     }
   | {
       /** Another node like this one, empty, would take it. */

@@ -25,6 +25,7 @@ import {
   type Refusal,
   RULES,
   type RuleCount,
+  type RuleName,
   type Together,
 } from "./plan.ts";
 import type { Needs } from "./resources.ts";
@@ -39,7 +40,7 @@ export function refuseGroup(group: Group, site: Site): readonly Refusal[] {
     findings: findingsAt(node, unit, cluster),
   }));
   const rules = countRules(verdicts);
-  const hints = [...ruleHints(verdicts), ...anotherNode(unit, cluster)].slice(0, HINTS_MAX);
+  const hints = [...ruleHints(verdicts, unit), ...anotherNode(unit, cluster)].slice(0, HINTS_MAX);
   cluster.undoTo(mark);
   const members = group.units.flatMap((each) => each.members);
   const together = togetherOf(group, unit, members.length);
@@ -153,8 +154,8 @@ function ruleCount(finding: RuleFinding, nodes: readonly NodeVerdict[]): RuleCou
   const ordered = [...nodes].sort(
     (a, b) => available(b) - available(a) || compareText(a.node, b.node),
   );
-  const holders = new Set(nodes.map((verdict) => verdict.findings[0]?.holder));
-  const { rule, about, need, unit, holder } = finding;
+  const holdings = nodes.map(({ findings }) => JSON.stringify(holding(findings[0])));
+  const { rule, about, need, unit } = finding;
   const most = Math.max(...ordered.slice(0, 1).map(available));
   return {
     rule,
@@ -163,17 +164,37 @@ function ruleCount(finding: RuleFinding, nodes: readonly NodeVerdict[]): RuleCou
     ...(need === undefined ? {} : { need }),
     ...(finding.available === undefined ? {} : { bestAvailable: most }),
     ...(unit === undefined ? {} : { unit }),
-    ...(holder === undefined || holders.size > 1 ? {} : { holder }),
+    ...(new Set(holdings).size > 1 ? {} : holding(finding)),
     nodes: ordered.slice(0, NODES_NAMED_MAX).map((verdict) => verdict.node),
   };
 }
 
+/** Who is in the way, and how many. */
+function holding(finding: RuleFinding | undefined): Pick<RuleFinding, "holder" | "holders"> {
+  const { holder, holders } = finding ?? {};
+  if (holder === undefined) return {};
+  return holders === undefined ? { holder } : { holder, holders };
+}
+
+/**
+ * Rules that a change of the ask lifts for all nodes at once. Under a required spread that may bring in
+ * domains with fewer copies, so that what was opened closes again: no hint is given then.
+ */
+const RULES_OF_ASK: ReadonlySet<RuleName> = new Set([
+  "pinned",
+  "platform",
+  "constraints",
+  "taints",
+]);
+
 /** The nodes that a single finding keeps out, by that finding; the smallest lack first. */
-function ruleHints(verdicts: readonly NodeVerdict[]): readonly Hint[] {
+function ruleHints(verdicts: readonly NodeVerdict[], unit: Unit): readonly Hint[] {
+  const spreads = unit.members.some(({ ask }) => (ask.spread ?? []).some((each) => each.required));
   const groups = new Map<string, { finding: RuleFinding; node: string; nodes: number }>();
   for (const { node, findings } of verdicts) {
     const [finding, second] = findings;
     if (finding === undefined || second !== undefined) continue;
+    if (spreads && RULES_OF_ASK.has(finding.rule)) continue;
     const key = JSON.stringify([finding.rule, finding.about, finding.need ?? null]);
     const group = groups.get(key);
     const nearer = group === undefined || missingShare(finding) < missingShare(group.finding);
@@ -192,13 +213,12 @@ function ruleHints(verdicts: readonly NodeVerdict[]): readonly Hint[] {
 }
 
 /** 0 (nearly there) to 1 (all is missing, or it is not a matter of amounts). */
-function missingShare({ need, available }: RuleFinding): number {
-  return need === undefined || available === undefined ? 1 : (need - available) / need;
+function missingShare({ need, missing }: RuleFinding): number {
+  return need === undefined || missing === undefined ? 1 : missing / need;
 }
 
 function ruleHint(group: { finding: RuleFinding; node: string; nodes: number }): Hint {
-  const { rule, about, need, available, unit, holder } = group.finding;
-  const missing = need === undefined || available === undefined ? undefined : need - available;
+  const { rule, about, need, missing, unit } = group.finding;
   return {
     kind: "rule",
     rule,
@@ -208,7 +228,7 @@ function ruleHint(group: { finding: RuleFinding; node: string; nodes: number }):
     ...(need === undefined ? {} : { need }),
     ...(missing === undefined ? {} : { missing }),
     ...(unit === undefined ? {} : { unit }),
-    ...(holder === undefined ? {} : { holder }),
+    ...holding(group.finding),
   };
 }
 

@@ -8,7 +8,7 @@
 
 import { domainOf } from "../attribute.ts";
 import { compareText, type Held, type NodeState } from "../cluster-state.ts";
-import { type Filter, type Finding, type Subject, verb } from "../filter.ts";
+import { type Filter, type Finding, holdersOf, type Subject, verb, whoHolds } from "../filter.ts";
 import { neighbour, neighbourOf } from "../neighbour.ts";
 
 export const antiAffinity: Filter = {
@@ -17,24 +17,25 @@ export const antiAffinity: Filter = {
     [...ownObstacles(subject), ...foreignObstacles(subject)].map(
       (obstacle) => (node) => findingAt(node, obstacle),
     ),
-  describe: ({ count, about, holder }) => {
+  describe: ({ count, about, holder, holders }) => {
     const { service, level } = neighbourOf(about);
-    const who = holder === undefined ? service : `${service} (${holder})`;
+    const who = holder === undefined ? service : `${service} (${whoHolds(holder, holders)})`;
     const shares = level === "node" ? verb(count, "runs", "run") : verb(count, "shares", "share");
     const where = level === "node" ? who : `the ${level} with ${who}`;
     return `${shares} ${where}, from which it is kept apart`;
   },
-  remedy: ({ about, holder }) => {
+  remedy: ({ about, holder, holders }) => {
     const { service, level } = neighbourOf(about);
-    return `${holder ?? service} were in another ${level}`;
+    const who = holder === undefined ? service : whoHolds(holder, holders);
+    return `${who} were in another ${level}`;
   },
 };
 
-/** Domain to the task in it that keeps others out, for one affinity and level. */
+/** Domain to the tasks in it that keep others out, for one affinity and level. */
 interface Obstacle {
   readonly level: string;
   readonly about: string;
-  readonly domains: ReadonlyMap<string, string>;
+  readonly domains: ReadonlyMap<string, readonly string[]>;
 }
 
 function ownObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
@@ -68,23 +69,22 @@ function foreignObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
     }));
 }
 
-/** Domains of `tasks`, each with the first of its tasks by id. */
+/** Domains of `tasks`, each with the ids of those in it. */
 function occupied(tasks: readonly Held[], level: string, cluster: Subject["cluster"]) {
-  const domains = new Map<string, string>();
+  const domains = new Map<string, string[]>();
   for (const task of tasks) {
     const node = cluster.node(task.node);
     const domain = node === undefined ? undefined : domainOf(node.model, level);
     if (domain === undefined) continue;
-    const first = domains.get(domain);
-    if (first === undefined || compareText(task.claims.id, first) < 0) {
-      domains.set(domain, task.claims.id);
-    }
+    const ids = domains.get(domain);
+    if (ids === undefined) domains.set(domain, [task.claims.id]);
+    else ids.push(task.claims.id);
   }
   return domains;
 }
 
 function findingAt(node: NodeState, { level, about, domains }: Obstacle): Finding | undefined {
   const domain = domainOf(node.model, level);
-  const holder = domain === undefined ? undefined : domains.get(domain);
-  return holder === undefined ? undefined : { about, holder };
+  const ids = domain === undefined ? undefined : domains.get(domain);
+  return ids === undefined ? undefined : { about, ...holdersOf(ids) };
 }

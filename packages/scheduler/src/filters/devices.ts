@@ -3,6 +3,7 @@
 import type { NodeState } from "../cluster-state.ts";
 import { chooseDevices, suits } from "../devices.ts";
 import { type Check, type Filter, type Finding, verb } from "../filter.ts";
+import type { Unit } from "../plan.ts";
 import { formatMostFree, formatQuantity } from "../quantity.ts";
 import { type DeviceNeed, WHOLE_MILLIS } from "../resources.ts";
 
@@ -16,9 +17,9 @@ export const devices: Filter = {
     );
     if (each.length < 2) return each;
     // Each request alone may find its devices and both together not.
-    const short = { about: `${name(needs.devices)} together` };
+    const scarce = { about: `${name(needs.devices)} together` };
     const all: Check = (node) =>
-      chooseDevices(node.devices, needs.devices) === undefined ? short : undefined;
+      chooseDevices(node.devices, needs.devices) === undefined ? scarce : undefined;
     return [...each, all];
   },
   describe: ({ count, about, need, bestAvailable, unit }) => {
@@ -38,13 +39,17 @@ function lack(node: NodeState, need: DeviceNeed): Finding | undefined {
   const about = name([need]);
   if (suitable.length < need.count) {
     if (suitable.length === 0 || need.count === 1) return { about };
-    return { about, need: need.count, available: suitable.length, unit: "count" };
+    return short(about, need.count, suitable.length, "count");
   }
   const able = suitable.filter((device) => device.freeMillis >= need.shareMillis);
   if (able.length >= need.count) return undefined;
-  if (need.count > 1) return { about, need: need.count, available: able.length, unit: "count" };
-  const most = Math.max(0, ...suitable.map((device) => device.freeMillis));
-  return { about, need: need.shareMillis, available: most, unit: "millis" };
+  if (need.count > 1) return short(about, need.count, able.length, "count");
+  const most = Math.max(...suitable.map((device) => device.freeMillis));
+  return short(about, need.shareMillis, most, "millis");
+}
+
+function short(about: string, need: number, free: number, unit: Unit): Finding {
+  return { about, need, available: Math.max(0, free), missing: need - free, unit };
 }
 
 /** `gpu`, or `gpu (a100 or h100)` where the model matters. */

@@ -7,11 +7,12 @@ export const maxTasks: Filter = {
   prepare: () => [
     (node) => {
       const limit = node.model.maxTasks;
-      return limit === undefined || node.held.size < limit ? undefined : FULL;
+      const count = node.held.size + 1;
+      if (limit === undefined || count <= limit) return undefined;
+      return { about: "tasks", missing: count - limit, unit: "count" };
     },
   ],
   describe: ({ count }) => `${verb(count, "carries", "carry")} as many tasks as allowed`,
-  remedy: ({ node }) => `${node} were allowed one task more`,
+  remedy: ({ node, missing = 1 }) =>
+    `${node} were allowed ${missing} ${verb(missing, "task", "tasks")} more`,
 };
-
-const FULL = { about: "tasks" };

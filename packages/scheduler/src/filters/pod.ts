@@ -3,8 +3,7 @@
  * are kept together by the placing itself (`placing.ts`), which tries whole pods on a node.
  */
 
-import { compareText } from "../cluster-state.ts";
-import { type Filter, verb } from "../filter.ts";
+import { type Filter, holdersOf, verb, whoHolds } from "../filter.ts";
 
 export const pod: Filter = {
   rule: "pod",
@@ -13,15 +12,18 @@ export const pod: Filter = {
     if (key === undefined) return [];
     const members = cluster.podTasks(key).filter((member) => !member.leaving);
     if (members.length === 0) return [];
-    members.sort((a, b) => compareText(a.claims.id, b.claims.id));
     return [
       (node) => {
-        const elsewhere = members.find((member) => member.node !== node.model.id);
-        return elsewhere === undefined ? undefined : { about: key, holder: elsewhere.claims.id };
+        const elsewhere = members.filter((member) => member.node !== node.model.id);
+        if (elsewhere.length === 0) return undefined;
+        return { about: key, ...holdersOf(elsewhere.map((member) => member.claims.id)) };
       },
     ];
   },
-  describe: ({ count, about, holder }) =>
-    `${verb(count, "is", "are")} not the node of pod ${about}${holder === undefined ? "" : ` (${holder} runs elsewhere)`}`,
-  remedy: ({ about, holder }) => `${holder ?? "the rest"} of pod ${about} were stopped`,
+  describe: ({ count, about, holder, holders }) => {
+    const where = holder === undefined ? "" : ` (${whoHolds(holder, holders)} runs elsewhere)`;
+    return `${verb(count, "is", "are")} not the node of pod ${about}${where}`;
+  },
+  remedy: ({ about, holder, holders }) =>
+    `${holder === undefined ? "the rest" : whoHolds(holder, holders)} of pod ${about} were stopped`,
 };

@@ -3,24 +3,28 @@
  * addresses may be the same; an address must be one of the node's, where the node lists any.
  */
 
-import { compareText, type NodeState } from "../cluster-state.ts";
-import { type Filter, type Finding, verb } from "../filter.ts";
+import type { NodeState } from "../cluster-state.ts";
+import { type Check, type Filter, type Finding, holdersOf, verb, whoHolds } from "../filter.ts";
 import type { HostPort } from "../model.ts";
 
 export const ports: Filter = {
   rule: "ports",
   prepare: ({ ask }) =>
-    (ask.ports ?? []).map((port) => (node) => foreignAddress(port, node) ?? conflict(port, node)),
-  describe: ({ count, about, holder }) => {
+    (ask.ports ?? []).flatMap((port): readonly Check[] => [
+      (node) => foreignAddress(port, node),
+      (node) => takenBySystem(port, node),
+      (node) => takenByTasks(port, node),
+    ]),
+  describe: ({ count, about, holder, holders }) => {
     if (about.startsWith(ADDRESS)) return `${verb(count, "does", "do")} not have ${about}`;
-    const who = holder === undefined ? "" : ` by ${holder}`;
+    const who = holder === undefined ? "" : ` by ${whoHolds(holder, holders)}`;
     return `${verb(count, "has", "have")} port ${about} taken${who}`;
   },
-  remedy: ({ about, holder, node }) => {
+  remedy: ({ about, holder, holders, node }) => {
     if (about.startsWith(ADDRESS)) return `${node} had ${about}`;
     return holder === undefined
       ? `port ${about} were free on ${node}`
-      : `${holder} let go of port ${about} on ${node}`;
+      : `${whoHolds(holder, holders)} let go of port ${about} on ${node}`;
   },
 };
 
@@ -47,14 +51,19 @@ function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
 
-function conflict(port: HostPort, node: NodeState): Finding | undefined {
-  const about = `${port.port}/${port.protocol}`;
-  const system = node.model.portsTaken ?? [];
-  if (system.some((taken) => portsConflict(taken, port))) return { about };
-  let holder: string | undefined;
-  for (const [id, held] of node.held) {
-    if (!(held.claims.ports ?? []).some((taken) => portsConflict(taken, port))) continue;
-    if (holder === undefined || compareText(id, holder) < 0) holder = id;
-  }
-  return holder === undefined ? undefined : { about, holder };
+function takenBySystem(port: HostPort, node: NodeState): Finding | undefined {
+  const taken = (node.model.portsTaken ?? []).some((other) => portsConflict(other, port));
+  return taken ? { about: name(port) } : undefined;
+}
+
+function takenByTasks(port: HostPort, node: NodeState): Finding | undefined {
+  const holders = [...node.held.values()].filter((held) =>
+    (held.claims.ports ?? []).some((other) => portsConflict(other, port)),
+  );
+  if (holders.length === 0) return undefined;
+  return { about: name(port), ...holdersOf(holders.map((held) => held.claims.id)) };
+}
+
+function name({ port, protocol }: HostPort): string {
+  return `${port}/${protocol}`;
 }

@@ -10,7 +10,8 @@ export const resources: Filter = {
     needs.resources.map(({ name, amount }) => (node) => {
       const free = node.free.get(name) ?? 0;
       if (free >= amount) return undefined;
-      return { about: name, need: amount, available: Math.max(0, free), unit: unitOf(name) };
+      const available = Math.max(0, free);
+      return { about: name, need: amount, available, missing: amount - free, unit: unitOf(name) };
     }),
   describe: ({ count, about, need, bestAvailable, unit }) => {
     const needed = formatQuantity(need ?? 0, unit);

@@ -30,20 +30,20 @@ export const spread: Filter = {
 
 function checkOf(wanted: Spread, subject: Subject): Check {
   const { level, maxSkew = 1 } = wanted;
-  const copies = copiesByDomain(subject, level);
-  let fewest = Number.POSITIVE_INFINITY;
-  for (const count of copies.values()) fewest = Math.min(fewest, count);
+  const { copies, fewest } = countCopies(subject, level);
   const outside: Finding = { about: level };
   const crowded: Finding = { about: level, need: maxSkew };
   return (node) => {
     const domain = domainOf(node.model, level);
     if (domain === undefined) return outside;
-    return (copies.get(domain) ?? 0) + 1 - fewest > maxSkew ? crowded : undefined;
+    const own = copies.get(domain) ?? 0;
+    // A domain without a usable node is judged as if this node were one, so that hints are true.
+    return own + 1 - Math.min(own, fewest) > maxSkew ? crowded : undefined;
   };
 }
 
-/** Copies that stay, by domain, for the domains that have a usable node. */
-function copiesByDomain(subject: Subject, level: string): Map<string, number> {
+/** Copies that stay by domain, and the fewest in a domain that has a usable node. */
+function countCopies(subject: Subject, level: string) {
   const { ask, cluster } = subject;
   const checks = STANDING_FILTERS.flatMap((filter) => filter.prepare(subject));
   const usable = new Set<string>();
@@ -51,10 +51,11 @@ function copiesByDomain(subject: Subject, level: string): Map<string, number> {
   for (const node of cluster.nodes) {
     const domain = domainOf(node.model, level);
     if (domain === undefined) continue;
-    if (!usable.has(domain) && checks.every((check) => check(node) === undefined))
-      usable.add(domain);
     copies.set(domain, (copies.get(domain) ?? 0) + (node.copies.get(ask.service) ?? 0));
+    if (usable.has(domain)) continue;
+    if (checks.every((check) => check(node) === undefined)) usable.add(domain);
   }
-  for (const domain of copies.keys()) if (!usable.has(domain)) copies.delete(domain);
-  return copies;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const domain of usable) fewest = Math.min(fewest, copies.get(domain) ?? 0);
+  return { copies, fewest };
 }

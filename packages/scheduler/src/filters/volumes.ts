@@ -7,38 +7,46 @@
  */
 
 import { type ClusterState, compareText, type Held } from "../cluster-state.ts";
-import { type Check, type Filter, type Finding, verb } from "../filter.ts";
+import { type Check, type Filter, type Finding, holdersOf, verb, whoHolds } from "../filter.ts";
 import type { VolumeUse } from "../model.ts";
 
 export const volumes: Filter = {
   rule: "volumes",
-  prepare: ({ ask, cluster }) => (ask.volumes ?? []).map((use) => checkOf(use, ask.pod, cluster)),
-  describe: ({ count, about, holder }) =>
+  prepare: ({ ask, cluster }) =>
+    (ask.volumes ?? []).flatMap((use) => checksOf(use, ask.pod, cluster)),
+  describe: ({ count, about, holder, holders }) =>
     holder === undefined
       ? `${verb(count, "does", "do")} not have volume ${about}`
-      : `cannot use volume ${about} (${holder} holds it)`,
-  remedy: ({ about, holder, node }) =>
+      : `cannot use volume ${about} (${whoHolds(holder, holders)} ${verb(holders ?? 1, "holds", "hold")} it)`,
+  remedy: ({ about, holder, holders, node }) =>
     holder === undefined
       ? `volume ${about} were on ${node}`
-      : `${holder} let go of volume ${about}`,
+      : `${whoHolds(holder, holders)} let go of volume ${about}`,
 };
 
-function checkOf(use: VolumeUse, pod: string | undefined, cluster: ClusterState): Check {
+/** Two checks: nobody is in the way, and the volume is here once they have let go. */
+function checksOf(
+  use: VolumeUse,
+  pod: string | undefined,
+  cluster: ClusterState,
+): readonly Check[] {
   const users = [...cluster.volumeUsers(use.key)].sort(byId);
-  const rival = users.find(
-    (user) =>
-      (pod === undefined || user.claims.pod !== pod) &&
-      (use.mode === "exclusive" || modeOf(user, use.key) === "exclusive"),
-  );
-  if (rival !== undefined) {
-    const held: Finding = { about: use.key, holder: rival.claims.id };
-    return () => held;
-  }
-  if (use.reach === "cluster") return () => undefined;
-  const home =
-    use.node ?? cluster.volumeHome(use.key) ?? users.find((user) => isLocal(user, use.key))?.node;
+  const rivals = users.filter((user) => isRival(user, use, pod));
+  const held: Finding = { about: use.key, ...holdersOf(rivals.map((user) => user.claims.id)) };
+  const free: Check = () => (rivals.length === 0 ? undefined : held);
+  if (use.reach === "cluster") return [free];
+  const local = users.find((user) => !rivals.includes(user) && isLocal(user, use.key));
+  const home = use.node ?? cluster.volumeHome(use.key) ?? local?.node;
   const absent: Finding = { about: use.key };
-  return (node) => (home === undefined || node.model.id === home ? undefined : absent);
+  const here: Check = (node) => {
+    return home === undefined || node.model.id === home ? undefined : absent;
+  };
+  return [free, here];
+}
+
+function isRival(user: Held, use: VolumeUse, pod: string | undefined): boolean {
+  if (pod !== undefined && user.claims.pod === pod) return false;
+  return use.mode === "exclusive" || modeOf(user, use.key) === "exclusive";
 }
 
 /** Does the task show where the volume lies? One that reaches it over the network does not. */
