@@ -131,7 +131,7 @@ export function parserOf(words: string, description: CommandDescription, output:
   for (const option of [...(description.options ?? []), ...COMMON_OPTIONS]) {
     const fallback = "fallback" in option && option.fallback !== undefined ? option.fallback : "";
     const summary = fallback === "" ? option.summary : `${option.summary} (default: ${fallback})`;
-    parser.addOption(new Option(option.flags, summary));
+    parser.addOption(optionOf(option.flags, summary));
   }
   if (description.passThrough) parser.passThroughOptions().allowUnknownOption(false);
   const examples = description.examples.map(({ line, does }) => `  ${line}\n      ${does}`);
@@ -143,6 +143,15 @@ export function parserOf(words: string, description: CommandDescription, output:
   });
   parser.action(() => {});
   return parser;
+}
+
+/** `<x...>` means: may be given again. commander's own variadic options would swallow the arguments. */
+function optionOf(flags: string, summary: string): Option {
+  if (!flags.includes("...")) return new Option(flags, summary);
+  const option = new Option(flags.replace("...", ""), `${summary}; may be repeated`);
+  return option.argParser((value: string, before: unknown) =>
+    Array.isArray(before) ? [...before, value] : [value],
+  );
 }
 
 function inputOf(
