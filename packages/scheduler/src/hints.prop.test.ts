@@ -10,7 +10,7 @@ import type { Scene } from "./testing/plan-checks.ts";
 import { randomScene } from "./testing/random-scene.ts";
 import { Transaction } from "./transaction.ts";
 
-const RUN = { numRuns: Number(process.env["RUNS"] ?? 1_500), seed: 11 };
+const RUN = { numRuns: Number(process.env["RUNS"] ?? 1_000), seed: 11 };
 
 /** How the change that a hint names is made. Rules that are not here are tested as "may not be hinted". */
 type Remedy = (input: Input, hint: RuleHint) => Input;

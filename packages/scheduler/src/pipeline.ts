@@ -85,12 +85,20 @@ export function firstFinding(
   return undefined;
 }
 
-/** Everything that refuses the node. */
+/** Everything that refuses the node, each once: mutual anti-affinity is one obstacle, not two. */
 export function allFindings(checks: readonly RuleCheck[], node: NodeState): readonly RuleFinding[] {
-  return checks.flatMap(({ rule, check }) => {
-    const finding = check(node);
-    return finding === undefined ? [] : [{ rule, ...finding }];
-  });
+  return distinct(
+    checks.flatMap(({ rule, check }) => {
+      const finding = check(node);
+      return finding === undefined ? [] : [{ rule, ...finding }];
+    }),
+  );
+}
+
+/** Without repetitions, in the order of first occurrence. */
+export function distinct(findings: readonly RuleFinding[]): readonly RuleFinding[] {
+  if (findings.length < 2) return findings;
+  return [...new Map(findings.map((finding) => [JSON.stringify(finding), finding])).values()];
 }
 
 /** Weighted points of an ask. */

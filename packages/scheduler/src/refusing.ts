@@ -16,7 +16,7 @@ import {
   type NodeState,
   nodeState,
 } from "./cluster-state.ts";
-import { allFindings, prepareChecks, type RuleFinding } from "./pipeline.ts";
+import { allFindings, distinct, prepareChecks, type RuleFinding } from "./pipeline.ts";
 import { placeGroup, type Site, subjectOf, tasksOn } from "./placing.ts";
 import {
   HINTS_MAX,
@@ -87,7 +87,7 @@ function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonl
     return allFindings(prepareChecks(subjectOf(first, unit, cluster)), node);
   }
   const whole = { ...subjectOf(first, unit, cluster), needs: sumOf(unit.members) };
-  const findings = allFindings(prepareChecks(whole), node).filter(isOfSum);
+  const findings = [...allFindings(prepareChecks(whole), node).filter(isOfSum)];
   const mark = cluster.mark();
   const tasks = unit.members.map((member): Held => {
     const { ask: claims, needs } = member;
@@ -101,7 +101,8 @@ function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonl
     cluster.add(present(tasks[index], "task"));
   }
   cluster.undoTo(mark);
-  return withoutDoubles(findings);
+  const place = ({ rule }: RuleFinding) => RULES.indexOf(rule);
+  return [...distinct(findings)].sort((a, b) => place(a) - place(b));
 }
 
 /** The rules that look at the needs alone: for a pod they are asked once, about its sum. */
@@ -120,13 +121,6 @@ function sumOf(members: readonly Wanted[]): Needs {
     resources: [...amounts].map(([name, amount]) => ({ name, amount })),
     devices: members.flatMap(({ needs }) => needs.devices),
   };
-}
-
-/** In the order of the rules; what several members suffer from is said once. */
-function withoutDoubles(findings: readonly RuleFinding[]): readonly RuleFinding[] {
-  const byKey = new Map(findings.map((finding) => [JSON.stringify(finding), finding]));
-  const place = ({ rule }: RuleFinding) => RULES.indexOf(rule);
-  return [...byKey.values()].sort((a, b) => place(a) - place(b));
 }
 
 function countRules(verdicts: readonly NodeVerdict[]): readonly RuleCount[] {
