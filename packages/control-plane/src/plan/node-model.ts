@@ -1,0 +1,37 @@
+/** A node as the scheduler sees it, from what users wrote and what its agent says. */
+
+import type { Node, NodeStatus } from "@berth/protocol";
+import type { NodeModel } from "@berth/scheduler";
+
+/** Labels of these names are levels of the topology, as people write them. */
+const TOPOLOGY_LEVELS = ["region", "zone", "rack"] as const;
+
+/** A node without a report has nothing to give; it is listed so that refusals can name it. */
+export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel {
+  const capacity = status?.capacity;
+  const reserved = status?.reserved ?? { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
+  return {
+    id: node.name,
+    cpuMillis: capacity?.cpuMillis ?? 0,
+    memoryBytes: capacity?.memoryBytes ?? 0,
+    diskBytes: capacity?.diskBytes ?? 0,
+    ...(capacity === undefined || capacity.pids === 0 ? {} : { pidsMax: capacity.pids }),
+    resources: {},
+    devices: [],
+    labels: node.labels,
+    topology: Object.fromEntries(
+      TOPOLOGY_LEVELS.flatMap((level) => {
+        const domain = node.labels[level];
+        return domain === undefined ? [] : [[level, domain] as const];
+      }),
+    ),
+    taints: [],
+    platform: status?.platform ?? { os: "linux", architecture: "amd64" },
+    reserved,
+    ready: node.contact === "up" && status?.engine.reachable === true && !status.diskPressure,
+    draining: node.availability === "draining",
+    images: {},
+    volumes: [],
+    addresses: [],
+  };
+}

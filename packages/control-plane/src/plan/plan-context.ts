@@ -1,0 +1,59 @@
+/** What one plan is made from, and what it has decided so far. Lives for one synchronous pass. */
+
+import type { Network, Release, Stack, Volume } from "@berth/protocol";
+import { AddressPool } from "../addresses/address-pool.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import type { Entity } from "../state/entity-table.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { Unit } from "./unit.ts";
+
+/** Where new identifiers come from: chance, so that they are never used twice. */
+export interface Identifiers {
+  /** Twelve lower-case letters and digits. */
+  readonly identifier: () => string;
+  /** Eight hexadecimal digits. */
+  readonly networkId: () => string;
+}
+
+export interface PlanInput {
+  readonly view: ClusterView;
+  readonly stack: Entity<Stack>;
+  readonly release: Release;
+  readonly now: number;
+  readonly settings: ControlPlaneSettings;
+  readonly ids: Identifiers;
+  readonly inFlight: InFlight;
+}
+
+/** Something waited for that stands in the way of one copy. */
+export interface Obstacle {
+  readonly kind: "obstacle";
+  readonly wait: "network" | "address" | "volume";
+  readonly message: string;
+}
+
+export function obstacle(wait: Obstacle["wait"], message: string): Obstacle {
+  return { kind: "obstacle", wait, message };
+}
+
+export class PlanContext {
+  readonly input: PlanInput;
+  readonly addresses: AddressPool;
+  /** Networks and volumes that this plan makes, by key. */
+  readonly networks = new Map<string, Network>();
+  readonly volumes = new Map<string, Volume>();
+
+  constructor(input: PlanInput) {
+    this.input = input;
+    this.addresses = new AddressPool(input.view, input.now);
+  }
+
+  /** A unit is not written: what it would have made does not come to be. */
+  forget(unit: Unit): void {
+    for (const key of unit.operations.keys()) {
+      this.networks.delete(key);
+      this.volumes.delete(key);
+    }
+  }
+}

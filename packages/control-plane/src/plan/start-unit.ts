@@ -1,0 +1,135 @@
+/**
+ * The writes that make a placed start a task: the task with its addresses and volumes, and the claims that
+ * keep anybody else from the same slot, address or volume. One unit, all or nothing.
+ */
+
+import {
+  type Attachment,
+  keys,
+  type ServiceScope,
+  type ServiceSpec,
+  serviceKey,
+  stackKey,
+  type Task,
+  type Verdict,
+} from "@berth/protocol";
+import { macOfAddress } from "../addresses/mac.ts";
+import { liveHolders } from "../reconcile/resource-waits.ts";
+import type { TaskRecord } from "../reconcile/service-input.ts";
+import { encode } from "../state/decode.ts";
+import { requestsOf, type WantedStart } from "./asks.ts";
+import { ensureNetwork } from "./network-plan.ts";
+import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
+import type { Unit } from "./unit.ts";
+import { planVolumes } from "./volume-plan.ts";
+
+export interface PlacedStart {
+  readonly wanted: WantedStart;
+  readonly node: string;
+  /** The task that holds the pod: an existing one, or one that is started in the same unit. */
+  readonly podTask: string | undefined;
+}
+
+/** Adds a start to `unit`. An obstacle leaves the unit unusable: the caller drops it. */
+export function addStart(
+  context: PlanContext,
+  placed: PlacedStart,
+  unit: Unit,
+): Obstacle | undefined {
+  const { wanted, node, podTask } = placed;
+  const { input, start, id } = wanted;
+  const { view, stack, release, now, settings } = context.input;
+  const target = input.target;
+  if (target === undefined) return undefined;
+  const { spec, template } = target;
+  const user = { task: id, slot: start.place.slot, node, podTask };
+  const volumes = planVolumes(context, spec, user, unit);
+  if ("message" in volumes) return volumes;
+  const attachments = planAttachments(context, { spec, service: input.scope.service, id }, unit);
+  if ("message" in attachments) return attachments;
+  const task: Task = {
+    id,
+    project: input.scope.project,
+    environment: input.scope.environment,
+    stack: input.scope.stack,
+    service: input.scope.service,
+    slot: start.place.slot,
+    release: release.number,
+    template,
+    restartCount: input.restartCount,
+    node,
+    createdAt: now,
+    desired: "running",
+    attachments,
+    volumes,
+    exclusive: input.exclusive,
+    ...(podTask === undefined ? {} : { podTask }),
+    requests: requestsOf(spec, settings.defaultRequests),
+  };
+  const key = keys.task(stack.value, id);
+  unit.expect(key, undefined);
+  unit.put(key, encode(task));
+  unit.tasks.push(task);
+  unit.expect(keys.node(node), view.nodes.get(keys.node(node))?.revision);
+  for (const record of start.givesUp) addGivingUp(context, record, unit);
+  claimSlot(context, task, start.givesUp, unit);
+  return undefined;
+}
+
+function planAttachments(
+  context: PlanContext,
+  copy: { readonly spec: ServiceSpec; readonly service: string; readonly id: string },
+  unit: Unit,
+): Attachment[] | Obstacle {
+  const { spec, service, id } = copy;
+  const { stack } = context.input;
+  const shared = spec.podWith !== undefined && (spec.podShares ?? ["network"]).includes("network");
+  if (spec.networkMode !== "networks" || shared) return [];
+  const attachments: Attachment[] = [];
+  for (const [name, use] of Object.entries(spec.networks)) {
+    const network = ensureNetwork(context, name, unit);
+    if ("message" in network) return network;
+    const found =
+      use.ipv4Address === undefined
+        ? context.addresses.take(network.id, network.subnet)
+        : context.addresses.fixed(network.id, use.ipv4Address);
+    if (found === undefined) {
+      return obstacle("address", `network ${name} has no free address left in ${network.subnet}`);
+    }
+    unit.expect(found.claimKey, found.claimRevision);
+    unit.put(found.claimKey, encode({ stack: stackKey(stack.value), service, tasks: [id] }));
+    const mac = use.macAddress ?? macOfAddress(found.address);
+    attachments.push({ networkId: network.id, address: found.address, mac });
+  }
+  return attachments;
+}
+
+/** The slot's claim changes with every start in it: of two plans that start a copy, one fails. */
+function claimSlot(
+  context: PlanContext,
+  task: Task,
+  givenUp: readonly TaskRecord[],
+  unit: Unit,
+): void {
+  const { view } = context.input;
+  const scope: ServiceScope = task;
+  const key = keys.claim({ kind: "slot", service: serviceKey(scope), slot: task.slot });
+  const known = view.claims.get(key);
+  const gone = new Set(givenUp.map((record) => record.task.id));
+  const live = liveHolders(view, known?.value).filter(({ id }) => !gone.has(id));
+  unit.expect(key, known?.revision);
+  const tasks = [...live.map(({ id }) => id), task.id];
+  unit.put(key, encode({ stack: stackKey(scope), service: task.service, tasks }));
+}
+
+/** Writes a verdict beside a task whose node is lost; not when the node has come back meanwhile. */
+export function addGivingUp(context: PlanContext, record: TaskRecord, unit: Unit): void {
+  const { view, now } = context.input;
+  const { task } = record;
+  const node = keys.node(task.node);
+  unit.expect(node, view.nodes.get(node)?.revision);
+  const reason = `no contact with ${task.node}`;
+  const verdict: Verdict = { kind: "lost", reason, at: now };
+  unit.expect(record.key, record.revision);
+  unit.put(record.key, encode({ ...task, desired: "stopped", stopReason: reason, verdict }));
+}

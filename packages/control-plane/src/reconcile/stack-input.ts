@@ -1,0 +1,223 @@
+/**
+ * From the cluster's state to the inputs of the services of one stack.
+ *
+ * This is the only part of reconciliation that reads the view; everything after it is a function of what
+ * is put together here. Cost: O(services + tasks of the stack + nodes for global services).
+ */
+
+import {
+  keys,
+  type Release,
+  type ReleaseService,
+  type ServiceScope,
+  type Stack,
+  serviceKey,
+  stackKey,
+  type Task,
+  type Wait,
+} from "@berth/protocol";
+import { exclusiveReason } from "../release/exclusive.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import { eligibleNodes } from "./eligible-nodes.ts";
+import { sortIntoPlaces } from "./place-tasks.ts";
+import { resourceWaits } from "./resource-waits.ts";
+import type { NodeStanding, Pace, Place, ServiceInput, TaskRecord } from "./service-input.ts";
+
+/** Rollouts that are over: nothing is held back or counted any more. */
+const OVER = new Set(["complete", "rolled-back"]);
+
+export interface StackContext {
+  readonly view: ClusterView;
+  readonly stack: Stack;
+  /** The release that the services move to or are at; absent when it is not there (or all must go). */
+  readonly release: Release | undefined;
+  readonly now: number;
+  /** Nodes that are down but of which nothing is given up yet. */
+  readonly suspended: ReadonlySet<string>;
+  readonly pace: Pace;
+}
+
+/** What the stack's services are decided by. */
+export function stackContext(
+  view: ClusterView,
+  stack: Stack,
+  now: number,
+  suspended: ReadonlySet<string>,
+): StackContext {
+  const { rollout } = stack;
+  const removing = stack.deleting !== undefined;
+  const release = removing
+    ? undefined
+    : view.releases.get(keys.release(stack, stack.release))?.value;
+  const pace: Pace = {
+    frozen: rollout?.state === "paused",
+    hurry: rollout?.state === "rolling-back",
+    startedAt: isUnderWay(stack) ? rollout?.startedAt : undefined,
+  };
+  return { view, stack, release, now, suspended, pace };
+}
+
+/** A rollout is going on, or has ended without success. */
+export function isUnderWay(stack: Stack): boolean {
+  return stack.rollout !== undefined && !OVER.has(stack.rollout.state);
+}
+
+/** Names of the services to look at: those of the release, and those that still have tasks. Sorted. */
+export function serviceNames({ view, stack, release }: StackContext): string[] {
+  const names = new Set(Object.keys(release?.services ?? {}));
+  for (const { value } of view.tasks.by("stack", stackKey(stack))) names.add(value.service);
+  return [...names].sort();
+}
+
+/** The input of a service that is no member of another's pod; its gate is left open. */
+export function inputOf(context: StackContext, service: string): ServiceInput {
+  const { stack, release } = context;
+  const scope = { ...scopeOf(stack), service };
+  const target = release?.services[service];
+  const { places, reason } = placesOf(context, scope, target);
+  const isGlobal = target?.spec.mode === "global";
+  return {
+    ...sharedInput(context, scope, target),
+    places,
+    placesReason: reason,
+    placeKeyOf: isGlobal ? (task) => nodePlace(task.node) : (task) => slotPlace(task.slot),
+    follows: () => false,
+  };
+}
+
+/** The input of a service that lives in the pods of `holder`. */
+export function memberInput(
+  context: StackContext,
+  service: string,
+  holder: { readonly name: string; readonly input: ServiceInput },
+): ServiceInput {
+  const scope = { ...scopeOf(context.stack), service };
+  const target = context.release?.services[service];
+  const sorted = sortIntoPlaces(holder.input);
+  const places = sorted.places.flatMap(({ place, current }): Place[] => {
+    const task = current[0]?.task;
+    if (task === undefined) return [];
+    const pod = { holder: holder.name, task: task.id };
+    return [{ key: podPlace(task.id), slot: place.slot, node: task.node, pod }];
+  });
+  const living = new Set(
+    holder.input.tasks
+      .filter(({ task, status }) => task.desired === "running" && !isEnded(status))
+      .map(({ task }) => task.id),
+  );
+  return {
+    ...sharedInput(context, scope, target),
+    places,
+    placesReason: `its pod's ${holder.name} is going or gone`,
+    placeKeyOf: (task) => podPlace(task.podTask ?? task.id),
+    follows: (task) => task.podTask !== undefined && living.has(task.podTask),
+  };
+}
+
+function isEnded(status: TaskRecord["status"]): boolean {
+  return status?.state === "ended" || status?.state === "removed";
+}
+
+function sharedInput(
+  context: StackContext,
+  scope: ServiceScope,
+  target: ReleaseService | undefined,
+): Omit<ServiceInput, "places" | "placesReason" | "placeKeyOf" | "follows"> {
+  const { view, stack, release, now, pace } = context;
+  return {
+    scope,
+    now,
+    target,
+    restartCount: stack.restarts[scope.service] ?? 0,
+    tasks: taskRecords(view, scope),
+    standing: (node) => standingOf(context, node),
+    exclusive: release !== undefined && exclusiveReason(release, scope.service) !== undefined,
+    movable: (task) => isMovable(view, task),
+    gate: [],
+    blockers: (place): readonly Wait[] =>
+      release === undefined ? [] : resourceWaits(view, release, scope, place),
+    podHealthy: () => true,
+    pace,
+  };
+}
+
+export function scopeOf(stack: Stack) {
+  return { project: stack.project, environment: stack.environment, stack: stack.stack };
+}
+
+/** Tasks of a service with their statuses, in order of key. */
+export function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
+  return view.tasks.by("service", serviceKey(scope)).map(({ key, revision, value: task }) => {
+    const status = view.statuses.get(keys.status(task, task.id))?.value;
+    return { key, revision, task, status };
+  });
+}
+
+function standingOf({ view, suspended }: StackContext, name: string): NodeStanding {
+  const node = view.nodes.get(keys.node(name))?.value;
+  if (node === undefined) return "down";
+  if (node.contact === "down") return suspended.has(name) ? "suspended" : "down";
+  return node.availability === "draining" ? "draining" : "up";
+}
+
+/** A volume with a home keeps its tasks there. */
+function isMovable(view: ClusterView, task: Task): boolean {
+  return task.volumes.every(({ engineName }) => {
+    const [volume] = view.volumes.by("engineName", engineName);
+    return volume?.value.node === undefined;
+  });
+}
+
+function placesOf(
+  context: StackContext,
+  scope: ServiceScope,
+  target: ReleaseService | undefined,
+): { readonly places: readonly Place[]; readonly reason: string } {
+  const { view, stack } = context;
+  if (stack.deleting !== undefined) return { places: [], reason: "the stack is being removed" };
+  if (target === undefined) {
+    return { places: [], reason: `the service is not in release ${stack.release}` };
+  }
+  if (target.spec.mode === "global") {
+    const reason = "no copy is wanted on its node any more";
+    return { places: globalPlaces(context, scope, target), reason };
+  }
+  const copies = view.scales.get(keys.scale(scope))?.value.value ?? target.spec.copies;
+  const places = Array.from({ length: copies }, (_, index): Place => {
+    const slot = index + 1;
+    return { key: slotPlace(slot), slot };
+  });
+  return { places, reason: `scaled to ${copies}` };
+}
+
+/** One place a node. Slots only name the copies: a node keeps its number, a new one gets the least free. */
+function globalPlaces(
+  { view }: StackContext,
+  scope: ServiceScope,
+  { spec }: ReleaseService,
+): Place[] {
+  const slots = new Map<string, number>();
+  for (const { value } of view.tasks.by("service", serviceKey(scope)))
+    slots.set(value.node, value.slot);
+  const used = new Set(slots.values());
+  let next = 1;
+  return eligibleNodes(view, spec.constraints).map((node) => {
+    let slot = slots.get(node);
+    if (slot === undefined) {
+      while (used.has(next)) next++;
+      slot = next;
+      used.add(slot);
+    }
+    return { key: nodePlace(node), slot, node };
+  });
+}
+
+function slotPlace(slot: number): string {
+  return `slot-${slot}`;
+}
+function nodePlace(node: string): string {
+  return `node-${node}`;
+}
+function podPlace(task: string): string {
+  return `pod-${task}`;
+}

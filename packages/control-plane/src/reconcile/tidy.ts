@@ -1,0 +1,183 @@
+/**
+ * What is left behind by tasks that are gone: claims to free, rows to forget, networks that nobody needs.
+ *
+ * Invariants: an exclusive volume is free only when the end of its holder is confirmed (or a verdict was
+ * given); an address only when the removal is confirmed, and then after a quarantine; the record of a job
+ * that was completed stays as long as a release that may run again refers to its template, because it is
+ * what says that the job need not run again. Pure; cost: O(tasks + claims of the stack).
+ */
+
+import {
+  isFinal,
+  keys,
+  type Release,
+  type Stack,
+  stackKey,
+  type Task,
+  type TaskStatus,
+} from "@berth/protocol";
+import { Unit } from "../plan/unit.ts";
+import { claimNameOf, liveReleaseNumbers } from "../release/claims.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClaimHolder } from "../state/claim-holder.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import { encode } from "../state/decode.ts";
+import type { Entity } from "../state/entity-table.ts";
+import { earliest } from "./reconcile-service.ts";
+import { liveHolders } from "./resource-waits.ts";
+
+export interface Tidying {
+  readonly units: readonly Unit[];
+  readonly nextLookAtMs?: number;
+}
+
+export type TidySettings = Pick<
+  ControlPlaneSettings,
+  "addressQuarantineMs" | "endedTasksKept" | "lostTaskAgeMs"
+>;
+
+/** What to clean up for a stack. */
+export function tidyStack(
+  view: ClusterView,
+  stack: Stack,
+  now: number,
+  settings: TidySettings,
+): Tidying {
+  const claims = tidyClaims(view, stack, now, settings);
+  const units = [
+    ...claims.units,
+    ...tidyTasks(view, stack, now, settings),
+    ...tidyNetworks(view, stack),
+  ];
+  const { nextLookAtMs } = claims;
+  return { units, ...(nextLookAtMs === undefined ? {} : { nextLookAtMs }) };
+}
+
+function tidyClaims(view: ClusterView, stack: Stack, now: number, settings: TidySettings): Tidying {
+  const units: Unit[] = [];
+  const looks: (number | undefined)[] = [];
+  for (const claim of view.claims.by("stack", stackKey(stack))) {
+    const [kind] = claimNameOf(claim.key);
+    const unit = new Unit();
+    if (kind === "address") looks.push(tidyAddress(view, claim, now, settings, unit));
+    if (kind === "exclusive-volume" || kind === "slot") tidyHeld(view, claim, unit);
+    if (!unit.isEmpty) units.push(unit);
+  }
+  const nextLookAtMs = earliest(looks);
+  return { units, ...(nextLookAtMs === undefined ? {} : { nextLookAtMs }) };
+}
+
+/** Frees what no live task holds. */
+function tidyHeld(view: ClusterView, claim: Entity<ClaimHolder>, unit: Unit): void {
+  if (liveHolders(view, claim.value).length > 0) return;
+  unit.expect(claim.key, claim.revision);
+  unit.delete(claim.key);
+}
+
+/** Begins the quarantine of an address, or ends it. Returns when to look again. */
+function tidyAddress(
+  view: ClusterView,
+  claim: Entity<ClaimHolder>,
+  now: number,
+  settings: TidySettings,
+  unit: Unit,
+): number | undefined {
+  const { freeAt, tasks = [] } = claim.value;
+  if (freeAt === undefined) {
+    if (tasks.some((id) => isAttached(view, id))) return undefined;
+    unit.expect(claim.key, claim.revision);
+    unit.put(claim.key, encode({ ...claim.value, freeAt: now + settings.addressQuarantineMs }));
+    return undefined;
+  }
+  if (freeAt > now) return freeAt;
+  unit.expect(claim.key, claim.revision);
+  unit.delete(claim.key);
+  return undefined;
+}
+
+/** A task keeps its address until its end is confirmed; a verdict confirms nothing. */
+function isAttached(view: ClusterView, id: string): boolean {
+  const [entity] = view.tasks.by("id", id);
+  if (entity === undefined) return false;
+  const status = statusOf(view, entity.value);
+  return status === undefined || !isFinal(status.state);
+}
+
+function statusOf(view: ClusterView, task: Task): TaskStatus | undefined {
+  return view.statuses.get(keys.status(task, task.id))?.value;
+}
+
+/** Forgets ended tasks beyond the history of their slot, and lost ones whose node does not return. */
+function tidyTasks(view: ClusterView, stack: Stack, now: number, settings: TidySettings): Unit[] {
+  const templates = templatesToRemember(view, stack);
+  const ended = new Map<string, Entity<Task>[]>();
+  const forgotten: Entity<Task>[] = [];
+  for (const entity of view.tasks.by("stack", stackKey(stack))) {
+    const task = entity.value;
+    const status = statusOf(view, task);
+    if (status === undefined || !isFinal(status.state)) {
+      const lostFor = task.verdict === undefined ? 0 : now - task.verdict.at;
+      if (lostFor > settings.lostTaskAgeMs) forgotten.push(entity);
+      continue;
+    }
+    if (status.outcome === "complete" && templates.has(templateKey(task))) continue;
+    const slot = `${task.service}/${task.slot}`;
+    const list = ended.get(slot) ?? [];
+    ended.set(slot, list);
+    list.push(entity);
+  }
+  for (const list of ended.values()) {
+    const newestFirst = list.sort((a, b) => b.value.createdAt - a.value.createdAt);
+    forgotten.push(...newestFirst.slice(settings.endedTasksKept));
+  }
+  return forgotten.map(forgetTask);
+}
+
+/** Deletes a task with its status. */
+export function forgetTask({ key, revision, value }: Entity<Task>): Unit {
+  const unit = new Unit();
+  unit.expect(key, revision);
+  unit.delete(key);
+  unit.delete(keys.status(value, value.id));
+  return unit;
+}
+
+function templatesToRemember(view: ClusterView, stack: Stack): Set<string> {
+  const services = liveReleases(view, stack).flatMap((release) => Object.entries(release.services));
+  return new Set(services.map(([service, { template }]) => templateKey({ service, template })));
+}
+
+function templateKey({
+  service,
+  template,
+}: {
+  readonly service: string;
+  readonly template: string;
+}) {
+  return `${service}/${template}`;
+}
+
+/** The releases that a stack may go to by itself, as far as they are there. */
+export function liveReleases(view: ClusterView, stack: Stack): Release[] {
+  return liveReleaseNumbers(stack).flatMap(
+    (number) => view.releases.get(keys.release(stack, number))?.value ?? [],
+  );
+}
+
+/** Networks that no live release declares and no task is attached to. */
+function tidyNetworks(view: ClusterView, stack: Stack): Unit[] {
+  const declared = new Set(
+    liveReleases(view, stack).flatMap((release) => Object.keys(release.networks)),
+  );
+  return view.networks
+    .by("stack", stackKey(stack))
+    .filter(({ value }) => !declared.has(value.name))
+    .filter(({ value }) => view.claims.by("network", value.id).length === 0)
+    .map((network) => {
+      const unit = new Unit();
+      unit.expect(network.key, network.revision);
+      unit.delete(network.key);
+      unit.delete(keys.claim({ kind: "subnet", subnet: network.value.subnet }));
+      return unit;
+    });
+}

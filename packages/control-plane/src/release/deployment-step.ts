@@ -1,0 +1,268 @@
+/**
+ * The next step of a pending deployment, by an ordered table: resolve its images on a node, wait, fail, or
+ * become a release. Pure; the deployment controller commits what is returned.
+ *
+ * A release, its claims, and the stack that moves to it are one transaction. The spec of a deployment that
+ * is over lives on in the release: the row is emptied, so that history stays small.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import {
+  type Deployment,
+  type ImageWish,
+  keys,
+  type Operation,
+  type Release,
+  type Stack,
+  stackKey,
+} from "@berth/protocol";
+import { Unit } from "../plan/unit.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import { encode } from "../state/decode.ts";
+import type { Entity } from "../state/entity-table.ts";
+import { claimProblems, claimsOfRelease, dropClaims, takeClaims } from "./claims.ts";
+import { chooseHostPorts } from "./host-ports.ts";
+import { makeRelease, sameContent } from "./make-release.ts";
+import { movedTo } from "./stack-commands.ts";
+
+export interface StepInput {
+  readonly view: ClusterView;
+  readonly deployment: Entity<Deployment>;
+  readonly now: number;
+  readonly newId: () => string;
+  readonly settings: Pick<ControlPlaneSettings, "publishedPorts" | "portsReserved">;
+}
+
+/** What to write now; `undefined` while something is waited for. */
+export function deploymentStep(input: StepInput): Unit | undefined {
+  for (const rule of [superseded, removed, released, operationFailed, resolving, resolve]) {
+    const result = rule(input);
+    if (result !== undefined) return result === "wait" ? undefined : result;
+  }
+  return undefined;
+}
+
+type StepResult = Unit | "wait" | undefined;
+
+/** Of two deployments the later one counts, whichever has its images first. */
+function superseded({ view, deployment }: StepInput): StepResult {
+  const own = deployment.value;
+  const newer = view.deployments
+    .by("stack", stackKey(own))
+    .find(
+      ({ value }) =>
+        value.createdAt > own.createdAt || (value.createdAt === own.createdAt && value.id > own.id),
+    );
+  if (newer === undefined) return undefined;
+  const message = `a newer deployment (${newer.value.id}) of the stack was accepted`;
+  return failed(deployment, "conflict", message, {});
+}
+
+function removed({ view, deployment }: StepInput): StepResult {
+  const stack = view.stacks.get(keys.stack(deployment.value));
+  if (stack?.value.deleting === undefined) return undefined;
+  return failed(deployment, "conflict", "the stack is being removed", {});
+}
+
+function operationOf({ view, deployment }: StepInput): Entity<Operation> | undefined {
+  const { operation } = deployment.value;
+  return operation === undefined ? undefined : view.operations.by("id", operation)[0];
+}
+
+function operationFailed(input: StepInput): StepResult {
+  const operation = operationOf(input)?.value;
+  if (operation?.state !== "failed") return undefined;
+  const { code, message, details } = operation.error ?? {
+    code: "engine_error",
+    message: `${operation.node} could not get the images`,
+    details: {},
+  };
+  return failed(input.deployment, code, message, details);
+}
+
+/** The operation is under way on a node that can be reached. */
+function resolving(input: StepInput): StepResult {
+  const operation = operationOf(input)?.value;
+  if (operation === undefined) return undefined;
+  return nodeForImages(input.view, operation.node) === undefined ? undefined : "wait";
+}
+
+/** Has the images resolved on a node; again on another one when the first is lost. */
+function resolve(input: StepInput): StepResult {
+  const { view, deployment, now, newId } = input;
+  const node = nodeForImages(view);
+  if (node === undefined) return "wait";
+  const { project, environment, stack } = deployment.value;
+  const operation: Operation = {
+    id: newId(),
+    project,
+    environment,
+    stack,
+    node,
+    createdAt: now,
+    input: { kind: "resolve-images", images: imageWishes(deployment.value) },
+    state: "pending",
+    updatedAt: now,
+  };
+  const unit = new Unit();
+  const before = operationOf(input);
+  if (before !== undefined) unit.delete(before.key);
+  unit.put(keys.operation(node, operation.id), encode(operation));
+  write(unit, deployment, { ...deployment.value, operation: operation.id });
+  return unit;
+}
+
+/** A node that can look up and pull images: the first by name, or whether `name` is one. */
+function nodeForImages(view: ClusterView, name?: string): string | undefined {
+  return view.nodes.all().find(({ value }) => {
+    if (name !== undefined && value.name !== name) return false;
+    const status = view.nodeStatuses.get(keys.nodeStatus(value.name))?.value;
+    const usable = name !== undefined || value.availability === "active";
+    return usable && value.contact === "up" && status?.engine.reachable === true;
+  })?.value.name;
+}
+
+const POLICY_ORDER = ["never", "missing", "always", "build"] as const;
+
+/** Each reference once, with the most eager policy that a service asks for. */
+export function imageWishes(deployment: Pick<Deployment, "spec">): ImageWish[] {
+  const wishes = new Map<string, ImageWish>();
+  for (const [service, spec] of Object.entries(deployment.spec.services)) {
+    const known = wishes.get(spec.image);
+    const policy = known === undefined ? spec.pullPolicy : moreEager(known.policy, spec.pullPolicy);
+    const build = known?.build ?? spec.build;
+    wishes.set(spec.image, {
+      reference: spec.image,
+      policy,
+      ...(build === undefined ? {} : { build }),
+      services: [...(known?.services ?? []), service],
+    });
+  }
+  return [...wishes.values()];
+}
+
+function moreEager(a: ImageWish["policy"], b: ImageWish["policy"]): ImageWish["policy"] {
+  return POLICY_ORDER.indexOf(a) > POLICY_ORDER.indexOf(b) ? a : b;
+}
+
+/** The images are there: a release, or nothing new. */
+function released(input: StepInput): StepResult {
+  const { view, deployment, now, settings } = input;
+  const operation = operationOf(input)?.value;
+  if (operation?.state !== "done") return undefined;
+  const missing = imageWishes(deployment.value).find(
+    ({ reference }) => operation.images?.[reference] === undefined,
+  );
+  if (missing !== undefined) {
+    const message = `${operation.node} did not say what ${missing.reference} is`;
+    return failed(deployment, "image_unavailable", message, { image: missing.reference });
+  }
+  const stack = view.stacks.get(keys.stack(deployment.value));
+  const current = stack && view.releases.get(keys.release(stack.value, stack.value.release))?.value;
+  const release = makeRelease({
+    deployment: deployment.value,
+    images: operation.images ?? {},
+    number: (stack?.value.releaseMax ?? 0) + 1,
+    now,
+    current,
+    choosePort: chooseHostPorts(view, settings),
+  });
+  if (stack !== undefined && current !== undefined && isUnchanged(stack.value, current, release)) {
+    return unchanged(deployment, stack, current);
+  }
+  return commitRelease(input, stack, release);
+}
+
+/** A release that failed is tried again even when nothing has changed in the file. */
+function isUnchanged(stack: Stack, current: Release, release: Release): boolean {
+  const state = stack.rollout?.state;
+  if (state === "failed" || state === "paused") return false;
+  return sameContent(current, release);
+}
+
+function unchanged(deployment: Entity<Deployment>, stack: Entity<Stack>, current: Release): Unit {
+  const unit = new Unit();
+  unit.expect(stack.key, stack.revision);
+  const { number } = current;
+  write(unit, deployment, { ...emptied(deployment.value), state: "unchanged", release: number });
+  return unit;
+}
+
+function commitRelease(
+  { view, deployment, now, settings }: StepInput,
+  stack: Entity<Stack> | undefined,
+  release: Release,
+): Unit {
+  const scope = deployment.value;
+  const wishes = claimsOfRelease(release);
+  const problems = claimProblems(view, scope, wishes, settings.portsReserved);
+  if (problems[0] !== undefined) {
+    return failed(deployment, "claim_taken", problems[0].message, { problems });
+  }
+  const next = movedTo(stack?.value ?? newStack(deployment.value, now), release, now);
+  const unit = new Unit();
+  const stackRow = keys.stack(scope);
+  unit.expect(stackRow, stack?.revision);
+  unit.put(stackRow, encode(next));
+  const releaseRow = keys.release(scope, release.number);
+  unit.expect(releaseRow, undefined);
+  unit.put(releaseRow, encode(release));
+  const live = [next.goodRelease, next.rollout?.from].flatMap((number) =>
+    number === undefined ? [] : (view.releases.get(keys.release(scope, number))?.value ?? []),
+  );
+  for (const claims of [
+    takeClaims(view, scope, wishes),
+    dropClaims(view, next, [release, ...live]),
+  ]) {
+    for (const compare of claims.compare) unit.compare.set(compare.key, compare);
+    for (const operation of claims.operations) {
+      if (operation.kind === "put" || operation.kind === "delete") {
+        unit.operations.set(operation.key, operation);
+      }
+    }
+  }
+  followFile(view, release, unit);
+  const { number } = release;
+  write(unit, deployment, { ...emptied(scope), state: "released", release: number });
+  return unit;
+}
+
+/** A number that was set by hand holds until the file's number changes or the service goes. */
+function followFile(view: ClusterView, release: Release, unit: Unit): void {
+  for (const { key, revision, value } of view.scales.by("stack", stackKey(release))) {
+    const copies = release.services[value.service]?.spec.copies;
+    if (copies === value.fileValue) continue;
+    unit.expect(key, revision);
+    unit.delete(key);
+  }
+}
+
+function newStack(deployment: Deployment, now: number): Stack {
+  const { project, environment, stack } = deployment;
+  return { project, environment, stack, createdAt: now, release: 0, releaseMax: 0, restarts: {} };
+}
+
+function failed(
+  deployment: Entity<Deployment>,
+  code: string,
+  message: string,
+  details: unknown,
+): Unit {
+  const unit = new Unit();
+  const error = { code, message, details };
+  write(unit, deployment, { ...emptied(deployment.value), state: "failed", error });
+  return unit;
+}
+
+const NO_SPEC = { services: {}, networks: {}, volumes: {}, configs: {} } as const;
+
+function emptied(deployment: Deployment): Deployment {
+  return { ...deployment, spec: NO_SPEC, secrets: {} };
+}
+
+function write(unit: Unit, deployment: Entity<Deployment>, value: Deployment): void {
+  if (isDeepStrictEqual(deployment.value, value)) return;
+  unit.expect(deployment.key, deployment.revision);
+  unit.put(deployment.key, encode(value));
+}
