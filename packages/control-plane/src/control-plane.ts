@@ -1,0 +1,139 @@
+/**
+ * The control plane as one thing with a life: the cluster in memory and the controllers that act on it.
+ * The server and the simulation use it alike; it owns no timer, no socket and no file.
+ *
+ * Design page: docs/design/control-plane.md.
+ */
+
+import type { Clock, Driver, Logger, Prng } from "@berth/base";
+import { keys, type ServiceScope, serviceKey, type Wait } from "@berth/protocol";
+import { DeploymentController } from "./controllers/deployment-controller.ts";
+import type { ControllerDeps } from "./controllers/deps.ts";
+import { EventRecorder } from "./controllers/event-recorder.ts";
+import { GarbageController } from "./controllers/garbage-controller.ts";
+import { LeaseController } from "./controllers/lease-controller.ts";
+import { ServiceController } from "./controllers/service-controller.ts";
+import { Committer } from "./plan/committer.ts";
+import { newIdentifiers } from "./plan/identifiers.ts";
+import { InFlight } from "./plan/in-flight.ts";
+import type { Identifiers } from "./plan/plan-context.ts";
+import type { ControlPlaneSettings } from "./settings.ts";
+import { ClusterState } from "./state/cluster-state.ts";
+import { encode } from "./state/decode.ts";
+import type { Compare, Store } from "./store/port.ts";
+
+export interface ControlPlaneOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Identifiers come from here: in production seeded by the system's randomness. */
+  readonly prng: Prng;
+  readonly driver: Driver;
+  readonly settings: ControlPlaneSettings;
+}
+
+export class ControlPlane {
+  readonly state: ClusterState;
+  readonly settings: ControlPlaneSettings;
+  readonly ids: Identifiers;
+  readonly inFlight = new InFlight();
+  readonly #options: ControlPlaneOptions;
+  readonly #events: EventRecorder;
+  readonly #leases: LeaseController;
+  readonly #services: ServiceController;
+  readonly #deployments: DeploymentController;
+  readonly #garbage: GarbageController;
+  /** Holds while this server leads; empty before `start`. */
+  #leadership: readonly Compare[] = [];
+
+  constructor(options: ControlPlaneOptions) {
+    const { store, clock, log, prng, driver, settings } = options;
+    this.#options = options;
+    this.settings = settings;
+    this.state = new ClusterState({ store, driver, log });
+    this.ids = newIdentifiers(prng, this.state.view);
+    const newId = this.ids.identifier;
+    const leadership = () => this.#leadership;
+    const { state } = this;
+    this.#events = new EventRecorder({ store, state, clock, log, driver, newId, leadership });
+    const deps: ControllerDeps = {
+      store,
+      state,
+      clock,
+      log,
+      driver,
+      settings,
+      ids: this.ids,
+      inFlight: this.inFlight,
+      committer: new Committer({ store, state, inFlight: this.inFlight }),
+      events: this.#events,
+      leadership,
+    };
+    this.#leases = new LeaseController(deps, () => this.#services.wakeAll());
+    this.#services = new ServiceController(deps, () => this.#leases.suspended());
+    this.#deployments = new DeploymentController(deps);
+    this.#garbage = new GarbageController(deps);
+  }
+
+  /** Follows the store, takes the leadership and begins to act. Resolves when the state is known. */
+  async start(): Promise<void> {
+    await this.state.start();
+    await this.#identify();
+    await this.#lead();
+    this.#events.start();
+    this.#leases.start();
+    this.#deployments.start();
+    this.#services.start();
+    this.#garbage.start();
+  }
+
+  /** Stops acting; resolves when nothing is under way. The store stays open. */
+  async stop(): Promise<void> {
+    await Promise.all([
+      this.#services.stop(),
+      this.#deployments.stop(),
+      this.#leases.stop(),
+      this.#garbage.stop(),
+      this.#events.stop(),
+    ]);
+    await this.state.stop();
+  }
+
+  /** An agent was heard of: its node is in contact. */
+  renewLease(node: string): void {
+    this.#leases.renew(node);
+  }
+
+  /** The cluster's own identifier; known after `start`. */
+  clusterId(): string {
+    return this.state.view.cluster.get(keys.cluster())?.value.id ?? "";
+  }
+
+  /** What a service waits for, as of its last evaluation; `undefined` when there was none yet. */
+  waitsOf(scope: ServiceScope): readonly Wait[] | undefined {
+    return this.#services.waits.of(serviceKey(scope));
+  }
+
+  /** Gives the cluster its identity at the very first start. */
+  async #identify(): Promise<void> {
+    const { store, clock } = this.#options;
+    const key = keys.cluster();
+    const value = encode({ id: this.ids.networkId(), createdAt: clock.now() });
+    const absent: Compare = { key, target: "version", op: "=", value: 0 };
+    const result = await store.txn({ compare: [absent], then: [{ kind: "put", key, value }] });
+    await this.state.waitFor(result.revision);
+  }
+
+  /**
+   * Takes the leadership by force: with one server there is nobody else, and a process that was believed
+   * dead cannot write any more, because each of its writes compares this key.
+   */
+  async #lead(): Promise<void> {
+    const { store, clock } = this.#options;
+    const key = keys.leader();
+    const value = encode({ server: this.ids.identifier(), since: clock.now() });
+    const { revision } = await store.txn({ compare: [], then: [{ kind: "put", key, value }] });
+    this.#leadership = [{ key, target: "modRevision", op: "=", value: revision }];
+    await this.state.waitFor(revision);
+  }
+}

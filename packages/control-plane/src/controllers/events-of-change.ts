@@ -1,0 +1,88 @@
+/** Which changes of the state people want to hear of, and in which words. Pure. */
+
+import { CLUSTER_SCOPE, type Rollout, taskName } from "@berth/protocol";
+import { exitWords } from "../reconcile/waits.ts";
+import type { Change } from "../state/cluster-state.ts";
+import type { Held } from "../state/cluster-tables.ts";
+import type { EventDraft } from "./event-recorder.ts";
+
+/** Events of one change; none for what was there already when the server started. */
+export function eventsOfChange(change: Change): EventDraft[] {
+  if (change.entity === undefined) return [];
+  const now = change.entity.value;
+  const before = change.previous?.value;
+  switch (change.kind) {
+    case "stack":
+      return stackEvents(now as Held["stack"], before as Held["stack"] | undefined);
+    case "status":
+      return statusEvents(now as Held["status"], before as Held["status"] | undefined, change.key);
+    case "node":
+      return nodeEvents(now as Held["node"], before as Held["node"] | undefined);
+    case "task":
+      return taskEvents(now as Held["task"], before as Held["task"] | undefined);
+    default:
+      return [];
+  }
+}
+
+const ROLLOUT_WORDS: Readonly<
+  Record<Rollout["state"], { readonly level: EventDraft["level"]; readonly words: string }>
+> = {
+  progressing: { level: "info", words: "rollout began" },
+  complete: { level: "info", words: "rollout is complete" },
+  "rolling-back": { level: "error", words: "rollout failed and is rolled back" },
+  "rolled-back": { level: "warning", words: "rollout was rolled back" },
+  failed: { level: "error", words: "rollout failed" },
+  paused: { level: "error", words: "rollout failed and waits for a person" },
+};
+
+function stackEvents(stack: Held["stack"], before: Held["stack"] | undefined): EventDraft[] {
+  const { rollout } = stack;
+  const scope = { project: stack.project, environment: stack.environment, stack: stack.stack };
+  if (stack.deleting !== undefined && before !== undefined && before.deleting === undefined) {
+    return [
+      { ...scope, level: "info", reason: "stack_removing", message: "stack is being removed" },
+    ];
+  }
+  // Without a version before, the server has just started or the stack is new: only news is told.
+  const known = before?.rollout;
+  const isNew = before === undefined && rollout?.state === "progressing";
+  if (rollout === undefined || (before === undefined && !isNew)) return [];
+  if (known?.state === rollout.state && known.release === rollout.release) return [];
+  const { level, words } = ROLLOUT_WORDS[rollout.state];
+  const failure = rollout.failure === undefined ? "" : `: ${rollout.failure.reason}`;
+  const message = `release ${rollout.release}: ${words}${failure}`;
+  return [{ ...scope, level, reason: `rollout_${rollout.state.replace("-", "_")}`, message }];
+}
+
+function statusEvents(
+  status: Held["status"],
+  before: Held["status"] | undefined,
+  key: string,
+): EventDraft[] {
+  if (before === undefined || status.recentFailures <= before.recentFailures) return [];
+  const [project = "", environment = "", , stack = ""] = key.split("/");
+  const detail = status.message === undefined ? "" : `: ${status.message}`;
+  const message = `task ${status.task} on ${status.node} exited ${exitWords(status)}${detail}`;
+  const where = { project, environment, stack, task: status.task, node: status.node };
+  return [{ ...where, level: "warning", reason: "task_exited", message }];
+}
+
+function nodeEvents(node: Held["node"], before: Held["node"] | undefined): EventDraft[] {
+  const scope = { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE, node: node.name };
+  if (before === undefined || before.contact === node.contact) return [];
+  if (node.contact === "up") {
+    const message = `${node.name} is in contact again`;
+    return [{ ...scope, level: "info", reason: "node_up", message }];
+  }
+  const message = `${node.name} is silent for longer than its lease`;
+  return [{ ...scope, level: "error", reason: "node_down", message }];
+}
+
+function taskEvents(task: Held["task"], before: Held["task"] | undefined): EventDraft[] {
+  if (task.verdict === undefined || before === undefined || before.verdict !== undefined) return [];
+  const { project, environment, stack, service, id, node } = task;
+  const message = `${taskName(task)} was given up: ${task.verdict.reason}`;
+  const where = { project, environment, stack, service, task: id, node };
+  return [{ ...where, level: "warning", reason: `task_${task.verdict.kind}`, message }];
+}

@@ -1,0 +1,82 @@
+/**
+ * Who is in contact: leases of nodes, in memory, on the monotonic clock. Only transitions are stored.
+ *
+ * Pure bookkeeping without timers or store: `LeaseController` asks it what has changed. Invariants: a
+ * stall of the server itself counts against nobody (all leases are longer by as much); after a start every
+ * known node has a whole lease; when more than a share of the nodes vanish at once, none of them is given
+ * up for a while, because then the fault is more likely ours or the network's.
+ */
+
+export interface LeaseSettings {
+  readonly leaseMs: number;
+  readonly massOutageShare: number;
+  readonly massOutagePauseMs: number;
+}
+
+export class NodeLeases {
+  readonly #settings: LeaseSettings;
+  /** When each node was heard of last; on the monotonic clock, moved forward by stalls. */
+  readonly #heardAt = new Map<string, number>();
+  /** Nodes whose loss is not acted upon, with the time until which. */
+  readonly #suspendedUntil = new Map<string, number>();
+  #lookedAt: number | undefined;
+
+  constructor(settings: LeaseSettings) {
+    this.#settings = settings;
+  }
+
+  /** The node's agent was heard of. */
+  renew(node: string, now: number): void {
+    this.#heardAt.set(node, now);
+    this.#suspendedUntil.delete(node);
+  }
+
+  /**
+   * Must be called every `periodMs`: a longer time between two calls is a stall of this process, during
+   * which nobody could be heard.
+   */
+  look(nodes: readonly string[], now: number, periodMs: number): void {
+    const gap = this.#lookedAt === undefined ? 0 : now - this.#lookedAt;
+    this.#lookedAt = now;
+    const stall = Math.max(0, gap - 2 * periodMs);
+    const known = new Set(nodes);
+    for (const node of this.#heardAt.keys()) if (!known.has(node)) this.#heardAt.delete(node);
+    for (const node of nodes) {
+      const heard = this.#heardAt.get(node);
+      if (heard === undefined) this.#heardAt.set(node, now);
+      else if (stall > 0) this.#heardAt.set(node, Math.min(now, heard + stall));
+    }
+  }
+
+  /** Whether the node's lease has run out. */
+  isSilent(node: string, now: number): boolean {
+    const heard = this.#heardAt.get(node);
+    return heard !== undefined && now - heard > this.#settings.leaseMs;
+  }
+
+  /**
+   * Nodes have just vanished: decides whether they may be given up. `down` are all that are silent,
+   * `total` all there are. True when their loss is too large to act upon.
+   */
+  suspend(
+    vanished: readonly string[],
+    down: readonly string[],
+    total: number,
+    now: number,
+  ): boolean {
+    const share = total * this.#settings.massOutageShare;
+    if (vanished.length === 0 || down.length <= Math.max(1, share)) return false;
+    for (const node of down) {
+      this.#suspendedUntil.set(node, now + this.#settings.massOutagePauseMs);
+    }
+    return true;
+  }
+
+  /** Nodes that are down but not given up at `now`. */
+  suspended(now: number): Set<string> {
+    for (const [node, until] of this.#suspendedUntil) {
+      if (until <= now) this.#suspendedUntil.delete(node);
+    }
+    return new Set(this.#suspendedUntil.keys());
+  }
+}
