@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { readSourceTree, ROOT } from "./source-tree.ts";
+import { ROOT, readSourceTree } from "./source-tree.ts";
 
 /** Bundles kept besides the current one: enough to go back once. */
 const BUNDLES_KEPT = 2;
@@ -53,19 +53,8 @@ function contentVersion(): string {
   return `${version}+${hash.digest("hex").slice(0, 12)}`;
 }
 
-/**
- * dockerode's ssh and gRPC clients are never used here, and would cost 20 MB of memory in the agent: a
- * stand-in takes their place that fails loudly if that ever changes.
- */
-const UNUSED_MODULES = ["ssh2", "cpu-features", "@grpc/grpc-js", "@grpc/proto-loader", "protobufjs"];
-
 async function bundleInto(folder: string, version: string): Promise<void> {
-  const stand = join(folder, "unused-module.cjs");
   mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    stand,
-    "module.exports = new Proxy({}, { get(_t, name) { throw new Error(`module left out of the bundle: ${String(name)}`); } });\n",
-  );
   await build({
     entryPoints: ENTRIES,
     outdir: folder,
@@ -78,7 +67,6 @@ async function bundleInto(folder: string, version: string): Promise<void> {
     target: "node24",
     minifySyntax: true,
     legalComments: "none",
-    alias: Object.fromEntries(UNUSED_MODULES.map((name) => [name, stand])),
     define: { BERTH_BUNDLE_VERSION: JSON.stringify(version) },
     // CommonJS dependencies ask for Node's modules by `require`.
     banner: {
@@ -86,7 +74,6 @@ async function bundleInto(folder: string, version: string): Promise<void> {
     },
     logLevel: "warning",
   });
-  rmSync(stand);
 }
 
 function pointCurrentAt(version: string): void {

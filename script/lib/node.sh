@@ -33,11 +33,12 @@ require_node() {
   find_node || { echo "Node $NODE_MAJOR could not be installed below .node/" >&2; exit 1; }
 }
 
-# Dependencies from the lock file; a stamp makes a repeated call cost nothing.
+# Dependencies by the lock file (versions and digests; nothing is written back). Not `npm ci`: that refuses a
+# registry mirror that lacks the optional packages of other platforms. A stamp makes a repeated call free.
 require_modules() {
   local stamp=node_modules/.berth-lock
   if [ ! -f "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
-    npm ci --no-fund --no-audit --loglevel=error
+    npm install --no-save --no-fund --no-audit --loglevel=error
     cp package-lock.json "$stamp"
   fi
 }

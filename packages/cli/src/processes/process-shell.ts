@@ -1,0 +1,69 @@
+/**
+ * What every long-running process of ours has: paths and settings of the platform, a log, the loop driver,
+ * and an orderly end. An assertion that fails ends the process; its supervisor starts it again from stored
+ * state.
+ */
+
+import { Driver, type Logger, lineLogger, Prng, systemClock } from "@berth/base";
+import { localPaths, localSettings } from "../connection/context.ts";
+import type { PlatformPaths } from "../platform/paths.ts";
+import type { PlatformSettings } from "../platform/settings.ts";
+
+export interface ProcessShell {
+  readonly paths: PlatformPaths;
+  readonly settings: PlatformSettings;
+  readonly clock: typeof systemClock;
+  readonly log: Logger;
+  readonly prng: Prng;
+  readonly driver: Driver;
+}
+
+/** A process that does not end within this time after SIGTERM is ended, milliseconds. */
+const STOP_TIMEOUT_MS = 10_000;
+
+/** Runs `main` until SIGTERM or SIGINT, then what `main` answered. */
+export async function runProcessShell(
+  name: string,
+  main: (shell: ProcessShell) => Promise<() => Promise<void>>,
+): Promise<void> {
+  const log = lineLogger({
+    write: (line) => process.stderr.write(line),
+    now: systemClock.now,
+    level: process.env["BERTH_LOG"] === "debug" ? "debug" : "info",
+    fields: { process: name },
+  });
+  process.on("uncaughtException", (error) => endBecause(log, error));
+  process.on("unhandledRejection", (error) => endBecause(log, error));
+  // Seeds differ between processes and starts: retries of many must not fall together.
+  const prng = new Prng(process.pid * 65_536 + (systemClock.now() % 65_536));
+  const driver = new Driver({ clock: systemClock, log, prng });
+  const shell = {
+    paths: localPaths(process.env),
+    settings: localSettings(process.env),
+    clock: systemClock,
+    log,
+    prng,
+    driver,
+  };
+  try {
+    const stop = await main(shell);
+    log.info("started", { pid: process.pid, startMs: Math.round(performance.now()) });
+    const onSignal = () => void end(log, stop);
+    process.once("SIGTERM", onSignal);
+    process.once("SIGINT", onSignal);
+  } catch (error) {
+    endBecause(log, error);
+  }
+}
+
+function endBecause(log: Logger, error: unknown): void {
+  log.error("ends because of an error", { error });
+  process.exit(1);
+}
+
+async function end(log: Logger, stop: () => Promise<void>): Promise<void> {
+  setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+  await stop();
+  log.info("stopped");
+  process.exit(0);
+}
