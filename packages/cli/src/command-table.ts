@@ -94,6 +94,11 @@ const MACHINE = rows("This machine", [
     "addresses, and what to try",
     () => import("./commands/platform-welcome.ts"),
   ],
+  [
+    "platform uninstall",
+    "remove Berth from this machine",
+    () => import("./commands/platform-uninstall.ts"),
+  ],
   ["image base", "make a base image from packages", () => import("./commands/image-base.ts")],
   ["completion", "completion script for a shell", () => import("./commands/completion.ts")],
 ]);

@@ -1,0 +1,78 @@
+/** Removes what `findLeftovers` listed, in the order in which nothing starts anew, and nothing else. */
+
+import { rmSync } from "node:fs";
+import { request } from "node:http";
+import { NetClient, netSocketPath } from "@berth/network/client";
+import { ProtocolError } from "@berth/protocol";
+import { runProgram } from "../image/run-program.ts";
+import type { Leftovers } from "./leftovers.ts";
+import { endProcess, type Lifecycle, stopPlatform } from "./lifecycle.ts";
+import type { PlatformSettings } from "./settings.ts";
+import { removeUnits } from "./systemd-units.ts";
+
+export async function removeLeftovers(
+  life: Lifecycle,
+  settings: PlatformSettings,
+  found: Leftovers & { readonly volumesChosen: readonly string[] },
+): Promise<void> {
+  await stopPlatform(life, { engine: false });
+  if (found.units.length > 0) await removeUnits();
+  const remove = (path: string) => deleteAtEngine(settings.engineSocket, path);
+  for (const { id } of found.containers) await remove(`/containers/${id}?force=true&v=false`);
+  await stopNet(life);
+  for (const { id } of found.networks) await remove(`/networks/${id}`);
+  for (const name of found.volumesChosen) await remove(`/volumes/${encodeURIComponent(name)}`);
+  if (found.firewallTable !== undefined) {
+    const [family = "", name = ""] = found.firewallTable.split(" ");
+    await runProgram(["nft", "delete", "table", family, name]).catch(unlessGone);
+  }
+  if (settings.engineManaged) await endProcess(life, "engine");
+  await unmountRun(life.paths.run);
+  for (const folder of found.folders) rmSync(folder, { recursive: true, force: true });
+}
+
+/** `net` removes its table and ends HAProxy; a `net` that is gone leaves both to us. */
+async function stopNet(life: Lifecycle): Promise<void> {
+  const client = new NetClient({ socketPath: netSocketPath(life.paths.net) });
+  try {
+    await client.stop({ ingress: true });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof ProtocolError)) throw error;
+}
+
+/** Secrets lie in a file system in memory below the run folder. */
+async function unmountRun(folder: string): Promise<void> {
+  const { readFileSync } = await import("node:fs");
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  const ours = mounts
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => isInside(path, folder));
+  for (const path of ours.reverse()) await runProgram(["umount", path]);
+}
+
+function isInside(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+function deleteAtEngine(socketPath: string, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, path, method: "DELETE", agent: false }, (incoming) => {
+      incoming.resume();
+      incoming.once("end", () => {
+        const status = incoming.statusCode ?? 0;
+        if (status < 300 || status === 404) resolve();
+        else {
+          const message = `the engine answered ${status} to DELETE ${path}`;
+          reject(new ProtocolError("engine_error", message, { status, path }));
+        }
+      });
+    });
+    outgoing.once("error", reject);
+    outgoing.end();
+  });
+}
