@@ -26,6 +26,7 @@ export function storeContract(name: string, makeSubject: MakeSubject): void {
     readContract(it);
     pageContract(it);
     txnContract(it);
+    branchContract(it);
     compareContract(it);
     limitContract(it);
     leaseContract(it);
@@ -194,7 +195,9 @@ function txnContract(it: ContractTest): void {
       { kind: "get", entry: undefined },
     ]);
   });
+}
 
+function branchContract(it: ContractTest): void {
   it("when a condition fails, the other branch is done and nothing of the first", async ({
     store,
   }) => {

@@ -4,8 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { silentLogger, systemClock } from "@berth/base";
-import { StoreClosed, StoreError } from "./errors.ts";
+import { build } from "esbuild";
+import { eventsOf, watched } from "./contract-subject.ts";
+import { StoreClosed, StoreError, StoreFutureRevision } from "./errors.ts";
 import type { Store } from "./port.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "./sqlite.ts";
 
@@ -147,4 +150,42 @@ test("calls after closing are refused, calls before it are finished", async (con
   await assert.rejects(put(store, "late", "1"), StoreClosed);
   assert.equal((await Promise.all(writes)).length, 100);
   await closed;
+});
+
+test("a file of schema 1 opens with all that it holds", async (context) => {
+  const path = join(await folder(context), "berth.db");
+  const database = new DatabaseSync(path);
+  database.exec(await readFile(new URL("./testdata/schema-1.sql", import.meta.url), "utf8"));
+  database.close();
+  const store = await open(context, path);
+  assert.equal(store.epoch, "first-life");
+  const before = { key: "a/1", value: '{"x":1}', createRevision: 1, modRevision: 1, version: 1 };
+  const after = { key: "a/1", value: '{"x":2}', createRevision: 1, modRevision: 2, version: 2 };
+  const b = { key: "b", value: '"ü"', createRevision: 3, modRevision: 3, version: 1, leaseId: 1 };
+  assert.deepEqual((await store.list("")).entries, [after, b]);
+  assert.deepEqual((await store.list("", { atRevision: 1 })).entries, [before]);
+  assert.deepEqual(eventsOf(await watched(store, "", 2, 3)), [
+    { type: "put", key: "a/1", revision: 2, entry: after, previous: before },
+    { type: "put", key: "b", revision: 3, entry: b },
+  ]);
+  assert.equal((await store.keepAlive(1)).ttlMs, 60_000);
+});
+
+test("the worker serves from a bundle, too", async (context) => {
+  const path = await folder(context);
+  const outfile = join(path, "worker.mjs");
+  const entry = fileURLToPath(new URL("./sqlite-worker.ts", import.meta.url));
+  await build({ entryPoints: [entry], outfile, bundle: true, platform: "node", format: "esm" });
+  const store = await open(context, join(path, "berth.db"), { workerUrl: pathToFileURL(outfile) });
+  await put(store, "a", "1");
+  await assert.rejects(store.list("a", { atRevision: 9 }), StoreFutureRevision);
+});
+
+test("a worker that cannot start is an error of opening", async (context) => {
+  const path = await folder(context);
+  const workerUrl = pathToFileURL(join(path, "missing.mjs"));
+  await assert.rejects(open(context, join(path, "berth.db"), { workerUrl }), StoreClosed);
+  await assert.rejects(open(context, join(path, "no-such-folder", "berth.db")), {
+    storeCode: "io",
+  });
 });
