@@ -10,7 +10,10 @@ import type { Scene } from "./testing/plan-checks.ts";
 import { randomScene } from "./testing/random-scene.ts";
 import { Transaction } from "./transaction.ts";
 
-const RUN = { numRuns: Number(process.env["RUNS"] ?? 1_000), seed: 11 };
+const RUN = {
+  numRuns: Number(process.env["RUNS"] ?? 1_000),
+  seed: Number(process.env["SEED"] ?? 11),
+};
 
 /** How the change that a hint names is made. Rules that are not here are tested as "may not be hinted". */
 type Remedy = (input: Input, hint: RuleHint) => Input;
@@ -67,12 +70,7 @@ const REMEDIES: Readonly<Record<RuleHint["rule"], Remedy>> = {
   },
   "anti-affinity": withoutNeighbours,
   "max-per-node": ({ cluster, ask: { maxPerNode, ...ask } }) => ({ cluster, ask }),
-  spread: (input, { need, about, node }) => {
-    if (need === undefined) {
-      return withNode(input, node, ({ topology }) => ({
-        topology: { ...topology, [about]: "new" },
-      }));
-    }
+  spread: (input) => {
     const spread = (input.ask.spread ?? []).filter(({ required }) => !required);
     return { ...input, ask: { ...input.ask, spread } };
   },
@@ -91,7 +89,7 @@ test("every hint is true", () => {
         for (const hint of refusal.hints) {
           const kind = hint.kind === "rule" ? hint.rule : hint.kind;
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
-          if (kind.endsWith("affinity") && minds(ask)) continue;
+          if (kind.endsWith("affinity") && minds(ask, kind)) continue;
           const changed = apply({ cluster, ask }, hint);
           const offers = new Transaction(changed.cluster, makeOptions(scene));
           const node = hint.kind === "rule" ? hint.node : "fresh";
@@ -169,11 +167,13 @@ function withoutNeighbours(input: Input, { about, holder, holders = 1 }: RuleHin
 }
 
 /** Does the ask mind how others lie? Then whoever moves or comes changes more than the hint is about. */
-function minds({ affinities, antiAffinities, spread, maxPerNode }: Ask): boolean {
-  const required = [...(affinities ?? []), ...(antiAffinities ?? [])].filter(
-    (each) => each.kind === "service" && each.required,
-  );
-  return required.length > 1 || (spread ?? []).some((each) => each.required) || maxPerNode === 1;
+function minds({ affinities, antiAffinities, spread, maxPerNode }: Ask, kind: string): boolean {
+  const isRequired = (each: { readonly kind: string; readonly required?: boolean }) =>
+    each.kind === "service" && each.required === true;
+  const near = (affinities ?? []).filter(isRequired).length;
+  const far = (antiAffinities ?? []).filter(isRequired).length;
+  const torn = kind === "affinity" ? near + far > 1 : near > 0;
+  return torn || (spread ?? []).some(({ required }) => required) || maxPerNode !== undefined;
 }
 
 function movedHere(ask: Ask, { about, node }: RuleHint) {

@@ -163,6 +163,15 @@ function ruleCount(finding: RuleFinding, nodes: readonly NodeVerdict[]): RuleCou
   };
 }
 
+/**
+ * Would the change alter which domains there are? Under a required spread, a rule that is lifted for all
+ * nodes may bring in domains with fewer copies; a node that is put into a domain takes its tasks along.
+ * Either may close again what it opened, so no hint is given.
+ */
+function movesDomains({ rule, need }: RuleFinding, spreads: boolean): boolean {
+  return spreads && (RULES_OF_ASK.has(rule) || (rule === "spread" && need === undefined));
+}
+
 /** Who is in the way, and how many. */
 function holding(finding: RuleFinding | undefined): Pick<RuleFinding, "holder" | "holders"> {
   const { holder, holders } = finding ?? {};
@@ -170,10 +179,7 @@ function holding(finding: RuleFinding | undefined): Pick<RuleFinding, "holder" |
   return holders === undefined ? { holder } : { holder, holders };
 }
 
-/**
- * Rules that a change of the ask lifts for all nodes at once. Under a required spread that may bring in
- * domains with fewer copies, so that what was opened closes again: no hint is given then.
- */
+/** Rules that a change of the ask lifts for all nodes at once. */
 const RULES_OF_ASK: ReadonlySet<RuleName> = new Set([
   "pinned",
   "platform",
@@ -188,7 +194,7 @@ function ruleHints(verdicts: readonly NodeVerdict[], unit: Unit): readonly Hint[
   for (const { node, findings } of verdicts) {
     const [finding, second] = findings;
     if (finding === undefined || second !== undefined) continue;
-    if (spreads && RULES_OF_ASK.has(finding.rule)) continue;
+    if (movesDomains(finding, spreads)) continue;
     const key = JSON.stringify([finding.rule, finding.about, finding.need ?? null]);
     const group = groups.get(key);
     const nearer = group === undefined || missingShare(finding) < missingShare(group.finding);

@@ -22,10 +22,8 @@ export const spread: Filter = {
     need === undefined
       ? `${verb(count, "lies", "lie")} in no ${about}`
       : `${verb(count, "lies", "lie")} in a ${about} that has ${need} ${verb(need, "copy", "copies")} more than the emptiest`,
-  remedy: ({ about, need, node, nodes }) =>
-    need === undefined
-      ? `${node} lay in a ${about}`
-      : `the spread over ${about} allowed more (${nodes} ${verb(nodes, "node", "nodes")})`,
+  remedy: ({ about, nodes }) =>
+    `the spread over ${about} allowed more (${nodes} ${verb(nodes, "node", "nodes")})`,
 };
 
 function checkOf(wanted: Spread, subject: Subject): Check {
