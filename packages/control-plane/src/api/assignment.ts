@@ -1,0 +1,51 @@
+/**
+ * The task as its agent needs it: joined with the service of its release, its volumes' options and the
+ * versions of its configs and secrets. A pure function of the view.
+ */
+
+import { type Assignment, keys, type Release, type Task } from "@berth/protocol";
+import type { ClusterView } from "../state/cluster-tables.ts";
+
+/** The assignment of `task`; `undefined` while its release is not (or no longer) known. */
+export function assignmentOf(view: ClusterView, task: Task): Assignment | undefined {
+  const release = view.releases.get(keys.release(task, task.release))?.value;
+  const service = release?.services[task.service];
+  if (release === undefined || service === undefined) return undefined;
+  return {
+    task,
+    spec: service.spec,
+    image: service.image,
+    volumes: volumesOf(release, task),
+    configs: pick(release.configs, service.spec.configs, ({ digest }) => ({ digest })),
+    secrets: pick(release.secrets, service.spec.secrets, ({ version }) => ({ version })),
+  };
+}
+
+function volumesOf(release: Release, task: Task): Assignment["volumes"] {
+  const volumes: Record<string, Assignment["volumes"][string]> = {};
+  for (const { volume, engineName, exclusive } of task.volumes) {
+    const spec = release.volumes[volume];
+    volumes[volume] = {
+      engineName,
+      exclusive,
+      driverOptions: spec?.driverOptions ?? {},
+      ...(spec?.driver === undefined ? {} : { driver: spec.driver }),
+      ...(spec?.seedDigest === undefined ? {} : { seedDigest: spec.seedDigest }),
+    };
+  }
+  return volumes;
+}
+
+/** What `references` name, without what the release has besides. */
+function pick<From, To>(
+  from: Readonly<Record<string, From>>,
+  references: readonly { readonly name: string }[],
+  change: (value: From) => To,
+): Record<string, To> {
+  const picked: Record<string, To> = {};
+  for (const { name } of references) {
+    const found = from[name];
+    if (found !== undefined) picked[name] = change(found);
+  }
+  return picked;
+}

@@ -1,0 +1,56 @@
+/** Every handler under the identifier of its route. A route without one does not compile. */
+
+import type { HandlerTable } from "./handler.ts";
+import * as blobs from "./handlers/blobs.ts";
+import * as nodeReports from "./handlers/node-reports.ts";
+import * as nodes from "./handlers/nodes.ts";
+import * as platform from "./handlers/platform.ts";
+import * as records from "./handlers/records.ts";
+import * as stackViews from "./handlers/stack-views.ts";
+import * as stacks from "./handlers/stacks.ts";
+import * as tasks from "./handlers/tasks.ts";
+import * as volumes from "./handlers/volumes.ts";
+import * as watches from "./handlers/watch.ts";
+
+export const handlers: HandlerTable = {
+  health: platform.health,
+  readiness: platform.readiness,
+  metrics: platform.metrics,
+  openapi: platform.openapi,
+  version: platform.version,
+  debugLoops: platform.debugLoops,
+  watch: watches.watch,
+  listStacks: stackViews.listStacks,
+  getStack: stackViews.getStack,
+  planStack: stackViews.planStack,
+  explainService: stackViews.explainService,
+  removeStack: stacks.removeStack,
+  deployStack: stacks.deployStack,
+  getDeployment: stacks.getDeployment,
+  listReleases: stacks.listReleases,
+  getRelease: stacks.getRelease,
+  rollbackStack: stacks.rollbackStack,
+  scaleService: stacks.scaleService,
+  restartService: stacks.restartService,
+  listTasks: tasks.listTasks,
+  readLogs: tasks.readLogs,
+  execTask: tasks.execTask,
+  listVolumes: volumes.listVolumes,
+  removeVolume: volumes.removeVolume,
+  listNetworks: volumes.listNetworks,
+  listEvents: records.listEvents,
+  listAudit: records.listAudit,
+  listNodes: nodes.listNodes,
+  getNode: nodes.getNode,
+  setNodeAvailability: nodes.setNodeAvailability,
+  putBlob: blobs.putBlob,
+  hasBlobs: blobs.hasBlobs,
+  getBlob: blobs.getBlob,
+  getNodeBlob: blobs.getNodeBlob,
+  reportNode: nodeReports.reportNode,
+  renewLease: nodeReports.renewLease,
+  reportTasks: nodeReports.reportTasks,
+  reportOperation: nodeReports.reportOperation,
+  getTaskSecrets: nodeReports.getTaskSecrets,
+  openSession: tasks.openSession,
+};

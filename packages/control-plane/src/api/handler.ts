@@ -1,0 +1,84 @@
+/**
+ * What a handler is: a function of (request, context) to an answer, typed by its row in the table of
+ * routes. A handler sees only what has been authorised and validated; it knows nothing of HTTP.
+ */
+
+import type { Clock, Logger, LoopStatus } from "@berth/base";
+import type {
+  AnswerOf,
+  BodyOf,
+  FrameStream,
+  ParamsOf,
+  QueryOf,
+  RouteId,
+  Routes,
+} from "@berth/protocol";
+import type { Blobs } from "../blobs/port.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClusterState } from "../state/cluster-state.ts";
+import type { Store } from "../store/port.ts";
+import type { Actor } from "./actor.ts";
+import type { IdempotencyClaim } from "./idempotency.ts";
+import type { SecretBox } from "./secret-box.ts";
+import type { SessionHub } from "./session-hub.ts";
+import type { WatchHub } from "./watch-hub.ts";
+
+/** Everything that handlers work with; one per server. */
+export interface ApiContext {
+  readonly store: Store;
+  readonly state: ClusterState;
+  readonly blobs: Blobs;
+  readonly contacts: NodeContacts;
+  readonly settings: ControlPlaneSettings;
+  readonly watches: WatchHub;
+  readonly sessions: SessionHub;
+  readonly secrets: SecretBox;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** An identifier that was never used; harder to guess than to find out otherwise. */
+  readonly newId: () => string;
+  /** Version of this server, `0.1.0`. */
+  readonly version: string;
+  /** The text of `/metrics`. */
+  readonly renderMetrics: () => string;
+  readonly loopStatuses: () => LoopStatus[];
+}
+
+/** Who keeps the leases of nodes in memory. */
+export interface NodeContacts {
+  /** The agent of `node` was heard of just now. */
+  renew(node: string): void;
+}
+
+export interface ApiRequest<Id extends RouteId> {
+  readonly params: ParamsOf<Routes[Id]>;
+  readonly query: QueryOf<Routes[Id]>;
+  readonly body: BodyOf<Routes[Id]>;
+  /** For routes that take bytes. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly actor: Actor;
+  /** The revision of `If-Match`. */
+  readonly ifMatch: number | undefined;
+  /** Names this call: the answer's record is committed with the write. */
+  readonly idempotency: IdempotencyClaim | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What a handler of a route returns. */
+export type HandlerAnswer<Id extends RouteId> = Routes[Id]["answer"] extends { kind: "stream" }
+  ? AsyncIterable<readonly Uint8Array[]>
+  : Routes[Id]["answer"] extends { kind: "bytes" }
+    ? AsyncIterable<Uint8Array>
+    : Routes[Id]["answer"] extends { kind: "empty" }
+      ? undefined
+      : Routes[Id]["answer"] extends { kind: "upgrade" }
+        ? (stream: FrameStream) => Promise<void>
+        : AnswerOf<Routes[Id]>;
+
+export type Handler<Id extends RouteId> = (
+  request: ApiRequest<Id>,
+  context: ApiContext,
+) => HandlerAnswer<Id> | Promise<HandlerAnswer<Id>>;
+
+/** One handler for each route: a missing one does not compile. */
+export type HandlerTable = { readonly [Id in RouteId]: Handler<Id> };

@@ -1,0 +1,139 @@
+/**
+ * What agents tell: of their host, their tasks, their operations; and the secrets that they need.
+ *
+ * Reports may come twice, late or out of order: the sequence number decides, and a task's position never
+ * goes back. A task that the server does not know, or has given up, is answered "stop".
+ */
+
+import { MINUTE_MS } from "@berth/base";
+import { keys, type Node, type NodeStatus, ProtocolError } from "@berth/protocol";
+import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
+import type { ClusterView } from "../../state/cluster-tables.ts";
+import { encode } from "../../state/decode.ts";
+import type { Operation as StoreOperation } from "../../store/port.ts";
+import { commitDecision } from "../commit.ts";
+import type { ApiContext, Handler } from "../handler.ts";
+import { acceptStatuses } from "../task-reports.ts";
+import { clusterId } from "./platform.ts";
+
+/** An unchanged report is written again after this: `reportedAt` shall say roughly the truth. */
+const UNCHANGED_WRITE_MS = MINUTE_MS;
+/** Statuses of one transaction: each takes two conditions of the 128. */
+const STATUSES_PER_TXN = 60;
+
+export const reportNode: Handler<"reportNode"> = async (request, context) => {
+  const { params, body } = request;
+  const cluster = clusterId(context);
+  if (body.cluster !== undefined && body.cluster !== cluster) {
+    const message = `the agent belongs to cluster ${body.cluster}, this is ${cluster}`;
+    throw new ProtocolError("foreign_cluster", message, { cluster, agent: body.cluster });
+  }
+  if (body.status.name !== params.node) {
+    const message = `the report of ${body.status.name} came as that of ${params.node}`;
+    throw new ProtocolError("invalid_request", message);
+  }
+  await commitDecision(context, request, { route: "reportNode" }, (view) =>
+    withStatus(view, body.status, context.clock.now()),
+  );
+  context.contacts.renew(params.node);
+  return { cluster, leaseMs: context.settings.leaseMs };
+};
+
+/** The node as reported; it joins with its first report. */
+function withStatus(view: ClusterView, status: NodeStatus, now: number): Decision<NodeStatus> {
+  const nodeKey = keys.node(status.name);
+  const statusKey = keys.nodeStatus(status.name);
+  const node = view.nodes.get(nodeKey);
+  const known = view.nodeStatuses.get(statusKey);
+  const operations: StoreOperation[] = [];
+  if (node === undefined) {
+    const joined: Node = {
+      name: status.name,
+      labels: {},
+      availability: "active",
+      joinedAt: now,
+      contact: "up",
+      contactChangedAt: now,
+    };
+    operations.push({ kind: "put", key: nodeKey, value: encode(joined) });
+  }
+  if (known === undefined || !isSameReport(known.value, status)) {
+    operations.push({ kind: "put", key: statusKey, value: encode(status) });
+  }
+  return accept(
+    status,
+    [unchangedSince(nodeKey, node?.revision), unchangedSince(statusKey, known?.revision)],
+    operations,
+  );
+}
+
+function isSameReport(known: NodeStatus, status: NodeStatus): boolean {
+  if (status.reportedAt - known.reportedAt >= UNCHANGED_WRITE_MS) return false;
+  return encode({ ...known, reportedAt: 0 }) === encode({ ...status, reportedAt: 0 });
+}
+
+export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
+  if (context.state.view.nodes.get(keys.node(params.node)) === undefined) {
+    // The agent answers this with a full report, by which it joins (again).
+    throw new ProtocolError("not_found", `there is no node ${params.node}`);
+  }
+  context.contacts.renew(params.node);
+  return { leaseMs: context.settings.leaseMs };
+};
+
+export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
+  const { params, body } = request;
+  context.contacts.renew(params.node);
+  const stop: string[] = [];
+  for (let start = 0; start < body.statuses.length; start += STATUSES_PER_TXN) {
+    const statuses = body.statuses.slice(start, start + STATUSES_PER_TXN);
+    const answered = await commitDecision(context, request, { route: "reportTasks" }, (view) =>
+      acceptStatuses(view, params.node, statuses, context.log),
+    );
+    stop.push(...answered);
+  }
+  return { stop };
+};
+
+const FINISHED: ReadonlySet<string> = new Set(["done", "failed"]);
+
+export const reportOperation: Handler<"reportOperation"> = (request, context) => {
+  const { params, body } = request;
+  return commitDecision(context, request, { route: "reportOperation" }, (view) => {
+    const key = keys.operation(params.node, params.operation);
+    const known = view.operations.get(key);
+    if (known === undefined) {
+      throw new ProtocolError("not_found", `there is no operation ${params.operation}`);
+    }
+    // A repeated report of one that has ended changes nothing.
+    if (FINISHED.has(known.value.state)) return accept(known.value, [], []);
+    const value = { ...known.value, ...body, updatedAt: context.clock.now() };
+    const put = { kind: "put", key, value: encode(value) } as const;
+    return accept(value, [unchangedSince(key, known.revision)], [put]);
+  });
+};
+
+export const getTaskSecrets: Handler<"getTaskSecrets"> = async ({ params, signal }, context) => {
+  const { view } = context.state;
+  const [task] = view.tasks.by("id", params.task);
+  if (task === undefined || task.value.node !== params.node) {
+    throw new ProtocolError("not_found", `node ${params.node} has no task ${params.task}`);
+  }
+  const release = view.releases.get(keys.release(task.value, task.value.release))?.value;
+  const wanted = release?.services[task.value.service]?.spec.secrets ?? [];
+  const contents: Record<string, string> = {};
+  for (const { name } of wanted) {
+    const version = release?.secrets[name]?.version;
+    if (version === undefined) continue;
+    contents[name] = await contentOf(context, keys.secret(task.value, name, version), signal);
+  }
+  return contents;
+};
+
+async function contentOf(context: ApiContext, key: string, signal: AbortSignal): Promise<string> {
+  const { entry } = await context.store.get(key, { signal });
+  if (entry === undefined) {
+    throw new ProtocolError("internal", "a secret that a release refers to is missing", { key });
+  }
+  return Buffer.from(context.secrets.open(entry.value, key)).toString("base64");
+}

@@ -1,0 +1,138 @@
+/**
+ * One client of the watch: what it selects and what it has not been sent yet.
+ *
+ * Not a queue: of an object only the newest line waits, so a client that reads slowly gets fewer events
+ * rather than later ones. Past the limit in bytes it is told to list again and forgotten, never buffered
+ * without bound. Cost: O(1) a line.
+ */
+
+import { MIB } from "@berth/base";
+import type { WatchKind, WatchSelector } from "@berth/protocol";
+import type { Actor } from "./actor.ts";
+import { type Facets, matches } from "./watch-facets.ts";
+
+/**
+ * Lines that may wait for one client: what 1,000 to 2,000 changed tasks take. A client so far behind is
+ * quicker with a new list.
+ */
+export const WATCHER_BYTES_MAX = 4 * MIB;
+
+/** What a stream does next. */
+export type Taken =
+  | TakenLines
+  | { readonly kind: "resync"; readonly reason: string }
+  | { readonly kind: "end" }
+  | { readonly kind: "wait" };
+
+/** All that waited: `changes` is every noted line, so a position told after them is true. */
+export interface TakenLines {
+  readonly kind: "lines";
+  readonly urgent: readonly Buffer[];
+  readonly changes: readonly Buffer[];
+  /** Say something even if there is nothing to say. */
+  readonly beat: boolean;
+}
+
+export class Watcher {
+  readonly selectors: readonly WatchSelector[];
+  readonly actor: Actor;
+  /** Newest line of each object, in order of revision. */
+  readonly #pending = new Map<string, Buffer>();
+  #pendingBytes = 0;
+  #urgent: Buffer[] = [];
+  #beat = false;
+  #ready = false;
+  #wake: (() => void) | undefined;
+  #resync: string | undefined;
+  #ended = false;
+  /** When something was last handed out, on the monotonic clock. */
+  sentAt: number;
+  /** The revision of the last position that the client was told. */
+  toldRevision = 0;
+
+  constructor(selectors: readonly WatchSelector[], actor: Actor, now: number) {
+    this.selectors = selectors;
+    this.actor = actor;
+    this.sentAt = now;
+  }
+
+  selects(kind: WatchKind, facets: Facets): boolean {
+    return this.selectors.some((selector) => selector.kind === kind && matches(selector, facets));
+  }
+
+  /** Notes the newest line of an object, to be handed out at the next flush. */
+  note(kind: WatchKind, key: string, line: Buffer): void {
+    if (this.#resync !== undefined || this.#ended) return;
+    const name = `${kind} ${key}`;
+    const older = this.#pending.get(name);
+    // Taken out first: the newest line stands at the end, where its revision belongs.
+    if (older !== undefined) this.#pending.delete(name);
+    this.#pending.set(name, line);
+    this.#pendingBytes += line.length - (older?.length ?? 0);
+    if (this.#pendingBytes > WATCHER_BYTES_MAX) this.resync("the client reads too slowly");
+  }
+
+  /** Hands `line` out at once, before anything that waits. */
+  urge(line: Buffer): void {
+    if (this.#ended || this.#resync !== undefined) return;
+    this.#urgent.push(line);
+    this.flush();
+  }
+
+  /** The client is to hear something, be it only that the stream lives. */
+  beat(): void {
+    this.#beat = true;
+    this.flush();
+  }
+
+  /** What waits may go out now. */
+  flush(): void {
+    this.#ready = true;
+    this.#wake?.();
+  }
+
+  /** The client has to list again; nothing else will be handed out. */
+  resync(reason: string): void {
+    this.#resync ??= reason;
+    this.#pending.clear();
+    this.#urgent = [];
+    this.#pendingBytes = 0;
+    this.flush();
+  }
+
+  /** The stream ends as it is. */
+  end(): void {
+    this.#ended = true;
+    this.flush();
+  }
+
+  /** What is to be handed out now; empties it. */
+  take(): Taken {
+    if (this.#ended) return { kind: "end" };
+    if (this.#resync !== undefined) return { kind: "resync", reason: this.#resync };
+    if (!this.#ready) return { kind: "wait" };
+    const taken = {
+      kind: "lines",
+      urgent: this.#urgent,
+      changes: [...this.#pending.values()],
+      beat: this.#beat,
+    } as const;
+    this.#urgent = [];
+    this.#pending.clear();
+    this.#pendingBytes = 0;
+    this.#beat = false;
+    this.#ready = false;
+    return taken;
+  }
+
+  /** Resolves at the next flush. */
+  wait(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+      if (this.#ready || this.#ended) this.#wake();
+    });
+  }
+}

@@ -1,0 +1,99 @@
+/** From answers and errors to HTTP: status lines, headers, problem documents, streams with backpressure. */
+
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { type Clock, SECOND_MS } from "@berth/base";
+import { PROBLEM_MEDIA_TYPE, type ProtocolError, problemOf } from "@berth/protocol";
+
+/** A client that takes nothing for this long is gone, or might as well be. */
+export const DRAIN_TIMEOUT_MS = 30 * SECOND_MS;
+
+/** For every answer: they belong to one token and change all the time. */
+export const COMMON_HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+} as const;
+
+export interface HttpProblem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** `error` as a problem document; `instance` names the occurrence in the log. */
+export function httpProblem(error: ProtocolError, instance: string): HttpProblem {
+  const problem = problemOf(error, instance);
+  return {
+    status: problem.status,
+    headers: { ...COMMON_HEADERS, "content-type": PROBLEM_MEDIA_TYPE, ...extraHeaders(error) },
+    body: JSON.stringify(problem),
+  };
+}
+
+function extraHeaders({ code, details }: ProtocolError): Record<string, string> {
+  if (code === "unauthenticated") return { "www-authenticate": 'Bearer realm="berth"' };
+  const { retryAfterMs, allow } = details;
+  if (code === "method_not_allowed" && Array.isArray(allow)) return { allow: allow.join(", ") };
+  if (typeof retryAfterMs !== "number") return {};
+  return { "retry-after": String(Math.ceil(retryAfterMs / SECOND_MS)) };
+}
+
+/** A whole answer in HTTP/1.1, for sockets that have left the HTTP server. */
+export function rawProblem(error: ProtocolError, instance: string): string {
+  const { status, headers, body } = httpProblem(error, instance);
+  const lines = Object.entries({
+    ...headers,
+    "content-length": String(Buffer.byteLength(body)),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${problemOf(error).code}\r\n${lines.join("")}\r\n${body}`;
+}
+
+/**
+ * Writes a stream's chunks, no faster than the client takes them. Ends when the stream ends or the client
+ * has gone; a client that stops reading is cut off after `DRAIN_TIMEOUT_MS`.
+ */
+export async function writeStream(
+  response: ServerResponse,
+  chunks: AsyncIterable<readonly Uint8Array[]>,
+  clock: Clock,
+): Promise<void> {
+  response.flushHeaders();
+  try {
+    for await (const parts of chunks) {
+      if (response.destroyed) return;
+      response.cork();
+      let hasRoom = true;
+      for (const part of parts) hasRoom = response.write(part);
+      response.uncork();
+      if (!hasRoom) await drained(response, clock);
+    }
+    response.end();
+  } catch {
+    // The head is out: cutting the connection is the only way left to say that something is missing.
+    response.destroy();
+  }
+}
+
+async function drained(response: ServerResponse, clock: Clock): Promise<void> {
+  if (response.destroyed) return;
+  const waiting = new AbortController();
+  const stop = () => waiting.abort();
+  response.once("close", stop);
+  const cancel = clock.setTimer(DRAIN_TIMEOUT_MS, () => response.destroy());
+  try {
+    await once(response, "drain", { signal: waiting.signal });
+  } catch {
+    // Closed: the loop sees it.
+  } finally {
+    cancel();
+    response.off("close", stop);
+  }
+}
+
+/** Wraps single pieces as a stream of chunks. */
+export async function* asChunks(
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<readonly Uint8Array[], void, undefined> {
+  for await (const piece of bytes) yield [piece];
+}

@@ -1,0 +1,145 @@
+/**
+ * One server process: opens store and blobs, makes what the first start makes, runs the control plane and
+ * listens. The CLI calls it; so do tests, with a directory and a port of their own.
+ *
+ * Order of the start: nothing listens before the state is known, so whoever gets an answer gets a true one.
+ * Order of the stop: streams end, running calls finish, controllers stop, the audit record is written, the
+ * store is closed. A second server on the same directory is refused by the store's lock.
+ */
+
+import { randomBytes } from "node:crypto";
+import { type Clock, Driver, type Logger, Prng } from "@berth/base";
+import { ApiMetrics } from "../api/api-metrics.ts";
+import { createApi } from "../api/create-api.ts";
+import { SecretBox } from "../api/secret-box.ts";
+import { openDiskBlobs } from "../blobs/disk.ts";
+import { ControlPlane } from "../control-plane.ts";
+import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
+import type { Store } from "../store/port.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
+import { dataPaths, makeDataDir } from "./data-dir.ts";
+import { ensureSecretKey, ensureToken } from "./first-start.ts";
+import { HttpServer, type ListenAddress } from "./http-server.ts";
+import { addProcessMetrics } from "./process-metrics.ts";
+
+export interface RunServerOptions {
+  /** Everything that the server keeps; made when missing, readable by its owner only. */
+  readonly dataDir: string;
+  readonly listen: ListenAddress;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The node of the agent on this machine, which gets `agent.token`. */
+  readonly nodeName: string;
+  /** Version of the software, `0.1.0`. */
+  readonly version: string;
+  readonly settings?: Partial<ControlPlaneSettings>;
+  /** Further names under which this server is reached. */
+  readonly hostNames?: readonly string[];
+  /** The program of the store's worker: another file when bundled. */
+  readonly storeWorkerUrl?: URL;
+  /** Called once when the server cannot go on (its store has failed). It should be stopped and started. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:7710` */
+  readonly url: string;
+  readonly clusterId: string;
+  /** Graceful; resolves when everything is closed. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * @throws ProtocolError `unavailable` when another server has the directory, the address is taken or a
+ * file cannot be used.
+ */
+export async function runServer(options: RunServerOptions): Promise<RunningServer> {
+  const { dataDir, clock, log, nodeName } = options;
+  const paths = dataPaths(dataDir);
+  await makeDataDir(dataDir);
+  const store = await openSqliteStore({
+    path: paths.database,
+    clock,
+    log,
+    ...(options.storeWorkerUrl === undefined ? {} : { workerUrl: options.storeWorkerUrl }),
+    ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
+  });
+  try {
+    const secrets = new SecretBox(await ensureSecretKey(paths, store));
+    await ensureToken(store, clock, paths.adminToken, { name: "admin", role: "admin" });
+    const agent = { name: `agent:${nodeName}`, role: "agent", node: nodeName } as const;
+    await ensureToken(store, clock, paths.agentToken, agent);
+    return await serve(options, store, secrets);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function serve(
+  options: RunServerOptions,
+  opened: Store,
+  secrets: SecretBox,
+): Promise<RunningServer> {
+  const { clock, log, version } = options;
+  const settings = { ...DEFAULT_SETTINGS, ...options.settings };
+  const metrics = new ApiMetrics();
+  const endSampling = addProcessMetrics(metrics.registry, version);
+  const store = metrics.timedStore(opened, () => clock.monotonic());
+  const prng = new Prng(randomBytes(6).readUIntBE(0, 6));
+  const driver = new Driver({ clock, log, prng });
+  const control = new ControlPlane({ store, clock, log, prng: prng.fork(), driver, settings });
+  const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
+  await control.start();
+  const api = createApi({
+    store,
+    state: control.state,
+    blobs,
+    contacts: { renew: (node) => control.renewLease(node) },
+    settings,
+    secrets,
+    driver,
+    clock,
+    log,
+    newId: newRandomId,
+    version,
+    metrics,
+  });
+  const http = new HttpServer({
+    dispatcher: api.dispatcher,
+    clock,
+    log,
+    newId: newRandomId,
+    hostNames: options.hostNames ?? [],
+  });
+  const stop = once(async () => {
+    api.close();
+    await http.stop();
+    await control.stop();
+    await api.flush().catch((error: unknown) => log.error("audit record not written", { error }));
+    await driver.stop();
+    endSampling();
+    await opened.close();
+  });
+  try {
+    const url = await http.listen(options.listen);
+    log.info("server listens", { url, cluster: control.clusterId(), version });
+    return { url, clusterId: control.clusterId(), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** 20 hexadecimal digits: sessions and requests that nobody guesses and no two share. */
+function newRandomId(): string {
+  return randomBytes(10).toString("hex");
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= run();
+    return running;
+  };
+}
