@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import type { ContractTest } from "./contract.ts";
 import { change, eventsOf, put, type StoreSubject, watched } from "./contract-subject.ts";
-import { RING_EVENTS_MAX } from "./event-ring.ts";
+import { RING_BYTES_MAX } from "./event-ring.ts";
 import type { Store, WatchBatch } from "./port.ts";
 import { WATCH_BATCH_EVENTS_MAX } from "./watch-hub.ts";
 
@@ -78,10 +78,16 @@ function resumeContract(it: ContractTest): void {
 
   it("a watch that begins before what is kept in memory has no seam", async ({ store }) => {
     const perRevision = 100;
-    const revisions = RING_EVENTS_MAX / perRevision + 20;
+    const filler = "x".repeat(1_000);
+    // Each event is held with the value before, so this is about three times what fits.
+    const revisions = Math.ceil((RING_BYTES_MAX * 1.5) / (perRevision * filler.length));
     for (let revision = 0; revision < revisions; revision++) {
       const puts = Array.from({ length: perRevision }, (_, index) => {
-        return { kind: "put", key: `k/${index}`, value: String(revision) } as const;
+        return {
+          kind: "put",
+          key: `k/${index}`,
+          value: JSON.stringify({ revision, filler }),
+        } as const;
       });
       await change(store, ...puts);
     }

@@ -10,7 +10,7 @@ import type { Clock } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
 import { applyTxn, removeEntries, type Table, takePage } from "./apply-txn.ts";
 import { StoreClosed, StoreCompacted, StoreFutureRevision, StoreLeaseNotFound } from "./errors.ts";
-import type { RevisionEvents } from "./event-ring.ts";
+import { bytesOfEvents, type RevisionEvents } from "./event-ring.ts";
 import { LeaseTimers } from "./lease-timers.ts";
 import { checkKey, checkLeaseTtl, checkPrefix, checkTxn, pageLimit } from "./limits.ts";
 import { MemoryTable } from "./memory-table.ts";
@@ -59,7 +59,7 @@ export class MemoryStore implements Store {
       clock: options.clock,
       revision: 0,
       compactRevision: 0,
-      readHistory: async (from, eventsMax) => this.#readHistory(from, eventsMax),
+      readHistory: async (from, revisionsMax) => this.#readHistory(from, revisionsMax),
     });
   }
 
@@ -165,7 +165,7 @@ export class MemoryStore implements Store {
 
   #commit(events: readonly WatchEvent[]): void {
     if (events.length === 0) return;
-    const change = { revision: this.#hub.revision + 1, events };
+    const change = { revision: this.#hub.revision + 1, events, bytes: bytesOfEvents(events) };
     this.#history.push(change);
     this.#hub.publish([change]);
   }
@@ -176,20 +176,12 @@ export class MemoryStore implements Store {
     this.#commit(removeEntries(this.#table, entries, this.#hub.revision));
   }
 
-  #readHistory(from: Revision, eventsMax: number): readonly RevisionEvents[] {
+  #readHistory(from: Revision, revisionsMax: number): readonly RevisionEvents[] {
     const first = this.#history[0]?.revision;
     if (first === undefined || from < first) {
       throw new StoreCompacted(from, this.#hub.compactRevision);
     }
-    const page: RevisionEvents[] = [];
-    let events = 0;
-    for (let index = from - first; index < this.#history.length && events < eventsMax; index++) {
-      const change = this.#history[index];
-      if (change === undefined) break;
-      page.push(change);
-      events += change.events.length;
-    }
-    return page;
+    return this.#history.slice(from - first, from - first + revisionsMax);
   }
 
   /** The state as it was: the current one with later events undone, the newest first. */

@@ -11,8 +11,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { assertNever } from "@berth/base";
 import { applyTxn, removeEntries, takePage } from "./apply-txn.ts";
 import { StoreCompacted, StoreError, StoreFutureRevision } from "./errors.ts";
-import type { RevisionEvents } from "./event-ring.ts";
 import type { ListResult, Revision, WatchEvent } from "./port.ts";
+import { encodeEvents, type HistoryRow } from "./sqlite-history.ts";
 import {
   type OpenedDatabase,
   plainError,
@@ -29,7 +29,7 @@ const FORGET_STEP = 1_000;
 
 export interface BatchResult {
   readonly replies: readonly StoreReply[];
-  readonly changes: readonly RevisionEvents[];
+  readonly changes: readonly HistoryRow[];
   readonly compactRevision: Revision;
 }
 
@@ -46,7 +46,7 @@ export class BatchRunner {
   readonly #path: string;
   readonly #historyRevisionsMax: number;
   #counters: Counters;
-  #changes: RevisionEvents[] = [];
+  #changes: HistoryRow[] = [];
   readonly opened: OpenedDatabase;
 
   constructor(
@@ -110,7 +110,7 @@ export class BatchRunner {
         return this.#list(request);
       case "history":
         this.#refuseCompacted(request.from, request.from - 1);
-        return this.#table.history(request.from, request.eventsMax);
+        return this.#table.history(request.from, request.revisionsMax);
       case "compact":
         return this.#compact(request.revision);
       case "grant":
@@ -158,9 +158,10 @@ export class BatchRunner {
   #commitEvents(events: readonly WatchEvent[]): void {
     if (events.length === 0) return;
     const revision = this.#counters.revision + 1;
-    this.#table.appendHistory(revision, events);
+    const row = encodeEvents(revision, events);
+    this.#table.appendHistory(row);
     this.#counters = { ...this.#counters, revision };
-    this.#changes.push({ revision, events });
+    this.#changes.push(row);
   }
 
   /** Keeps history at its limit, and deletes some of what was compacted. */

@@ -3,13 +3,15 @@
  * values one after the other. Values are JSON text already: putting them into JSON again would escape
  * every quote, a third more bytes and most of the time of a write.
  *
- * Invariant: `decodeEvents(revision, encodeEvents(events))` equals `events`.
+ * Invariant: `decodeEvents(encodeEvents(revision, events))` equals `events`.
  */
 
 import { StoreError } from "./errors.ts";
+import type { RevisionEvents } from "./event-ring.ts";
 import type { StoredEntry, WatchEvent } from "./port.ts";
 
 export interface HistoryRow {
+  readonly revision: number;
   /** JSON: one `HeadItem` for each event. */
   readonly head: string;
   readonly body: string;
@@ -20,7 +22,7 @@ type EntryHead = readonly [number, number, number, number, number];
 /** Key, the entry after (0: deleted), the entry before (0: there was none). */
 type HeadItem = readonly [string, EntryHead | 0, EntryHead | 0];
 
-export function encodeEvents(events: readonly WatchEvent[]): HistoryRow {
+export function encodeEvents(revision: number, events: readonly WatchEvent[]): HistoryRow {
   let body = "";
   const take = (entry: StoredEntry | undefined): EntryHead | 0 => {
     if (entry === undefined) return 0;
@@ -33,10 +35,34 @@ export function encodeEvents(events: readonly WatchEvent[]): HistoryRow {
     take(event.type === "put" ? event.entry : undefined),
     take(event.previous),
   ]);
-  return { head: JSON.stringify(items), body };
+  return { revision, head: JSON.stringify(items), body };
 }
 
-export function decodeEvents(revision: number, row: HistoryRow): WatchEvent[] {
+/** A row that is decoded when somebody looks: also the form in which events leave the worker. */
+export class HistoryEvents implements RevisionEvents {
+  readonly #row: HistoryRow;
+  #events: readonly WatchEvent[] | undefined;
+
+  constructor(row: HistoryRow) {
+    this.#row = row;
+  }
+
+  get revision(): number {
+    return this.#row.revision;
+  }
+
+  get bytes(): number {
+    return this.#row.head.length + this.#row.body.length;
+  }
+
+  get events(): readonly WatchEvent[] {
+    this.#events ??= decodeEvents(this.#row);
+    return this.#events;
+  }
+}
+
+export function decodeEvents(row: HistoryRow): WatchEvent[] {
+  const { revision } = row;
   // Written by `encodeEvents` into a database whose pages are checked: parsed, not validated.
   const items = JSON.parse(row.head) as readonly HeadItem[];
   let offset = 0;

@@ -11,8 +11,8 @@ import {
   StoreFutureRevision,
   StoreLeaseNotFound,
 } from "./errors.ts";
-import type { RevisionEvents } from "./event-ring.ts";
 import type { GetResult, Lease, LeaseId, ListResult, Revision, Txn, TxnResult } from "./port.ts";
+import type { HistoryRow } from "./sqlite-history.ts";
 
 /** Each request kind with what it asks and what it is answered. */
 export interface StoreCalls {
@@ -28,8 +28,8 @@ export interface StoreCalls {
     answer: ListResult;
   };
   readonly history: {
-    ask: { readonly from: Revision; readonly eventsMax: number };
-    answer: readonly RevisionEvents[];
+    ask: { readonly from: Revision; readonly revisionsMax: number };
+    answer: readonly HistoryRow[];
   };
   readonly compact: { ask: { readonly revision: Revision }; answer: Revision };
   readonly grant: { ask: { readonly ttlMs: number }; answer: Lease };
@@ -76,7 +76,7 @@ export type FromWorker =
       readonly kind: "batch";
       /** One for each request, in order. */
       readonly replies: readonly StoreReply[];
-      readonly changes: readonly RevisionEvents[];
+      readonly changes: readonly HistoryRow[];
       readonly compactRevision: Revision;
     }
   | { readonly kind: "closed" };

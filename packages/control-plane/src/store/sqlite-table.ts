@@ -10,10 +10,9 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
 import { assert } from "@berth/base";
 import type { Table } from "./apply-txn.ts";
 import { StoreError } from "./errors.ts";
-import type { RevisionEvents } from "./event-ring.ts";
 import { LIST_PAGE_BYTES_MAX, prefixEnd } from "./limits.ts";
-import type { Lease, LeaseId, Revision, StoredEntry, WatchEvent } from "./port.ts";
-import { decodeEvents, encodeEvents } from "./sqlite-history.ts";
+import type { Lease, LeaseId, Revision, StoredEntry } from "./port.ts";
+import { decodeEvents, type HistoryRow } from "./sqlite-history.ts";
 
 const COLUMNS = "key, value, create_revision, mod_revision, version, lease_id";
 /** Above every key, whose characters end at 0x7e. */
@@ -108,21 +107,18 @@ export class SqliteTable implements Table {
     return rows.map((row) => ({ leaseId: Number(row["id"]), ttlMs: Number(row["ttl_ms"]) }));
   }
 
-  appendHistory(revision: Revision, events: readonly WatchEvent[]): void {
-    const { head, body } = encodeEvents(events);
+  appendHistory({ revision, head, body }: HistoryRow): void {
     this.#appendHistory.run(revision, head, body);
   }
 
-  /** Whole revisions from `from` on, until about `eventsMax` events or a page's bytes. */
-  history(from: Revision, eventsMax: number): RevisionEvents[] {
-    const page: RevisionEvents[] = [];
-    let events = 0;
+  /** Whole revisions from `from` on, until there are `revisionsMax` or a page's bytes. */
+  history(from: Revision, revisionsMax: number): HistoryRow[] {
+    const page: HistoryRow[] = [];
     let bytes = 0;
-    for (const change of this.#changesFrom(from)) {
-      page.push(change.change);
-      events += change.change.events.length;
-      bytes += change.bytes;
-      if (events >= eventsMax || bytes >= LIST_PAGE_BYTES_MAX) break;
+    for (const row of this.#rowsFrom(from)) {
+      page.push(row);
+      bytes += row.head.length + row.body.length;
+      if (page.length >= revisionsMax || bytes >= LIST_PAGE_BYTES_MAX) break;
     }
     return page;
   }
@@ -180,21 +176,20 @@ export class SqliteTable implements Table {
     return typeof oldest === "number" ? oldest : undefined;
   }
 
-  *#changesFrom(from: Revision): Generator<{ change: RevisionEvents; bytes: number }> {
+  *#rowsFrom(from: Revision): Generator<HistoryRow> {
     for (const row of this.#readHistory.iterate(from)) {
       const [revision, head, body] = cells(row);
       assert(typeof revision === "number" && typeof head === "string", "a history row");
       assert(typeof body === "string", "a history row has a body");
-      const events = decodeEvents(revision, { head, body });
-      yield { change: { revision, events }, bytes: head.length + body.length };
+      yield { revision, head, body };
     }
   }
 
   /** For each key that changed from `revision` on: what it held before (undefined: nothing). */
   #stateBefore(revision: Revision, prefix: string): Map<string, StoredEntry | undefined> {
     const before = new Map<string, StoredEntry | undefined>();
-    for (const { change } of this.#changesFrom(revision)) {
-      for (const event of change.events) {
+    for (const row of this.#rowsFrom(revision)) {
+      for (const event of decodeEvents(row)) {
         if (!event.key.startsWith(prefix) || before.has(event.key)) continue;
         before.set(event.key, event.previous);
       }

@@ -36,6 +36,7 @@ import type {
   WatchBatch,
 } from "./port.ts";
 import { RequestQueue, writes } from "./request-queue.ts";
+import { HistoryEvents } from "./sqlite-history.ts";
 import {
   type FromWorker,
   type OpenedDatabase,
@@ -105,7 +106,10 @@ class SqliteStore implements Store {
       clock: options.clock,
       revision: opened.revision,
       compactRevision: opened.compactRevision,
-      readHistory: (from, eventsMax) => this.#call("history", { from, eventsMax }),
+      readHistory: async (from, revisionsMax) => {
+        const rows = await this.#call("history", { from, revisionsMax });
+        return rows.map((row) => new HistoryEvents(row));
+      },
     });
     this.#exited = new Promise((resolve) => worker.once("exit", () => resolve()));
     worker.on("message", (message: FromWorker) => this.#receive(message));
@@ -258,7 +262,7 @@ class SqliteStore implements Store {
   }
 
   #settle(message: FromWorker & { kind: "batch" }): void {
-    this.#hub.publish(message.changes);
+    this.#hub.publish(message.changes.map((row) => new HistoryEvents(row)));
     this.#hub.compacted(message.compactRevision);
     this.#queue.settle(({ resolve, reject }, index) => {
       const reply = message.replies[index];

@@ -17,6 +17,8 @@ import type { Revision, WatchBatch, WatchEvent } from "./port.ts";
 
 /** A batch gathers whole revisions up to about this many events: a consumer's turn stays short. */
 export const WATCH_BATCH_EVENTS_MAX = 1_000;
+/** Revisions that are looked at in one go. */
+const READ_REVISIONS_MAX = 1_000;
 /** An idle watch tells its position this long after others' writes: a resume never starts far back. */
 export const PROGRESS_DELAY_MS = SECOND_MS;
 
@@ -25,10 +27,13 @@ export interface WatchHubOptions {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   /**
-   * Whole revisions from `from` on, which is committed and was not compacted when asked; at least one, about
-   * `eventsMax` events. Throws `StoreCompacted` when it has been compacted meanwhile.
+   * Whole revisions from `from` on, which is committed and was not compacted when asked; at least one, at
+   * most `revisionsMax`. Throws `StoreCompacted` when it has been compacted meanwhile.
    */
-  readonly readHistory: (from: Revision, eventsMax: number) => Promise<readonly RevisionEvents[]>;
+  readonly readHistory: (
+    from: Revision,
+    revisionsMax: number,
+  ) => Promise<readonly RevisionEvents[]>;
 }
 
 interface WaitingWatch {
@@ -133,8 +138,8 @@ export class WatchHub {
 
   #read(from: Revision): readonly RevisionEvents[] | Promise<readonly RevisionEvents[]> {
     const first = this.#ring.first;
-    if (first !== undefined && from >= first) return this.#ring.read(from, WATCH_BATCH_EVENTS_MAX);
-    return this.#readHistory(from, WATCH_BATCH_EVENTS_MAX);
+    if (first !== undefined && from >= first) return this.#ring.read(from, READ_REVISIONS_MAX);
+    return this.#readHistory(from, READ_REVISIONS_MAX);
   }
 
   /** Resolves when there is something to look at; tells from where. */
@@ -169,7 +174,7 @@ function concerns(change: RevisionEvents, prefix: string): boolean {
   return change.events.some((event) => event.key.startsWith(prefix));
 }
 
-/** Adds the events under `prefix` to `into`; returns the revision after the last one looked at. */
+/** Adds events under `prefix` to `into` until a batch is full; returns the next revision to look at. */
 function collect(
   changes: readonly RevisionEvents[],
   prefix: string,
@@ -178,6 +183,7 @@ function collect(
 ): Revision {
   let next = from;
   for (const change of changes) {
+    if (into.length >= WATCH_BATCH_EVENTS_MAX) break;
     for (const event of change.events) if (event.key.startsWith(prefix)) into.push(event);
     next = change.revision + 1;
   }
