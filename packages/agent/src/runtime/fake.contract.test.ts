@@ -1,26 +1,13 @@
-import { ManualClock, Prng } from "@berth/base";
+import { Prng } from "@berth/base";
 import { runtimeContract } from "./contract.ts";
 import { FakeRuntime } from "./fake.ts";
 import { FakeHost } from "./fake-host.ts";
 import { shellCommand, shellProgram } from "./fake-program.ts";
 import { fakeImage } from "./fake-registry.ts";
-
-/** Time passes while the test waits for something: one timer a turn of the event loop. */
-function flow(clock: ManualClock): () => void {
-  let open = true;
-  const turn = () => {
-    if (!open) return;
-    clock.fireNext();
-    setImmediate(turn);
-  };
-  setImmediate(turn);
-  return () => {
-    open = false;
-  };
-}
+import { flowingClock } from "./flowing-clock.ts";
 
 runtimeContract("fake", async () => {
-  const clock = new ManualClock();
+  const { clock, stop } = flowingClock();
   const host = new FakeHost({
     clock,
     prng: new Prng(1),
@@ -29,7 +16,6 @@ runtimeContract("fake", async () => {
   });
   const image = fakeImage({ reference: "berth.test/busybox:1" });
   host.images.set(image.imageId, image);
-  const stop = flow(clock);
   return {
     runtime: new FakeRuntime(host),
     cluster: "fake-cluster",
