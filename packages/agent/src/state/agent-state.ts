@@ -31,6 +31,9 @@ export interface ServerMemory {
   readonly ingressHttpPort?: number;
 }
 
+/** Builds that are remembered: more than the stacks of one machine have. */
+const BUILT_MAX = 1_000;
+
 /** Status numbers grow between two writes of a record by less than this: see `loaded`. */
 const SEQUENCE_RESERVE = 100_000;
 
@@ -40,6 +43,7 @@ export class AgentState {
   readonly #records = new Map<string, TaskRecord>();
   readonly #networks = new Map<string, Network>();
   readonly #seeded: Set<string>;
+  readonly #built = new Map<string, string>();
   #server: ServerMemory;
   readonly locks: VolumeLocks;
 
@@ -50,6 +54,7 @@ export class AgentState {
     for (const [id, row] of db.read("record")) this.#records.set(id, loaded(row as TaskRecord));
     for (const [id, row] of db.read("network")) this.#networks.set(id, row as Network);
     this.#seeded = new Set(db.read("seeded").keys());
+    for (const [key, id] of db.read("built")) if (typeof id === "string") this.#built.set(key, id);
     this.#server = (db.read("meta").get("server") ?? {}) as ServerMemory;
   }
 
@@ -126,6 +131,20 @@ export class AgentState {
   async forgetSeeded(engineName: string): Promise<void> {
     await this.#db.commit([{ table: "seeded", key: engineName, value: undefined }]);
     this.#seeded.delete(engineName);
+  }
+
+  /** What an equal build made, by the key of its input. */
+  builtBefore(key: string): string | undefined {
+    return this.#built.get(key);
+  }
+
+  async noteBuilt(key: string, imageId: string): Promise<void> {
+    this.#built.set(key, imageId);
+    const oldest = this.#built.size > BUILT_MAX ? this.#built.keys().next().value : undefined;
+    if (oldest !== undefined) this.#built.delete(oldest);
+    const gone =
+      oldest === undefined ? [] : [{ table: "built" as const, key: oldest, value: undefined }];
+    await this.#db.commit([{ table: "built", key, value: imageId }, ...gone]);
   }
 
   readSecret(task: string): unknown {

@@ -15,6 +15,7 @@ export const TABLES = {
   lock: "Holder of each exclusive volume, by name at the engine.",
   secret: "Contents of secrets, sealed, by task.",
   seeded: "Volumes that got their seed, by name at the engine.",
+  built: "Images that builds made, by the build's input.",
   network: "Networks of the cluster that this node was told of, by identifier.",
 } as const satisfies Readonly<Record<string, string>>;
 export type Table = keyof typeof TABLES;

@@ -1,0 +1,81 @@
+/** What an agent is made of: its place, its ports, its settings. */
+
+import type { Clock, Driver, Logger, Prng } from "@berth/base";
+import type { NodeNetworkModel } from "@berth/network";
+import type { ApiClient, NodeStatus } from "@berth/protocol";
+import type { HostFacts } from "./host-facts.ts";
+import type { LogFiles } from "./logs/files.ts";
+import type { NetPort } from "./net/net-port.ts";
+import type { Checker } from "./probes/checker.ts";
+import type { Runtime } from "./runtime/port.ts";
+import type { LocalDb } from "./state/local-db.ts";
+import type { Sealer } from "./state/seal.ts";
+import type { BoundaryHook, TaskFilesPort } from "./task/task-ports.ts";
+
+/** The machine's disk and sockets. Each is the real one unless given; a simulation gives them all. */
+export interface Machine {
+  readonly db: LocalDb;
+  readonly sealer: Sealer;
+  readonly taskFiles: TaskFilesPort;
+  readonly logFiles: LogFiles;
+  readonly check: Checker;
+  readonly host: HostFacts;
+}
+
+export interface AgentSettings {
+  readonly version: string;
+  /** The address by which other nodes and clients reach this one. */
+  readonly address: string;
+  /** Kept for system, engine and agent. */
+  readonly reserved: NodeStatus["reserved"];
+  readonly ingressHttpPort: number;
+  /** Address of the host for HTTP routes; all by default. */
+  readonly ingressBindAddress: string;
+  /** Last label of full names. */
+  readonly domain: string;
+  /** For names that are not ours; the host's own when absent. */
+  readonly forwarders?: readonly string[];
+  readonly hostPolicy: NodeNetworkModel["hostPolicy"];
+  readonly mtu?: number;
+  /** Creations and starts at once; twice the processors when absent. */
+  readonly startsMax?: number;
+  /** A person said that tasks unknown to this epoch of the store may be stopped (sync/trust.ts). */
+  readonly confirmedEpoch?: string;
+}
+
+export interface AgentOptions {
+  readonly nodeName: string;
+  /** Survives a reboot: database, key, logs, objects. */
+  readonly dataDir: string;
+  /** Gone with a reboot: secrets and configs of tasks. */
+  readonly runtimeDir: string;
+  readonly api: ApiClient;
+  readonly runtime: Runtime;
+  readonly net: NetPort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly prng: Prng;
+  /** Of this agent alone: stopping the agent stops it. */
+  readonly driver: Driver;
+  readonly settings?: Partial<AgentSettings>;
+  readonly machine?: Partial<Machine>;
+  /** Started and kept alive when given; otherwise somebody else runs `net`. */
+  readonly netProcess?: {
+    readonly command: readonly [string, ...string[]];
+    readonly environment: Readonly<Record<string, string>>;
+    readonly logPath: string;
+  };
+  /** For kill tests: called at every boundary of every operation. */
+  readonly onBoundary?: BoundaryHook;
+}
+
+export const SETTINGS_DEFAULT: AgentSettings = {
+  version: "0.0.0",
+  address: "127.0.0.1",
+  // What the platform's own processes and a small system take.
+  reserved: { cpuMillis: 200, memoryBytes: 512 * 1024 * 1024, diskBytes: 2 * 1024 ** 3 },
+  ingressHttpPort: 80,
+  ingressBindAddress: "0.0.0.0",
+  domain: "berth",
+  hostPolicy: { openPorts: [], metadataAccess: false },
+};

@@ -1,0 +1,485 @@
+/**
+ * One node's agent: everything put together, over ports only, so that a simulation runs several of them in
+ * one process on a virtual clock.
+ *
+ * Before the cluster is known (first contact ever) nothing is looked for and nothing runs; from then on
+ * the node lives by its local database, with or without a server. Stopping the agent stops no container.
+ * Design page: docs/design/agent.md
+ */
+
+import { HOUR_MS, type LoopStatus } from "@berth/base";
+import type { Assignment, TaskState } from "@berth/protocol";
+import { type AgentOptions, type AgentSettings, SETTINGS_DEFAULT } from "./agent-options.ts";
+import { type AgentParts, openParts } from "./agent-parts.ts";
+import { conditionsOf } from "./conditions.ts";
+import { NetLink } from "./net/net-link.ts";
+import { NetSupervisor } from "./net/net-supervisor.ts";
+import { nodeNetworkModel } from "./net/node-network-model.ts";
+import { NodeNetworks } from "./net/node-networks.ts";
+import { NodeStatusMaker } from "./node-status.ts";
+import { Prober } from "./probes/prober.ts";
+import type { ContainerState } from "./runtime/port.ts";
+import { NodeReporter } from "./sync/node-reporter.ts";
+import { Operations } from "./sync/operations.ts";
+import { BUILDS_MAX, RESOLVES_MAX } from "./sync/resolve-images.ts";
+import { ServerLink } from "./sync/server-link.ts";
+import { Sessions } from "./sync/sessions.ts";
+import { StatusReporter } from "./sync/status-reporter.ts";
+import { ToldIntake } from "./sync/told-intake.ts";
+import { Containers } from "./task/containers.ts";
+import { EngineWatch } from "./task/engine-watch.ts";
+import { TaskRoster } from "./task/roster.ts";
+import { Slots } from "./task/slots.ts";
+import { statusOf } from "./task/status.ts";
+import { isAlive, type WaitReason } from "./task/step-input.ts";
+import { removeStrays } from "./task/stray-containers.ts";
+import { taskLogs } from "./task/task-logs.ts";
+
+/** Pulls at once: more only share the same line and disk. */
+const PULLS_MAX = 3;
+/** Stops and removals at once: a stop is mostly waiting. */
+const STOPS_MAX = 32;
+/** Starts at once per processor: measured, two cores saturate at four, beyond only latency grows. */
+const STARTS_PER_CPU = 2;
+/** Where the number of processors is not known when the agent starts. */
+const CPUS_UNKNOWN = 2;
+/** Between looks for logs that are too old or too much. */
+const LOGS_PERIOD_MS = HOUR_MS;
+
+/** What operators see of an agent. */
+export interface AgentStatus {
+  readonly node: string;
+  readonly cluster: string | undefined;
+  /** The stream to the server stands. */
+  readonly contact: boolean;
+  readonly contactProblem: string | undefined;
+  readonly engineProblem: string | undefined;
+  readonly netProblems: readonly string[];
+  readonly tasks: Readonly<Partial<Record<TaskState, number>>>;
+  readonly waits: Readonly<Record<string, WaitReason>>;
+  /** Exclusive volume → holding task. */
+  readonly locks: Readonly<Record<string, string>>;
+  /** Statuses that the server has not taken yet. */
+  readonly unreported: number;
+  readonly sessions: number;
+  readonly loops: readonly LoopStatus[];
+}
+
+export interface Agent {
+  /** Containers go on; their logs are read on by the next agent. */
+  stop(): Promise<void>;
+  status(): AgentStatus;
+}
+
+/** Starts the agent. Throws `conflict` when another one uses the data directory. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const parts = await openParts(options);
+  const cpus = await options.runtime.info().then(
+    ({ cpuMillis }) => Math.max(1, Math.round(cpuMillis / 1_000)),
+    () => CPUS_UNKNOWN,
+  );
+  return new RunningAgent(options, parts, cpus);
+}
+
+class RunningAgent implements Agent {
+  readonly #options: AgentOptions;
+  readonly #settings: AgentSettings;
+  readonly #parts: AgentParts;
+  readonly #containers = new Containers();
+  readonly #roster: TaskRoster;
+  readonly #net: NetLink;
+  readonly #networks: NodeNetworks;
+  readonly #prober: Prober;
+  readonly #intake: ToldIntake;
+  readonly #statuses: StatusReporter;
+  readonly #node: NodeReporter;
+  readonly #nodeStatus: NodeStatusMaker;
+  readonly #operations: Operations;
+  readonly #sessions: Sessions;
+  readonly #stops = new Slots(STOPS_MAX);
+  #forwarders: readonly string[] = [];
+  #isWatching = false;
+  #isListed = false;
+  #isUp = false;
+  #contactProblem: string | undefined = "no contact yet";
+  #engineProblem: string | undefined;
+
+  constructor(options: AgentOptions, parts: AgentParts, cpus: number) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#settings = { ...SETTINGS_DEFAULT, ...options.settings };
+    this.#net = this.#makeNet();
+    this.#networks = this.#makeNetworks();
+    this.#prober = new Prober({
+      clock: options.clock,
+      driver: options.driver,
+      check: parts.check,
+      assignmentOf: (task) => this.#assignmentOf(task),
+    });
+    this.#statuses = this.#makeStatuses();
+    this.#roster = this.#makeRoster(cpus);
+    this.#operations = this.#makeOperations();
+    this.#sessions = this.#makeSessions();
+    this.#intake = this.#makeIntake();
+    this.#nodeStatus = this.#makeNodeStatus();
+    this.#node = this.#makeNode();
+    this.#addLoops();
+    if (parts.state.server.cluster !== undefined) this.#watchEngine();
+    this.#makeLink();
+  }
+
+  async stop(): Promise<void> {
+    this.#sessions.stop();
+    this.#operations.stop();
+    await this.#options.driver.stop();
+    await this.#parts.logCapture.close();
+    await this.#parts.db.close();
+  }
+
+  status(): AgentStatus {
+    const { state } = this.#parts;
+    const tasks: Partial<Record<TaskState, number>> = {};
+    for (const record of state.records.values()) {
+      tasks[record.state] = (tasks[record.state] ?? 0) + 1;
+    }
+    return {
+      node: this.#options.nodeName,
+      cluster: state.server.cluster,
+      contact: this.#isUp,
+      contactProblem: this.#contactProblem,
+      engineProblem: this.#engineProblem,
+      netProblems: this.#net.problems(),
+      tasks,
+      waits: Object.fromEntries(this.#roster.waits()),
+      locks: Object.fromEntries(state.locks.all()),
+      unreported: this.#statuses.waiting,
+      sessions: this.#sessions.count,
+      loops: this.#options.driver.statuses(),
+    };
+  }
+
+  #cluster(): string {
+    return this.#parts.state.server.cluster ?? "";
+  }
+
+  #assignmentOf(task: string): Assignment | undefined {
+    return this.#parts.state.told.get(task)?.assignment;
+  }
+
+  #containerOf(task: string): ContainerState | undefined {
+    return this.#containers.of(task).find((container) => isAlive(container));
+  }
+
+  #makeNet(): NetLink {
+    const { net, clock, driver } = this.#options;
+    const { state } = this.#parts;
+    const { ingressHttpPort, ingressBindAddress, domain, hostPolicy } = this.#settings;
+    return new NetLink({
+      net,
+      clock,
+      driver,
+      isKnown: () => this.#isListed,
+      model: () =>
+        nodeNetworkModel({
+          cluster: this.#cluster(),
+          told: state.told.values(),
+          records: state.records,
+          networks: state.networks,
+          isAlive: ({ containerId }) => isAlive(this.#containers.get(containerId ?? "")),
+          ingress: {
+            httpPort: ingressHttpPort,
+            bindAddress: ingressBindAddress,
+            httpRoutes: [],
+            tcpPorts: [],
+            drainTimeoutMs: DRAIN_TIMEOUT_MS,
+          },
+          domain,
+          hostPolicy,
+          forwarders: this.#settings.forwarders ?? this.#forwarders,
+        }),
+    });
+  }
+
+  #makeNetworks(): NodeNetworks {
+    const { runtime, driver } = this.#options;
+    const { mtu } = this.#settings;
+    return new NodeNetworks({
+      runtime,
+      driver,
+      state: this.#parts.state,
+      cluster: () => this.#cluster(),
+      isKnown: () => this.#isListed && this.#intake.isTrusted,
+      ...(mtu === undefined ? {} : { mtu }),
+    });
+  }
+
+  #makeStatuses(): StatusReporter {
+    const { api, nodeName: node, driver } = this.#options;
+    return new StatusReporter({
+      api,
+      node,
+      driver,
+      isJoined: () => this.#isUp,
+      onStop: (tasks) => void this.#stopTasks(tasks),
+    });
+  }
+
+  #makeRoster(cpus: number): TaskRoster {
+    const { runtime, clock, prng, log, driver, nodeName: node, onBoundary } = this.#options;
+    const { state, host, taskFiles, logCapture, logStore } = this.#parts;
+    return new TaskRoster(
+      {
+        cluster: () => this.#cluster(),
+        node,
+        bootId: host.bootId,
+        clock,
+        prng: prng.fork(),
+        log,
+        runtime,
+        state,
+        containers: this.#containers,
+        files: taskFiles,
+        net: this.#net,
+        probes: this.#prober,
+        logs: taskLogs(clock, logCapture, logStore),
+        networks: this.#networks,
+        starts: new Slots(this.#settings.startsMax ?? cpus * STARTS_PER_CPU),
+        pulls: new Slots(PULLS_MAX),
+        stops: this.#stops,
+        onBoundary: onBoundary ?? (() => {}),
+        report: (record, progress) =>
+          this.#statuses.report(statusOf(record, node, clock.now(), progress)),
+      },
+      driver,
+    );
+  }
+
+  #makeOperations(): Operations {
+    const { api, nodeName: node, clock, log, runtime } = this.#options;
+    const { state, blobs } = this.#parts;
+    return new Operations({
+      api,
+      node,
+      clock,
+      log,
+      runtime,
+      state,
+      containers: this.#containers,
+      resolver: {
+        runtime,
+        cluster: () => this.#cluster(),
+        resolves: new Slots(RESOLVES_MAX),
+        builds: new Slots(BUILDS_MAX),
+        fetchContext: (digest, signal) => blobs.stream(digest, signal),
+        builtBefore: (key) => state.builtBefore(key),
+        noteBuilt: (key, imageId) => state.noteBuilt(key, imageId),
+      },
+    });
+  }
+
+  #makeSessions(): Sessions {
+    const { api, nodeName: node, clock, log, runtime } = this.#options;
+    const { logStore } = this.#parts;
+    return new Sessions({
+      api,
+      node,
+      clock,
+      log,
+      runtime,
+      logs: { read: ({ kind: _kind, ...query }, signal) => logStore.read(query, signal) },
+      containerOf: (task) => this.#containerOf(task),
+    });
+  }
+
+  #makeIntake(): ToldIntake {
+    const { driver, log } = this.#options;
+    const { state, host } = this.#parts;
+    return new ToldIntake({
+      state,
+      driver,
+      log,
+      cluster: () => this.#cluster(),
+      bootId: host.bootId,
+      confirmedEpoch: () => this.#settings.confirmedEpoch,
+      onTasks: (tasks) => {
+        if (this.#isListed) this.#roster.follow(tasks);
+      },
+      onNetworks: () => this.#roster.wakeAll(),
+      onOperations: (put, gone) => this.#operations.follow(put, gone),
+      onSynced: () => this.#synced(),
+    });
+  }
+
+  #makeNodeStatus(): NodeStatusMaker {
+    const { nodeName: node, runtime, dataDir, clock } = this.#options;
+    return new NodeStatusMaker({
+      node,
+      runtime,
+      dataDir,
+      clock,
+      host: this.#parts.host,
+      settings: this.#settings,
+      conditions: () =>
+        conditionsOf({
+          engineProblem: this.#engineProblem,
+          memoryProblem: this.#parts.memoryProblem,
+          netProblems: this.#net.problems(),
+          strays: this.#intake.strays,
+        }),
+    });
+  }
+
+  #makeNode(): NodeReporter {
+    const { api, nodeName: node, clock, driver } = this.#options;
+    return new NodeReporter({
+      api,
+      node,
+      clock,
+      driver,
+      pinned: () => this.#parts.state.server.cluster,
+      status: (signal) => this.#nodeStatus.make(signal),
+      isJoined: () => this.#isUp,
+    });
+  }
+
+  #makeLink(): void {
+    const { api, nodeName: node, driver, log, prng } = this.#options;
+    const { state } = this.#parts;
+    new ServerLink({
+      api,
+      node,
+      driver,
+      log,
+      prng: prng.fork(),
+      intake: this.#intake,
+      join: (signal) => this.#node.report(signal),
+      pinned: () => state.server.cluster,
+      pin: async (cluster) => {
+        await state.putServer({ ...state.server, cluster });
+        this.#watchEngine();
+      },
+      onDial: (dial) => void this.#sessions.dial(dial),
+      onContact: (isUp, problem) => this.#contact(isUp, problem),
+    });
+  }
+
+  #addLoops(): void {
+    const { driver, netProcess, net, clock, log, runtime } = this.#options;
+    const { logStore, host, state } = this.#parts;
+    driver.add({
+      name: "stray-containers",
+      purpose: "Ends containers of ours that no task accounts for.",
+      periodMs: STRAYS_PERIOD_MS,
+      run: (signal) =>
+        removeStrays(
+          {
+            runtime,
+            state,
+            containers: this.#containers,
+            stops: this.#stops,
+            log,
+            listIsTrusted: () => this.#intake.isTrusted,
+            onRemoved: () => this.#roster.wakeWaiting("lock"),
+          },
+          signal,
+        ),
+    });
+    driver.add({
+      name: "log-retention",
+      purpose: "Removes logs that are too old or too much.",
+      periodMs: LOGS_PERIOD_MS,
+      run: async () => void (await logStore.collect()),
+    });
+    driver.add({
+      name: "host-forwarders",
+      purpose: "Follows the host's DNS servers, for names that are not ours.",
+      periodMs: FORWARDERS_PERIOD_MS,
+      run: async () => {
+        this.#forwarders = await host.forwarders();
+        this.#net.changed();
+      },
+    });
+    if (netProcess === undefined) return;
+    const onUp = () => this.#net.changed();
+    new NetSupervisor({ ...netProcess, net, clock, driver, log, onUp });
+  }
+
+  /** The cluster is known: containers of ours can be told from others. */
+  #watchEngine(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const { runtime, log, driver } = this.#options;
+    const watch = new EngineWatch(
+      {
+        runtime,
+        log,
+        containers: this.#containers,
+        roster: this.#roster,
+        cluster: () => this.#cluster(),
+        onReachable: (isReachable, message) => this.#engineReachable(isReachable, message),
+      },
+      driver,
+    );
+    void watch.listed().then(() => {
+      this.#isListed = true;
+      const { state } = this.#parts;
+      this.#roster.follow(state.told.keys());
+      this.#net.changed();
+    });
+  }
+
+  #engineReachable(isReachable: boolean, message: string | undefined): void {
+    const problem = isReachable ? undefined : (message ?? "no answer");
+    if (problem === this.#engineProblem) return;
+    this.#engineProblem = problem;
+    // A new engine may have lost its bridges.
+    this.#networks.forget();
+    this.#nodeStatus.forget();
+    this.#node.changed();
+    if (isReachable) this.#roster.wakeAll();
+  }
+
+  #contact(isUp: boolean, problem: string | undefined): void {
+    this.#isUp = isUp;
+    this.#contactProblem = problem;
+    if (!isUp) return;
+    this.#statuses.wake();
+    this.#node.changed();
+    void this.#operations.resend(new AbortController().signal);
+  }
+
+  /** A list was taken in: what every task's status is, the server may not know. */
+  #synced(): void {
+    const { state } = this.#parts;
+    const { nodeName: node, clock } = this.#options;
+    for (const record of state.records.values()) {
+      this.#statuses.report(statusOf(record, node, clock.now()));
+    }
+    this.#roster.wakeWaiting("contact");
+    this.#networks.released();
+    this.#node.changed();
+  }
+
+  /** The server's answer to a report: it does not know these tasks, or gave them up. */
+  async #stopTasks(tasks: readonly string[]): Promise<void> {
+    const { state } = this.#parts;
+    // A store whose list is not trusted in full may not end what it does not know.
+    if (!this.#intake.isTrusted) return;
+    const told = tasks.flatMap((task) => {
+      const known = state.told.get(task);
+      return known === undefined || known.intent !== "run"
+        ? []
+        : [{ ...known, intent: "stop" as const }];
+    });
+    if (told.length === 0) return;
+    await state.putTold(told);
+    this.#roster.follow(told.map(({ assignment }) => assignment.task.id));
+  }
+}
+
+/** HAProxy's bound for connections of copies that vanished; the agent drains long before. */
+const DRAIN_TIMEOUT_MS = 30_000;
+/** Strays are rare leftovers: nobody waits for their end. */
+const STRAYS_PERIOD_MS = 30_000;
+/** Hosts change their resolvers seldom. */
+const FORWARDERS_PERIOD_MS = 60_000;

@@ -1,0 +1,188 @@
+/**
+ * Keeps the node's data plane on the newest model, and lets tasks wait for it: before the first container
+ * of a network, and before a container goes.
+ *
+ * One model at a time is on its way; changes meanwhile are gathered into the next. A model that says
+ * nothing new is not sent. While `net` is away, what it last followed stays in force (it is on its disk).
+ */
+
+import { backoffMs, type Clock, type Driver, type Loop, type LoopResult, sleep } from "@berth/base";
+import { type ApplyReport, describeProblem, nextGeneration } from "@berth/network";
+import { type Assignment, asProtocolError, type Task } from "@berth/protocol";
+import { gatingPorts } from "../probes/probe-plan.ts";
+import type { TaskNetPort } from "../task/task-ports.ts";
+import type { NetPort } from "./net-port.ts";
+import type { ModelContent } from "./node-network-model.ts";
+
+/** Changes of one burst (a rollout's batch) share a model. */
+const GATHER_MS = 3;
+/** Between looks whether `net` still follows what it was given: it may have lost its disk. */
+const CHECK_PERIOD_MS = 15_000;
+/** Pauses while `net` does not answer: its supervisor starts it within a second. */
+const RETRY = { initialMs: 50, maxMs: 2_000 } as const;
+/** How often open connections of a leaving task are counted. */
+const SESSIONS_POLL_MS = 100;
+
+interface Waiter {
+  readonly version: number;
+  readonly resolve: () => void;
+}
+
+export interface NetLinkOptions {
+  readonly net: NetPort;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly model: () => ModelContent;
+  /** Ready to be asked: before, the model would say that nothing is there. */
+  readonly isKnown: () => boolean;
+}
+
+export class NetLink implements TaskNetPort {
+  readonly #options: NetLinkOptions;
+  readonly #loop: Loop;
+  /** Raised with every change; an applied model covers all changes up to its beginning. */
+  #version = 0;
+  #generation = 0;
+  #sent: { readonly text: string; readonly generation: number } | undefined;
+  #attached = new Set<string>();
+  #waiters: Waiter[] = [];
+  #failures = 0;
+  #report: ApplyReport | undefined;
+  #failure: string | undefined;
+
+  constructor(options: NetLinkOptions) {
+    this.#options = options;
+    this.#loop = options.driver.add({
+      name: "net-model",
+      purpose: "Tells the data plane of this node what to follow.",
+      periodMs: CHECK_PERIOD_MS,
+      gatherMs: GATHER_MS,
+      run: (signal) => this.#run(signal),
+    });
+  }
+
+  changed(): void {
+    this.#version++;
+    this.#loop.wake();
+  }
+
+  async ensureAttached(task: Task, signal: AbortSignal): Promise<void> {
+    if (task.attachments.every((attachment) => this.#attached.has(keyOf(task.id, attachment))))
+      return;
+    await this.#applied(signal);
+  }
+
+  async drain(assignment: Assignment, untilMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const over = new AbortController();
+    const cancel = clock.setTimer(Math.max(0, untilMs - clock.now()), () => over.abort(DRAIN_OVER));
+    try {
+      const limited = AbortSignal.any([signal, over.signal]);
+      await this.#applied(limited);
+      await this.#noSessions(assignment, limited);
+    } catch (error) {
+      if (!over.signal.aborted) throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Problems for people: what of the model could not be followed. */
+  problems(): readonly string[] {
+    const report = this.#report;
+    const parts = report === undefined ? [] : [report.dns, report.ingress, report.firewall];
+    const problems = parts.flatMap((part) => part.problems.map(describeProblem));
+    return this.#failure === undefined ? problems : [this.#failure, ...problems];
+  }
+
+  /** Resolves once a model that covers this moment is followed. */
+  #applied(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiters = this.#waiters.filter((each) => each !== waiter);
+        reject(signal.reason);
+      };
+      const waiter: Waiter = {
+        version: ++this.#version,
+        resolve: () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        },
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#waiters.push(waiter);
+      this.#loop.wake();
+    });
+  }
+
+  async #run(signal: AbortSignal): Promise<LoopResult> {
+    if (!this.#options.isKnown()) return;
+    const version = this.#version;
+    const content = this.#options.model();
+    const text = JSON.stringify(content);
+    try {
+      if (this.#sent?.text === text) await this.#check(signal);
+      if (this.#sent?.text !== text) await this.#send(content, text, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      return this.#failed(error);
+    }
+    this.#failures = 0;
+    this.#failure = undefined;
+    this.#attached = new Set(
+      content.attachments.map((attachment) => keyOf(attachment.taskId, attachment)),
+    );
+    const done = this.#waiters.filter((waiter) => waiter.version <= version);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);
+    for (const waiter of done) waiter.resolve();
+  }
+
+  async #send(content: ModelContent, text: string, signal: AbortSignal): Promise<void> {
+    const { net, clock } = this.#options;
+    this.#generation = nextGeneration(this.#generation, clock.now());
+    const generation = this.#generation;
+    this.#report = await net.apply({ ...content, generation }, signal);
+    this.#sent = { text, generation };
+  }
+
+  /** Nothing new to say: does it still follow what was said? Only on the period, not for waiters. */
+  async #check(signal: AbortSignal): Promise<void> {
+    if (this.#waiters.length > 0) return;
+    const status = await this.#options.net.status(signal);
+    this.#report = status;
+    if (status.generation !== this.#sent?.generation) this.#sent = undefined;
+  }
+
+  #failed(cause: unknown): LoopResult {
+    const error = asProtocolError(cause);
+    const known = error.details["generation"];
+    if (error.code === "precondition_failed" && typeof known === "number") {
+      this.#generation = Math.max(this.#generation, known);
+    }
+    this.#failures++;
+    this.#failure = error.message;
+    return { againMs: backoffMs(this.#failures, RETRY) };
+  }
+
+  async #noSessions(assignment: Assignment, signal: AbortSignal): Promise<void> {
+    const { net, clock } = this.#options;
+    const ports = gatingPorts(assignment);
+    const endpoints = assignment.task.attachments.flatMap(({ address }) =>
+      ports.map((port) => ({ address, port })),
+    );
+    for (const endpoint of endpoints) {
+      for (;;) {
+        const { sessions, queued } = await net.sessions(endpoint, signal);
+        if (sessions + queued === 0) break;
+        await sleep(clock, SESSIONS_POLL_MS, signal);
+      }
+    }
+  }
+}
+
+const DRAIN_OVER = new Error("the time for draining is over");
+
+function keyOf(task: string, attachment: { readonly networkId: string; readonly address: string }) {
+  return `${task} ${attachment.networkId} ${attachment.address}`;
+}

@@ -1,0 +1,235 @@
+/**
+ * What this node's data plane is to follow, from what the agent knows: assignments, where each task stands
+ * on this node, networks. Pure; a name or a copy is there without the server being asked.
+ *
+ * A name exists as soon as its service has a task here; its addresses only while copies are ready. What
+ * was ready and is no more (unready, draining, stopping) is `draining`: no new request, open connections
+ * live on. O(tasks).
+ */
+
+import {
+  type AttachmentModel,
+  type EndpointModel,
+  type HttpRouteModel,
+  MODEL_FORMAT,
+  type NetworkModel,
+  type NodeNetworkModel,
+  type ServiceModel,
+  serviceKey,
+  type TcpPortModel,
+} from "@berth/network";
+import type { Assignment, Attachment, Network, ServiceSpec } from "@berth/protocol";
+import type { ToldTask } from "../state/agent-state.ts";
+import type { TaskRecord } from "../task/record.ts";
+
+export interface ModelInput {
+  readonly cluster: string;
+  readonly told: Iterable<ToldTask>;
+  readonly records: ReadonlyMap<string, TaskRecord>;
+  /** The container of a task's present attempt runs. */
+  readonly isAlive: (record: TaskRecord) => boolean;
+  readonly networks: ReadonlyMap<string, Network>;
+  readonly ingress: NodeNetworkModel["ingress"];
+  readonly domain: string;
+  readonly forwarders: readonly string[];
+  readonly hostPolicy: NodeNetworkModel["hostPolicy"];
+}
+
+/** The model without its generation, which the sender gives. */
+export type ModelContent = Omit<NodeNetworkModel, "generation">;
+
+/** A task that has, or is about to have, a container. */
+interface Present {
+  readonly assignment: Assignment;
+  readonly record: TaskRecord;
+  readonly attachments: readonly Attachment[];
+}
+
+/** At most 8 characters of `a-z0-9`, as interface and table names need. */
+export function shortCluster(cluster: string): string {
+  return (
+    cluster
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]/g, "")
+      .slice(0, 8) || "x"
+  );
+}
+
+/** Interface names have 15 characters: five tell clusters of one host apart, eight are the network's. */
+export function bridgeName(cluster: string, networkId: string): string {
+  return `b${shortCluster(cluster).slice(0, 5)}-${networkId}`;
+}
+
+export function nodeNetworkModel(input: ModelInput): ModelContent {
+  const present = presentTasks(input);
+  const specs = newestOfServices(present);
+  return {
+    format: MODEL_FORMAT,
+    cluster: { id: shortCluster(input.cluster) },
+    domain: input.domain,
+    networks: networksOf(input, present),
+    services: [...specs.values()].map((task) => serviceModel(task, input.networks)),
+    endpoints: present.flatMap((task) => endpointsOf(task, input)),
+    attachments: present.flatMap(attachmentsOf),
+    ingress: {
+      ...input.ingress,
+      httpRoutes: [...specs.values()].flatMap(routesOf),
+      tcpPorts: [...specs.values()].flatMap(portsOf),
+    },
+    forwarders: input.forwarders,
+    hostPolicy: input.hostPolicy,
+  };
+}
+
+function presentTasks({ told, records }: ModelInput): Present[] {
+  const byId = new Map([...told].map((each) => [each.assignment.task.id, each.assignment]));
+  const present: Present[] = [];
+  for (const [id, assignment] of [...byId].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const record = records.get(id);
+    if (record === undefined || record.state === "assigned") continue;
+    if (record.state === "ended" || record.state === "removed") continue;
+    present.push({ assignment, record, attachments: attachmentsFor(assignment, byId) });
+  }
+  return present;
+}
+
+/** Members of a pod that share its network answer at the address of its first task. */
+function attachmentsFor(
+  { task, spec }: Assignment,
+  all: ReadonlyMap<string, Assignment>,
+): readonly Attachment[] {
+  const shares = spec.podShares ?? ["network"];
+  if (task.podTask === undefined || !shares.includes("network")) return task.attachments;
+  return all.get(task.podTask)?.task.attachments ?? [];
+}
+
+/** One task of each service: of its newest release, which says what is published and how. */
+function newestOfServices(present: readonly Present[]): ReadonlyMap<string, Present> {
+  const newest = new Map<string, Present>();
+  for (const task of present) {
+    const key = serviceKey(task.assignment.task);
+    const known = newest.get(key);
+    if (known === undefined || known.assignment.task.release < task.assignment.task.release) {
+      newest.set(key, task);
+    }
+  }
+  return newest;
+}
+
+function networksOf(input: ModelInput, present: readonly Present[]): NetworkModel[] {
+  const used = new Set(present.flatMap(({ attachments }) => attachments.map((a) => a.networkId)));
+  const models: NetworkModel[] = [];
+  for (const id of [...used].sort()) {
+    const network = input.networks.get(id);
+    if (network === undefined) continue;
+    const { project, environment, stack, name, subnet, gateway, internal } = network;
+    const bridge = bridgeName(input.cluster, id);
+    models.push({ id, project, environment, stack, name, bridge, subnet, gateway, internal });
+  }
+  return models;
+}
+
+function nameOf({ task }: Assignment) {
+  const { project, environment, stack, service } = task;
+  return { project, environment, stack, service };
+}
+
+function serviceModel(
+  { assignment, attachments }: Present,
+  networks: ReadonlyMap<string, Network>,
+): ServiceModel {
+  const { spec } = assignment;
+  return {
+    ...nameOf(assignment),
+    networks: attachments.map(({ networkId }) => ({
+      networkId,
+      aliases: aliasesOn(assignment, attachments, networks.get(networkId)),
+    })),
+    endpointMode: spec.endpointMode,
+    ports: servedPorts(spec).map((port) => ({ port, protocol: "tcp" as const })),
+  };
+}
+
+function servedPorts(spec: ServiceSpec): readonly number[] {
+  const published = spec.ports.filter(({ protocol }) => protocol === "tcp");
+  const all = [...published.map(({ target }) => target), ...spec.expose];
+  return [...new Set([...all, ...spec.routes.map(({ port }) => port)])].sort((a, b) => a - b);
+}
+
+/**
+ * Aliases stand under the file's name of a network. A network of another stack has a name of its own
+ * there, which assignments do not tell: the only name left over is meant.
+ */
+function aliasesOn(
+  { task, spec }: Assignment,
+  attachments: readonly Attachment[],
+  network: Network | undefined,
+): readonly string[] {
+  if (network === undefined) return [];
+  if (network.stack === task.stack) return spec.networks[network.name]?.aliases ?? [];
+  const foreign = Object.entries(spec.networks).filter(([name]) => name !== "default");
+  return attachments.length === 1 && foreign.length === 1 ? (foreign[0]?.[1].aliases ?? []) : [];
+}
+
+function endpointsOf({ assignment, record, attachments }: Present, input: ModelInput) {
+  const state = endpointState(record);
+  if (state === undefined || !input.isAlive(record)) return [];
+  const { hostname } = assignment.spec.engine;
+  return attachments.map(
+    ({ networkId, address }): EndpointModel => ({
+      ...nameOf(assignment),
+      slot: assignment.task.slot,
+      taskId: assignment.task.id,
+      networkId,
+      address,
+      state,
+      ...(hostname === undefined ? {} : { hostname }),
+    }),
+  );
+}
+
+function endpointState(record: TaskRecord): EndpointModel["state"] | undefined {
+  if (record.state === "running" && record.ready) return "ready";
+  const isLeaving = ["running", "draining", "stopping"].includes(record.state);
+  return isLeaving && record.published ? "draining" : undefined;
+}
+
+function attachmentsOf({ assignment }: Present): AttachmentModel[] {
+  const { task } = assignment;
+  return task.attachments.map((attachment) => ({
+    ...nameOf(assignment),
+    ...attachment,
+    taskId: task.id,
+    slot: task.slot,
+  }));
+}
+
+function routesOf({ assignment, attachments }: Present): HttpRouteModel[] {
+  const networkId = attachments[0]?.networkId;
+  if (networkId === undefined) return [];
+  const service = nameOf(assignment);
+  return assignment.spec.routes.map(({ host, path, port }) => ({
+    id: `${serviceKey(service)} ${host}${path}`,
+    hosts: [host],
+    pathPrefix: path,
+    target: { ...service, networkId, port },
+  }));
+}
+
+/** Published TCP ports. One that the file leaves to the platform is not known here, and not opened. */
+function portsOf({ assignment, attachments }: Present): TcpPortModel[] {
+  const networkId = attachments[0]?.networkId;
+  if (networkId === undefined) return [];
+  const service = nameOf(assignment);
+  const models: TcpPortModel[] = [];
+  for (const { target, published, hostAddress = "0.0.0.0", protocol } of assignment.spec.ports) {
+    if (protocol !== "tcp" || published === undefined) continue;
+    models.push({
+      id: `${serviceKey(service)} ${hostAddress}:${published}`,
+      hostAddress,
+      hostPort: published,
+      target: { ...service, networkId, port: target },
+    });
+  }
+  return models;
+}

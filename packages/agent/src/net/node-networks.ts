@@ -1,0 +1,98 @@
+/**
+ * Bridges of this node: made before the first container of a network, removed after its last.
+ *
+ * Making and removing take turns, and use is looked up inside the turn: a network that is being removed
+ * while a task comes is made again before that task goes on.
+ */
+
+import type { Driver, Loop } from "@berth/base";
+import type { Network } from "@berth/protocol";
+import type { NetworkRequest, Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
+import type { NetworksPort } from "../task/task-ports.ts";
+import { bridgeName } from "./node-network-model.ts";
+
+/** A redeployment brings the network back within seconds: waiting spares making it anew. */
+const REMOVE_AFTER_MS = 2_000;
+
+export interface NodeNetworksOptions {
+  readonly runtime: Runtime;
+  readonly state: AgentState;
+  readonly cluster: () => string;
+  readonly driver: Driver;
+  /** All tasks of this node are known: a network without one is of no use. */
+  readonly isKnown: () => boolean;
+  readonly mtu?: number;
+}
+
+export class NodeNetworks implements NetworksPort {
+  readonly #options: NodeNetworksOptions;
+  readonly #made = new Set<string>();
+  readonly #loop: Loop;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NodeNetworksOptions) {
+    this.#options = options;
+    this.#loop = options.driver.add({
+      name: "node-networks",
+      purpose: "Removes bridges of networks that no task of this node uses.",
+      gatherMs: REMOVE_AFTER_MS,
+      run: (signal) => this.#inTurn(() => this.#removeUnused(signal)),
+    });
+  }
+
+  async ensure(network: Network, signal: AbortSignal): Promise<void> {
+    if (this.#made.has(network.id)) return;
+    await this.#inTurn(async () => {
+      if (this.#made.has(network.id)) return;
+      await this.#options.runtime.ensureNetwork(this.#requestOf(network), signal);
+      this.#made.add(network.id);
+    });
+  }
+
+  released(): void {
+    this.#loop.wake();
+  }
+
+  /** The engine restarted or lost things: what it has is not known any more. */
+  forget(): void {
+    this.#made.clear();
+  }
+
+  #requestOf(network: Network): NetworkRequest {
+    const cluster = this.#options.cluster();
+    const { mtu } = this.#options;
+    const { id, subnet, gateway, internal } = network;
+    const bridge = bridgeName(cluster, id);
+    const request = { id, cluster, bridge, subnet, gateway, internal };
+    return mtu === undefined ? request : { ...request, mtu };
+  }
+
+  async #removeUnused(signal: AbortSignal): Promise<void> {
+    const { runtime, cluster, isKnown } = this.#options;
+    if (!isKnown()) return;
+    for (const { id } of await runtime.listNetworks(cluster(), signal)) {
+      if (this.#used().has(id)) continue;
+      await runtime.removeNetwork(id, cluster(), signal);
+      this.#made.delete(id);
+    }
+  }
+
+  #used(): ReadonlySet<string> {
+    const { told, records } = this.#options.state;
+    const used = new Set<string>();
+    for (const { assignment, intent } of told.values()) {
+      const record = records.get(assignment.task.id);
+      const isGone = record?.state === "removed" || (record === undefined && intent !== "run");
+      if (isGone) continue;
+      for (const { networkId } of assignment.task.attachments) used.add(networkId);
+    }
+    return used;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work, work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+}

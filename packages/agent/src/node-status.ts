@@ -1,0 +1,89 @@
+/** The node's own report: what its host and engine are, and what a person should know about it. */
+
+import type { NodeStatus } from "@berth/protocol";
+import { asProtocolError } from "@berth/protocol";
+import type { AgentSettings } from "./agent-options.ts";
+import type { HostFacts } from "./host-facts.ts";
+import type { Runtime, RuntimeInfo } from "./runtime/port.ts";
+
+export type Condition = NodeStatus["conditions"][number];
+
+/** New images and builds are refused when less of the disk is free. */
+export const DISK_PRESSURE_SHARE = 0.1;
+/** The engine is asked about itself at most this often: its answer hardly ever changes. */
+const INFO_PERIOD_MS = 60_000;
+
+export interface NodeStatusSource {
+  readonly node: string;
+  readonly runtime: Pick<Runtime, "info">;
+  readonly host: HostFacts;
+  readonly settings: AgentSettings;
+  readonly dataDir: string;
+  readonly clock: { now(): number; monotonic(): number };
+  readonly conditions: () => readonly Condition[];
+}
+
+export class NodeStatusMaker {
+  readonly #source: NodeStatusSource;
+  #info: RuntimeInfo | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #problem: string | undefined;
+
+  constructor(source: NodeStatusSource) {
+    this.#source = source;
+  }
+
+  /** The engine was found reachable or not: asked anew at the next report. */
+  forget(): void {
+    this.#askedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  async make(signal: AbortSignal): Promise<NodeStatus> {
+    const { node, host, settings, dataDir, clock, conditions } = this.#source;
+    await this.#ask(signal);
+    const info = this.#info;
+    const disk = await host
+      .disk(info?.dataRoot ?? dataDir)
+      .catch(() => host.disk(dataDir))
+      .catch(() => ({ sizeBytes: 0, freeBytes: 0 }));
+    return {
+      name: node,
+      bootId: host.bootId,
+      agentVersion: settings.version,
+      platform: { os: info?.os ?? "linux", architecture: info?.architecture ?? "unknown" },
+      kernel: info?.kernel ?? "unknown",
+      engine: {
+        name: info?.name ?? "unknown",
+        version: info?.version ?? "unknown",
+        apiVersion: info?.apiVersion ?? "unknown",
+        reachable: this.#problem === undefined,
+        ...(this.#problem === undefined ? {} : { message: this.#problem }),
+      },
+      capacity: {
+        cpuMillis: info?.cpuMillis ?? 0,
+        memoryBytes: info?.memoryBytes ?? 0,
+        diskBytes: disk.sizeBytes,
+        pids: await host.pidsMax(),
+      },
+      reserved: settings.reserved,
+      diskFreeBytes: disk.freeBytes,
+      diskPressure: disk.freeBytes < disk.sizeBytes * DISK_PRESSURE_SHARE,
+      address: settings.address,
+      conditions: [...conditions()],
+      reportedAt: clock.now(),
+    };
+  }
+
+  async #ask(signal: AbortSignal): Promise<void> {
+    const now = this.#source.clock.monotonic();
+    if (now - this.#askedAt < INFO_PERIOD_MS) return;
+    try {
+      this.#info = await this.#source.runtime.info(signal);
+      this.#problem = undefined;
+      this.#askedAt = now;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#problem = asProtocolError(error).message;
+    }
+  }
+}

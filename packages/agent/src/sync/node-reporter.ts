@@ -1,0 +1,108 @@
+/**
+ * Says that this node lives and how it is: the lease is renewed three times within its length, the report
+ * is sent when it changed and now and then.
+ *
+ * A renewal that fails is no failure of the loop's: it is repeated sooner than the next would be due.
+ */
+
+import {
+  type Clock,
+  type Driver,
+  type Loop,
+  type LoopResult,
+  MINUTE_MS,
+  SECOND_MS,
+} from "@berth/base";
+import { type ApiClient, asProtocolError, type NodeStatus } from "@berth/protocol";
+
+/** Renewals within one lease: two may be lost. */
+const RENEWALS_PER_LEASE = 3;
+/** Pause after a failed renewal. */
+const RETRY_MS = 500;
+/** Before the server has said how long a lease is. */
+const LEASE_MS_UNKNOWN = 10 * SECOND_MS;
+/** A report without a change, so that disk figures are not older than this. */
+const REPORT_PERIOD_MS = MINUTE_MS;
+/** How often it is looked whether the report would say something new. */
+const LOOK_PERIOD_MS = 10 * SECOND_MS;
+
+export interface NodeReporterOptions {
+  readonly api: Pick<ApiClient, "call">;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly pinned: () => string | undefined;
+  readonly status: (signal: AbortSignal) => Promise<NodeStatus>;
+  readonly isJoined: () => boolean;
+}
+
+export class NodeReporter {
+  readonly #options: NodeReporterOptions;
+  readonly #lease: Loop;
+  readonly #look: Loop;
+  #leaseMs = LEASE_MS_UNKNOWN;
+  #sent: { readonly text: string; readonly at: number } | undefined;
+
+  constructor(options: NodeReporterOptions) {
+    this.#options = options;
+    this.#lease = options.driver.add({
+      name: "lease",
+      purpose: "Tells the server that this node lives.",
+      run: (signal) => this.#renew(signal),
+    });
+    this.#look = options.driver.add({
+      name: "node-report",
+      purpose: "Tells the server how this node is, when that changes.",
+      periodMs: LOOK_PERIOD_MS,
+      run: (signal) => this.#reportIfNew(signal),
+    });
+  }
+
+  /** Something that the report says has changed. */
+  changed(): void {
+    this.#look.wake();
+  }
+
+  /** Sends the report; answers the cluster of the server. */
+  async report(signal: AbortSignal): Promise<string> {
+    const { api, node, clock, pinned, status } = this.#options;
+    const current = await status(signal);
+    const cluster = pinned();
+    const body = cluster === undefined ? { status: current } : { cluster, status: current };
+    const answer = await api.call("reportNode", { params: { node }, body, signal });
+    this.#leaseMs = answer.leaseMs;
+    this.#sent = { text: textOf(current), at: clock.monotonic() };
+    this.#lease.wake();
+    return answer.cluster;
+  }
+
+  async #renew(signal: AbortSignal): Promise<LoopResult> {
+    const { api, node, isJoined } = this.#options;
+    if (!isJoined()) return;
+    try {
+      const { leaseMs } = await api.call("renewLease", { params: { node }, signal });
+      this.#leaseMs = leaseMs;
+      return { againMs: this.#leaseMs / RENEWALS_PER_LEASE };
+    } catch (error) {
+      signal.throwIfAborted();
+      // Not known any more (a restored store): the report joins the node again.
+      if (asProtocolError(error).code === "not_found") this.#sent = undefined;
+      this.#look.wake();
+      return { againMs: Math.min(RETRY_MS, this.#leaseMs / RENEWALS_PER_LEASE) };
+    }
+  }
+
+  async #reportIfNew(signal: AbortSignal): Promise<void> {
+    const { clock, status, isJoined } = this.#options;
+    if (!isJoined()) return;
+    const isOld = clock.monotonic() - (this.#sent?.at ?? 0) >= REPORT_PERIOD_MS;
+    if (this.#sent !== undefined && !isOld && textOf(await status(signal)) === this.#sent.text)
+      return;
+    await this.report(signal);
+  }
+}
+
+/** What makes a report new: free space changes all the time and is sent with the next one. */
+function textOf({ reportedAt: _at, diskFreeBytes: _free, ...rest }: NodeStatus): string {
+  return JSON.stringify(rest);
+}

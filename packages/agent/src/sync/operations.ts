@@ -1,0 +1,150 @@
+/**
+ * Work on this node that is no task: pinning images, removing volumes. An operation is done until its
+ * result was taken by the server; after a restart of the agent an unfinished one is done again.
+ */
+
+import type { Clock, Logger } from "@berth/base";
+import {
+  type ApiClient,
+  asProtocolError,
+  type Operation,
+  type OperationReport,
+  ProtocolError,
+} from "@berth/protocol";
+import type { Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
+import { LABEL_EXCLUSIVE } from "../state/volume-locks.ts";
+import type { Containers } from "../task/containers.ts";
+import { withDeadline } from "../task/deadline.ts";
+import { type ImageResolver, resolveImages } from "./resolve-images.ts";
+
+/** A build of a large image on a slow machine; beyond it something hangs. */
+const OPERATION_TIMEOUT_MS = 60 * 60_000;
+/** Progress is reported at most twice a second: it is for eyes. */
+const PROGRESS_PERIOD_MS = 500;
+
+export interface OperationsOptions {
+  readonly api: Pick<ApiClient, "call">;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly runtime: Runtime;
+  readonly state: AgentState;
+  readonly containers: Containers;
+  readonly resolver: ImageResolver;
+}
+
+export class Operations {
+  readonly #options: OperationsOptions;
+  readonly #running = new Map<string, AbortController>();
+  /** Done in this life: a late echo of the pending state does not begin them again. */
+  readonly #done = new Set<string>();
+  /** Results that the server has not taken yet. */
+  readonly #unsent = new Map<string, OperationReport>();
+
+  constructor(options: OperationsOptions) {
+    this.#options = options;
+  }
+
+  /** What the server wants done, and what exists no more. */
+  follow(put: readonly Operation[], gone: readonly string[]): void {
+    for (const id of gone) {
+      this.#running.get(id)?.abort(new Error("the operation was withdrawn"));
+      this.#unsent.delete(id);
+      this.#done.delete(id);
+    }
+    for (const operation of put) {
+      const isOpen = operation.state === "pending" || operation.state === "running";
+      if (!isOpen || this.#done.has(operation.id) || this.#running.has(operation.id)) continue;
+      void this.#perform(operation);
+    }
+  }
+
+  /** Contact is back: results that were not taken are sent again. */
+  async resend(signal: AbortSignal): Promise<void> {
+    for (const [id, report] of [...this.#unsent]) await this.#send(id, report, signal);
+  }
+
+  stop(): void {
+    for (const abort of this.#running.values()) abort.abort(new Error("the agent stops"));
+  }
+
+  async #perform(operation: Operation): Promise<void> {
+    const { clock, log } = this.#options;
+    const { id } = operation;
+    const abort = new AbortController();
+    this.#running.set(id, abort);
+    let report: OperationReport;
+    try {
+      const limit = { ms: OPERATION_TIMEOUT_MS, what: operation.input.kind, parent: abort.signal };
+      report = await withDeadline(clock, limit, (signal) => this.#do(operation, signal));
+    } catch (cause) {
+      const { code, message, details } = asProtocolError(cause);
+      log.warn("operation failed", { operation: id, kind: operation.input.kind, error: cause });
+      report = { state: "failed", error: { code, message, details } };
+    } finally {
+      this.#running.delete(id);
+    }
+    if (abort.signal.aborted) return;
+    this.#done.add(id);
+    await this.#send(id, report, abort.signal);
+  }
+
+  async #do(operation: Operation, signal: AbortSignal): Promise<OperationReport> {
+    const { input } = operation;
+    switch (input.kind) {
+      case "resolve-images": {
+        const say = this.#progressOf(operation.id, signal);
+        const images = await resolveImages(this.#options.resolver, input.images, say, signal);
+        return { state: "done", images };
+      }
+      case "remove-volume":
+        await this.#removeVolume(input.engineName, signal);
+        return { state: "done" };
+    }
+  }
+
+  async #removeVolume(engineName: string, signal: AbortSignal): Promise<void> {
+    const { state, containers, runtime } = this.#options;
+    const holder = state.locks.all().get(engineName);
+    const users = [...containers.all()].filter((container) =>
+      (container.labels[LABEL_EXCLUSIVE] ?? "").split(",").includes(engineName),
+    );
+    if (holder !== undefined || users.length > 0) {
+      const details = { engineName, usedBy: holder ?? users[0]?.name };
+      throw new ProtocolError("still_in_use", "the volume is used on its node", details);
+    }
+    await runtime.removeVolume(engineName, signal);
+    await state.forgetSeeded(engineName);
+  }
+
+  /** Sends the last line of progress, at most so often; lost lines do not matter. */
+  #progressOf(id: string, signal: AbortSignal): (line: string) => void {
+    const { clock } = this.#options;
+    let sentAt = Number.NEGATIVE_INFINITY;
+    return (line) => {
+      const now = clock.monotonic();
+      if (now - sentAt < PROGRESS_PERIOD_MS) return;
+      sentAt = now;
+      const { api, node } = this.#options;
+      const body = { state: "running" as const, progress: line };
+      void api
+        .call("reportOperation", { params: { node, operation: id }, body, signal })
+        .catch(() => {});
+    };
+  }
+
+  async #send(id: string, report: OperationReport, signal: AbortSignal): Promise<void> {
+    const { api, node } = this.#options;
+    this.#unsent.set(id, report);
+    try {
+      const params = { node, operation: id };
+      await api.call("reportOperation", { params, body: report, signal });
+      this.#unsent.delete(id);
+    } catch (error) {
+      // Gone at the server: nobody waits for it. Anything else is repeated on contact.
+      if (asProtocolError(error).code === "not_found") this.#unsent.delete(id);
+      else this.#options.log.warn("an operation's result was not taken", { operation: id, error });
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The link to the server: joins, watches, takes up a broken stream where it ended, lists again when that
+ * is refused. Nothing on the node depends on it being there.
+ *
+ * Order at each connection: the node's report (which names the cluster and gives the lease) → the stream.
+ */
+
+import { backoffMs, type Driver, type Logger, type LoopResult, type Prng } from "@berth/base";
+import {
+  type ApiClient,
+  asProtocolError,
+  type DialRequest,
+  ProtocolError,
+  type WatchEvent,
+} from "@berth/protocol";
+import type { ToldIntake } from "./told-intake.ts";
+
+/** Pauses between connections: a server that restarts is back within seconds, and many agents come back. */
+const RECONNECT = { initialMs: 100, maxMs: 3_000, jitter: 0.5 } as const;
+
+export interface ServerLinkOptions {
+  readonly api: Pick<ApiClient, "call">;
+  readonly node: string;
+  readonly driver: Driver;
+  readonly log: Logger;
+  readonly prng: Prng;
+  readonly intake: ToldIntake;
+  /** Reports the node and answers its cluster; throws when there is no contact. */
+  readonly join: (signal: AbortSignal) => Promise<string>;
+  /** The cluster that this agent belongs to, once known. */
+  readonly pinned: () => string | undefined;
+  readonly pin: (cluster: string) => Promise<void>;
+  readonly onDial: (dial: DialRequest) => void;
+  /** Contact is there, or was lost. */
+  readonly onContact: (isUp: boolean, problem?: string) => void;
+}
+
+export class ServerLink {
+  readonly #options: ServerLinkOptions;
+  #position: string | undefined;
+  #failures = 0;
+
+  constructor(options: ServerLinkOptions) {
+    this.#options = options;
+    options.driver.add({
+      name: "server-link",
+      purpose: "Follows what the server wants of this node.",
+      run: (signal) => this.#run(signal),
+    });
+  }
+
+  async #run(signal: AbortSignal): Promise<LoopResult> {
+    const { log, onContact, prng } = this.#options;
+    try {
+      await this.#join(signal);
+      await this.#follow(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const { code, message } = asProtocolError(error);
+      onContact(false, message);
+      if (code === "position_gone") this.#position = undefined;
+      if (this.#failures === 0) log.warn("no contact with the server", { error });
+    }
+    this.#failures++;
+    return { againMs: backoffMs(this.#failures, RECONNECT, prng) };
+  }
+
+  async #join(signal: AbortSignal): Promise<void> {
+    const { join, pinned, pin } = this.#options;
+    const cluster = await join(signal);
+    const known = pinned();
+    if (known === undefined) return await pin(cluster);
+    if (known === cluster) return;
+    const message = `this node belongs to cluster ${known}, the server to ${cluster}`;
+    throw new ProtocolError("foreign_cluster", message, { pinned: known, told: cluster });
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { api, node, intake, onContact } = this.#options;
+    const selectors = [
+      { kind: "assignment" as const, node },
+      { kind: "operation" as const, node },
+      { kind: "network" as const },
+    ];
+    const position = this.#position;
+    if (position === undefined) intake.beginList();
+    const body = position === undefined ? { selectors } : { selectors, position };
+    const events = await api.call("watch", { params: {}, body, signal });
+    onContact(true);
+    this.#failures = 0;
+    for await (const event of events) {
+      await this.#take(event as WatchEvent);
+      signal.throwIfAborted();
+    }
+    onContact(false, "the server closed the stream");
+  }
+
+  async #take(event: WatchEvent): Promise<void> {
+    const { intake, onDial, log } = this.#options;
+    switch (event.type) {
+      case "put":
+        return intake.put(event);
+      case "delete":
+        return intake.delete(event.key);
+      case "synced":
+        await intake.synced(event.position);
+        this.#position = event.position;
+        return;
+      case "bookmark":
+        this.#position = event.position;
+        return;
+      case "heartbeat":
+        return;
+      case "resync":
+        log.info("the server asks to list again", { reason: event.reason });
+        this.#position = undefined;
+        throw new ProtocolError("position_gone", event.reason);
+      case "dial":
+        return onDial(event.dial);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Brings statuses of tasks to the server: gathered for a moment, only the latest of each task, repeated
+ * until they were taken. The server ignores what it has seen already (sequence), so repeating is harmless.
+ */
+
+import type { Driver, Loop, LoopResult } from "@berth/base";
+import type { ApiClient, TaskStatus } from "@berth/protocol";
+
+/** What one call takes (the route's own limit). */
+const BATCH_MAX = 500;
+/** Statuses of one burst share a call: below what a person or a rollout notices. */
+const GATHER_MS = 20;
+/** Pause after a failed call while the stream still says that there is contact. */
+const RETRY_MS = 300;
+
+export interface StatusReporterOptions {
+  readonly api: Pick<ApiClient, "call">;
+  readonly node: string;
+  readonly driver: Driver;
+  /** Tasks that the server wants stopped, whatever their assignment says. */
+  readonly onStop: (tasks: readonly string[]) => void;
+  /** Before it there is nobody to report to. */
+  readonly isJoined: () => boolean;
+}
+
+export class StatusReporter {
+  readonly #options: StatusReporterOptions;
+  readonly #loop: Loop;
+  /** Latest unsent status of each task, oldest first. */
+  readonly #waiting = new Map<string, TaskStatus>();
+
+  constructor(options: StatusReporterOptions) {
+    this.#options = options;
+    this.#loop = options.driver.add({
+      name: "status-report",
+      purpose: "Reports statuses of tasks to the server.",
+      gatherMs: GATHER_MS,
+      run: (signal) => this.#run(signal),
+    });
+  }
+
+  report(status: TaskStatus): void {
+    this.#waiting.set(status.task, status);
+    this.#loop.wake();
+  }
+
+  /** Statuses not yet taken by the server. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Contact was made: no reason to go on waiting. */
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  async #run(signal: AbortSignal): Promise<LoopResult> {
+    const { isJoined } = this.#options;
+    if (this.#waiting.size === 0 || !isJoined()) return;
+    const statuses = [...this.#waiting.values()].slice(0, BATCH_MAX);
+    try {
+      await this.#send(statuses, signal);
+    } catch {
+      // The link to the server says what is wrong, and wakes this loop when contact is back.
+      signal.throwIfAborted();
+      return { againMs: RETRY_MS };
+    }
+    if (this.#waiting.size > 0) return { againMs: 0 };
+  }
+
+  async #send(statuses: readonly TaskStatus[], signal: AbortSignal): Promise<void> {
+    const { api, node, onStop } = this.#options;
+    const options = { params: { node }, body: { statuses }, signal };
+    const { stop } = await api.call("reportTasks", options);
+    for (const status of statuses) {
+      if (this.#waiting.get(status.task) === status) this.#waiting.delete(status.task);
+    }
+    if (stop.length > 0) onStop(stop);
+  }
+}
