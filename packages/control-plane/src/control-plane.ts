@@ -6,13 +6,16 @@
  */
 
 import type { Clock, Driver, Logger, Prng } from "@berth/base";
-import { keys, type ServiceScope, serviceKey, type Wait } from "@berth/protocol";
+import { keys, type ServiceScope, type Stack, serviceKey, type Wait } from "@berth/protocol";
 import { DeploymentController } from "./controllers/deployment-controller.ts";
 import type { ControllerDeps } from "./controllers/deps.ts";
 import { EventRecorder } from "./controllers/event-recorder.ts";
 import { GarbageController } from "./controllers/garbage-controller.ts";
 import { LeaseController } from "./controllers/lease-controller.ts";
 import { ServiceController } from "./controllers/service-controller.ts";
+import { explainService } from "./explain/explain-service.ts";
+import { type PlanInput, planDeployment } from "./explain/plan-deployment.ts";
+import { viewStack } from "./explain/stack-view.ts";
 import { Committer } from "./plan/committer.ts";
 import { newIdentifiers } from "./plan/identifiers.ts";
 import { InFlight } from "./plan/in-flight.ts";
@@ -112,6 +115,30 @@ export class ControlPlane {
   /** What a service waits for, as of its last evaluation; `undefined` when there was none yet. */
   waitsOf(scope: ServiceScope): readonly Wait[] | undefined {
     return this.#services.waits.of(serviceKey(scope));
+  }
+
+  /** Why a service is, or is not, as it should be. */
+  explain(scope: ServiceScope): ReturnType<typeof explainService> {
+    const input = {
+      view: this.state.view,
+      now: this.#options.clock.now(),
+      settings: this.settings,
+      inFlight: this.inFlight,
+      suspended: this.#leases.suspended(),
+      remembered: this.#services.waits.of(serviceKey(scope)) ?? [],
+    };
+    return explainService(input, scope);
+  }
+
+  /** What a deployment would do. Changes nothing. */
+  planDeployment(request: PlanInput["request"]): ReturnType<typeof planDeployment> {
+    const { state, settings, inFlight } = this;
+    return planDeployment({ view: state.view, request, settings, inFlight });
+  }
+
+  /** A stack with its services, as listings show it. */
+  viewStack(stack: Stack): ReturnType<typeof viewStack> {
+    return viewStack(this.state.view, stack, this.#options.clock.now(), this.settings);
   }
 
   /** Gives the cluster its identity at the very first start. */

@@ -1,6 +1,13 @@
 /** Starts as asks of the scheduler: what a copy needs of its node. */
 
-import type { PinnedImage, Release, ServiceSpec, StackScope } from "@berth/protocol";
+import type {
+  PinnedImage,
+  Release,
+  ReleaseService,
+  ServiceScope,
+  ServiceSpec,
+  StackScope,
+} from "@berth/protocol";
 import { keys, serviceKey } from "@berth/protocol";
 import {
   type Ask,
@@ -30,20 +37,36 @@ export interface AskContext {
   readonly settings: Pick<ControlPlaneSettings, "defaultRequests">;
 }
 
+/** Which copy of what. */
+export interface CopyToPlace {
+  readonly id: string;
+  readonly scope: ServiceScope;
+  readonly slot: number;
+  readonly target: ReleaseService;
+}
+
+/** What bears on the choice of a node beside the copy's own needs. */
+export interface PlaceWishes {
+  readonly previousNode: string | undefined;
+  readonly failedNodes: readonly string[];
+  /** Only this node will do. */
+  readonly node: string | undefined;
+  readonly podKey: string | undefined;
+}
+
 /** What the copy needs. */
-export function askOf(wanted: WantedStart, context: AskContext): Ask | undefined {
-  const { input, start, id, podKey } = wanted;
-  const target = input.target;
-  if (target === undefined) return undefined;
+export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContext): Ask {
+  const { id, scope, slot, target } = copy;
   const { spec, image } = target;
   const constraints = constraintsOf(spec);
-  const volumes = volumeUses(spec, start.place.slot, input.scope, context);
+  const volumes = volumeUses(spec, slot, scope, context);
   const ports = hostPorts(spec.networkMode, spec.ports);
   const platforms = platformsOf(spec);
+  const { previousNode, failedNodes, node, podKey } = wishes;
   return {
     id,
-    service: serviceKey(input.scope),
-    slot: start.place.slot,
+    service: serviceKey(scope),
+    slot,
     requests: requestsOf(spec, context.settings.defaultRequests),
     priority: spec.priority,
     ...(ports.length === 0 ? {} : { ports }),
@@ -54,12 +77,21 @@ export function askOf(wanted: WantedStart, context: AskContext): Ask | undefined
       ? {}
       : { spread: spec.spreadOver.map((level) => ({ level, required: false })) }),
     ...(spec.maxPerNode === undefined ? {} : { maxPerNode: spec.maxPerNode }),
-    ...(start.place.node === undefined ? {} : { pinnedNode: start.place.node }),
+    ...(node === undefined ? {} : { pinnedNode: node }),
     ...(platforms.length === 0 ? {} : { platforms }),
-    ...(start.previousNode === undefined ? {} : { previousNode: start.previousNode }),
-    ...(start.failedNodes.length === 0 ? {} : { failedNodes: start.failedNodes }),
+    ...(previousNode === undefined ? {} : { previousNode }),
+    ...(failedNodes.length === 0 ? {} : { failedNodes }),
     ...imagesOf(image),
   };
+}
+
+/** The ask of a start. */
+export function askOfStart(wanted: WantedStart, context: AskContext): Ask | undefined {
+  const { id, input, start, podKey } = wanted;
+  if (input.target === undefined) return undefined;
+  const { place, previousNode, failedNodes } = start;
+  const copy = { id, scope: input.scope, slot: place.slot, target: input.target };
+  return askOf(copy, { previousNode, failedNodes, node: place.node, podKey }, context);
 }
 
 /** What is kept free for a copy: as stated, else its limit, else the default. */

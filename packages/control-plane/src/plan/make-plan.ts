@@ -25,7 +25,7 @@ import { placeName } from "../reconcile/waits.ts";
 import { unchangedSince } from "../release/refusal.ts";
 import { encode } from "../state/decode.ts";
 import type { Compare } from "../store/port.ts";
-import { askOf, type WantedStart } from "./asks.ts";
+import { askOfStart, type WantedStart } from "./asks.ts";
 import { clusterModel } from "./cluster-model.ts";
 import { type Obstacle, PlanContext, type PlanInput } from "./plan-context.ts";
 import { addGivingUp, addStart, type PlacedStart } from "./start-unit.ts";
@@ -108,7 +108,7 @@ export interface Placed {
 export function placeStarts(wanted: readonly WantedStart[], input: PlanInput): Placed {
   if (wanted.length === 0) return { placements: new Map(), refusals: new Map() };
   const cluster: ClusterModel = clusterModel(input.view, input.inFlight.tasks());
-  const asks = wanted.flatMap((start) => askOf(start, input) ?? []);
+  const asks = wanted.flatMap((start) => askOfStart(start, input) ?? []);
   const plan = schedule(cluster, asks, {
     // The seed only orders equal nodes; a fixed one makes plans repeatable.
     seed: 1,

@@ -1,0 +1,180 @@
+/**
+ * Why a service is, or is not, as it should be: the decisions that a controller would take now, in words.
+ *
+ * The same functions decide and explain, so an explanation cannot differ from what happens. Nothing is
+ * remembered but since when; everything else is derived from the view.
+ */
+
+import { formatDuration } from "@berth/base";
+import {
+  ERRORS,
+  type Explanation,
+  keys,
+  type ServiceScope,
+  type Stack,
+  stackKey,
+  type TaskStatus,
+  taskName,
+  type Wait,
+} from "@berth/protocol";
+import type { InFlight } from "../plan/in-flight.ts";
+import { makePlan } from "../plan/make-plan.ts";
+import type { Identifiers } from "../plan/plan-context.ts";
+import { reconcileStack } from "../reconcile/reconcile-stack.ts";
+import type { TaskRecord } from "../reconcile/service-input.ts";
+import { exitWords, stateWords } from "../reconcile/waits.ts";
+import { type Refusal, refuse } from "../release/refusal.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import type { Entity } from "../state/entity-table.ts";
+import { type ServiceStanding, standingsOf } from "./service-standing.ts";
+
+export interface ExplainInput {
+  readonly view: ClusterView;
+  readonly now: number;
+  readonly settings: ControlPlaneSettings;
+  readonly inFlight: InFlight;
+  readonly suspended: ReadonlySet<string>;
+  /** What is waited for as of the last evaluation: tells since when. */
+  readonly remembered: readonly Wait[];
+}
+
+/** Ended tasks that are listed: the newest tell why. */
+const ENDED_LISTED_MAX = 3;
+
+/** The explanation, or that there is no such service. */
+export function explainService(
+  input: ExplainInput,
+  scope: ServiceScope,
+): { readonly kind: "explained"; readonly explanation: Explanation } | Refusal {
+  const { view, now } = input;
+  const stack = view.stacks.get(keys.stack(scope));
+  if (stack === undefined) return refuse("not_found", `there is no stack ${stackKey(scope)}`);
+  const standings = standingsOf(view, stack.value, now);
+  const standing = standings.find(({ service }) => service === scope.service);
+  if (standing === undefined) {
+    const services = standings.map(({ service }) => service);
+    const message = `stack ${stackKey(scope)} has no service ${scope.service}`;
+    return refuse("not_found", message, { services });
+  }
+  const waits = waitsNow(input, stack, scope.service).map((wait) => ({
+    ...wait,
+    since: sinceOf(wait, input.remembered) ?? wait.since ?? now,
+  }));
+  const explanation: Explanation = {
+    service: scope.service,
+    summary: summaryOf(standing, stack.value, waits, now),
+    wanted: standing.wanted,
+    ready: standing.ready + standing.completed,
+    waits,
+    tasks: listedTasks(standing.input.tasks).map((record) => taskLine(record, now)),
+    advice: adviceFor(standing, waits),
+  };
+  return { kind: "explained", explanation };
+}
+
+/** Identifiers of a plan that is never committed. */
+function idleIdentifiers(): Identifiers {
+  let count = 0;
+  return {
+    identifier: () => `explain${String(++count).padStart(6, "0")}`,
+    networkId: () => String(++count).padStart(8, "0"),
+  };
+}
+
+/** What a controller would find to wait for now. */
+function waitsNow(input: ExplainInput, stack: Entity<Stack>, service: string): Wait[] {
+  const { view, now, settings, inFlight, suspended } = input;
+  const decision = reconcileStack(view, stack.value, now, suspended);
+  const own = decision.services.find((each) => each.service === service);
+  const release = view.releases.get(keys.release(stack.value, stack.value.release))?.value;
+  if (own === undefined || release === undefined) return [];
+  const ids = idleIdentifiers();
+  const plan = makePlan(
+    { view, stack, release, now, settings, ids, inFlight },
+    decision.services,
+    [],
+  );
+  return [...own.decision.waits, ...(plan.waits.get(service) ?? [])];
+}
+
+function sinceOf(wait: Wait, remembered: readonly Wait[]): number | undefined {
+  return remembered.find(({ kind, slot }) => kind === wait.kind && slot === wait.slot)?.since;
+}
+
+function summaryOf(
+  standing: ServiceStanding,
+  stack: Stack,
+  waits: readonly Wait[],
+  now: number,
+): string {
+  const { wanted, ready, completed, state } = standing;
+  const failure = stack.rollout?.failure;
+  const failed =
+    failure === undefined ? "" : `; release ${stack.rollout?.release} failed: ${failure.reason}`;
+  if (state === "removing") return "It is being removed.";
+  if (state === "stopped") return "No copies are wanted.";
+  if (state === "completed") return `${copies(completed)} ran to the end with code 0.`;
+  const numbers = `${ready} of ${copies(wanted)} ready`;
+  const [first] = waits;
+  if (first === undefined) return `${numbers}${failed}.`;
+  const since = first.since === undefined ? 0 : now - first.since;
+  const time = since < 1_000 ? "" : ` (since ${formatDuration(since)})`;
+  return `${numbers}: ${first.message}${time}${failed}.`;
+}
+
+function copies(count: number): string {
+  return count === 1 ? "1 copy" : `${count} copies`;
+}
+
+function listedTasks(records: readonly TaskRecord[]): TaskRecord[] {
+  const isOver = ({ status }: TaskRecord) =>
+    status?.state === "ended" || status?.state === "removed";
+  const ended = records
+    .filter(isOver)
+    .sort((a, b) => b.task.createdAt - a.task.createdAt)
+    .slice(0, ENDED_LISTED_MAX);
+  const live = records
+    .filter((record) => !isOver(record))
+    .sort((a, b) => a.task.slot - b.task.slot || a.task.createdAt - b.task.createdAt);
+  return [...live, ...ended];
+}
+
+function taskLine({ task, status }: TaskRecord, now: number): Explanation["tasks"][number] {
+  const words = status === undefined ? "is not known to its node yet" : statusWords(status, now);
+  const reasons = [
+    ...(task.desired === "stopped" ? [`shall stop: ${task.stopReason ?? "no reason given"}`] : []),
+    ...(task.verdict === undefined ? [] : [`given up: ${task.verdict.reason}`]),
+    ...(status?.message === undefined ? [] : [status.message]),
+    ...(status !== undefined && status.recentFailures > 0
+      ? [
+          `ended unexpectedly ${status.recentFailures} times in ten minutes, last ${exitWords(status)}`,
+        ]
+      : []),
+  ];
+  const name = taskName(task);
+  const line = `${name} on ${task.node}, release ${task.release}, ${words}`;
+  return { task: task.id, name, node: task.node, line, reasons };
+}
+
+function statusWords(status: TaskStatus, now: number): string {
+  const since = status.ready ? status.readyAt : undefined;
+  const time = since === undefined ? "" : ` since ${formatDuration(Math.max(0, now - since))}`;
+  return `${stateWords(status)}${time}`;
+}
+
+/** What would help, each said once. */
+function adviceFor({ input, state }: ServiceStanding, waits: readonly Wait[]): string[] {
+  const advice = new Set<string>();
+  for (const { hints } of waits) for (const hint of hints ?? []) advice.add(`would fit if ${hint}`);
+  for (const { status } of input.tasks) {
+    const code = status?.code;
+    if (status?.ready || code === undefined || !Object.hasOwn(ERRORS, code)) continue;
+    advice.add(ERRORS[code as keyof typeof ERRORS].advice);
+  }
+  if (state === "failed") {
+    const { stack, service } = input.scope;
+    advice.add(`read its last lines: berth logs ${stack}/${service}`);
+  }
+  return [...advice];
+}

@@ -1,0 +1,130 @@
+/**
+ * Where copies would go, tried on a copy of the cluster: one after the other, as a rolling update does, so
+ * that room which an old copy gives back is there for the next one.
+ */
+
+import {
+  isFinal,
+  keys,
+  type Release,
+  type ServicePlan,
+  serviceKey,
+  type Task,
+} from "@berth/protocol";
+import {
+  type Ask,
+  type ClusterModel,
+  explainPlacement,
+  explainRefusal,
+  Transaction,
+} from "@berth/scheduler";
+import { askOf } from "../plan/asks.ts";
+import { eligibleNodes } from "../reconcile/eligible-nodes.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+
+/** Copies that a plan shows one by one; of a service of thousands the first tell enough. */
+const PLACEMENTS_MAX = 100;
+
+export class Trial {
+  readonly view: ClusterView;
+  readonly settings: ControlPlaneSettings;
+  readonly #transaction: Transaction;
+
+  constructor(view: ClusterView, cluster: ClusterModel, settings: ControlPlaneSettings) {
+    this.view = view;
+    this.settings = settings;
+    this.#transaction = new Transaction(cluster, {
+      seed: 1,
+      strategy: "balanced",
+      defaults: settings.defaultRequests,
+    });
+  }
+
+  /** Live tasks of a service that are to keep running. */
+  tasksOf(release: Release, name: string): Task[] {
+    const service = serviceKey({ ...release, service: name });
+    return this.view.tasks.by("service", service).flatMap(({ value }) => {
+      const status = this.view.statuses.get(keys.status(value, value.id))?.value;
+      const over = status !== undefined && isFinal(status.state);
+      return over || value.desired === "stopped" ? [] : [value];
+    });
+  }
+
+  /** A task has gone: its room is free. */
+  release(task: string): void {
+    this.#transaction.release(task);
+  }
+
+  place(ask: Ask) {
+    return this.#transaction.schedule([ask]);
+  }
+}
+
+/** Copies that a service has by a release: what was set by hand, else the file's number. */
+export function copiesOf(view: ClusterView, release: Release, name: string): number {
+  const spec = release.services[name]?.spec;
+  if (spec?.mode === "global") return eligibleNodes(view, spec.constraints).length;
+  return (
+    view.scales.get(keys.scale({ ...release, service: name }))?.value.value ?? spec?.copies ?? 0
+  );
+}
+
+export interface CopiesToPlace {
+  readonly release: Release;
+  readonly name: string;
+  readonly copies: number;
+  readonly order: ServicePlan["order"];
+  readonly action: ServicePlan["action"];
+}
+
+/** Where each copy would go; those that stay where they are are not listed. */
+export function placeCopies(trial: Trial, wanted: CopiesToPlace): ServicePlan["placements"] {
+  const { release, name, copies, order, action } = wanted;
+  const tasks = trial.tasksOf(release, name);
+  const nodes = globalNodes(trial, release, name);
+  const placements: ServicePlan["placements"][number][] = [];
+  for (let slot = 1; slot <= Math.min(copies, PLACEMENTS_MAX); slot++) {
+    const old = tasks.find((task) => task.slot === slot);
+    if (old !== undefined && action === "scale") continue;
+    if (old !== undefined && order === "stop-first") trial.release(old.id);
+    placements.push(placeCopy(trial, wanted, { slot, old, node: nodes?.[slot - 1] }));
+    if (old !== undefined && order === "start-first") trial.release(old.id);
+  }
+  return placements;
+}
+
+function globalNodes(trial: Trial, release: Release, name: string): string[] | undefined {
+  const spec = release.services[name]?.spec;
+  return spec?.mode === "global" ? eligibleNodes(trial.view, spec.constraints) : undefined;
+}
+
+function placeCopy(
+  trial: Trial,
+  { release, name }: CopiesToPlace,
+  copy: {
+    readonly slot: number;
+    readonly old: Task | undefined;
+    readonly node: string | undefined;
+  },
+): ServicePlan["placements"][number] {
+  const { slot, old, node } = copy;
+  const from = old === undefined ? {} : { fromNode: old.node };
+  const target = release.services[name];
+  const ask =
+    target &&
+    askOf(
+      { id: `planned-${name}-${slot}`, scope: { ...release, service: name }, slot, target },
+      { previousNode: old?.node, failedNodes: [], node, podKey: undefined },
+      { view: trial.view, release, settings: trial.settings },
+    );
+  if (ask === undefined) return { slot, ...from, reasons: [] };
+  const { placements, refusals } = trial.place(ask);
+  const [placed] = placements;
+  if (placed !== undefined) {
+    return { slot, node: placed.node, ...from, reasons: [explainPlacement(placed)] };
+  }
+  const [refusal] = refusals;
+  const words = refusal === undefined ? "no place" : explainRefusal(refusal);
+  return { slot, ...from, reasons: [], refusal: words };
+}
