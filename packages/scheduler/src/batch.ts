@@ -27,6 +27,8 @@ export interface Unit {
 /** Units that are placed all or none: a gang, or a single unit. */
 export interface Group {
   readonly gang: string | undefined;
+  /** The highest of its members. */
+  readonly priority: number;
   /** The larger first; not empty. */
   readonly units: readonly Unit[];
 }
@@ -52,7 +54,7 @@ export function groupAsks(
   const unitOrder = orderBy(units, (unit) => unit.members, totals);
   const gangOf = gangNames(units);
   const groups = gather([...units].sort(unitOrder), gangOf).map(
-    ([gang, members]): Group => ({ gang, units: members }),
+    ([gang, members]): Group => ({ gang, priority: priorityOf(members), units: members }),
   );
   const members = (group: Group) => group.units.flatMap((unit) => unit.members);
   return [...groups].sort(orderBy(groups, members, totals));
@@ -105,6 +107,11 @@ function compareWanted(a: Wanted, b: Wanted): number {
     (a.ask.slot ?? 0) - (b.ask.slot ?? 0) ||
     compareText(a.ask.id, b.ask.id)
   );
+}
+
+function priorityOf(units: readonly Unit[]): number {
+  const members = units.flatMap((unit) => unit.members);
+  return Math.max(...members.map(({ ask }) => ask.priority ?? PRIORITY_DEFAULT));
 }
 
 /** Priority, then size, then the first member. Keys are computed once. */

@@ -2,10 +2,10 @@
  * Decides a batch: group by group, each against the cluster as the ones before it left it.
  *
  * Placing one ask may make another possible (a required affinity, a required spread), so what found no place
- * is tried again until a round places nothing. That last round saw the final state throughout, therefore
- * what is refused does not fit beside what was placed, and the refusals are measured there. Within a round
- * an ask that is like one without a place is passed over without looking.
- * Cost: O(asks × nodes × rules); one round more for each kind of ask that waits.
+ * is tried again until a round places nothing, before a lower priority gets its turn. The last round saw the
+ * final state throughout, therefore what is refused does not fit beside what was placed, and the refusals
+ * are measured there. Within a round an ask that is like one without a place is passed over without looking.
+ * Cost: O(asks × nodes × rules); one round more for each priority and kind of ask that waits.
  */
 
 import { type Group, groupAsks } from "./batch.ts";
@@ -17,13 +17,16 @@ import { refuseGroup } from "./refusing.ts";
 /** Places `asks` in the state of `site`, which keeps the placements. */
 export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
   const placements: Placement[] = [];
-  let open = groupAsks(asks, site.cluster, site.options.defaults);
-  for (;;) {
-    const { placed, left } = placeAll(open, site);
-    placements.push(...placed);
-    open = left;
+  const groups = groupAsks(asks, site.cluster, site.options.defaults);
+  let open: readonly Group[] = [];
+  for (const level of Map.groupBy(groups, ({ priority }) => priority).values()) {
+    open = [...open, ...level];
     // Ends: a round without a placement is the last, and each placement leaves fewer groups.
-    if (placed.length === 0 || open.length === 0) break;
+    for (let round = placeAll(open, site); ; round = placeAll(open, site)) {
+      placements.push(...round.placed);
+      open = round.left;
+      if (round.placed.length === 0 || open.length === 0) break;
+    }
   }
   return { placements, refusals: refuseAll(open, site) };
 }
