@@ -59,7 +59,7 @@ export async function findLeftovers(
 /** The cluster's identifier, which the server wrote at its first start. */
 export function clusterOf(paths: PlatformPaths): string | undefined {
   try {
-    return readFileSync(join(paths.dataDir, "cluster.id"), "utf8").trim();
+    return readFileSync(paths.clusterId, "utf8").trim();
   } catch {
     return undefined;
   }

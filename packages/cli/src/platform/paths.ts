@@ -9,10 +9,10 @@ import { join } from "node:path";
 export interface PlatformPaths {
   readonly dataDir: string;
   readonly settings: string;
-  /** Store, blobs, keys and tokens of the server. */
-  readonly server: string;
+  /** The server keeps store, blobs, keys and tokens in the data directory itself. */
   readonly adminToken: string;
   readonly agentToken: string;
+  readonly clusterId: string;
   readonly agent: string;
   readonly net: string;
   readonly logs: string;
@@ -39,13 +39,12 @@ export function platformPaths(
   environment: NodeJS.ProcessEnv,
   userId: number,
 ): PlatformPaths {
-  const server = join(dataDir, "server");
   return {
     dataDir,
     settings: join(dataDir, "platform.json"),
-    server,
     adminToken: join(dataDir, "admin.token"),
     agentToken: join(dataDir, "agent.token"),
+    clusterId: join(dataDir, "cluster.id"),
     agent: join(dataDir, "agent"),
     net: join(dataDir, "net"),
     logs: join(dataDir, "log"),

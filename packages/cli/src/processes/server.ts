@@ -1,0 +1,43 @@
+/** The `server` process: API, controllers, scheduler, store. */
+
+import { writeFileSync } from "node:fs";
+import { runServer } from "@berth/control-plane/server/run-server";
+import type { PlatformSettings } from "../platform/settings.ts";
+import { BUNDLED, VERSION } from "../platform/version.ts";
+import { runProcessShell } from "./process-shell.ts";
+
+await runProcessShell("server", async ({ paths, settings, clock, log }) => {
+  const server = await runServer({
+    dataDir: paths.dataDir,
+    listen: { host: settings.host, port: settings.port },
+    clock,
+    log,
+    nodeName: settings.node,
+    version: VERSION,
+    settings: controlPlaneSettings(settings),
+    ...(BUNDLED ? { storeWorkerUrl: new URL("./sqlite-worker.mjs", import.meta.url) } : {}),
+    // The supervisor starts a new one from what is on disk.
+    onFailure: (error) => {
+      log.error("the store has failed", { error });
+      process.exit(1);
+    },
+  });
+  writeFileSync(paths.clusterId, `${server.clusterId}\n`, { mode: 0o600 });
+  return () => server.stop();
+});
+
+function controlPlaneSettings(settings: PlatformSettings) {
+  return {
+    clusterRange: settings.clusterRange,
+    ingressHttpPort: settings.httpPort,
+    portsReserved: [settings.port, settings.httpPort],
+    policy: {
+      privileged: settings.allowPrivileged,
+      devices: settings.allowPrivileged,
+      hostNamespaces: settings.allowPrivileged,
+      hostMounts: settings.allowHostMounts,
+      // Whoever has the engine's socket has the machine: both permissions together allow it.
+      engineSocket: settings.allowHostMounts && settings.allowPrivileged,
+    },
+  };
+}
