@@ -53,6 +53,17 @@ export class Problems {
     this.#add(this.#errors, "error", { origin, path: "", message, extras });
   }
 
+  /** An empty collection to try something with. */
+  fork(): Problems {
+    return new Problems();
+  }
+
+  /** Takes over what `other` collected. */
+  adopt(other: Problems): void {
+    for (const problem of other.#errors) this.#keep(this.#errors, problem);
+    for (const problem of other.#warnings) this.#keep(this.#warnings, problem);
+  }
+
   get hasErrors(): boolean {
     return this.#errors.length > 0;
   }
@@ -74,10 +85,7 @@ export class Problems {
     if (list.length >= PROBLEMS_MAX) return;
     const { origin, path, message, extras } = found;
     const { line, column } = positionOf(origin);
-    const identity = `${origin.source.file}\0${line}:${column}\0${path}\0${message}`;
-    if (this.#seen.has(identity)) return;
-    this.#seen.add(identity);
-    list.push({
+    this.#keep(list, {
       file: origin.source.file,
       line,
       column,
@@ -87,6 +95,16 @@ export class Problems {
       ...(extras.expected === undefined ? {} : { expected: extras.expected }),
       ...(extras.suggestion === undefined ? {} : { suggestion: extras.suggestion }),
     });
+  }
+
+  /** The same is said once, however often it is noticed (a shared value is read at each use). */
+  #keep(list: ComposeProblem[], problem: ComposeProblem): void {
+    if (list.length >= PROBLEMS_MAX) return;
+    const { file, line, column, path, message } = problem;
+    const identity = `${file}\0${line}:${column}\0${path}\0${message}`;
+    if (this.#seen.has(identity)) return;
+    this.#seen.add(identity);
+    list.push(problem);
   }
 }
 

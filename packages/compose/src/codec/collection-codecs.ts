@@ -2,10 +2,10 @@
  * Codecs of lists and tables: lists with and without an identity of their items, tables in both spellings.
  */
 
-import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap, namesMap } from "../tree/key-values.ts";
 import { isNull, kindName, type MapTree, type SeqTree, type Tree } from "../tree/tree.ts";
-import { type Codec, type Printed, type Reading, refuse } from "./codec.ts";
+import { type Codec, type Printed, type PrintFormat, type Reading, refuse } from "./codec.ts";
+import { keyOrder } from "./key-order.ts";
 import { text } from "./scalar-codecs.ts";
 
 /** How a list treats items that are alike. */
@@ -101,14 +101,14 @@ export const distinctTexts = list(text, { distinct: true });
 /** A table of texts; a key without a value is `null`, to be taken from the environment. */
 export const environmentTable: Codec<Readonly<Record<string, string | null>>> = {
   read: (tree, path, reading) => readTable(tree, path, reading, (value) => value),
-  print: (table) => printTable(table),
+  print: (table, format) => printTable(table, format),
   schema: tableSchema(),
 };
 
 /** A table of texts; a key without a value is the empty text. */
 export const textTable: Codec<Readonly<Record<string, string>>> = {
   read: (tree, path, reading) => readTable(tree, path, reading, (value) => value ?? ""),
-  print: (table) => printTable(table),
+  print: (table, format) => printTable(table, format),
   schema: tableSchema(),
 };
 
@@ -118,7 +118,7 @@ export const optionTable: Codec<Readonly<Record<string, string>>> = {
     if (tree.kind === "map") return textTable.read(tree, path, reading);
     return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected: "a mapping" });
   },
-  print: (table) => printTable(table),
+  print: (table, format) => printTable(table, format),
   schema: { type: "object", additionalProperties: { type: ["string", "number", "null"] } },
 };
 
@@ -177,10 +177,13 @@ function allTexts(tree: SeqTree, path: string, reading: Reading): boolean {
   return good || before === undefined;
 }
 
-function printTable(table: Readonly<Record<string, string | null>>): Printed | undefined {
+function printTable(
+  table: Readonly<Record<string, string | null>>,
+  format: PrintFormat,
+): Printed | undefined {
   const entries = Object.entries(table);
   if (entries.length === 0) return undefined;
-  return new Map(entries.sort(([left], [right]) => compareBytes(left, right)));
+  return new Map(entries.sort(keyOrder(format)));
 }
 
 /** A mapping of names to values of one kind. */
@@ -198,7 +201,7 @@ export function tableOf<T>(
       return readTableOf(map, path, reading, { item, names: form.names });
     },
     print(table, format) {
-      const entries = Object.entries(table).sort(([left], [right]) => compareBytes(left, right));
+      const entries = Object.entries(table).sort(keyOrder(format));
       if (entries.length === 0 && form.keepEmpty !== true) return undefined;
       return new Map(entries.map(([key, value]) => [key, item.print(value, format) ?? null]));
     },

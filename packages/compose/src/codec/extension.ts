@@ -2,9 +2,9 @@
  * Extensions: what stands under `x-` keys, kept as plain values and printed back.
  */
 
-import { compareBytes } from "../text/go-number.ts";
 import type { Tree } from "../tree/tree.ts";
-import type { Printed } from "./codec.ts";
+import type { Printed, PrintFormat } from "./codec.ts";
+import { keyOrder } from "./key-order.ts";
 
 /** `x-` keys with their values as printed trees. */
 export type Extensions = Readonly<Record<string, Printed>>;
@@ -16,9 +16,7 @@ export function readExtension(tree: Tree): Printed {
       return tree.items.map(readExtension);
     case "map":
       return new Map(
-        [...tree.entries]
-          .map(([key, { value }]): [string, Printed] => [key, readExtension(value)])
-          .sort(([left], [right]) => compareBytes(left, right)),
+        [...tree.entries].map(([key, { value }]): [string, Printed] => [key, readExtension(value)]),
       );
     case "scalar":
       break;
@@ -35,4 +33,22 @@ export function readExtension(tree: Tree): Printed {
     case "timestamp":
       return tree.text;
   }
+}
+
+/** Extensions with their keys in the order of printing, all the way down. */
+export function printExtensions(
+  extensions: Extensions | undefined,
+  format: PrintFormat,
+): readonly (readonly [string, Printed])[] {
+  return Object.entries(extensions ?? {})
+    .sort(keyOrder(format))
+    .map(([key, value]) => [key, inOrder(value, format)] as const);
+}
+
+function inOrder(value: Printed, format: PrintFormat): Printed {
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, Printed>)].sort(keyOrder(format));
+    return new Map(entries.map(([key, each]) => [key, inOrder(each, format)]));
+  }
+  return Array.isArray(value) ? value.map((each: Printed) => inOrder(each, format)) : value;
 }

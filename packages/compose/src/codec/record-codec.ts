@@ -7,7 +7,7 @@ import { nearestWord } from "../suggest.ts";
 import { isNull, kindName, type MapEntry, type MapTree, type Tree } from "../tree/tree.ts";
 import type { Codec, Printed, PrintFormat, Reading } from "./codec.ts";
 import { refuse } from "./codec.ts";
-import { type Extensions, readExtension } from "./extension.ts";
+import { type Extensions, printExtensions, readExtension } from "./extension.ts";
 
 /** One key of a record. */
 export interface Field<T> {
@@ -139,7 +139,7 @@ function printRecord<T extends object>(
   }
   if (format === "yaml") {
     const extensions = values["extensions"] as Extensions | undefined;
-    for (const [key, one] of Object.entries(extensions ?? {})) printed.set(key, one);
+    for (const [key, one] of printExtensions(extensions, format)) printed.set(key, one);
   }
   return printed;
 }

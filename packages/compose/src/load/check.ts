@@ -21,6 +21,7 @@ export function checkProject(
   const check: Check = {
     project,
     allServices,
+    wrote: (path) => sources.has(path),
     error: (...args) => sources.error(problems, ...args),
   };
   for (const [name, service] of Object.entries(project.services)) {
@@ -39,6 +40,8 @@ export function checkProject(
 export interface Check {
   readonly project: ComposeProject;
   readonly allServices: readonly string[];
+  /** Whether something stands at a path, be it readable or not: what could not be read was named already. */
+  wrote(path: string): boolean;
   error(
     path: string,
     message: string,
@@ -53,6 +56,8 @@ function checkImage(check: Check, service: ComposeService, path: string): void {
     (image === undefined || image === "") &&
     service.provider === undefined
   ) {
+    const unread = image === undefined && check.wrote(`${path}.image`);
+    if (unread || check.wrote(`${path}.build`) || check.wrote(`${path}.provider`)) return;
     check.error(path, "has neither image nor build");
   }
   if (build?.dockerfile !== undefined && build.dockerfileInline !== undefined) {
@@ -114,7 +119,7 @@ function refer(
   name: string,
   { kind, among }: { readonly kind: string; readonly among: Readonly<Record<string, unknown>> },
 ): void {
-  if (Object.hasOwn(among, name)) return;
+  if (Object.hasOwn(among, name) || check.wrote(`${kind}s.${name}`)) return;
   check.error(path, `there is no ${kind} ${JSON.stringify(name)} in the file`, {
     suggestion: nearestWord(name, Object.keys(among)),
     expected: `one of the top-level ${kind}s`,

@@ -25,7 +25,7 @@ export function parseFile(
   if (text === undefined) return [];
   const source: Source = {
     file: context.file,
-    text: text.startsWith("\uFEFF") ? text.slice(1) : text,
+    text: normalizeText(text),
     baseDirectory: context.baseDirectory,
   };
   const documents: MapTree[] = [];
@@ -46,4 +46,10 @@ export function withVariables(session: Session, context: FileContext, document: 
   const { environment } = context;
   const tree = interpolateTree(document, (name) => environment.get(name), session.problems);
   return tree.kind === "map" ? tree : document;
+}
+
+/** Without a byte-order mark and with one kind of line break; lines and columns stay what they were. */
+function normalizeText(text: string): string {
+  const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  return bare.includes("\r") ? bare.replaceAll("\r\n", "\n") : bare;
 }

@@ -76,11 +76,8 @@ function attachmentsOf(service: ComposeService): NonNullable<ComposeService["net
 }
 
 function normalizeBuild(build: Build, place: ProjectPlace): Build {
-  const { directory } = place;
-  const here = { path: directory, original: ".", relative: true, escapesProject: false };
   return {
     ...build,
-    context: build.context ?? { kind: "local", directory: here },
     ...(build.dockerfile === undefined && build.dockerfileInline === undefined
       ? { dockerfile: "Dockerfile" }
       : {}),

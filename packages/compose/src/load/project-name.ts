@@ -39,7 +39,13 @@ export function projectNameOf(
     return "invalid";
   }
   const written = nameInFiles(documents, from.environment);
-  const name = normalizeProjectName(written) || normalizeProjectName(baseName(from.directory));
+  if (written === "") {
+    const at = documents.find((document) => document.entries.has("name")) ?? documents[0];
+    const origin = at?.entries.get("name")?.key;
+    if (origin !== undefined) session.problems.error(origin, "name", "the project's name is empty");
+  }
+  const name =
+    normalizeProjectName(written ?? "") || normalizeProjectName(baseName(from.directory));
   if (name !== "") return name;
   session.problems.fileError(
     documents[0]?.source.file ?? from.directory,
@@ -51,11 +57,12 @@ export function projectNameOf(
   return "unnamed";
 }
 
-function nameInFiles(documents: readonly MapTree[], environment: Environment): string {
-  let name = "";
+function nameInFiles(documents: readonly MapTree[], environment: Environment): string | undefined {
+  let name: string | undefined;
   for (const document of documents) {
     const value = valueAt(document, "name") ?? textTree(document, "");
     if (value.kind === "scalar" && value.type === "string" && value.text !== "") name = value.text;
   }
+  if (name === undefined) return undefined;
   return interpolate(name, (variable) => environment.get(variable)).text;
 }

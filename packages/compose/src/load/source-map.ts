@@ -33,6 +33,19 @@ export class TreeSourceMap implements SourceMap {
     return { file: origin.source.file, ...positionOf(origin) };
   }
 
+  /** Whether `path` was written down to its last key. */
+  has(path: string): boolean {
+    let tree: Tree | undefined = this.#root;
+    let rest = path;
+    while (rest !== "" && tree !== undefined) {
+      const step = stepInto(tree, rest);
+      if (step === undefined) return false;
+      tree = step.value;
+      rest = step.rest;
+    }
+    return rest === "";
+  }
+
   /** The origin of a path's last key that was written. Keys with dots in them are matched whole. */
   origin(path: string): Origin {
     let origin: Origin = this.#root;

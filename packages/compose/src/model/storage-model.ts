@@ -23,6 +23,8 @@ export interface ComposeVolume {
   readonly name?: string;
   readonly driver?: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
+  /** The host path behind `driver_opts: {o: bind, device: ...}`, which makes a bind of the volume. */
+  readonly bindDevice?: HostPath;
   readonly external?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   /** What `x-berth` of the volume wishes. */

@@ -41,8 +41,8 @@ function quote(text: string): string {
   for (let at = 0; at < json.length; at++) {
     const char = json[at] ?? "";
     if (char === "\\") {
-      const escape = json.slice(at, at + 2);
-      result += escape === "\\b" ? "\\u0008" : escape === "\\f" ? "\\u000c" : escape;
+      const pair = json.slice(at, at + 2);
+      result += pair === "\\b" ? "\\u0008" : pair === "\\f" ? "\\u000c" : pair;
       at++;
     } else result += ESCAPED.has(char) ? unicodeEscape(char) : char;
   }

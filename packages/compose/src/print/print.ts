@@ -3,11 +3,13 @@
  */
 
 import type { Printed, PrintFormat } from "../codec/codec.ts";
+import { printExtensions } from "../codec/extension.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import { projectWords } from "../spec/project-codec.ts";
 import { compareBytes } from "../text/go-number.ts";
 import { printJson } from "./print-json.ts";
 import { printYaml } from "./print-yaml.ts";
+import { withoutUnused } from "./used.ts";
 
 /** The canonical text of `project`; dollars are doubled, so that the text loads to the same project again. */
 export function printCanonical(project: ComposeProject, format: "json" | "yaml"): string {
@@ -18,11 +20,11 @@ export function printCanonical(project: ComposeProject, format: "json" | "yaml")
 
 /** The canonical form before it becomes text. */
 export function canonicalTree(project: ComposeProject, format: PrintFormat): Printed {
-  const printed = projectWords.print(project, format);
+  const printed = projectWords.print(withoutUnused(project), format);
   const map = new Map(printed instanceof Map ? printed : []);
   if (!map.has("services")) map.set("services", new Map());
   if (format === "json") {
-    for (const [key, value] of Object.entries(project.extensions ?? {})) map.set(key, value);
+    for (const [key, value] of printExtensions(project.extensions, format)) map.set(key, value);
     return new Map([...map].sort(([left], [right]) => compareBytes(left, right)));
   }
   return map;

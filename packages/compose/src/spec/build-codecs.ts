@@ -20,12 +20,12 @@ import { isNull, kindName, mapTree, nullTree, type Tree, textTree } from "../tre
 import { serviceHook } from "./command-codecs.ts";
 import { extraHosts } from "./host-codecs.ts";
 import { buildSecretReferences } from "./mount-codecs.ts";
-import { buildContext, hostPath, hostPathOf } from "./path-codecs.ts";
+import { buildContext, buildContextOf, hostPath, hostPathOf } from "./path-codecs.ts";
 
 const ulimitPair = record<Ulimit>({
   single: field("single", bool, { hidden: true }),
-  soft: field("soft", integer({ min: -1 }), { required: true, keepZero: true }),
-  hard: field("hard", integer({ min: -1 }), { required: true, keepZero: true }),
+  soft: field("soft", integer({ min: -1 }), { required: true }),
+  hard: field("hard", integer({ min: -1 }), { required: true }),
 });
 
 const ulimit: Codec<Ulimit> = {
@@ -34,7 +34,15 @@ const ulimit: Codec<Ulimit> = {
     const value = integer({ min: -1 }).read(tree, path, reading);
     return value === undefined ? undefined : { single: true, soft: value, hard: value };
   },
-  print: (value, format) => (value.single === true ? value.soft : ulimitPair.print(value, format)),
+  print(value, format) {
+    if (value.single === true && value.soft !== 0) return value.soft;
+    // The reference's JSON leaves zeros out, its YAML does not.
+    if (format === "json") return ulimitPair.print(value, format);
+    return new Map([
+      ["soft", value.soft],
+      ["hard", value.hard],
+    ]);
+  },
   schema: { oneOf: [integer().schema, ulimitPair.schema] },
 };
 
@@ -88,8 +96,7 @@ const boolOrText: Codec<string> = {
   schema: { type: ["string", "boolean"] },
 };
 
-/** `build`. */
-export const build = record<Build>(
+const buildWords = record<Build>(
   {
     context: field("context", buildContext),
     dockerfile: field("dockerfile", text),
@@ -126,6 +133,16 @@ export const build = record<Build>(
     short: { words: "a directory", schema: { type: "string" } },
   },
 );
+
+/** `build`; without a context the directory of the file that says it. */
+export const build: Codec<Build> = {
+  ...buildWords,
+  read(tree, path, reading) {
+    const words = buildWords.read(tree, path, reading);
+    if (words === undefined || words.context !== undefined) return words;
+    return { ...words, context: buildContextOf(".", tree, reading) };
+  },
+};
 
 const watchTrigger = record<WatchTrigger>({
   path: field("path", hostPath, { required: true }),

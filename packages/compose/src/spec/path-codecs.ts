@@ -13,11 +13,16 @@ import type { Origin, Tree } from "../tree/tree.ts";
 export function hostPathOf(written: string, origin: Origin, reading: Reading): HostPath {
   const home = written === "~" || written.startsWith("~/") ? reading.home : undefined;
   const expanded = home === undefined ? written : `${home}${written.slice(1)}`;
-  const relative = !expanded.startsWith("/");
+  const relative = !expanded.startsWith("/") && !isWindowsPath(expanded);
   // Absolute paths stay as they are written: only the engine knows what `..` means behind a link.
   const path = relative ? resolvePath(origin.source.baseDirectory, expanded) : expanded;
   const escapesProject = relative && !isWithin(reading.projectDirectory, path);
   return { path, original: written, relative, escapesProject };
+}
+
+/** `C:\\x`, `C:/x` and `\\\\server\\x`: left as they are, for the platform to refuse. */
+function isWindowsPath(path: string): boolean {
+  return /^[a-zA-Z]:[\\/]/.test(path) || path.startsWith("\\\\");
 }
 
 /** A path of the host. */

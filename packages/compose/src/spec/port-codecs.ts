@@ -74,7 +74,8 @@ function portIdentity(port: ServicePort): string {
   return `${port.hostIp ?? "0.0.0.0"}:${port.published ?? ""}:${port.target}/${port.protocol ?? "tcp"}`;
 }
 
-const EXPOSE = /^\d{1,5}(-\d{1,5})?(\/[a-zA-Z]+)?$/;
+/** The reference lets the empty text through, which a variable without a value leaves. */
+const EXPOSE = /^(\d{1,5}(-\d{1,5})?(\/[a-zA-Z]+)?)?$/;
 
 const exposeEntry: Codec<string> = {
   read(tree, path, reading) {

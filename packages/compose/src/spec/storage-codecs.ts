@@ -8,21 +8,32 @@ import { field, record } from "../codec/record-codec.ts";
 import { bool, integer, text } from "../codec/scalar-codecs.ts";
 import type { ComposeModel } from "../model/project-model.ts";
 import type { ComposeFileObject, ComposeVolume } from "../model/storage-model.ts";
+import { valueAt } from "../tree/tree.ts";
 import { volumeWishes } from "./berth-volume-codec.ts";
 import { external } from "./external.ts";
-import { hostPath } from "./path-codecs.ts";
+import { hostPath, hostPathOf } from "./path-codecs.ts";
+
+const volumeWords = record<Omit<ComposeVolume, "bindDevice">>({
+  name: field("name", text),
+  driver: field("driver", text),
+  driverOpts: field("driver_opts", optionTable),
+  external: field("external", bool),
+  labels: field("labels", textTable),
+  xBerth: field("x-berth", volumeWishes),
+});
 
 /** A volume of the stack. */
-export const volume: Codec<ComposeVolume> = external(
-  record<ComposeVolume>({
-    name: field("name", text),
-    driver: field("driver", text),
-    driverOpts: field("driver_opts", optionTable),
-    external: field("external", bool),
-    labels: field("labels", textTable),
-    xBerth: field("x-berth", volumeWishes),
-  }),
-);
+export const volume: Codec<ComposeVolume> = external({
+  ...volumeWords,
+  read(tree, path, reading) {
+    const words = volumeWords.read(tree, path, reading);
+    const device = valueAt(valueAt(tree, "driver_opts"), "device");
+    const isBind = words?.driver === "local" && words.driverOpts?.["o"] === "bind";
+    if (words === undefined || !isBind || device?.kind !== "scalar") return words;
+    const bindDevice = hostPathOf(device.text, device, reading);
+    return { ...words, driverOpts: { ...words.driverOpts, device: bindDevice.path }, bindDevice };
+  },
+});
 
 const fileObject = record<ComposeFileObject>({
   name: field("name", text),

@@ -16,7 +16,7 @@ export class Anchors {
   readonly #problems: Problems;
   readonly #trees = new Map<string, Tree>();
   readonly #open = new Map<string, string>();
-  readonly #sizes = new WeakMap<Tree, number>();
+  readonly #sizes = new Map<Tree, number>();
   #added = 0;
   #refused = false;
 
@@ -32,17 +32,20 @@ export class Anchors {
   close(name: string, tree: Tree): void {
     this.#open.delete(name);
     this.#trees.set(name, tree);
+    if (!this.#sizes.has(tree)) this.#sizes.set(tree, this.#sizeOf(tree));
   }
 
-  /** Notes how many values `tree` has, shared ones counted at each use. Its parts were counted before. */
-  count(tree: Tree): void {
+  /** The number of values in `tree`, shared ones counted at each use; anchored parts were counted before. */
+  #sizeOf(tree: Tree): number {
+    const known = this.#sizes.get(tree);
+    if (known !== undefined) return known;
     let size = 1;
     if (tree.kind === "map") {
-      for (const { value } of tree.entries.values()) size += this.#sizes.get(value) ?? 1;
+      for (const { value } of tree.entries.values()) size += this.#sizeOf(value);
     } else if (tree.kind === "seq") {
-      for (const item of tree.items) size += this.#sizes.get(item) ?? 1;
+      for (const item of tree.items) size += this.#sizeOf(item);
     }
-    this.#sizes.set(tree, size);
+    return size;
   }
 
   /** The tree that the alias `name` stands for. */
@@ -65,11 +68,8 @@ export class Anchors {
     if (this.#added <= ALIAS_NODES_MAX) return tree;
     if (!this.#refused) {
       this.#refused = true;
-      this.#problems.error(
-        origin,
-        path,
-        `aliases repeat more than ${ALIAS_NODES_MAX} values in this file`,
-      );
+      const message = `aliases repeat more than ${ALIAS_NODES_MAX} values in this file`;
+      this.#problems.error(origin, path, message);
     }
     return nullTree(origin);
   }
