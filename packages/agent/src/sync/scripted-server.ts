@@ -1,0 +1,200 @@
+/**
+ * A server for tests of the agent: says what it is told to say over a real `ApiClient`, and keeps what the
+ * agent reports. It decides nothing; the simulation runs the real one.
+ */
+
+import {
+  type ApiClient,
+  type Assignment,
+  type CallOptions,
+  type DialRequest,
+  type FrameStream,
+  type Network,
+  type NodeStatus,
+  type Operation,
+  type OperationReport,
+  ProtocolError,
+  type RouteId,
+  type TaskStatus,
+  type WatchEvent,
+} from "@berth/protocol";
+import { Channel } from "../runtime/channel.ts";
+
+const LEASE_MS = 6_000;
+const EVENTS_MAX = 10_000;
+
+interface Stored {
+  readonly kind: "assignment" | "network" | "operation";
+  readonly value: unknown;
+}
+
+export class ScriptedServer {
+  cluster = "c1abcdef";
+  epoch = "e1";
+  revision = 100;
+  /** Nobody can reach it. */
+  isDown = false;
+  /** The next watch with a position is answered with 410. */
+  refusesPositions = false;
+  readonly statuses = new Map<string, TaskStatus>();
+  /** Every status in the order of its arrival. */
+  readonly history: TaskStatus[] = [];
+  readonly reports = new Map<string, OperationReport>();
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly secrets = new Map<string, Record<string, string>>();
+  /** Answered to the next report of a task: stop these. */
+  readonly stop = new Set<string>();
+  readonly sessions = new Map<string, FrameStream>();
+  readonly calls: string[] = [];
+  node: NodeStatus | undefined;
+  leases = 0;
+  readonly #objects = new Map<string, Stored>();
+  readonly #streams = new Set<Channel<WatchEvent>>();
+
+  assign(assignment: Assignment): void {
+    this.#put(`task/${assignment.task.id}`, { kind: "assignment", value: assignment });
+  }
+
+  /** The server forgets the task. */
+  forget(task: string): void {
+    this.#delete(`task/${task}`, "assignment");
+  }
+
+  addNetwork(network: Network): void {
+    this.#put(`network/${network.id}`, { kind: "network", value: network });
+  }
+
+  operate(operation: Operation): void {
+    this.#put(`operation/${operation.id}`, { kind: "operation", value: operation });
+  }
+
+  dial(dial: DialRequest): void {
+    for (const stream of this.#streams) stream.push({ type: "dial", dial });
+  }
+
+  /** Another store under the same name: nothing of it is known. */
+  replaceStore(epoch: string, revision = 1): void {
+    this.epoch = epoch;
+    this.revision = revision;
+    this.#objects.clear();
+    this.statuses.clear();
+    this.breakStreams();
+  }
+
+  breakStreams(): void {
+    for (const stream of [...this.#streams]) stream.fail(unreachable());
+    this.#streams.clear();
+  }
+
+  goDown(): void {
+    this.isDown = true;
+    this.breakStreams();
+  }
+
+  get client(): ApiClient {
+    const call = async (id: RouteId, options: CallOptions<RouteId>): Promise<unknown> => {
+      await Promise.resolve();
+      if (this.isDown) throw unreachable();
+      this.calls.push(id);
+      return this.#answer(id, options as unknown as Loose);
+    };
+    return {
+      call: call as ApiClient["call"],
+      download: async (_id, options) => {
+        if (this.isDown) throw unreachable();
+        const digest = options.params.digest;
+        const bytes = this.blobs.get(digest);
+        if (bytes === undefined) throw new ProtocolError("not_found", `no blob ${digest}`);
+        return once(bytes);
+      },
+      upgrade: async (_id, options) => {
+        const { session = "" } = options.params as Readonly<Record<string, string>>;
+        const stream = this.sessions.get(session);
+        if (stream === undefined) throw new ProtocolError("not_found", `no session ${session}`);
+        return stream;
+      },
+    };
+  }
+
+  #answer(id: RouteId, { params, body, signal }: Loose): unknown {
+    switch (id) {
+      case "reportNode": {
+        const told = body["cluster"];
+        if (told !== undefined && told !== this.cluster) {
+          throw new ProtocolError("foreign_cluster", "the node is of another cluster");
+        }
+        this.node = body["status"] as NodeStatus;
+        return { cluster: this.cluster, leaseMs: LEASE_MS };
+      }
+      case "renewLease":
+        this.leases++;
+        return { leaseMs: LEASE_MS };
+      case "reportTasks":
+        return this.#takeStatuses(body["statuses"] as TaskStatus[]);
+      case "reportOperation":
+        this.reports.set(params["operation"] ?? "", body as OperationReport);
+        return {};
+      case "getTaskSecrets":
+        return this.secrets.get(params["task"] ?? "") ?? {};
+      case "watch":
+        return this.#watch(body["position"] as string | undefined, signal);
+      default:
+        throw new ProtocolError("not_implemented", `${id} is not scripted`);
+    }
+  }
+
+  #takeStatuses(statuses: readonly TaskStatus[]): { stop: string[] } {
+    for (const status of statuses) {
+      const known = this.statuses.get(status.task);
+      if (known !== undefined && known.sequence >= status.sequence) continue;
+      this.statuses.set(status.task, status);
+      this.history.push(status);
+    }
+    return { stop: statuses.map(({ task }) => task).filter((task) => this.stop.has(task)) };
+  }
+
+  #watch(position: string | undefined, signal: AbortSignal | undefined): AsyncIterable<WatchEvent> {
+    if (position !== undefined && (this.refusesPositions || !position.startsWith(this.epoch))) {
+      this.refusesPositions = false;
+      throw new ProtocolError("position_gone", "list again");
+    }
+    const overflow = () => new Error("too slow");
+    const stream = new Channel<WatchEvent>({ limit: EVENTS_MAX, overflow });
+    if (position === undefined) {
+      for (const [key, { kind, value }] of this.#objects) {
+        stream.push({ type: "put", kind, key, revision: this.revision, value });
+      }
+      stream.push({ type: "synced", position: `${this.epoch}:${this.revision}` });
+    }
+    this.#streams.add(stream);
+    signal?.addEventListener("abort", () => stream.fail(signal.reason), { once: true });
+    return stream;
+  }
+
+  #put(key: string, stored: Stored): void {
+    this.#objects.set(key, stored);
+    const revision = ++this.revision;
+    const event = { type: "put" as const, key, revision, ...stored };
+    for (const stream of this.#streams) stream.push(event);
+  }
+
+  #delete(key: string, kind: Stored["kind"]): void {
+    this.#objects.delete(key);
+    const revision = ++this.revision;
+    for (const stream of this.#streams) stream.push({ type: "delete", key, kind, revision });
+  }
+}
+
+interface Loose {
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly signal?: AbortSignal;
+}
+
+function unreachable(): ProtocolError {
+  return new ProtocolError("unavailable", "the server cannot be reached", { reason: "down" });
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
