@@ -9,7 +9,7 @@
  * Design page: docs/design/control-plane.md.
  */
 
-import type { Loop, LoopResult } from "@berth/base";
+import { backoffMs, type Loop, type LoopResult } from "@berth/base";
 import { keys, type Release, type Stack, serviceKey, stackKey, type Wait } from "@berth/protocol";
 import { makePlan } from "../plan/make-plan.ts";
 import { type PlannedTxn, packUnits, Unit } from "../plan/unit.ts";
@@ -32,12 +32,17 @@ const OVERTAKEN_DELAY_MS = 5;
 /** No stack goes unlooked-at for longer: a wake-up that was forgotten is a bug, but not for ever. */
 const LOOK_AGAIN_MS = 60_000;
 
+/** Between looks at a stack whose evaluation fails: the store may be busy. */
+const FAILURE_BACKOFF = { initialMs: 100, maxMs: 30_000 } as const;
+
 export class ServiceController {
   readonly waits = new WaitMemory();
   readonly #deps: ControllerDeps;
   readonly #suspended: () => ReadonlySet<string>;
   readonly #queue = new EvaluationQueue();
   readonly #busy = new Set<string>();
+  /** Failures in a row, by stack. */
+  readonly #failures = new Map<string, number>();
   #loop: Loop | undefined;
   #endListening: (() => void) | undefined;
 
@@ -95,8 +100,7 @@ export class ServiceController {
     const workers = Array.from({ length: this.#deps.settings.parallelStacks }, () =>
       this.#work(signal),
     );
-    const results = await Promise.allSettled(workers);
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await Promise.all(workers);
     const due = this.#queue.nextDue();
     if (due === undefined) return;
     return { againMs: Math.max(0, due - this.#deps.clock.monotonic()) };
@@ -110,14 +114,24 @@ export class ServiceController {
       this.#busy.add(stack);
       try {
         await this.#evaluate(stack, signal);
+        this.#failures.delete(stack);
       } catch (error) {
-        // The loop backs off as a whole; the stack is looked at again with it.
-        this.#queue.want(stack, this.#deps.clock.monotonic());
-        throw error;
+        if (signal.aborted) return;
+        this.#failed(stack, error);
       } finally {
         this.#busy.delete(stack);
       }
     }
+  }
+
+  /** One stack that cannot be evaluated must not hold up the others: it backs off alone. */
+  #failed(stack: string, error: unknown): void {
+    const { clock, log } = this.#deps;
+    const failures = (this.#failures.get(stack) ?? 0) + 1;
+    this.#failures.set(stack, failures);
+    const delayMs = backoffMs(failures, FAILURE_BACKOFF);
+    log.warn("evaluation failed", { stack, error, failures, delayMs });
+    this.#queue.want(stack, clock.monotonic() + delayMs);
   }
 
   async #evaluate(name: string, signal: AbortSignal): Promise<void> {
@@ -176,7 +190,7 @@ export class ServiceController {
       const removal = { view: state.view, stack, services, now, newId: ids.identifier };
       return removeStep(removal);
     }
-    const tidying = tidyStack(state.view, stack.value, now, settings);
+    const tidying = tidyStack(state.view, stack, now, settings);
     const rollout = new Unit();
     if (decision.stack !== undefined) {
       rollout.expect(stack.key, stack.revision);

@@ -118,7 +118,7 @@ export function reconcileRollout(
   const seen = { ...rollout, progressAt };
   const unsettled = services.filter((each) => !isSettled(each, rollout));
   const deadline = deadlineOf(unsettled, progressAt);
-  const failing = failureIn(services, unsettled, rollout, deadline, now);
+  const failing = failureIn(services, unsettled, seen, deadline, now);
   const next = RULES.map(
     (rule) => () =>
       rule.next({

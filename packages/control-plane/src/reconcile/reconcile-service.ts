@@ -135,10 +135,13 @@ function pauseEnd(decided: readonly Decided[], input: ServiceInput): number {
   return last + spec.update.delayMs;
 }
 
+/** More waits of one service than these tell a reader nothing new. */
+const WAITS_MAX = 100;
+
 /** The same dependency holds back every place: it is said once. */
 function uniqueWaits(waits: readonly Wait[]): Wait[] {
-  const seen = new Set<string>();
-  return waits.filter(({ message }) => !seen.has(message) && seen.add(message) !== undefined);
+  const unique = new Map(waits.map((wait) => [wait.message, wait]));
+  return [...unique.values()].slice(0, WAITS_MAX);
 }
 
 export function earliest(times: readonly (number | undefined)[]): number | undefined {

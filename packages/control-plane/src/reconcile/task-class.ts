@@ -5,7 +5,7 @@
 
 import { present } from "@berth/base";
 import { isFinal, type ServiceSpec, type TaskStatus } from "@berth/protocol";
-import type { ServiceInput, TaskRecord } from "./service-input.ts";
+import type { Place, ServiceInput, TaskRecord } from "./service-input.ts";
 
 export type TaskClass =
   | "over"
@@ -75,8 +75,18 @@ export function classify(record: TaskRecord, input: ServiceInput): TaskClass {
 }
 
 function isWanted(task: TaskRecord["task"], input: ServiceInput): boolean {
-  const key = input.placeKeyOf(task);
-  return input.places.some((place) => place.key === key);
+  return keysOf(input.places).has(input.placeKeyOf(task));
+}
+
+/** Places are looked up once for each task: the set of their keys is made once for each list. */
+const keySets = new WeakMap<readonly Place[], ReadonlySet<string>>();
+
+function keysOf(places: readonly Place[]): ReadonlySet<string> {
+  const known = keySets.get(places);
+  if (known !== undefined) return known;
+  const made = new Set(places.map(({ key }) => key));
+  keySets.set(places, made);
+  return made;
 }
 
 /** Whether the task is made from the target's template and is not older than the last restart. */

@@ -17,7 +17,7 @@ import {
   type TaskStatus,
 } from "@berth/protocol";
 import { Unit } from "../plan/unit.ts";
-import { claimNameOf, liveReleaseNumbers } from "../release/claims.ts";
+import { claimNameOf, liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -39,15 +39,17 @@ export type TidySettings = Pick<
 /** What to clean up for a stack. */
 export function tidyStack(
   view: ClusterView,
-  stack: Stack,
+  entity: Entity<Stack>,
   now: number,
   settings: TidySettings,
 ): Tidying {
+  const stack = entity.value;
   const claims = tidyClaims(view, stack, now, settings);
   const units = [
     ...claims.units,
     ...tidyTasks(view, stack, now, settings),
     ...tidyNetworks(view, stack),
+    ...dropClaims(view, entity),
   ];
   const { nextLookAtMs } = claims;
   return { units, ...(nextLookAtMs === undefined ? {} : { nextLookAtMs }) };
@@ -162,6 +164,17 @@ export function liveReleases(view: ClusterView, stack: Stack): Release[] {
   return liveReleaseNumbers(stack).flatMap(
     (number) => view.releases.get(keys.release(stack, number))?.value ?? [],
   );
+}
+
+/** Gives up ports and routes that no live release needs, unless the stack moves in this moment. */
+function dropClaims(view: ClusterView, { key, revision, value: stack }: Entity<Stack>): Unit[] {
+  return unneededClaims(view, stack, liveReleases(view, stack)).map((claim) => {
+    const unit = new Unit();
+    unit.expect(key, revision);
+    unit.expect(claim.key, claim.revision);
+    unit.delete(claim.key);
+    return unit;
+  });
 }
 
 /** Networks that no live release declares and no task is attached to. */

@@ -20,8 +20,10 @@ import {
   type StackScope,
   stackKey,
 } from "@berth/protocol";
+import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
+import type { Entity } from "../state/entity-table.ts";
 import type { Compare, Operation } from "../store/port.ts";
 import { unchangedSince } from "./refusal.ts";
 
@@ -134,44 +136,43 @@ export function claimNameOf(key: string): readonly string[] {
   return key.split("/").slice(3).map(decodeURIComponent);
 }
 
+type Put = Extract<Operation, { kind: "put" }>;
+
 /** What takes the wishes that the stack does not hold yet; fails when somebody else was faster. */
 export function takeClaims(
   view: ClusterView,
   scope: StackScope,
   wishes: readonly ClaimWish[],
-): { readonly compare: Compare[]; readonly operations: Operation[] } {
+): { readonly compare: Compare[]; readonly puts: Put[] } {
   const compare: Compare[] = [];
-  const operations: Operation[] = [];
+  const puts: Put[] = [];
   const own = stackKey(scope);
   for (const { key, service } of wishes) {
     const known = view.claims.get(key);
     compare.push(unchangedSince(key, known?.revision));
     if (known?.value.stack === own && known.value.service === service) continue;
-    operations.push({ kind: "put", key, value: encode({ stack: own, service }) });
+    puts.push({ kind: "put", key, value: encode({ stack: own, service }) });
   }
-  return { compare, operations };
+  return { compare, puts };
 }
 
-/** Releases that a stack may go to by itself. */
+/** Releases that a stack may go to by itself: what a rollout came from counts until it is over. */
 export function liveReleaseNumbers(stack: Stack): number[] {
-  const numbers = [stack.release, stack.goodRelease, stack.rollout?.from];
+  const { rollout } = stack;
+  const isOver = rollout?.state === "complete" || rollout?.state === "rolled-back";
+  const numbers = [stack.release, stack.goodRelease, isOver ? undefined : rollout?.from];
   return [...new Set(numbers.filter((number) => number !== undefined && number > 0))] as number[];
 }
 
-/** What gives up the port and route claims that no live release of the stack needs any more. */
-export function dropClaims(
+/** The port and route claims of the stack that none of its live releases needs any more. */
+export function unneededClaims(
   view: ClusterView,
   stack: Stack,
-  kept: readonly Release[],
-): { readonly compare: Compare[]; readonly operations: Operation[] } {
-  const needed = new Set(kept.flatMap((release) => claimsOfRelease(release).map(({ key }) => key)));
-  const compare: Compare[] = [];
-  const operations: Operation[] = [];
-  for (const { key, revision } of view.claims.by("stack", stackKey(stack))) {
-    const kind = claimNameOf(key)[0];
-    if ((kind !== "host-port" && kind !== "http-route") || needed.has(key)) continue;
-    compare.push(unchangedSince(key, revision));
-    operations.push({ kind: "delete", key });
-  }
-  return { compare, operations };
+  live: readonly Release[],
+): Entity<ClaimHolder>[] {
+  const needed = new Set(live.flatMap((release) => claimsOfRelease(release).map(({ key }) => key)));
+  return view.claims.by("stack", stackKey(stack)).filter(({ key }) => {
+    const [kind] = claimNameOf(key);
+    return (kind === "host-port" || kind === "http-route") && !needed.has(key);
+  });
 }

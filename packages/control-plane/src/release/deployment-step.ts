@@ -21,7 +21,7 @@ import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
-import { claimProblems, claimsOfRelease, dropClaims, takeClaims } from "./claims.ts";
+import { claimProblems, claimsOfRelease, takeClaims } from "./claims.ts";
 import { chooseHostPorts } from "./host-ports.ts";
 import { makeRelease, sameContent } from "./make-release.ts";
 import { movedTo } from "./stack-commands.ts";
@@ -208,20 +208,9 @@ function commitRelease(
   const releaseRow = keys.release(scope, release.number);
   unit.expect(releaseRow, undefined);
   unit.put(releaseRow, encode(release));
-  const live = [next.goodRelease, next.rollout?.from].flatMap((number) =>
-    number === undefined ? [] : (view.releases.get(keys.release(scope, number))?.value ?? []),
-  );
-  for (const claims of [
-    takeClaims(view, scope, wishes),
-    dropClaims(view, next, [release, ...live]),
-  ]) {
-    for (const compare of claims.compare) unit.compare.set(compare.key, compare);
-    for (const operation of claims.operations) {
-      if (operation.kind === "put" || operation.kind === "delete") {
-        unit.operations.set(operation.key, operation);
-      }
-    }
-  }
+  const claims = takeClaims(view, scope, wishes);
+  for (const compare of claims.compare) unit.compare.set(compare.key, compare);
+  for (const { key, value } of claims.puts) unit.put(key, value);
   followFile(view, release, unit);
   const { number } = release;
   write(unit, deployment, { ...emptied(scope), state: "released", release: number });

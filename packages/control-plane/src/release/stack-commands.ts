@@ -71,7 +71,7 @@ export function rollbackStack(view: ClusterView, request: RollbackRequest): Deci
   return accept(
     value,
     [unchangedSince(stack.key, stack.revision), ...claims.compare],
-    [{ kind: "put", key: stack.key, value: encode(value) }, ...claims.operations],
+    [{ kind: "put", key: stack.key, value: encode(value) }, ...claims.puts],
   );
 }
 

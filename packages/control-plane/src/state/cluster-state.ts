@@ -11,7 +11,7 @@
 
 import type { Driver, Logger, Loop } from "@berth/base";
 import { parseKey } from "@berth/protocol";
-import { StoreCompacted } from "../store/errors.ts";
+import { StoreCompacted, StoreFutureRevision } from "../store/errors.ts";
 import { LIST_LIMIT_MAX } from "../store/limits.ts";
 import type { Store, StoredEntry, WatchEvent } from "../store/port.ts";
 import {
@@ -133,21 +133,30 @@ export class ClusterState {
       if (!this.#listed) await this.#listAgain(signal);
       this.#started?.resolve();
       for await (const batch of this.#store.watch("", this.#revision + 1, signal)) {
-        this.#apply(batch.revision, changesOf(batch.events));
+        this.#apply(batch.revision, this.#changesOf(batch.events));
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof StoreCompacted)) throw error;
-      this.#log.warn("the watch fell behind compaction: listing again", { error });
-      await this.#listAgain(signal);
+      const isBehind = error instanceof StoreCompacted;
+      const isOtherLife = error instanceof StoreFutureRevision;
+      if (!isBehind && !isOtherLife) throw error;
+      this.#log.warn("the watch cannot go on: listing again", { error });
+      if (isOtherLife) this.#revision = 0;
+      await this.#listAgain(signal, isOtherLife);
       this.#loop?.wake();
     }
   }
 
   /** Reads everything at one revision and tells the difference to what is held. */
-  async #listAgain(signal: AbortSignal): Promise<void> {
+  async #listAgain(signal: AbortSignal, isOtherLife = false): Promise<void> {
     const found = new Map<string, Pending>();
     const revision = await this.#listAll(found, signal);
+    if (!isOtherLife) {
+      // Revisions of one life tell what is as it was.
+      for (const [key, pending] of found) {
+        if (this.#holds(pending)) found.set(key, { ...pending, unchanged: true });
+      }
+    }
     const changes = [...found.values(), ...this.#vanished(found, revision)];
     this.#listed = true;
     this.#apply(revision, changes);
@@ -165,14 +174,41 @@ export class ClusterState {
       });
       revision = page.revision;
       for (const entry of page.entries) {
-        const pending = pendingPut(entry);
-        if (pending !== undefined && !this.#holds(pending)) found.set(entry.key, pending);
-        else if (pending !== undefined) found.set(entry.key, { ...pending, unchanged: true });
+        const pending = this.#pendingPut(entry);
+        if (pending !== undefined) found.set(entry.key, pending);
       }
       const last = page.entries.at(-1);
       if (!page.more || last === undefined) return revision;
       after = afterUnheld(last.key);
     }
+  }
+
+  #changesOf(events: readonly WatchEvent[]): Pending[] {
+    return events.flatMap((event): Pending[] => {
+      if (event.type === "put") {
+        const pending = this.#pendingPut(event.entry);
+        return pending === undefined ? [] : [pending];
+      }
+      const parts = heldKey(event.key);
+      return parts === undefined
+        ? []
+        : [{ kind: parts.kind, key: event.key, revision: event.revision }];
+    });
+  }
+
+  /**
+   * A damaged value is said and left out; what was there before stays, because a thing must not seem
+   * deleted for having been written wrongly.
+   */
+  #pendingPut(entry: StoredEntry): Pending | undefined {
+    const parts = heldKey(entry.key);
+    if (parts === undefined) return undefined;
+    const { kind } = parts;
+    const base = { kind, key: entry.key, revision: entry.modRevision };
+    const entity = decodeEntry(parts, entry);
+    if (entity !== undefined) return { ...base, entity };
+    this.#log.error("a stored value is damaged", { key: entry.key, revision: entry.modRevision });
+    return { ...base, unchanged: true };
   }
 
   #holds(pending: Pending): boolean {
@@ -228,28 +264,6 @@ interface Pending {
   readonly revision: number;
   readonly entity?: Entity<Held[HeldKind]>;
   readonly unchanged?: true;
-}
-
-function changesOf(events: readonly WatchEvent[]): Pending[] {
-  const changes: Pending[] = [];
-  for (const event of events) {
-    if (event.type === "put") {
-      const pending = pendingPut(event.entry);
-      if (pending !== undefined) changes.push(pending);
-      continue;
-    }
-    const parts = heldKey(event.key);
-    if (parts === undefined) continue;
-    changes.push({ kind: parts.kind, key: event.key, revision: event.revision });
-  }
-  return changes;
-}
-
-function pendingPut(entry: StoredEntry): Pending | undefined {
-  const parts = heldKey(entry.key);
-  if (parts === undefined) return undefined;
-  const entity = decodeEntry(parts, entry);
-  return { kind: parts.kind, key: entry.key, revision: entry.modRevision, entity };
 }
 
 /** Where the next page begins: past all keys of a kind that is not held, of which there may be millions. */

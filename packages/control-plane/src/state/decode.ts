@@ -3,10 +3,10 @@
  *
  * Values are written by this server from the same types (`encode`), so they are not validated again at
  * each start: a schema check of 100,000 tasks would cost more than listing them. Text that is no JSON is
- * a damaged store and refused with the key's name.
+ * a damaged store, and no object.
  */
 
-import { type KeyParts, type Kind, ProtocolError, parseKey } from "@berth/protocol";
+import { type KeyParts, type Kind, parseKey } from "@berth/protocol";
 import type { StoredEntry } from "../store/port.ts";
 import { type Held, type HeldKind, UNHELD } from "./cluster-tables.ts";
 import type { Entity } from "./entity-table.ts";
@@ -22,32 +22,28 @@ function isHeld(kind: Kind): kind is HeldKind {
   return !UNHELD.has(kind);
 }
 
-/**
- * The object of an entry of a held kind.
- *
- * @throws ProtocolError `internal` when the value is no JSON.
- */
+/** The object of an entry of a held kind; `undefined` when the value is damaged. */
 export function decodeEntry(
   parts: KeyParts & { readonly kind: HeldKind },
   entry: StoredEntry,
-): Entity<Held[HeldKind]> {
-  return { key: entry.key, revision: entry.modRevision, value: decodeValue(parts, entry) };
+): Entity<Held[HeldKind]> | undefined {
+  const value = decodeValue(parts, entry.value);
+  return value && { key: entry.key, revision: entry.modRevision, value };
 }
 
-function decodeValue(parts: KeyParts & { readonly kind: HeldKind }, entry: StoredEntry) {
+function decodeValue(
+  parts: KeyParts & { readonly kind: HeldKind },
+  text: string,
+): Held[HeldKind] | undefined {
   if (parts.kind === "secret") {
     const [stack = "", name = "", version = ""] = parts.name;
     return { project: parts.project, environment: parts.environment, stack, name, version };
   }
   try {
-    return JSON.parse(entry.value) as Held[HeldKind];
-  } catch (cause) {
-    throw new ProtocolError(
-      "internal",
-      `the store's value of ${entry.key} is damaged`,
-      {},
-      { cause },
-    );
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Held[HeldKind]) : undefined;
+  } catch {
+    return undefined;
   }
 }
 
