@@ -1,5 +1,6 @@
 /** The command line as a process: signals, broken pipes and the end of it. */
 
+import { keepAlive } from "./keep-alive.ts";
 import { runCommandLine } from "./run-command.ts";
 
 /** How long a command may clean up after Ctrl-C before the process ends anyway, milliseconds. */
@@ -18,12 +19,14 @@ export async function runProcess(argv: readonly string[]): Promise<number> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
   });
+  const release = keepAlive();
   const code = await runCommandLine({
     argv,
     environment: process.env,
     workingDirectory: process.cwd(),
     signal: interrupt.signal,
   });
+  release();
   process.removeListener("SIGINT", onSignal);
   process.removeListener("SIGTERM", onSignal);
   return interrupt.signal.aborted ? 130 : code;

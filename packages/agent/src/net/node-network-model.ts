@@ -7,6 +7,7 @@
  * live on. O(tasks).
  */
 
+import { createHash } from "node:crypto";
 import {
   type AttachmentModel,
   type EndpointModel,
@@ -204,12 +205,21 @@ function attachmentsOf({ assignment }: Present): AttachmentModel[] {
   }));
 }
 
+/** Readable, in the characters that net takes, and as unique as the text that it stands for. */
+function identifierOf(text: string): string {
+  const readable = text.replace(/[^A-Za-z0-9._:-]/g, ".").slice(0, ID_TEXT_MAX);
+  return `${readable}:${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
+}
+
+/** With the digest below net's limit of 128 characters. */
+const ID_TEXT_MAX = 110;
+
 function routesOf({ assignment, attachments }: Present): HttpRouteModel[] {
   const networkId = attachments[0]?.networkId;
   if (networkId === undefined) return [];
   const service = nameOf(assignment);
   return assignment.spec.routes.map(({ host, path, port }) => ({
-    id: `${serviceKey(service)} ${host}${path}`,
+    id: identifierOf(`${serviceKey(service)}:${host}${path}`),
     hosts: [host],
     pathPrefix: path,
     target: { ...service, networkId, port },
@@ -225,7 +235,7 @@ function portsOf({ assignment, attachments }: Present): TcpPortModel[] {
   for (const { target, published, hostAddress = "0.0.0.0", protocol } of assignment.spec.ports) {
     if (protocol !== "tcp" || published === undefined) continue;
     models.push({
-      id: `${serviceKey(service)} ${hostAddress}:${published}`,
+      id: identifierOf(`${serviceKey(service)}:${hostAddress}:${published}`),
       hostAddress,
       hostPort: published,
       target: { ...service, networkId, port: target },

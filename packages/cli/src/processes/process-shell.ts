@@ -6,6 +6,7 @@
 
 import { Driver, type Logger, lineLogger, Prng, systemClock } from "@berth/base";
 import { localPaths, localSettings } from "../connection/context.ts";
+import { keepAlive } from "../keep-alive.ts";
 import type { PlatformPaths } from "../platform/paths.ts";
 import type { PlatformSettings } from "../platform/settings.ts";
 
@@ -45,6 +46,7 @@ export async function runProcessShell(
     prng,
     driver,
   };
+  keepAlive();
   try {
     const stop = await main(shell);
     log.info("started", { pid: process.pid, startMs: Math.round(performance.now()) });

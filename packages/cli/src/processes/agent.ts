@@ -1,0 +1,67 @@
+/** The `agent` process: tasks of this node, on its engine; keeps `net` running. */
+
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { startAgent } from "@berth/agent/agent";
+import { dockerRuntime } from "@berth/agent/runtime/docker";
+import { sleep } from "@berth/base";
+import { NetClient, netSocketPath } from "@berth/network/client";
+import { HttpClient } from "@berth/protocol/client/http-client";
+import { ownProcess, processEnvironment } from "../platform/process-table.ts";
+import { VERSION } from "../platform/version.ts";
+import { type ProcessShell, runProcessShell } from "./process-shell.ts";
+
+/** The server makes the token at its first start, which may be a moment away. */
+const TOKEN_POLL_MS = 100;
+
+await runProcessShell("agent", async (shell) => {
+  const { paths, settings, clock, log, prng, driver } = shell;
+  const token = await tokenOf(shell);
+  const [program = process.execPath, ...words] = ownProcess("net");
+  const agent = await startAgent({
+    nodeName: settings.node,
+    dataDir: paths.agent,
+    runtimeDir: paths.run,
+    api: new HttpClient({ url: `http://${settings.host}:${settings.port}`, token }),
+    runtime: dockerRuntime({ socketPath: settings.engineSocket }),
+    net: new NetClient({ socketPath: netSocketPath(paths.net) }),
+    clock,
+    log,
+    prng,
+    driver,
+    settings: {
+      version: VERSION,
+      address: ownAddress(),
+      ingressHttpPort: settings.httpPort,
+      ingressBindAddress: settings.httpAddress,
+    },
+    netProcess: {
+      command: [program, ...words],
+      environment: processEnvironment(paths),
+      logPath: join(paths.logs, "net.log"),
+    },
+  });
+  return () => agent.stop();
+});
+
+async function tokenOf({ paths, clock, log }: ProcessShell): Promise<string> {
+  for (let said = false; ; said = true) {
+    try {
+      return readFileSync(paths.agentToken, "utf8").trim();
+    } catch {
+      if (!said) log.info("waits for the server's first start", { file: paths.agentToken });
+      await sleep(clock, TOKEN_POLL_MS);
+    }
+  }
+}
+
+/** The first address that others may reach; loopback on a machine without a network. */
+function ownAddress(): string {
+  const bridges = /^(bt|br-|docker|veth|lo)/;
+  const addresses = Object.entries(networkInterfaces())
+    .filter(([name]) => !bridges.test(name))
+    .flatMap(([, list]) => list ?? [])
+    .filter(({ family, internal }) => family === "IPv4" && !internal);
+  return addresses[0]?.address ?? "127.0.0.1";
+}
