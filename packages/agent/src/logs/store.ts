@@ -105,8 +105,9 @@ export class LogStore {
   }
 
   /** Removes what is too old or too much. Answers the tasks whose logs went. */
-  async collect(): Promise<readonly string[]> {
-    const { clock, log, retention = RETENTION_DEFAULT } = this.#options;
+  async collect(policy?: RetentionPolicy): Promise<readonly string[]> {
+    const { clock, log } = this.#options;
+    const retention = policy ?? this.#options.retention ?? RETENTION_DEFAULT;
     const stored = await Promise.all(
       [...this.#logs.values()].map(async (taskLog) => ({
         task: taskLog.key.task,
