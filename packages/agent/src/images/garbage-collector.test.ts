@@ -6,8 +6,10 @@ import { FakeHost } from "../runtime/fake-host.ts";
 import { fakeImage } from "../runtime/fake-registry.ts";
 import { flowingClock } from "../runtime/flowing-clock.ts";
 import { LABEL_CLUSTER } from "../runtime/port.ts";
+import { MemoryDb } from "../state/memory-db.ts";
 import { GarbageCollector } from "./garbage-collector.ts";
 import { ImageLedger, memoryLedgerStore } from "./image-ledger.ts";
+import { localLedgerStore } from "./local-ledger.ts";
 
 describe("the garbage collector", () => {
   it("removes what is decided, goes on after a refusal, and keeps its ledger true", async () => {
@@ -79,5 +81,18 @@ describe("the image ledger", () => {
     const next = new ImageLedger(store);
     assert.equal(next.get("a")?.lastUsedAt, 100_000);
     assert.equal(next.get("stranger"), undefined);
+  });
+});
+
+describe("the image ledger in the local database", () => {
+  it("is read back, without rows that are none", async () => {
+    const db = new MemoryDb();
+    const ledger = new ImageLedger(localLedgerStore(db));
+    await ledger.noteOwn("a", 1_000);
+    await ledger.noteOwn("b", 2_000);
+    await ledger.forget("a");
+    await db.commit([{ table: "image", key: "c", value: "nonsense" }]);
+    const next = [...localLedgerStore(db).read()];
+    assert.deepEqual(next, [{ imageId: "b", lastUsedAt: 2_000 }]);
   });
 });
