@@ -95,18 +95,29 @@ function lookUpLabel(asker: Asker, label: string, suffix: string | undefined): H
   return copies.length === 0 ? undefined : { entries: copies, all: true };
 }
 
-/**
- * Entries of a name, on the first of the asker's networks that has any of its own stack, else on the first
- * that has any: a copy on two networks is answered once, a neighbour's `web` never instead of our own.
- */
+/** A service of that name, else a copy of that host name: a host never takes a service's clients. */
 function entriesOf(
   asker: Asker,
   label: string,
   suffix: string | undefined,
 ): readonly NameEntry[] | undefined {
+  return (
+    firstOf(asker, (network) => withSuffix(network.services.get(label), suffix)) ??
+    firstOf(asker, (network) => withSuffix(network.hosts.get(label), suffix))
+  );
+}
+
+/**
+ * Entries on the first of the asker's networks that has any of its own stack, else on the first that has
+ * any: a copy on two networks is answered once, a neighbour's `web` never instead of our own.
+ */
+function firstOf(
+  asker: Asker,
+  entriesOn: (network: NetworkNames) => readonly NameEntry[],
+): readonly NameEntry[] | undefined {
   let foreign: readonly NameEntry[] | undefined;
   for (const network of asker.networks) {
-    const entries = matching(network, label, suffix);
+    const entries = entriesOn(network);
     if (entries.length === 0) continue;
     const own = entries.filter((entry) => entry.service.stack === asker.stack);
     if (own.length > 0) return own;
@@ -115,12 +126,10 @@ function entriesOf(
   return foreign;
 }
 
-function matching(
-  network: NetworkNames,
-  label: string,
+function withSuffix(
+  entries: readonly NameEntry[] = [],
   suffix: string | undefined,
 ): readonly NameEntry[] {
-  const entries = network.names.get(label) ?? [];
   return suffix === undefined ? entries : entries.filter((item) => item.service.suffix === suffix);
 }
 

@@ -51,8 +51,10 @@ export interface NetworkNames {
   readonly range: Ipv4Range;
   /** Stack that declared the network: the view of an asker without an attachment. */
   readonly stack: string;
-  /** Service names, aliases and host names, lower case. */
-  readonly names: ReadonlyMap<string, readonly NameEntry[]>;
+  /** Service names and aliases, lower case. */
+  readonly services: ReadonlyMap<string, readonly NameEntry[]>;
+  /** Host names of ready copies, lower case: asked for only where no service has the name. */
+  readonly hosts: ReadonlyMap<string, readonly NameEntry[]>;
   /** Full names by address: attachments (also of copies that are not ready) and virtual addresses. */
   readonly reverse: ReadonlyMap<number, string>;
 }
@@ -144,9 +146,9 @@ function buildNetwork(
   copiesByService: CopiesByService,
   domain: string,
 ): NetworkNames {
-  const names = new Map<string, NameEntry[]>();
+  const services = new Map<string, NameEntry[]>();
+  const hosts = new Map<string, NameEntry[]>();
   const reverse = new Map<number, string>();
-  const hostNames: [string, NameEntry][] = [];
   for (const service of model.services) {
     const membership = service.networks.find((entry) => entry.networkId === network.id);
     if (membership === undefined) continue;
@@ -154,19 +156,16 @@ function buildNetwork(
     const virtual = service.endpointMode === "vip" ? membership.virtualAddress : undefined;
     const entry = { service: serviceNames(service, copies, virtual) };
     for (const label of new Set([service.service, ...membership.aliases].map(asciiLower))) {
-      append(names, label, entry);
+      append(services, label, entry);
     }
     for (const copy of copies) {
-      if (copy.hostname !== undefined) hostNames.push([copy.hostname, { ...entry, copy }]);
+      if (copy.hostname !== undefined) append(hosts, copy.hostname, { ...entry, copy });
     }
     if (virtual !== undefined) {
       const fullName = asciiLower(`${service.service}.${suffixOf(service)}.${domain}`);
       reverse.set(parseIpv4(virtual) ?? 0, fullName);
     }
   }
-  const services = new Set(names.keys());
-  // A host name never takes a service's name over: that would send the service's clients to one copy.
-  for (const [label, entry] of hostNames) if (!services.has(label)) append(names, label, entry);
   for (const item of model.attachments) {
     if (item.networkId !== network.id) continue;
     reverse.set(parseIpv4(item.address) ?? 0, fullCopyName(item, item.slot, domain));
@@ -176,7 +175,8 @@ function buildNetwork(
     gateway: parseIpv4(network.gateway) ?? 0,
     range: parseIpv4Range(network.subnet) ?? { base: 0, bits: 32 },
     stack: stackKey(network),
-    names,
+    services,
+    hosts,
     reverse,
   };
 }

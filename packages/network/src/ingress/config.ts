@@ -106,7 +106,6 @@ const DEFAULTS_SECTION = [
   "  timeout client 5m",
   "  timeout server 5m",
   "  timeout tunnel 24h",
-  "  option idle-close-on-response",
   "  option redispatch 1",
   "  retries 3",
 ];
@@ -128,6 +127,7 @@ function tcpLines(bind: IngressBind): string[] {
 
 function httpLines(bind: IngressBind): string[] {
   return [
+    "  option idle-close-on-response",
     "  option forwardfor",
     "  http-request set-header X-Forwarded-Proto http",
     "  http-request set-header X-Forwarded-Host %[req.hdr(Host)]",

@@ -1,0 +1,84 @@
+/** Bridges and containers of the lab: network namespaces whose one process answers on TCP port 8080. */
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+
+/** Runs `ip`; the words are split at blanks. */
+export function ip(words: string): void {
+  execFileSync("ip", words.split(" "), { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+export function addBridge(name: string, address: string): void {
+  ip(`link add ${name} type bridge`);
+  ip(`addr add ${address} dev ${name}`);
+  ip(`link set ${name} up`);
+}
+
+export interface Container {
+  readonly address: string;
+  /** Runs a program inside; returns what it says. */
+  readonly run: (file: string, args: readonly string[]) => Promise<string>;
+  /** Whether a TCP connection can be made from inside. */
+  readonly reaches: (address: string, port: number) => Promise<boolean>;
+}
+
+/** A probe closes at once, which resets the connection: no reason for a server to end. */
+const SERVER = `require('net')
+  .createServer((socket) => socket.on('error', () => {}).end('hello'))
+  .listen(8080, () => console.log('ready'))`;
+/** Long enough for a connection on one machine, short enough for a matrix of dropped ones. */
+const CONNECT_TIMEOUT = "0.3";
+let count = 0;
+
+/** Joins a new namespace to `bridge` (or, without one, as a host beyond the host) as `address`/24. */
+export async function startContainer(
+  address: string,
+  gateway: string,
+  bridge?: string,
+): Promise<Container> {
+  const child = spawn("unshare", ["-n", process.execPath, "-e", SERVER], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  // Not `after`: inside a hook it would belong to the hook.
+  process.on("exit", () => child.kill("SIGKILL"));
+  child.unref();
+  assert.ok(child.stdout !== null);
+  await once(child.stdout, "data");
+  child.stdout.destroy();
+  const index = ++count;
+  ip(`link add veth${index} type veth peer name peer${index}`);
+  ip(`link set peer${index} netns ${child.pid}`);
+  if (bridge === undefined) ip(`addr add ${gateway}/24 dev veth${index}`);
+  else ip(`link set veth${index} master ${bridge}`);
+  ip(`link set veth${index} up`);
+  const inside = ["-t", String(child.pid), "-n"];
+  // Not synchronously: servers of the test itself may have to answer meanwhile.
+  const run = (file: string, args: readonly string[]) =>
+    new Promise<{ readonly code: number | null; readonly stdout: string }>((resolve) => {
+      const program = spawn("nsenter", [...inside, file, ...args]);
+      let stdout = "";
+      program.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+        stdout += chunk;
+      });
+      program.stdin.end();
+      program.on("close", (code) => resolve({ code, stdout }));
+    });
+  for (const words of [
+    "link set lo up",
+    `link set peer${index} name eth0`,
+    `addr add ${address}/24 dev eth0`,
+    "link set eth0 up",
+    `route add default via ${gateway}`,
+  ]) {
+    assert.equal((await run("ip", words.split(" "))).code, 0, words);
+  }
+  return {
+    address,
+    run: async (file, args) => (await run(file, args)).stdout,
+    reaches: async (to, port) => {
+      const script = `</dev/tcp/${to}/${port}`;
+      return (await run("timeout", [CONNECT_TIMEOUT, "bash", "-c", script])).code === 0;
+    },
+  };
+}

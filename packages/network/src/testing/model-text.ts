@@ -1,0 +1,154 @@
+/**
+ * Models as a few readable lines, for dialogue and golden tests: one line per object, the rest by default.
+ *
+ *     network n1 shop 10.1.0.0/24 [internal] [stack]       service shop/web n1 [alias=www,w3] [vip=10.9.0.1]
+ *     endpoint shop/web 1 n1 10.1.0.11 [draining]          attachment shop/web 1 n1 10.1.0.11
+ *     route r1 shop.test,*.shop.test /api shop/web n1 8080 port p1 0.0.0.0 5432 shop/db n1 5432
+ *     forwarder 10.0.0.2                                   open tcp 7710
+ */
+
+import {
+  emptyModel,
+  type IngressTarget,
+  type NodeNetworkModel,
+  type ServiceName,
+} from "../model.ts";
+import { parseModel } from "../model-parse.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+interface Draft {
+  model: Mutable<NodeNetworkModel>;
+  ingress: Mutable<NodeNetworkModel["ingress"]>;
+  openPorts: { protocol: "tcp" | "udp"; port: number }[];
+}
+
+type Line = (draft: Draft, words: readonly string[], options: Options) => void;
+type Options = ReadonlyMap<string, string>;
+
+const LINES: Readonly<Record<string, Line>> = {
+  network({ model }, [id = "", stack = "", subnet = ""], options) {
+    model.networks.push({
+      id,
+      ...scope(stack),
+      name: "default",
+      bridge: `br-${id}`,
+      subnet,
+      gateway: subnet.replace(/\d+\/\d+$/, "1"),
+      internal: options.has("internal"),
+    });
+  },
+  service({ model }, [name = "", ...networkIds], options) {
+    const vip = options.get("vip");
+    model.services.push({
+      ...serviceName(name),
+      networks: networkIds.map((networkId) => ({
+        networkId,
+        aliases: items(options.get("alias")),
+        ...(vip === undefined ? {} : { virtualAddress: vip }),
+      })),
+      endpointMode: options.has("dnsrr") ? "dnsrr" : "vip",
+      ports: items(options.get("ports")).map((text) => {
+        const [, portName, port, protocol] = /^(?:(.+):)?(\d+)\/(tcp|udp)$/.exec(text) ?? [];
+        return {
+          port: Number(port),
+          protocol: protocol === "udp" ? ("udp" as const) : ("tcp" as const),
+          ...(portName === undefined ? {} : { name: portName }),
+        };
+      }),
+    });
+  },
+  endpoint({ model }, [name = "", slot = "", networkId = "", address = ""], options) {
+    const hostname = options.get("hostname");
+    model.endpoints.push({
+      ...serviceName(name),
+      slot: Number(slot),
+      taskId: taskId(name, slot),
+      networkId,
+      address,
+      state: options.has("draining") ? "draining" : "ready",
+      ...(hostname === undefined ? {} : { hostname }),
+    });
+  },
+  attachment({ model }, [name = "", slot = "", networkId = "", address = ""]) {
+    const mac = "02:42:00:00:00:01";
+    const copy = { slot: Number(slot), taskId: taskId(name, slot), networkId, address, mac };
+    model.attachments.push({ ...serviceName(name), ...copy });
+  },
+  route({ ingress }, [id = "", hosts = "", pathPrefix = "", ...rest]) {
+    ingress.httpRoutes.push({ id, hosts: items(hosts), pathPrefix, target: target(rest) });
+  },
+  port({ ingress }, [id = "", hostAddress = "", hostPort = "", ...rest]) {
+    ingress.tcpPorts.push({ id, hostAddress, hostPort: Number(hostPort), target: target(rest) });
+  },
+  forwarder({ model }, [address = ""]) {
+    model.forwarders.push(address);
+  },
+  open({ openPorts }, [protocol, port]) {
+    openPorts.push({ protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port) });
+  },
+};
+
+/** The model that the lines describe; throws with the reason when it is not a valid one. */
+export function modelOf(text: string): NodeNetworkModel {
+  const empty = emptyModel("c1");
+  const draft: Draft = {
+    model: {
+      ...empty,
+      generation: 1,
+      networks: [],
+      services: [],
+      endpoints: [],
+      attachments: [],
+      forwarders: [],
+    },
+    ingress: { ...empty.ingress, httpRoutes: [], tcpPorts: [] },
+    openPorts: [],
+  };
+  for (const line of text.split("\n")) {
+    const [kind = "", ...words] = line.trim().split(/\s+/);
+    if (kind === "" || kind.startsWith("#")) continue;
+    const plain = words.filter((word) => !OPTION.test(word));
+    const options = new Map(
+      words
+        .filter((word) => OPTION.test(word))
+        .map((word) => {
+          const [key = "", value = ""] = word.split("=");
+          return [key, value] as const;
+        }),
+    );
+    const add = LINES[kind];
+    if (add === undefined) throw new SyntaxError(`unknown line: ${line}`);
+    add(draft, plain, options);
+  }
+  const hostPolicy = { openPorts: draft.openPorts, metadataAccess: false };
+  const result = parseModel({ ...draft.model, ingress: draft.ingress, hostPolicy });
+  if (!result.ok) throw new SyntaxError(result.reason);
+  return result.model;
+}
+
+const OPTION = /^(internal|draining|dnsrr|[a-z]+=.*)$/;
+
+/** `shop`, or `project/environment/stack`. */
+function scope(text: string): Omit<ServiceName, "service"> {
+  const [stack = "", environment = "main", project = "default"] = text.split("/").reverse();
+  return { project, environment, stack };
+}
+
+/** `shop/web`, or `project/environment/shop/web`. */
+function serviceName(text: string): ServiceName {
+  const slash = text.lastIndexOf("/");
+  return { ...scope(text.slice(0, slash)), service: text.slice(slash + 1) };
+}
+
+function taskId(name: string, slot: string): string {
+  return `${name.replaceAll("/", "-")}-${slot}`;
+}
+
+function target([name = "", networkId = "", port = ""]: readonly string[]): IngressTarget {
+  return { ...serviceName(name), networkId, port: Number(port) };
+}
+
+function items(text: string | undefined): string[] {
+  return text === undefined || text === "" ? [] : text.split(",");
+}
