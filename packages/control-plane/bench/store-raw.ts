@@ -11,7 +11,7 @@ export function openRaw(path: string): DatabaseSync {
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    PRAGMA cache_size = -65536;
+    PRAGMA cache_size = -16384;
     PRAGMA wal_autocheckpoint = 10000;
     CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, key TEXT UNIQUE, value TEXT, version INTEGER);
     CREATE TABLE IF NOT EXISTS log (revision INTEGER PRIMARY KEY, key TEXT, value TEXT);

@@ -19,7 +19,7 @@ export interface RevisionEvents {
 /** A consumer that is further behind reads history from the store instead. */
 export const RING_REVISIONS_MAX = 10_000;
 /** A share of the server's memory that stays small beside its 140 MB. */
-export const RING_BYTES_MAX = 8 * MIB;
+export const RING_BYTES_MAX = 4 * MIB;
 /** The array is cut once this many dropped slots lie before its head. */
 const DROPPED_SLOTS_MAX = 1_024;
 

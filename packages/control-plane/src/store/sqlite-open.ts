@@ -17,8 +17,11 @@ import { StoreError } from "./errors.ts";
 import type { WorkerOptions } from "./sqlite-messages.ts";
 import { migrate, refuseForeign } from "./sqlite-schema.ts";
 
-/** Pages in memory: enough that a store of some ten thousand entries does not read (negative: KiB). */
-const CACHE_KIB = 65_536;
+/**
+ * Pages in memory. History fills whatever is given within hours, and the whole server shall stay below
+ * 140 MB; what is not here lies in the system's page cache. With 64 MiB a write cost no less.
+ */
+const CACHE_KIB = 16_384;
 /** Pages in the log before they are copied back: at 1,000 pages writes stood still for it, see tried.md 2. */
 const CHECKPOINT_PAGES = 10_000;
 /** The log is cut to this after a checkpoint, so that one burst does not keep its space for ever. */
