@@ -21,7 +21,7 @@ import type { InFlight } from "../plan/in-flight.ts";
 import { makePlan } from "../plan/make-plan.ts";
 import type { Identifiers } from "../plan/plan-context.ts";
 import { reconcileStack } from "../reconcile/reconcile-stack.ts";
-import type { TaskRecord } from "../reconcile/service-input.ts";
+import type { ServiceInput, TaskRecord } from "../reconcile/service-input.ts";
 import { exitWords, stateWords } from "../reconcile/waits.ts";
 import { type Refusal, refuse } from "../release/refusal.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
@@ -67,7 +67,7 @@ export function explainService(
     wanted: standing.wanted,
     ready: standing.ready + standing.completed,
     waits,
-    tasks: listedTasks(standing.input.tasks).map((record) => taskLine(record, now)),
+    tasks: listedTasks(standing.input.tasks).map((record) => taskLine(record, standing.input)),
     advice: adviceFor(standing, waits),
   };
   return { kind: "explained", explanation };
@@ -140,9 +140,12 @@ function listedTasks(records: readonly TaskRecord[]): TaskRecord[] {
   return [...live, ...ended];
 }
 
-function taskLine({ task, status }: TaskRecord, now: number): Explanation["tasks"][number] {
-  const words = status === undefined ? "is not known to its node yet" : statusWords(status, now);
+function taskLine(record: TaskRecord, input: ServiceInput): Explanation["tasks"][number] {
+  const { task, status } = record;
+  const words =
+    status === undefined ? "is not known to its node yet" : statusWords(status, input.now);
   const reasons = [
+    ...staysReasons(record, input),
     ...(task.desired === "stopped" ? [`shall stop: ${task.stopReason ?? "no reason given"}`] : []),
     ...(task.verdict === undefined ? [] : [`given up: ${task.verdict.reason}`]),
     ...(status?.message === undefined ? [] : [status.message]),
@@ -155,6 +158,13 @@ function taskLine({ task, status }: TaskRecord, now: number): Explanation["tasks
   const name = taskName(task);
   const line = `${name} on ${task.node}, release ${task.release}, ${words}`;
   return { task: task.id, name, node: task.node, line, reasons };
+}
+
+/** A drained node keeps what cannot run elsewhere. */
+function staysReasons({ task }: TaskRecord, input: ServiceInput): string[] {
+  const stays = input.standing(task.node) === "draining" && !input.movable(task);
+  if (!stays || task.desired === "stopped") return [];
+  return [`stays although ${task.node} is being drained: its volume lives there`];
 }
 
 function statusWords(status: TaskStatus, now: number): string {

@@ -18,6 +18,7 @@ export const SERVICE_STATES = {
   stopped: "No copies are wanted, and none run.",
   completed: "Every copy ran to its end with code 0.",
   failed: "Copies have ended or end again and again, and none is ready.",
+  lost: "The node of its copies is silent, and they cannot run elsewhere.",
   degraded: "Fewer copies are ready than wanted, although no rollout is under way.",
   updating: "Copies are being replaced.",
   "rolling-back": "The last good release is being restored.",
@@ -53,13 +54,16 @@ interface LiveCounts {
   readonly ready: number;
   readonly old: number;
   readonly looping: number;
+  readonly lost: number;
 }
 
 function countLive(input: ServiceInput): LiveCounts {
-  const counts = { live: 0, ready: 0, old: 0, looping: 0 };
+  const counts = { live: 0, ready: 0, old: 0, looping: 0, lost: 0 };
   const sorted = sortIntoPlaces(input);
   for (const { current, old, lost, leaving } of sorted.places) {
-    for (const { status } of [...current, ...old, ...lost, ...leaving]) {
+    counts.live += lost.length;
+    counts.lost += lost.length;
+    for (const { status } of [...current, ...old, ...leaving]) {
       if (status === undefined) continue;
       counts.live++;
       if (status.state === "running" && status.ready) counts.ready++;
@@ -83,6 +87,7 @@ function stateOf(
   const done = facts.ready + facts.completed;
   if (done === 0 && (facts.failed > 0 || counts.looping > 0)) return "failed";
   if (counts.old > 0) return stack.rollout?.state === "rolling-back" ? "rolling-back" : "updating";
+  if (done === 0 && counts.lost > 0) return "lost";
   if (done >= facts.wanted) return "healthy";
   if (counts.live === 0) return "waiting";
   return isUnderWay(stack) || counts.ready === 0 ? "starting" : "degraded";

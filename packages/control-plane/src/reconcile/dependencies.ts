@@ -10,7 +10,7 @@ import { assertNever } from "@berth/base";
 import type { DependencySpec, ServiceSpec, Wait } from "@berth/protocol";
 import { sortIntoPlaces } from "./place-tasks.ts";
 import type { ServiceInput } from "./service-input.ts";
-import { isCompletion, isFailureForGood, readySince } from "./task-class.ts";
+import { isCompletion, isSpent, readySince } from "./task-class.ts";
 
 /** How far the copies of a service are, in numbers. */
 export interface ServiceFacts {
@@ -30,7 +30,7 @@ export function factsOf(input: ServiceInput): ServiceFacts {
   for (const { current, endedOfTarget } of sortIntoPlaces(input).places) {
     const ends = endedOfTarget.flatMap(({ status }) => status ?? []);
     if (ends.some((status) => isCompletion(status, spec))) counts.completed++;
-    else if (current.length === 0 && ends.some((status) => isFailureForGood(status, spec))) {
+    else if (current.length === 0 && endedOfTarget.some((each) => isSpent(each, input))) {
       counts.failed++;
     }
     if (current.some(({ status }) => status?.startedAt !== undefined)) counts.started++;

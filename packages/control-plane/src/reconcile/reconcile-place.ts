@@ -8,7 +8,7 @@ import { backoffMs, SECOND_MS } from "@berth/base";
 import type { Wait } from "@berth/protocol";
 import type { PlaceTasks } from "./place-tasks.ts";
 import type { PlaceState, ServiceInput, Start, Stop, TaskRecord } from "./service-input.ts";
-import { healthyAt, isCompletion, isFailureForGood, runsToCompletion } from "./task-class.ts";
+import { healthyAt, isCompletion, isOfTarget, isSpent, runsToCompletion } from "./task-class.ts";
 import {
   backoffWait,
   comingWait,
@@ -64,7 +64,7 @@ function withCurrent(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | un
   if (from === undefined) {
     // Together with an old copy only if the rules are start-first; then the old one stays until it is.
     const stops = isStopFirst(input) ? tasks.old.map((each) => replaced(each, record, input)) : [];
-    const waits = [comingWait(record)];
+    const waits = [comingWait(record, runsToCompletion(spec))];
     return { state: "coming", record, stops: [...twice, ...stops], waits };
   }
   if (from > input.now) {
@@ -101,15 +101,15 @@ function withOld(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefi
 }
 
 function failedForGood(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
-  const spec = input.target?.spec;
   const [record] = tasks.endedOfTarget;
-  if (spec === undefined || record?.status === undefined) return undefined;
-  if (!isFailureForGood(record.status, spec)) return undefined;
+  if (record?.status === undefined || !isSpent(record, input)) return undefined;
   return { state: "failed", record, stops: [], waits: [failedWait(record, record.status)] };
 }
 
 function lostExclusive(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
-  const record = tasks.lost.find(({ task }) => task.exclusive || !input.movable(task));
+  const record = tasks.lost.find(
+    ({ task }) => task.exclusive || !input.movable(task) || tasks.place.node === task.node,
+  );
   if (record === undefined) return undefined;
   return { state: "waiting", record, stops: [], waits: [lostWait(record)] };
 }
@@ -146,14 +146,14 @@ function gated(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefine
 }
 
 function start(tasks: PlaceTasks, input: ServiceInput): PlaceDecision {
-  const starting = startIn(tasks, input, startReason(tasks));
+  const starting = startIn(tasks, input, startReason(tasks, input));
   return { state: "waiting", record: tasks.newest, start: starting, stops: [], waits: [] };
 }
 
-function startReason(tasks: PlaceTasks): string {
-  const [lost] = tasks.lost;
+function startReason({ lost: [lost], newest }: PlaceTasks, input: ServiceInput): string {
   if (lost !== undefined) return `replaces the copy that is lost with ${lost.task.node}`;
-  return tasks.newest === undefined ? "a copy is wanted" : "the copy has ended";
+  if (newest === undefined) return "a copy is wanted";
+  return isOfTarget(newest.task, input) ? "the copy has ended" : "the old copy has ended";
 }
 
 /** The start of a copy in a place. */

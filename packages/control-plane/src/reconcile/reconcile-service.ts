@@ -72,17 +72,21 @@ function updatesNow(decided: readonly Decided[], input: ServiceInput): Updates {
   const room = Math.max(0, parallelism - underWay);
   const pauseUntil = pauseEnd(decided, input);
   if (pauseUntil > input.now && room > 0) {
-    const message = `${candidates.length} copies wait for the pause between batches`;
+    const message = `${waitingCopies(candidates.length)} for the pause between batches`;
     const waits = [{ kind: "pause", message, until: pauseUntil }];
     return { ...NO_UPDATES, waits, nextLookAtMs: pauseUntil };
   }
   const taken = candidates.slice(0, room);
   const left = candidates.length - taken.length;
   const waits =
-    left === 0 ? [] : [{ kind: "update", message: `${left} copies wait for their turn` }];
+    left === 0 ? [] : [{ kind: "update", message: `${waitingCopies(left)} for a turn` }];
   if (isStopFirst(input))
     return { starts: [], stops: taken.flatMap((each) => stopOld(each, input)), waits };
   return { starts: taken.map((each) => startBeside(each, input)), stops: [], waits };
+}
+
+function waitingCopies(count: number): string {
+  return count === 1 ? "1 copy waits" : `${count} copies wait`;
 }
 
 function startBeside({ tasks }: Decided, input: ServiceInput): Start {

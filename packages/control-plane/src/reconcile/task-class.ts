@@ -118,6 +118,17 @@ export function isFailureForGood(status: TaskStatus, spec: ServiceSpec): boolean
   return once || spec.restart.maxAttempts !== undefined;
 }
 
+/**
+ * An end that this rollout has to live with. A failure from before it began is no reason not to try again:
+ * deploying once more is how people say that they have removed the cause.
+ */
+export function isSpent(record: TaskRecord, input: ServiceInput): boolean {
+  const spec = input.target?.spec;
+  const { status, task } = record;
+  if (spec === undefined || status === undefined || !isFailureForGood(status, spec)) return false;
+  return task.createdAt >= (input.pace.startedAt ?? 0);
+}
+
 /** Since when the task is ready without a break; absent when it is not. Wall time of its node. */
 export function readySince(status: TaskStatus | undefined): number | undefined {
   if (status?.state !== "running" || !status.ready) return undefined;

@@ -10,12 +10,16 @@ export function placeName(service: string, place: Place): string {
 }
 
 /** What a started copy that is not ready waits for. */
-export function comingWait(record: TaskRecord): Wait {
+export function comingWait(record: TaskRecord, runsToCompletion: boolean): Wait {
   const { task, status } = record;
   const base = { slot: task.slot, task: task.id };
   if (status === undefined) {
     const message = `${taskName(task)} waits for its node ${task.node} to begin`;
     return { kind: "node", message, since: task.createdAt, ...base };
+  }
+  if (runsToCompletion && status.state === "running") {
+    const message = `${taskName(task)} on ${task.node} runs; it is done when it ends with code 0`;
+    return { kind: "completion", message, since: status.updatedAt, ...base };
   }
   const detail = status.message === undefined ? "" : `: ${status.message}`;
   const message = `${taskName(task)} on ${task.node} ${stateWords(status)}${detail}`;
@@ -81,9 +85,12 @@ export function minimumHealthyWait(task: Task, until: number, minHealthyMs: numb
 export function lostWait(record: TaskRecord): Wait {
   const { task } = record;
   const volumes = task.volumes.filter((volume) => volume.exclusive).map((each) => each.volume);
+  const alone = "it may still run there, and only one may run at a time";
   const why =
     volumes.length === 0
-      ? "it may still run there, and only one may run at a time"
+      ? task.exclusive
+        ? alone
+        : "it can run nowhere else"
       : `its volume ${volumes.join(", ")} lives there`;
   const message = `${taskName(task)} is lost with ${task.node} and waits for it: ${why}`;
   return { kind: "node", message, slot: task.slot, task: task.id };
