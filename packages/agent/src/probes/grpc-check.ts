@@ -50,7 +50,8 @@ export function checkGrpc(target: GrpcTarget, signal: AbortSignal): Promise<Chec
       else chunks.push(chunk);
     });
     stream.on("error", (error) => fail(error.message));
-    stream.on("end", () => {
+    // Not at `end`: trailers may come after it.
+    stream.on("close", () => {
       if (grpcStatus !== "0") fail(`gRPC status ${grpcStatus}`);
       else resolve(verdictOf(Buffer.concat(chunks), target.port));
     });
