@@ -153,7 +153,7 @@ inNamespace(import.meta.url, () => {
   test("a flush by somebody else is mended, and other tables are never touched", async () => {
     execFileSync("nft", ["flush", "ruleset"]);
     execFileSync("nft", ["add", "table", "inet", "foreign"]);
-    await until("the table is back", 5_000, () => {
+    await until("the table is back", 10_000, () => {
       const tables = execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
       return tables.includes("berth_lab") ? true : undefined;
     });
@@ -166,7 +166,7 @@ inNamespace(import.meta.url, () => {
     const handle = /oifname @bridges drop # handle (\d+)/.exec(listing.toString())?.[1];
     assert.ok(handle !== undefined);
     execFileSync("nft", ["delete", "rule", "inet", "berth_lab", "forward", "handle", handle]);
-    await until("the rule is back", 5_000, () => {
+    await until("the rule is back", 10_000, () => {
       const text = execFileSync("nft", ["list", "chain", "inet", "berth_lab", "forward"]);
       return text.includes("oifname @bridges drop") ? true : undefined;
     });

@@ -127,7 +127,9 @@ function callSocket(socketPath: string, call: Call): Promise<unknown> {
   const signal = call.signal === undefined ? timeout : AbortSignal.any([call.signal, timeout]);
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
-      reject(call.signal?.aborted ? call.signal.reason : unreachable(socketPath, call, error));
+      if (call.signal?.aborted) reject(call.signal.reason);
+      else
+        reject(timeout.aborted ? tooSlow(socketPath, call) : unreachable(socketPath, call, error));
     };
     const outgoing = request(
       { socketPath, method: call.method, path: call.path, signal, agent: false },
@@ -167,12 +169,12 @@ function answerOf(status: number, text: string): unknown {
 }
 
 function unreachable(socketPath: string, call: Call, cause: unknown): ProtocolError {
-  const details = { socketPath, request: `${call.method} ${call.path}`, timeoutMs: call.timeoutMs };
-  if (cause instanceof Error && cause.name === "TimeoutError") {
-    return new ProtocolError("timed_out", "the net process did not answer in time", details, {
-      cause,
-    });
-  }
+  const details = { socketPath, request: `${call.method} ${call.path}` };
   const message = "the net process of this node cannot be reached";
   return new ProtocolError("unavailable", message, details, { cause });
+}
+
+function tooSlow(socketPath: string, call: Call): ProtocolError {
+  const details = { socketPath, request: `${call.method} ${call.path}`, timeoutMs: call.timeoutMs };
+  return new ProtocolError("timed_out", "the net process did not answer in time", details);
 }

@@ -9,14 +9,13 @@
  * Design page: docs/design/ingress.md
  */
 
-import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { type Clock, type Driver, type Logger, type Loop, sleep } from "@berth/base";
 import type { NodeNetworkModel } from "../model.ts";
 import { bindProblem } from "../port-problem.ts";
 import type { EndpointSessions, NetProblem } from "../report.ts";
 import { type ConfigSettings, connectionsMaxFor, renderConfig } from "./config.ts";
 import { Haproxy, type LoadResult, type RunningHaproxy } from "./haproxy.ts";
+import { descriptorsMax, haproxyUser, tryBind } from "./host-facts.ts";
 import { type IngressBind, type IngressPlan, parseBindName, planIngress } from "./plan.ts";
 import { parseServersState, parseStat, planServers } from "./runtime.ts";
 
@@ -299,33 +298,4 @@ function isDeletion(command: string): boolean {
 function retryIn(problems: readonly NetProblem[]): { readonly againMs?: number } {
   const curable = problems.some((problem) => problem.code !== "route_clash");
   return curable ? { againMs: PORT_RETRY_MS } : {};
-}
-
-/** Why the port cannot be had, or `undefined` when it is free (and free again when this resolves). */
-function tryBind(port: HostPort): Promise<unknown> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", resolve);
-    server.listen({ host: port.address, port: port.port, exclusive: true }, () =>
-      server.close(() => resolve(undefined)),
-    );
-  });
-}
-
-/** The hard limit on open files, which HAProxy inherits and cannot raise without privilege. */
-function descriptorsMax(): number {
-  const limits = readFileSync("/proc/self/limits", "utf8");
-  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1];
-  return hard === undefined || hard === "unlimited" ? 1_048_576 : Number(hard);
-}
-
-/** The unprivileged user that the distribution's package has made, if it is there. */
-function haproxyUser(): ConfigSettings["user"] {
-  const names = (path: string) =>
-    readFileSync(path, "utf8")
-      .split("\n")
-      .map((line) => line.split(":", 1)[0]);
-  const name = "haproxy";
-  const known = names("/etc/passwd").includes(name) && names("/etc/group").includes(name);
-  return known ? { name, group: name } : undefined;
 }
