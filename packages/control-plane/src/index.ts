@@ -3,7 +3,7 @@
 export { hashToken } from "./api/authenticator.ts";
 export { type Api, type ApiOptions, createApi } from "./api/create-api.ts";
 export { framePair } from "./api/frame-pair.ts";
-export type { NodeContacts } from "./api/handler.ts";
+export type { Controls } from "./api/handler.ts";
 export {
   InProcessClient,
   type InProcessClientOptions,

@@ -17,8 +17,9 @@ import {
   type Token,
 } from "@berth/protocol";
 import { MemoryBlobs } from "../blobs/memory.ts";
+import { ControlPlane } from "../control-plane.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import { ClusterState } from "../state/cluster-state.ts";
+import type { ClusterState } from "../state/cluster-state.ts";
 import { MemoryStore } from "../store/memory.ts";
 import type { Store } from "../store/port.ts";
 import { hashToken } from "./authenticator.ts";
@@ -53,7 +54,11 @@ export async function startFixture(
   const clock = options.clock ?? new ManualClock();
   const store = options.store ?? new MemoryStore({ clock });
   const driver = new Driver({ clock, log: silentLogger, prng: new Prng(1) });
-  const state = new ClusterState({ store, driver, log: silentLogger });
+  const settings = DEFAULT_SETTINGS;
+  const prng = new Prng(2);
+  // Its controllers are not started: tests write what controllers would.
+  const control = new ControlPlane({ store, clock, log: silentLogger, prng, driver, settings });
+  const { state } = control;
   const blobs = new MemoryBlobs(clock);
   const renewed: string[] = [];
   let count = 0;
@@ -64,8 +69,13 @@ export async function startFixture(
     store,
     state,
     blobs,
-    contacts: { renew: (node) => renewed.push(node) },
-    settings: DEFAULT_SETTINGS,
+    control: {
+      renewLease: (node) => renewed.push(node),
+      explain: (scope) => control.explain(scope),
+      planDeployment: (request) => control.planDeployment(request),
+      viewStack: (stack) => control.viewStack(stack),
+    },
+    settings,
     secrets: new SecretBox(new Uint8Array(32).fill(7)),
     driver,
     clock,

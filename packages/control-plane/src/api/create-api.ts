@@ -12,7 +12,7 @@ import { ApiMetrics } from "./api-metrics.ts";
 import { AuditLog } from "./audit-log.ts";
 import { Authenticator } from "./authenticator.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { ApiContext, NodeContacts } from "./handler.ts";
+import type { ApiContext, Controls } from "./handler.ts";
 import { handlers } from "./handler-table.ts";
 import type { SecretBox } from "./secret-box.ts";
 import { SessionHub } from "./session-hub.ts";
@@ -23,7 +23,7 @@ export interface ApiOptions {
   /** Follows `store`; started by the caller. */
   readonly state: ClusterState;
   readonly blobs: Blobs;
-  readonly contacts: NodeContacts;
+  readonly control: Controls;
   readonly settings: ControlPlaneSettings;
   readonly secrets: SecretBox;
   readonly driver: Driver;
@@ -58,7 +58,7 @@ export function createApi(options: ApiOptions): Api {
     store,
     state,
     blobs: options.blobs,
-    contacts: options.contacts,
+    control: options.control,
     settings: options.settings,
     watches,
     sessions,

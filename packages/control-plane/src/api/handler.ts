@@ -14,6 +14,7 @@ import type {
   Routes,
 } from "@berth/protocol";
 import type { Blobs } from "../blobs/port.ts";
+import type { ControlPlane } from "../control-plane.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
@@ -28,7 +29,7 @@ export interface ApiContext {
   readonly store: Store;
   readonly state: ClusterState;
   readonly blobs: Blobs;
-  readonly contacts: NodeContacts;
+  readonly control: Controls;
   readonly settings: ControlPlaneSettings;
   readonly watches: WatchHub;
   readonly sessions: SessionHub;
@@ -44,11 +45,11 @@ export interface ApiContext {
   readonly loopStatuses: () => LoopStatus[];
 }
 
-/** Who keeps the leases of nodes in memory. */
-export interface NodeContacts {
-  /** The agent of `node` was heard of just now. */
-  renew(node: string): void;
-}
+/** What handlers need of the control plane, beside the state that everybody reads. */
+export type Controls = Pick<
+  ControlPlane,
+  "renewLease" | "explain" | "planDeployment" | "viewStack"
+>;
 
 export interface ApiRequest<Id extends RouteId> {
   readonly params: ParamsOf<Routes[Id]>;

@@ -36,6 +36,18 @@ export async function makeDataDir(dataDir: string): Promise<void> {
   }
 }
 
+/**
+ * Makes an empty file that only its owner can read, unless there is one. An existing file is not opened:
+ * closing a database file that this process has open elsewhere would drop its lock.
+ */
+export async function makePrivateFile(path: string): Promise<void> {
+  try {
+    await (await open(path, "wx", 0o600)).close();
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw fileError(error, path);
+  }
+}
+
 /** The content of a small file; `undefined` when there is none. */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
   try {

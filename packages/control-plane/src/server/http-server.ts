@@ -165,15 +165,11 @@ export class HttpServer {
   ): Promise<FastifyReply> {
     const source = this.#sourceOf(request, reply);
     try {
-      if (route.answer.kind === "upgrade") {
-        const message = `this route is an upgrade: send Upgrade: ${STREAM_PROTOCOL}`;
-        throw new ProtocolError("invalid_request", message, { upgrade: STREAM_PROTOCOL });
-      }
       const answer = await this.#options.dispatcher.dispatch({
         ...this.#callOf(id, request, reply),
         ...(route.bodyBytes === true
           ? { readBody: async () => undefined, bytes: readByteBody(source, route) }
-          : { readBody: () => readJsonBody(source, route) }),
+          : { readBody: () => readBody(source, route) }),
       });
       return await this.#send(answer, reply);
     } catch (error) {
@@ -202,7 +198,7 @@ export class HttpServer {
     void reply.headers(COMMON_HEADERS);
     switch (answer.kind) {
       case "json":
-        return reply.type("application/json").send(JSON.stringify(answer.value));
+        return reply.type("application/json").send(Buffer.from(JSON.stringify(answer.value)));
       case "text":
         return reply.type(answer.mediaType).send(answer.text);
       case "empty":
@@ -253,7 +249,7 @@ export class HttpServer {
     await discardBody(source);
     // Whatever is still on its way would be taken for the next request.
     if (!request.raw.readableEnded) void reply.header("connection", "close");
-    return reply.code(status).headers(headers).send(body);
+    return reply.code(status).headers(headers).send(Buffer.from(body));
   }
 
   #sourceOf(request: FastifyRequest, reply: FastifyReply): BodySource {
@@ -264,6 +260,13 @@ export class HttpServer {
       clock: this.#options.clock,
     };
   }
+}
+
+/** Whoever may call a route of upgrades, but does not ask for one, is told here. */
+async function readBody(source: BodySource, route: RouteDescription): Promise<unknown> {
+  if (route.answer.kind !== "upgrade") return readJsonBody(source, route);
+  const message = `this route is an upgrade: send Upgrade: ${STREAM_PROTOCOL}`;
+  throw new ProtocolError("invalid_request", message, { upgrade: STREAM_PROTOCOL });
 }
 
 /** A programmer error ends the process; thrown where nobody catches it. */

@@ -50,15 +50,15 @@ export function parseJsonBody(text: string): unknown {
   }
 }
 
-/** The bytes of the body as they come. Nothing is asked for until the first is wanted. */
-export function readByteBody(
+/** The bytes of the body as they come. Nothing is looked at or asked for until the first is wanted. */
+export async function* readByteBody(
   source: BodySource,
   route: RouteDescription,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { headers } = source.request;
   checkMediaType(headers["content-type"], "application/octet-stream");
   checkEncoding(headers["content-encoding"]);
-  return readBytes(source, route, undefined);
+  yield* readBytes(source, route, undefined);
 }
 
 async function* readBytes(

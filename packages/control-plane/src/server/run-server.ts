@@ -17,7 +17,7 @@ import { ControlPlane } from "../control-plane.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
 import type { Store } from "../store/port.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
-import { dataPaths, makeDataDir } from "./data-dir.ts";
+import { dataPaths, makeDataDir, makePrivateFile } from "./data-dir.ts";
 import { ensureSecretKey, ensureToken } from "./first-start.ts";
 import { HttpServer, type ListenAddress } from "./http-server.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
@@ -57,6 +57,7 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
   const { dataDir, clock, log, nodeName } = options;
   const paths = dataPaths(dataDir);
   await makeDataDir(dataDir);
+  await makePrivateFile(paths.database);
   const store = await openSqliteStore({
     path: paths.database,
     clock,
@@ -95,7 +96,7 @@ async function serve(
     store,
     state: control.state,
     blobs,
-    contacts: { renew: (node) => control.renewLease(node) },
+    control,
     settings,
     secrets,
     driver,

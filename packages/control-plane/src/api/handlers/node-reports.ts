@@ -35,7 +35,7 @@ export const reportNode: Handler<"reportNode"> = async (request, context) => {
   await commitDecision(context, request, { route: "reportNode" }, (view) =>
     withStatus(view, body.status, context.clock.now()),
   );
-  context.contacts.renew(params.node);
+  context.control.renewLease(params.node);
   return { cluster, leaseMs: context.settings.leaseMs };
 };
 
@@ -77,13 +77,13 @@ export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
     // The agent answers this with a full report, by which it joins (again).
     throw new ProtocolError("not_found", `there is no node ${params.node}`);
   }
-  context.contacts.renew(params.node);
+  context.control.renewLease(params.node);
   return { leaseMs: context.settings.leaseMs };
 };
 
 export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
   const { params, body } = request;
-  context.contacts.renew(params.node);
+  context.control.renewLease(params.node);
   const stop: string[] = [];
   for (let start = 0; start < body.statuses.length; start += STATUSES_PER_TXN) {
     const statuses = body.statuses.slice(start, start + STATUSES_PER_TXN);

@@ -1,0 +1,105 @@
+/** Streams with backpressure: no faster than the client reads, and not for ever. */
+
+import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { Writable } from "node:stream";
+import { test } from "node:test";
+import { ManualClock } from "@berth/base";
+import { ProtocolError } from "@berth/protocol";
+import { DRAIN_TIMEOUT_MS, httpProblem, rawProblem, writeStream } from "./http-answer.ts";
+
+/** A response whose client takes what `release` lets through. */
+class SlowResponse extends Writable {
+  readonly taken: string[] = [];
+  #held: (() => void)[] = [];
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.taken.push(chunk.toString());
+    this.#held.push(done);
+  }
+
+  release(): void {
+    for (const done of this.#held.splice(0)) done();
+  }
+
+  flushHeaders(): void {}
+}
+
+function slowResponse() {
+  const response = new SlowResponse({ highWaterMark: 4 });
+  return { response, asServer: response as unknown as ServerResponse };
+}
+
+async function turns(count = 5): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((done) => setImmediate(done));
+}
+
+test("the next piece is asked for when the client has taken the last", async () => {
+  const { response, asServer } = slowResponse();
+  let asked = 0;
+  async function* source() {
+    for (const text of ["first", "second", "third"]) {
+      asked++;
+      yield [Buffer.from(text)];
+    }
+  }
+  const written = writeStream(asServer, source(), new ManualClock());
+  await turns();
+  assert.equal(asked, 1);
+  response.release();
+  await turns();
+  assert.equal(asked, 2);
+  for (let count = 0; count < 4; count++) {
+    response.release();
+    await turns();
+  }
+  await written;
+  assert.deepEqual(response.taken, ["first", "second", "third"]);
+  assert.ok(response.writableFinished);
+});
+
+test("a client that takes nothing is cut off after the deadline, and the source ends", async () => {
+  const { response, asServer } = slowResponse();
+  const clock = new ManualClock();
+  let ended = false;
+  async function* source() {
+    try {
+      for (;;) yield [Buffer.from("piece")];
+    } finally {
+      ended = true;
+    }
+  }
+  const written = writeStream(asServer, source(), clock);
+  await turns();
+  clock.advance(DRAIN_TIMEOUT_MS - 1);
+  await turns();
+  assert.equal(response.destroyed, false);
+  clock.advance(1);
+  await turns();
+  await written;
+  assert.ok(response.destroyed && ended);
+});
+
+test("a source that breaks cuts the connection: nobody takes half for the whole", async () => {
+  const { response, asServer } = slowResponse();
+  async function* source() {
+    yield [Buffer.from("a")];
+    throw new ProtocolError("internal", "broken");
+  }
+  await writeStream(asServer, source(), new ManualClock());
+  assert.ok(response.destroyed && !response.writableFinished);
+});
+
+test("problems carry the headers that their codes ask for", () => {
+  const headersOf = (error: ProtocolError) => httpProblem(error, "i1").headers;
+  const missing = headersOf(new ProtocolError("unauthenticated", "no"));
+  assert.equal(missing["www-authenticate"], 'Bearer realm="berth"');
+  const wait = new ProtocolError("too_many_requests", "no", { retryAfterMs: 1_200 });
+  assert.equal(headersOf(wait)["retry-after"], "2");
+  const method = new ProtocolError("method_not_allowed", "no", { allow: ["GET", "PUT"] });
+  assert.equal(headersOf(method)["allow"], "GET, PUT");
+  const raw = rawProblem(new ProtocolError("not_found", "nichts für dich"), "i1");
+  const [head = "", body = ""] = raw.split("\r\n\r\n");
+  assert.match(head, /^HTTP\/1\.1 404 not_found\r\n/);
+  assert.match(head, new RegExp(`content-length: ${Buffer.byteLength(body)}`));
+});
