@@ -51,7 +51,7 @@ function tasksOf(
   return {
     place,
     current: of("current"),
-    old: [...of("outdated"), ...of("must-move")],
+    old: [...of("outdated"), ...of("must-move")].sort(betterFirst),
     leaving: of("leaving"),
     lost: of("lost"),
     endedOfTarget: ended.filter(({ task }) => isOfTarget(task, input)),

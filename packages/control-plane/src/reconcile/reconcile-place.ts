@@ -5,7 +5,7 @@
  */
 
 import { backoffMs, SECOND_MS } from "@berth/base";
-import type { Wait } from "@berth/protocol";
+import type { Task, Wait } from "@berth/protocol";
 import type { PlaceTasks } from "./place-tasks.ts";
 import type { PlaceState, ServiceInput, Start, Stop, TaskRecord } from "./service-input.ts";
 import { healthyAt, isCompletion, isOfTarget, isSpent, runsToCompletion } from "./task-class.ts";
@@ -25,6 +25,8 @@ export interface PlaceDecision {
   readonly start?: Start;
   readonly stops: readonly Stop[];
   readonly waits: readonly Wait[];
+  /** Tasks of others that stand in the way. */
+  readonly blockedBy?: readonly Task[];
   /** The old copy could be replaced now, if the update rules allow it. */
   readonly update?: true;
   readonly nextLookAtMs?: number;
@@ -88,9 +90,12 @@ function completed(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | unde
 }
 
 function withOld(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
-  const [record] = tasks.old;
+  const [record, ...doubled] = tasks.old;
   if (record === undefined) return undefined;
-  const decision = { state: "old", record, stops: [], waits: [] } as const;
+  // An update that was overtaken by the next leaves two: the better one stays until it is replaced.
+  const stops = doubled.map((each) => stopOf(each, "another copy has its place", input));
+  const decision = { state: "old", record, stops, waits: [] } as const;
+  if (stops.length > 0) return decision;
   const failed = failedForGood(tasks, input);
   if (failed !== undefined) return { ...decision, waits: failed.waits };
   const crowded = isStopFirst(input) ? undefined : predecessorLives(tasks, input);
@@ -140,9 +145,12 @@ function backsOff(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undef
 }
 
 function gated(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
-  const waits = [...input.gate, ...input.blockers(tasks.place)];
+  // Only who could start asks others to make way.
+  const blockers = input.gate.length > 0 ? [] : input.blockers(tasks.place);
+  const waits = [...input.gate, ...blockers.map(({ wait }) => wait)];
   if (waits.length === 0) return undefined;
-  return { state: "waiting", record: tasks.newest, stops: [], waits };
+  const blockedBy = blockers.map(({ task }) => task);
+  return { state: "waiting", record: tasks.newest, stops: [], waits, blockedBy };
 }
 
 function start(tasks: PlaceTasks, input: ServiceInput): PlaceDecision {

@@ -44,6 +44,7 @@ export function reconcileService(input: ServiceInput): ServiceDecision {
       ...updates.stops,
     ],
     waits: [...uniqueWaits(decided.flatMap(({ decision }) => decision.waits)), ...updates.waits],
+    blockedBy: decided.flatMap(({ decision }) => decision.blockedBy ?? []),
     places: decided.map(({ tasks, decision }) => ({
       place: tasks.place,
       state: decision.state,

@@ -12,6 +12,7 @@
 import { keys, type Stack } from "@berth/protocol";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { dependencyWaits, factsOf, type ServiceFacts } from "./dependencies.ts";
+import { stopOf } from "./reconcile-place.ts";
 import { reconcileRollout, type ServiceProgress } from "./reconcile-rollout.ts";
 import { earliest, reconcileService } from "./reconcile-service.ts";
 import type { Place, ServiceDecision, ServiceInput } from "./service-input.ts";
@@ -23,7 +24,7 @@ import {
   serviceNames,
   stackContext,
 } from "./stack-input.ts";
-import { healthyAt, isCompletion } from "./task-class.ts";
+import { classify, healthyAt, isCompletion } from "./task-class.ts";
 
 /** A service with what it was decided by and what was decided. */
 export interface DecidedService {
@@ -118,7 +119,32 @@ export function decideServices(
     const joined = withStartingPods(input, holder, decided.get(holder)?.decision);
     decided.set(service, { service, input: joined, decision: reconcileService(joined) });
   }
-  return [...decided.values()];
+  return makeWay([...decided.values()]);
+}
+
+/**
+ * A task that is to be replaced anyway stops early when it holds what another service of the stack needs to
+ * go on: a job that prepares a volume, before the service on it is updated, would wait for ever otherwise.
+ */
+function makeWay(decided: readonly DecidedService[]): DecidedService[] {
+  const blocking = new Set(
+    decided.flatMap(({ decision }) => decision.blockedBy.map(({ id }) => id)),
+  );
+  if (blocking.size === 0) return [...decided];
+  return decided.map((each): DecidedService => {
+    const { input, decision } = each;
+    const asked = new Set(decision.stops.map(({ record }) => record.task.id));
+    const early = input.tasks.filter(
+      (record) =>
+        blocking.has(record.task.id) &&
+        !asked.has(record.task.id) &&
+        !input.pace.frozen &&
+        classify(record, input) === "outdated",
+    );
+    const reason = "it is to be replaced and makes way for what must come first";
+    const stops = [...decision.stops, ...early.map((record) => stopOf(record, reason, input))];
+    return { ...each, decision: { ...decision, stops } };
+  });
 }
 
 /** Outside of a rollout nothing waits for dependencies. */

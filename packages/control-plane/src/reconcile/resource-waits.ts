@@ -14,21 +14,20 @@ import {
   serviceKey,
   type Task,
   taskName,
-  type Wait,
 } from "@berth/protocol";
 import { exclusiveVolumes } from "../release/exclusive.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
-import type { Place } from "./service-input.ts";
+import type { Blocker, Place } from "./service-input.ts";
 import { placeName } from "./waits.ts";
 
-/** What a start in `place` waits for; empty when everything it needs alone is free. */
-export function resourceWaits(
+/** Whom a start in `place` waits for; empty when everything it needs alone is free. */
+export function resourceBlockers(
   view: ClusterView,
   release: Release,
   scope: ServiceScope,
   place: Place,
-): Wait[] {
+): Blocker[] {
   const spec = release.services[scope.service]?.spec;
   if (spec === undefined) return [];
   const name = placeName(scope.service, place);
@@ -38,14 +37,14 @@ export function resourceWaits(
     if (engineName === undefined) return [];
     const claim = keys.claim({ kind: "exclusive-volume", engineName });
     const what = `${name} waits for volume ${volume}`;
-    return holderWaits(view, { claim, what, kind: "volume" }, scope, place);
+    return holdersOf(view, { claim, what, kind: "volume" }, scope, place);
   });
   const addresses = Object.entries(spec.networks).flatMap(([network, { ipv4Address }]) => {
     const id = view.networks.get(keys.network(scope, network))?.value.id;
     if (ipv4Address === undefined || id === undefined) return [];
     const claim = keys.claim({ kind: "address", networkId: id, address: ipv4Address });
     const what = `${name} waits for address ${ipv4Address}`;
-    return holderWaits(view, { claim, what, kind: "address" }, scope, place);
+    return holdersOf(view, { claim, what, kind: "address" }, scope, place);
   });
   return [...volumes, ...addresses];
 }
@@ -54,20 +53,19 @@ function volumeKey(scope: ServiceScope, name: string, perCopy: boolean, place: P
   return perCopy ? keys.volume(scope, name, place.slot) : keys.volume(scope, name);
 }
 
-function holderWaits(
+function holdersOf(
   view: ClusterView,
   wish: { readonly claim: string; readonly what: string; readonly kind: string },
   scope: ServiceScope,
   place: Place,
-): Wait[] {
+): Blocker[] {
   const holder = view.claims.get(wish.claim)?.value;
   return liveHolders(view, holder)
     .filter((task) => !isSamePod(place, task) && !isPredecessor(scope, place, task))
-    .map((task) => ({
-      kind: wish.kind,
-      message: `${wish.what}, which ${taskName(task)} on ${task.node} uses`,
-      slot: place.slot,
-    }));
+    .map((task) => {
+      const message = `${wish.what}, which ${taskName(task)} on ${task.node} uses`;
+      return { task, wait: { kind: wish.kind, message, slot: place.slot } };
+    });
 }
 
 /** Another copy of the same place: that it must end first is the place's own rule. */

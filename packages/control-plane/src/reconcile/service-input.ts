@@ -62,11 +62,17 @@ export interface ServiceInput {
   readonly follows: (task: Task) => boolean;
   /** What must come first before anything new starts: dependencies. Empty: nothing. */
   readonly gate: readonly Wait[];
-  /** What else a start in this place waits for: a volume that somebody else uses. */
-  readonly blockers: (place: Place) => readonly Wait[];
+  /** Who else uses what a start in this place needs alone: a volume, a fixed address. */
+  readonly blockers: (place: Place) => readonly Blocker[];
   /** All other members of the pod that this task holds are healthy. */
   readonly podHealthy: (task: Task) => boolean;
   readonly pace: Pace;
+}
+
+/** A live task that holds what a start needs alone. */
+export interface Blocker {
+  readonly task: Task;
+  readonly wait: Wait;
 }
 
 /** A copy that shall be started. */
@@ -112,6 +118,8 @@ export interface ServiceDecision {
   readonly stops: readonly Stop[];
   readonly waits: readonly Wait[];
   readonly places: readonly PlaceReport[];
+  /** Tasks of others that stand in the way of starts. */
+  readonly blockedBy: readonly Task[];
   /** Wall time at which something changes by itself; absent: only events matter. */
   readonly nextLookAtMs?: number;
 }

@@ -14,13 +14,12 @@ import {
   serviceKey,
   stackKey,
   type Task,
-  type Wait,
 } from "@berth/protocol";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { eligibleNodes } from "./eligible-nodes.ts";
 import { sortIntoPlaces } from "./place-tasks.ts";
-import { resourceWaits } from "./resource-waits.ts";
+import { resourceBlockers } from "./resource-waits.ts";
 import type { NodeStanding, Pace, Place, ServiceInput, TaskRecord } from "./service-input.ts";
 
 /** Rollouts that are over: nothing is held back or counted any more. */
@@ -134,8 +133,8 @@ function sharedInput(
     exclusive: release !== undefined && exclusiveReason(release, scope.service) !== undefined,
     movable: (task) => isMovable(view, task),
     gate: [],
-    blockers: (place): readonly Wait[] =>
-      release === undefined ? [] : resourceWaits(view, release, scope, place),
+    blockers: (place) =>
+      release === undefined ? [] : resourceBlockers(view, release, scope, place),
     podHealthy: () => true,
     pace,
   };
