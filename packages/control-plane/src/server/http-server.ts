@@ -76,8 +76,20 @@ export class HttpServer {
     });
   }
 
-  /** Begins to listen; returns the URL. */
+  /**
+   * Begins to listen; returns the URL.
+   *
+   * @throws ProtocolError `unavailable` when the address cannot be had.
+   */
   async listen(address: ListenAddress): Promise<string> {
+    try {
+      return await this.#listen(address);
+    } catch (error) {
+      throw cannotListen(address, error);
+    }
+  }
+
+  async #listen(address: ListenAddress): Promise<string> {
     if ("socketPath" in address) {
       await this.#app.listen({ path: address.socketPath });
       return `unix://${address.socketPath}`;
@@ -260,6 +272,25 @@ export class HttpServer {
       clock: this.#options.clock,
     };
   }
+}
+
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use",
+  EACCES: "no permission for this address",
+  EADDRNOTAVAIL: "this host has no such address",
+};
+
+function cannotListen(address: ListenAddress, error: unknown): ProtocolError {
+  const systemCode = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
+  const place = "socketPath" in address ? address.socketPath : `${address.host}:${address.port}`;
+  const reason = LISTEN_REASONS[systemCode] ?? systemCode;
+  const message = `cannot listen on ${place}: ${reason}`;
+  return new ProtocolError(
+    "unavailable",
+    message,
+    { address: place, systemCode },
+    { cause: error },
+  );
 }
 
 /** Whoever may call a route of upgrades, but does not ask for one, is told here. */
