@@ -25,11 +25,13 @@ const TRIMMED = [
   "usr/share/lintian",
 ];
 
+const NO_HOME = "/nonexistent";
+
 /** System users by the package that would have made them, with Debian's usual numbers where fixed. */
 const PACKAGE_USERS: Readonly<Record<string, { readonly id: number; readonly home: string }>> = {
   postgres: { id: 105, home: "/var/lib/postgresql" },
   redis: { id: 106, home: "/var/lib/redis" },
-  nginx: { id: 107, home: "/nonexistent" },
+  nginx: { id: 107, home: NO_HOME },
   app: { id: 1000, home: "/home/app" },
 };
 
@@ -54,7 +56,12 @@ export async function buildRootTree(
     mkdirSync(join(root, path), { recursive: true });
   }
   await runProgram(["chmod", "1777", join(root, "tmp"), join(root, "var/tmp")], options);
-  await runProgram(["chown", "1000:1000", join(root, "home/app")], options);
+  for (const { id, home } of Object.values(PACKAGE_USERS)) {
+    if (home === NO_HOME) continue;
+    // A new volume mounted here takes over its owner: the service may write without being root.
+    mkdirSync(join(root, home), { recursive: true });
+    await runProgram(["chown", `${id}:${id}`, join(root, home)], options);
+  }
   writeUsers(root);
   linkBusybox(root, await appletsOf(root, options));
   await runProgram(["ldconfig", "-r", root], options);
