@@ -73,6 +73,18 @@ describe("the Engine's create body", () => {
     ]);
   });
 
+  it("refuses a MAC of its own where the engine would drop it", () => {
+    const network = {
+      kind: "networks",
+      attachments: [
+        { networkId: "0a", address: "10.0.1.2", mac: "02:00:00:00:00:01" },
+        { networkId: "0b", address: "10.0.2.2", mac: "02:00:00:00:00:02" },
+      ],
+    } as const;
+    assert.throws(() => createCall(request({ network }), OLD, NO_DEFAULTS), /first network only/);
+    assert.doesNotThrow(() => createCall(request({ network }), NEW, NO_DEFAULTS));
+  });
+
   it("names all networks with their MACs and the default route where it can", () => {
     const { body, later } = createCall(request({ network: TWO_NETWORKS }), NEW, NO_DEFAULTS);
     assert.deepEqual(later, []);

@@ -252,10 +252,23 @@ function attachmentsPart(
   return {
     body: { ...names, MacAddress: primary.mac, NetworkingConfig: networking },
     host,
-    // Old engines take no MAC here: their bridge driver makes it of the address, in our way.
-    later: others.map((attachment) => ({
-      network: networkName(cluster, attachment.networkId),
-      body: { EndpointConfig: { IPAMConfig: { IPv4Address: attachment.address } } },
-    })),
+    later: others.map((attachment) => {
+      requireOwnMac(attachment, apiVersion);
+      return {
+        network: networkName(cluster, attachment.networkId),
+        body: { EndpointConfig: { IPAMConfig: { IPv4Address: attachment.address } } },
+      };
+    }),
   };
+}
+
+/** Old engines take no MAC for further networks: their bridge driver makes it of the address, as we do. */
+function requireOwnMac({ address, mac }: Attachments[number], apiVersion: string): void {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  if (mac.toLowerCase() === `02:42:${bytes.join(":")}`) return;
+  throw new ProtocolError(
+    "not_implemented",
+    `this engine (API ${apiVersion}) takes a MAC for a container's first network only`,
+    { apiVersion, needed: API_MULTIPLE_NETWORKS, address, mac },
+  );
 }

@@ -173,7 +173,13 @@ function authHeader(auth: RegistryAuth | undefined): Readonly<Record<string, str
   if (auth === undefined) return {};
   const { username, password, server } = auth;
   const text = JSON.stringify({ username, password, serveraddress: server });
-  return { "x-registry-auth": Buffer.from(text).toString("base64url") };
+  return { "x-registry-auth": paddedBase64Url(text) };
+}
+
+/** Without padding the engine takes credentials for none at all, and says nothing. */
+export function paddedBase64Url(text: string): string {
+  const encoded = Buffer.from(text).toString("base64url");
+  return encoded.padEnd(Math.ceil(encoded.length / 4) * 4, "=");
 }
 
 /** Before its first line the engine answers with a status instead. */

@@ -38,7 +38,7 @@ const LAST_LINES_MAX = 30;
 
 /** Makes the call and reads its lines to the end. */
 export async function followProgress(
-  client: EngineClient,
+  client: Pick<EngineClient, "open">,
   call: EngineCall,
   options: ProgressOptions,
 ): Promise<ProgressEnd> {
