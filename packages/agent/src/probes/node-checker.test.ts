@@ -31,24 +31,24 @@ before(async () => {
     response.end();
   }).listen(0, HOST);
   await once(http, "listening");
-  grpc = createHttp2((request, response) => {
+  grpc = createHttp2();
+  grpc.on("stream", (stream) => {
     const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const isKnown = !Buffer.concat(chunks).equals(encodeRequest("unknown"));
-      const isUp = !Buffer.concat(chunks).equals(encodeRequest("down"));
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("end", () => {
+      const asked = Buffer.concat(chunks);
       const headers = { ":status": 200, "content-type": "application/grpc" };
       // An error has no message: its status travels with the headers, as servers send it.
-      if (!isKnown) {
-        return response.stream.respond({ ...headers, "grpc-status": "5" }, { endStream: true });
+      if (asked.equals(encodeRequest("unknown"))) {
+        stream.respond({ ...headers, "grpc-status": "5" }, { endStream: true });
+        return;
       }
-      response.stream.respond(headers, { waitForTrailers: true });
-      response.stream.on("wantTrailers", () =>
-        response.stream.sendTrailers({ "grpc-status": "0" }),
-      );
-      response.stream.end(isUp ? SERVING : NOT_SERVING);
+      stream.respond(headers, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.end(asked.equals(encodeRequest("down")) ? NOT_SERVING : SERVING);
     });
-  }).listen(0, HOST);
+  });
+  grpc.listen(0, HOST);
   await once(grpc, "listening");
   const closing = createTcp().listen(0, HOST);
   await once(closing, "listening");
