@@ -172,7 +172,13 @@ export function startIn(tasks: PlaceTasks, input: ServiceInput, reason: string):
     reason,
     previousNode: tasks.newest?.task.node,
     failedNodes: [...new Set(failed.map(({ task }) => task.node))].sort(),
-    givesUp: tasks.lost.filter(({ task }) => !task.exclusive && input.movable(task)),
+    givesUp: [
+      ...tasks.lost.filter(({ task }) => !task.exclusive && input.movable(task)),
+      // Asked to stop on a node that cannot hear it: counts as gone from here on, for good.
+      ...tasks.leaving.filter(
+        ({ task }) => !task.exclusive && input.standing(task.node) === "down",
+      ),
+    ],
   };
 }
 
