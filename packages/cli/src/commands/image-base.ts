@@ -9,9 +9,11 @@ import { type CommandDescription, type CommandInput, flagOption } from "../comma
 import { localSettings } from "../connection/context.ts";
 import { EXIT } from "../exit-code.ts";
 import { BASE_PACKAGES, downloadClosure } from "../image/debian-closure.ts";
-import { importImage } from "../image/import-image.ts";
+import { imageWithLabel, importImage } from "../image/import-image.ts";
 import { buildRootTree, hostRelease, packageVersions } from "../image/root-tree.ts";
 
+/** What is inside, as `name=version` words: an image with the same is not made again. */
+const BASE_LABEL = "berth.base.packages";
 const IMAGE_NAME = /^[a-z0-9]+([._/-][a-z0-9]+)*(:[\w][\w.-]{0,127})?$/;
 const PACKAGE_NAME = /^[a-z0-9][a-z0-9.+-]+$/;
 
@@ -49,29 +51,43 @@ async function run(input: CommandInput): Promise<number> {
     output.note(`packages of ${hostRelease()}: ${all.join(" ")}`);
     const { files } = await downloadClosure(all, folder, signal);
     const kept = flagOption(input, "busyboxOnly") ? files.filter(isBusybox) : files;
+    const versions = await packageVersions(kept, signal);
+    const socket = localSettings(input.environment).engineSocket;
+    const present = await imageWithLabel(socket, words[0] ?? "", BASE_LABEL, versions.join(" "));
+    if (present !== undefined) {
+      showImage(input, { image: `${repository}:${tag}`, imageId: present, versions });
+      return EXIT.done;
+    }
     const bytes = kept.reduce((sum, file) => sum + statSync(file).size, 0);
     output.note(`unpacking ${kept.length} packages, ${formatBytes(bytes)}`);
     await buildRootTree(kept, root, signal);
-    const versions = await packageVersions(kept, signal);
     const imageId = await importImage({
-      socket: localSettings(input.environment).engineSocket,
+      socket,
       root,
       repository,
       tag,
       changes: [
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
         'CMD ["/bin/sh"]',
-        `LABEL berth.base.packages="${versions.join(" ")}"`,
+        `LABEL ${BASE_LABEL}="${versions.join(" ")}"`,
       ],
       signal,
     });
-    if (output.json)
-      output.line(JSON.stringify({ image: `${repository}:${tag}`, imageId, versions }));
-    else output.line(`${repository}:${tag}  ${imageId}`);
+    showImage(input, { image: `${repository}:${tag}`, imageId, versions });
     return EXIT.done;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+interface BaseImage {
+  readonly image: string;
+  readonly imageId: string;
+  readonly versions: readonly string[];
+}
+
+function showImage({ output }: CommandInput, made: BaseImage): void {
+  output.line(output.json ? JSON.stringify(made) : `${made.image}  ${made.imageId}`);
 }
 
 function isBusybox(file: string): boolean {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { ProtocolError } from "@berth/protocol";
+import { askEngine } from "../platform/local-engine.ts";
 
 export interface ImportRequest {
   readonly socket: string;
@@ -44,6 +45,33 @@ export async function importImage(options: ImportRequest): Promise<string> {
     tar.stdout.pipe(outgoing);
   });
   return imageIdOf(answer);
+}
+
+/** The ID of the image `name` where its label `label` is `value`; `undefined` otherwise. */
+export async function imageWithLabel(
+  socket: string,
+  name: string,
+  label: string,
+  value: string,
+): Promise<string | undefined> {
+  const answer = await askEngine(socket, `/images/${encodeURIComponent(name)}/json`);
+  const image = parsed(answer);
+  return image?.labels[label] === value ? image.id : undefined;
+}
+
+interface InspectedImage {
+  readonly id: string;
+  readonly labels: Readonly<Record<string, unknown>>;
+}
+
+/** What the engine says of an image; `undefined` when it has none of that name. */
+function parsed(answer: unknown): InspectedImage | undefined {
+  if (typeof answer !== "object" || answer === null || !("Id" in answer)) return undefined;
+  const config = "Config" in answer ? answer.Config : undefined;
+  const labels =
+    typeof config === "object" && config !== null && "Labels" in config ? config.Labels : undefined;
+  const known = typeof labels === "object" && labels !== null ? labels : {};
+  return { id: String(answer.Id), labels: known as Readonly<Record<string, unknown>> };
 }
 
 /** The engine answers a line of JSON per step; the last has the ID, or the error. */

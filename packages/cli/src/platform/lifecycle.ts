@@ -10,6 +10,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, sleep } from "@berth/base";
+import { NetClient, netSocketPath } from "@berth/network/client";
 import { type ApiClient, ProtocolError } from "@berth/protocol";
 import { hasSystemd, pingEngine, startEngineUnit } from "./local-engine.ts";
 import type { PlatformPaths } from "./paths.ts";
@@ -44,6 +45,7 @@ export async function startPlatform(
   if (before !== undefined && before !== VERSION) {
     life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
     await stopOwnProcesses(life, { supervisor: true });
+    await stopNet(life);
   }
   if (current.systemd) await installUnits(life.paths);
   else startSupervisor(life.paths);
@@ -56,6 +58,16 @@ export async function startPlatform(
     before === VERSION ? "server, agent, net were up" : `server, agent, net up after ${tookMs} ms`,
   );
   return current;
+}
+
+/** The new agent starts the new `net`; HAProxy goes on serving, names are missing for a quarter second. */
+async function stopNet(life: Lifecycle): Promise<void> {
+  const net = new NetClient({ socketPath: netSocketPath(life.paths.net) });
+  try {
+    await net.stop({ ingress: false });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
 }
 
 async function settleSettings(
