@@ -22,6 +22,8 @@ export interface MasterCli {
 const COMMAND_TIMEOUT_MS = 5_000;
 /** 10,000 servers are 2 MB of `show stat`. */
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Most answers are smaller. */
+const READ_BYTES = 4 * 1024;
 /** Lines sent at once: HAProxy reads commands into one buffer of 16 KiB. */
 const BATCH_BYTES_MAX = 8 * 1024;
 
@@ -61,30 +63,38 @@ function* batches(commands: readonly string[]): Generator<string> {
 
 async function askSocket(socketPath: string, text: string, clock: Clock): Promise<string> {
   const cancel = new AbortController();
-  const socket = connect(socketPath);
+  const answer = exchange(socketPath, text, cancel.signal);
   try {
     return await Promise.race([
-      readAll(socket, text),
+      answer,
       sleep(clock, COMMAND_TIMEOUT_MS, cancel.signal).then(() => {
         throw new Error(`HAProxy did not answer "${text.slice(0, 60).trim()}" in time`);
       }),
     ]);
   } finally {
     cancel.abort();
-    socket.destroy();
   }
 }
 
-function readAll(socket: ReturnType<typeof connect>, text: string): Promise<string> {
+function exchange(socketPath: string, text: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let sizeBytes = 0;
-    socket.on("error", reject);
-    socket.on("data", (chunk: Buffer) => {
-      sizeBytes += chunk.length;
-      if (sizeBytes > ANSWER_BYTES_MAX) reject(new Error("HAProxy's answer is over the limit"));
-      else chunks.push(chunk);
+    const socket = connect({
+      path: socketPath,
+      // A buffer of our size: Node's own is 64 KiB for each connection, garbage that piles up to 80 MB.
+      onread: {
+        buffer: Buffer.allocUnsafe(READ_BYTES),
+        callback(bytes, buffer) {
+          sizeBytes += bytes;
+          if (sizeBytes > ANSWER_BYTES_MAX) socket.destroy(new Error("answer over the limit"));
+          else chunks.push(Buffer.from(buffer.subarray(0, bytes)));
+          return true;
+        },
+      },
     });
+    signal.addEventListener("abort", () => socket.destroy(), { once: true });
+    socket.on("error", reject);
     socket.on("close", () => resolve(Buffer.concat(chunks).toString()));
     // Half-closed: the master runs what it has got and then closes its side.
     socket.end(text);

@@ -1,0 +1,97 @@
+/** The process as the agent sees it: what is refused, what survives, who may run. */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { inNamespace, loopbackModel, netUnderTest, until } from "./lab.ts";
+
+inNamespace(import.meta.url, () => {
+  const net = netUnderTest();
+  const quiet = { ...loopbackModel(0, {}).ingress, httpRoutes: [] };
+  const model = (generation: number) => loopbackModel(generation, { ingress: quiet });
+
+  before(() => net.start());
+
+  test("a model is answered with a report of each part, the same one again with the same", async () => {
+    const ok = { state: "ok", generation: 5, problems: [] };
+    const expected = { generation: 5, dns: ok, ingress: ok, firewall: ok };
+    assert.deepEqual(await net.client.apply(model(5)), expected);
+    assert.deepEqual(await net.client.apply(model(5)), expected);
+  });
+
+  test("an older model, another cluster's and a malformed one are refused and change nothing", async () => {
+    await assert.rejects(net.client.apply(model(4)), {
+      code: "precondition_failed",
+      details: { generation: 5, received: 4 },
+    });
+    const foreign = { ...model(6), cluster: { id: "other" } };
+    await assert.rejects(net.client.apply(foreign), { code: "foreign_cluster" });
+    const broken = { ...model(6), domain: "no domain!" };
+    await assert.rejects(net.client.apply(broken), {
+      code: "invalid_request",
+      message: /model\.domain/,
+    });
+    assert.equal((await net.client.status()).generation, 5);
+  });
+
+  test("bodies that are no JSON and unknown paths are problems with a code", async () => {
+    const ask = (method: string, path: string, body?: string) =>
+      new Promise<string>((resolve, reject) => {
+        const call = request({ socketPath: `${net.dataDir}/net.sock`, method, path }, (answer) => {
+          let text = `${answer.statusCode} `;
+          answer.setEncoding("utf8").on("data", (chunk: string) => {
+            text += chunk;
+          });
+          answer.on("end", () => resolve(text));
+        });
+        call.on("error", reject);
+        call.end(body);
+      });
+    assert.match(await ask("PUT", "/model", "{"), /^400 .*"code":"invalid_request"/);
+    assert.match(await ask("GET", "/nothing"), /^404 .*"code":"not_found"/);
+    assert.match(await ask("GET", "/sessions?address=x&port=1"), /^400 /);
+    assert.match(await ask("GET", "/metrics"), /^200 [\s\S]*applied_generation\{part="dns"\} 5/);
+  });
+
+  test("the socket and the stored model are for the owner alone", () => {
+    assert.equal(statSync(`${net.dataDir}/net.sock`).mode & 0o777, 0o600);
+    assert.equal(statSync(`${net.dataDir}/model.json`).mode & 0o777, 0o600);
+  });
+
+  test("a second net in the same folder is refused and does no harm", async () => {
+    const main = fileURLToPath(new URL("./net-main.ts", import.meta.url));
+    const second = spawnSync(process.execPath, [main, net.dataDir], { encoding: "utf8" });
+    assert.notEqual(second.status, 0);
+    assert.match(second.stderr, /another net process runs in this folder/);
+    assert.equal((await net.client.status()).generation, 5);
+  });
+
+  test("generations hold over a kill", async () => {
+    await net.kill();
+    await assert.rejects(net.client.status(), { code: "unavailable" });
+    await net.start();
+    assert.equal((await net.client.waitApplied(5, 5_000)).generation, 5);
+    await assert.rejects(net.client.apply(model(4)), { code: "precondition_failed" });
+  });
+
+  test("a stored model that is damaged is put aside, and the next one works", async () => {
+    await net.kill();
+    const text = readFileSync(`${net.dataDir}/model.json`, "utf8");
+    writeFileSync(`${net.dataDir}/model.json`, text.slice(0, -20));
+    await net.start();
+    const status = await net.client.status();
+    assert.deepEqual([status.generation, status.dns.state], [0, "pending"]);
+    assert.ok(statSync(`${net.dataDir}/model.json.bad`).isFile());
+    assert.equal((await net.client.apply(model(6))).dns.state, "ok");
+  });
+
+  test("SIGTERM ends it in order", async () => {
+    process.kill(net.pid(), "SIGTERM");
+    await until("end", 5_000, async () =>
+      (await net.client.status().catch(() => undefined)) === undefined ? true : undefined,
+    );
+  });
+});
