@@ -8,6 +8,8 @@ import { memoryFolder } from "./files/memory-mount.ts";
 import { SecretSource } from "./files/secret-source.ts";
 import { TaskFiles } from "./files/task-files.ts";
 import { linuxFacts } from "./host-facts.ts";
+import { ImageLedger } from "./images/image-ledger.ts";
+import { localLedgerStore } from "./images/local-ledger.ts";
 import { LogCapture } from "./logs/capture.ts";
 import { DiskLogFiles } from "./logs/files.ts";
 import { LogStore } from "./logs/store.ts";
@@ -23,6 +25,7 @@ export interface AgentParts {
   readonly taskFiles: Machine["taskFiles"];
   readonly state: AgentState;
   readonly blobs: BlobCache;
+  readonly ledger: ImageLedger;
   readonly logStore: LogStore;
   readonly logCapture: LogCapture;
   /** Why secrets are not in memory, when they are not. */
@@ -63,6 +66,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     taskFiles,
     state,
     blobs,
+    ledger: new ImageLedger(localLedgerStore(db)),
     logStore,
     logCapture,
     memoryProblem,

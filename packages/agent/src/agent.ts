@@ -12,6 +12,7 @@ import type { Assignment, TaskState } from "@berth/protocol";
 import { type AgentOptions, type AgentSettings, SETTINGS_DEFAULT } from "./agent-options.ts";
 import { type AgentParts, openParts } from "./agent-parts.ts";
 import { conditionsOf } from "./conditions.ts";
+import { DiskKeeper } from "./disk-keeper.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
 import { nodeNetworkModel } from "./net/node-network-model.ts";
@@ -96,6 +97,7 @@ class RunningAgent implements Agent {
   readonly #nodeStatus: NodeStatusMaker;
   readonly #operations: Operations;
   readonly #sessions: Sessions;
+  readonly #disk: DiskKeeper;
   readonly #stops = new Slots(STOPS_MAX);
   #forwarders: readonly string[] = [];
   #isWatching = false;
@@ -118,6 +120,7 @@ class RunningAgent implements Agent {
     });
     this.#statuses = this.#makeStatuses();
     this.#roster = this.#makeRoster(cpus);
+    this.#disk = this.#makeDisk();
     this.#operations = this.#makeOperations();
     this.#sessions = this.#makeSessions();
     this.#intake = this.#makeIntake();
@@ -243,6 +246,7 @@ class RunningAgent implements Agent {
         probes: this.#prober,
         logs: taskLogs(clock, logCapture, logStore),
         networks: this.#networks,
+        images: this.#parts.ledger,
         starts: new Slots(this.#settings.startsMax ?? cpus * STARTS_PER_CPU),
         pulls: new Slots(PULLS_MAX),
         stops: this.#stops,
@@ -252,6 +256,25 @@ class RunningAgent implements Agent {
       },
       driver,
     );
+  }
+
+  #makeDisk(): DiskKeeper {
+    const { runtime, dataDir, clock, driver, log } = this.#options;
+    const { db, state, ledger, logStore, host } = this.#parts;
+    return new DiskKeeper({
+      runtime,
+      db,
+      state,
+      ledger,
+      logStore,
+      host,
+      dataDir,
+      clock,
+      driver,
+      log,
+      cluster: () => this.#cluster(),
+      isKnown: () => this.#isListed && this.#intake.isTrusted,
+    });
   }
 
   #makeOperations(): Operations {
@@ -272,7 +295,11 @@ class RunningAgent implements Agent {
         builds: new Slots(BUILDS_MAX),
         fetchContext: (digest, signal) => blobs.stream(digest, signal),
         builtBefore: (key) => state.builtBefore(key),
-        noteBuilt: (key, imageId) => state.noteBuilt(key, imageId),
+        noteBuilt: async (key, imageId) => {
+          await state.noteBuilt(key, imageId);
+          await this.#parts.ledger.noteOwn(imageId, clock.now());
+        },
+        refusesBuilds: () => this.#disk.refusesBuilds,
       },
     });
   }
@@ -302,6 +329,7 @@ class RunningAgent implements Agent {
       bootId: host.bootId,
       confirmedEpoch: () => this.#settings.confirmedEpoch,
       onTasks: (tasks) => {
+        void this.#disk.note(tasks);
         if (this.#isListed) this.#roster.follow(tasks);
       },
       onNetworks: () => this.#roster.wakeAll(),

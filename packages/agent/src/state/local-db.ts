@@ -16,6 +16,7 @@ export const TABLES = {
   secret: "Contents of secrets, sealed, by task.",
   seeded: "Volumes that got their seed, by name at the engine.",
   built: "Images that builds made, by the build's input.",
+  kept: "Images of the last releases of each service, for going back.",
   image: "Images that Berth brought to this node with their last use, by identifier.",
   network: "Networks of the cluster that this node was told of, by identifier.",
 } as const satisfies Readonly<Record<string, string>>;

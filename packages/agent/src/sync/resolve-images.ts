@@ -37,6 +37,8 @@ export interface ImageResolver {
   /** What an equal build made before, if it was recorded. */
   readonly builtBefore: (key: string) => string | undefined;
   readonly noteBuilt: (key: string, imageId: string) => Promise<void>;
+  /** The disk has no room for a build. */
+  readonly refusesBuilds: () => boolean;
 }
 
 /** The pinned image of each wish, by reference. The first failure fails all: a release is whole or not. */
@@ -123,6 +125,10 @@ async function buildOne(
   const before = build.noCache || build.pull ? undefined : resolver.builtBefore(key);
   const known = before === undefined ? undefined : await runtime.inspectImage(before, signal);
   if (known !== undefined) return pinnedOf(reference, known);
+  if (resolver.refusesBuilds()) {
+    const message = `image ${reference} is not built: the disk of the node is too full`;
+    throw new ProtocolError("storage_full", message, { reference });
+  }
   const context = await resolver.fetchContext(build.contextDigest, signal);
   const image = await runtime.buildImage(reference, build, context, {
     cluster: cluster(),

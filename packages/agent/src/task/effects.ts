@@ -80,10 +80,12 @@ async function removeContainer(ports: TaskPorts, id: string, signal: AbortSignal
 async function pull(context: EffectContext): Promise<OperationResult> {
   const { ports, told, record, signal } = context;
   let reportedAt = Number.NEGATIVE_INFINITY;
+  let isFetched = false;
   const image = await ports.pulls.run("begin", signal, () =>
     ports.runtime.ensureImage(told.assignment.image, {
       signal,
       onProgress: ({ doneBytes, totalBytes }) => {
+        isFetched = true;
         const now = ports.clock.monotonic();
         if (doneBytes === undefined || now - reportedAt < PROGRESS_PERIOD_MS) return;
         reportedAt = now;
@@ -93,6 +95,7 @@ async function pull(context: EffectContext): Promise<OperationResult> {
       },
     }),
   );
+  if (isFetched) await ports.images.noteOwn(image.imageId, ports.clock.now());
   return { operation: "pull", imageId: image.imageId };
 }
 
@@ -164,6 +167,7 @@ async function create({
     return await ports.runtime.createContainer(request, signal);
   });
   ports.containers.note(made);
+  await ports.images.noteUse(imageId, ports.clock.now());
   const pod = podContainerId === undefined ? {} : { podContainerId };
   return { operation: "create", containerId: made.id, ...pod };
 }

@@ -198,6 +198,7 @@ export class Life {
         finish: async () => {},
         tail: async () => ["last words"],
       },
+      images: { noteOwn: async () => {}, noteUse: async () => {} },
       networks: { ensure: async (_network: Network) => {}, released: () => {} },
       starts: new Slots(4),
       pulls: new Slots(2),

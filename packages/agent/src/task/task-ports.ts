@@ -84,6 +84,7 @@ export interface TaskPorts {
   readonly probes: TaskProbesPort;
   readonly logs: TaskLogsPort;
   readonly networks: NetworksPort;
+  readonly images: ImagesPort;
   /** Creations and starts at once. */
   readonly starts: Slots;
   readonly pulls: Slots;
@@ -96,6 +97,13 @@ export interface TaskPorts {
   readonly wakeWaiting: (what: "lock" | "pod" | "contact") => void;
   /** The container that tasks of `task`'s pod join, while it runs. */
   readonly podContainer: (task: string) => ContainerState | undefined;
+}
+
+/** Remembers whose images are, so that they may be removed when nobody needs them. */
+export interface ImagesPort {
+  /** We brought it to this node. */
+  noteOwn(imageId: string, now: number): Promise<void>;
+  noteUse(imageId: string, now: number): Promise<void>;
 }
 
 /** Bridges of this node: made before their first container, removed after their last. */
