@@ -35,7 +35,8 @@ export function list<T>(item: Codec<T>, form: ListForm<T> = {}): Codec<readonly 
     },
     print: (items, format) => {
       if (items.length === 0) return undefined;
-      return items.map((one) => item.print(one, format) ?? null);
+      // What a key leaves out for being empty, a list must show: its place counts.
+      return items.map((one) => item.print(one, format) ?? (one === "" ? "" : null));
     },
     schema: listSchema(item, form.single === true),
   };

@@ -117,6 +117,8 @@ export interface BytesForm {
   readonly unlimited?: boolean;
   /** The reference refuses a number without quotes here. */
   readonly textOnly?: boolean;
+  /** Fractions of a byte are refused and not cut off. */
+  readonly whole?: boolean;
 }
 
 /** Bytes: `512m`, `1g`, `1048576`. */
@@ -143,6 +145,7 @@ function sizeOf(tree: Tree, form: BytesForm): number | undefined {
     return form.unlimited === true && tree.text === "-1" ? -1 : parseByteSize(tree.text);
   }
   if (form.textOnly === true || (tree.type !== "int" && tree.type !== "float")) return undefined;
+  if (form.whole === true && !Number.isInteger(Number(tree.text))) return undefined;
   const value = Math.trunc(Number(tree.text));
   if (!Number.isSafeInteger(value)) return undefined;
   return value >= 0 || (form.unlimited === true && value === -1) ? value : undefined;

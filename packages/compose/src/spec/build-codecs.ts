@@ -15,8 +15,9 @@ import {
 import { field, record } from "../codec/record-codec.ts";
 import { bool, bytes, integer, text } from "../codec/scalar-codecs.ts";
 import type { Build, BuildContext, Develop, Ulimit, WatchTrigger } from "../model/deploy-model.ts";
+import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap } from "../tree/key-values.ts";
-import { isNull, kindName, mapTree, nullTree, type Tree, textTree } from "../tree/tree.ts";
+import { isNull, kindName, mapTree, type Tree, textTree } from "../tree/tree.ts";
 import { serviceHook } from "./command-codecs.ts";
 import { extraHosts } from "./host-codecs.ts";
 import { buildSecretReferences } from "./mount-codecs.ts";
@@ -70,9 +71,8 @@ const ssh: Codec<Readonly<Record<string, string>>> = {
     return Object.fromEntries(entries);
   },
   print(table) {
-    const entries = Object.entries(table);
-    if (entries.length === 0) return undefined;
-    return new Map(entries.map(([id, path]) => [id, path === "" ? null : path]));
+    const keys = Object.entries(table).map(([id, path]) => (path === "" ? id : `${id}=${path}`));
+    return keys.length === 0 ? undefined : keys.sort(compareBytes);
   },
   schema: environmentTable.schema,
 };
@@ -159,8 +159,3 @@ export const develop = orNothing(
   record<Develop>({ watch: field("watch", list(watchTrigger)) }),
   {},
 );
-
-/** The mapping `{key: null}` of one name; for short forms of one word. */
-export function nameEntry(tree: Tree, key: string): Tree {
-  return mapTree(tree, new Map([[key, { key: tree, value: nullTree(tree) }]]));
-}

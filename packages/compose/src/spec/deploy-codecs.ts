@@ -68,6 +68,16 @@ const deviceRequest: Codec<DeviceRequest> = {
 
 const deviceRequests = list(deviceRequest);
 
+/** Devices of a reservation must say what they can do; `gpus` implies it. */
+const reservedDevices = list<DeviceRequest>({
+  ...deviceRequest,
+  read(tree, path, reading) {
+    const read = deviceRequest.read(tree, path, reading);
+    if (read === undefined || read.capabilities !== undefined) return read;
+    return reading.problems.error(tree, path, "the key capabilities is missing");
+  },
+});
+
 /** `gpus`: `all`, or a list of requests. */
 export const gpus: Codec<readonly DeviceRequest[]> = {
   read(tree: Tree, path, reading) {
@@ -92,7 +102,7 @@ const limits = record<ResourceAmounts>(
     cpuMillis: field("cpus", cpuMillis),
     memoryBytes: field("memory", bytes({ textOnly: true })),
     pids: field("pids", integer({ min: -1 })),
-    devices: field("devices", deviceRequests),
+    devices: field("devices", reservedDevices),
     genericResources: field("generic_resources", list(genericResource)),
   },
   { misplaced: { cpu: "cpus", mem: "memory" } },

@@ -34,7 +34,7 @@ const volumeOptions = record<VolumeOptions>({
 });
 
 const tmpfsOptions = record<TmpfsOptions>({
-  sizeBytes: field("size", bytes()),
+  sizeBytes: field("size", bytes({ whole: true })),
   mode: field("mode", integer({ min: 0, max: 0o7777 })),
 });
 

@@ -19,7 +19,7 @@ import { external } from "./external.ts";
 
 const attachment = record<NetworkAttachment>({
   priority: field("priority", integer()),
-  gatewayPriority: field("gw_priority", integer()),
+  gatewayPriority: field("gw_priority", integer(), { hidden: true }),
   aliases: field("aliases", uniqueTexts),
   interfaceName: field("interface_name", text),
   ipv4Address: field("ipv4_address", text),

@@ -51,14 +51,33 @@ import { attachments } from "./network-codecs.ts";
 import { hostPath } from "./path-codecs.ts";
 import { expose, ports } from "./port-codecs.ts";
 
-const blkioLimit = record<BlkioLimit>(
+const blkioLimitWords = record<BlkioLimit>(
   { path: field("path", text), rate: field("rate", bytes()) },
   { closed: true },
 );
-const blkioWeight = record<BlkioWeight>(
+const blkioWeightWords = record<BlkioWeight>(
   { path: field("path", text), weight: field("weight", integer({ min: 0, max: 65_535 })) },
   { closed: true },
 );
+
+/** The reference's JSON names these as its own code does, in upper case, and prints them always. */
+const blkioLimit: Codec<BlkioLimit> = {
+  ...blkioLimitWords,
+  print: ({ path, rate }, format) =>
+    new Map([
+      [format === "json" ? "Path" : "path", path ?? ""],
+      [format === "json" ? "Rate" : "rate", String(rate ?? 0)],
+    ]),
+};
+
+const blkioWeight: Codec<BlkioWeight> = {
+  ...blkioWeightWords,
+  print: ({ path, weight }, format) =>
+    new Map<string, string | number>([
+      [format === "json" ? "Path" : "path", path ?? ""],
+      [format === "json" ? "Weight" : "weight", weight ?? 0],
+    ]),
+};
 
 const blkioConfig = record<BlkioConfig>({
   weight: field("weight", integer({ min: 0, max: 65_535 })),
@@ -198,6 +217,13 @@ const modelUse: Codec<ServiceModelUse> = record<ServiceModelUse>(
   { expand: (tree) => (isNull(tree) ? mapTree(tree, new Map()) : tree) },
 );
 
+/** Name servers; an empty one, as a variable without a value leaves it, is none. */
+const dns: Codec<readonly string[]> = {
+  ...textOrTexts,
+  read: (tree, path, reading) =>
+    textOrTexts.read(tree, path, reading)?.filter((server) => server !== ""),
+};
+
 const number = integer();
 
 /** `services.*`. */
@@ -230,7 +256,7 @@ export const service = record<ComposeService>(
     deploy: field("deploy", deploy),
     deviceCgroupRules: field("device_cgroup_rules", distinctTexts),
     devices: field("devices", devices),
-    dns: field("dns", textOrTexts),
+    dns: field("dns", dns),
     dnsOpt: field("dns_opt", uniqueTexts),
     dnsSearch: field("dns_search", textOrTexts),
     domainname: field("domainname", text),

@@ -64,7 +64,8 @@ function oneSource(keys: readonly SourceKey[]): Codec<ComposeFileObject> {
     read(tree, path, reading) {
       const read = fileObject.read(tree, path, reading);
       if (read === undefined) return undefined;
-      if (read.content !== undefined && !keys.includes("content")) {
+      const hasContent = keys.includes("content");
+      if (read.content !== undefined && !hasContent) {
         return reading.problems.error(tree, `${path}.content`, "unknown key", {
           expected: "file or environment, so that no secret stands in the file",
         });
@@ -73,7 +74,11 @@ function oneSource(keys: readonly SourceKey[]): Codec<ComposeFileObject> {
       if (given.length > 1) {
         reading.problems.error(tree, path, `${given.join(" and ")} exclude each other`);
       }
-      if (given.length === 0 && read.driver === undefined && read.external !== true) {
+      if (
+        given.length === 0 &&
+        (read.driver === undefined || !hasContent) &&
+        read.external !== true
+      ) {
         reading.problems.error(tree, path, `one of ${keys.join(", ")} is needed`);
       }
       return read;

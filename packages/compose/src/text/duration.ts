@@ -16,9 +16,9 @@ const UNIT_NS: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-const PART = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+const PART = /(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)/y;
 /** Go's limit: 2^63 nanoseconds, 292 years. */
-const DURATION_NS_MAX = 2 ** 63;
+const DURATION_NS_MAX = 2n ** 63n;
 const TEXT_LENGTH_MAX = 200;
 
 /** Milliseconds; `undefined` when `text` is no duration. */
@@ -27,15 +27,19 @@ export function parseGoDuration(text: string): number | undefined {
   const body = text.replace(/^[-+]/, "");
   if (body === "0") return 0;
   if (body === "" || body.length > TEXT_LENGTH_MAX) return undefined;
-  let totalNs = 0;
+  let totalNs = 0n;
   PART.lastIndex = 0;
   while (PART.lastIndex < body.length) {
     const part = PART.exec(body);
     if (part === null) return undefined;
-    totalNs += Number(part[1]) * (UNIT_NS[part[2] ?? ""] ?? 0);
+    const [, whole = "", fraction = "", unit = ""] = part;
+    if (whole === "" && fraction === "") return undefined;
+    const unitNs = UNIT_NS[unit] ?? 0;
+    totalNs +=
+      BigInt(whole) * BigInt(unitNs) + BigInt(Math.trunc(Number(`0.${fraction}`) * unitNs));
   }
   if (totalNs >= DURATION_NS_MAX) return undefined;
-  const ms = Math.trunc(totalNs) / 1e6;
+  const ms = Number(totalNs / 1_000_000n) + Number(totalNs % 1_000_000n) / 1e6;
   return negative ? -ms : ms;
 }
 

@@ -301,6 +301,7 @@ class FastParser {
       else cursor.giveUp("two anchors or tags");
       cursor.at = end;
       const after = cursor.peek();
+      if (!cursor.isBlank(0)) cursor.giveUp("text right after an anchor or a tag");
       if (after === NEWLINE || Number.isNaN(after)) break;
       while (cursor.peek() === SPACE || cursor.peek() === TAB) cursor.at++;
       if (cursor.peek() === HASH || cursor.peek() === NEWLINE) {
