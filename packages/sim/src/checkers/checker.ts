@@ -1,0 +1,41 @@
+/**
+ * What a checker is: one property of the whole cluster, watched during a run from outside of everything
+ * that it judges. It reads the journal of the store, the machines and what users were promised; it never
+ * asks the server.
+ */
+
+import type { FakeContainer } from "@berth/agent/runtime/fake-container";
+import type { Acknowledged } from "../acknowledgements.ts";
+import type { Cluster } from "../cluster.ts";
+import type { StackUser } from "../stack-user.ts";
+import type { Written } from "../store-journal.ts";
+
+/** What checkers may look at. */
+export interface Scene {
+  readonly cluster: Cluster;
+  readonly users: readonly StackUser[];
+}
+
+/** Called with a sentence when the property does not hold. */
+export type Speak = (sentence: string) => void;
+
+export interface ContainerEvent {
+  readonly machine: string;
+  readonly container: FakeContainer;
+  readonly kind: string;
+}
+
+export interface Checker {
+  /** Unique, `kebab-case`. */
+  readonly name: string;
+  /** After each commit; the scene's facts show it already. */
+  readonly onWritten?: (written: readonly Written[], scene: Scene, speak: Speak) => void;
+  /** A container began to run or its process ended. */
+  readonly onContainer?: (event: ContainerEvent, scene: Scene, speak: Speak) => void;
+  /** A user got the answer that a write was done. */
+  readonly onAcknowledged?: (acknowledged: Acknowledged, scene: Scene, speak: Speak) => void;
+  /** A process of ours says that its own code is wrong. */
+  readonly onProgrammerError?: (who: string, error: Error, speak: Speak) => void;
+  /** The run is over. */
+  readonly atEnd?: (scene: Scene, speak: Speak) => void;
+}

@@ -1,0 +1,213 @@
+/**
+ * A whole cluster in one process: one server over a store that outlives it, some machines with agents, all
+ * on one virtual clock and from one seed. It only offers what can be done to it; who does what is the
+ * business of users (`stack-user.ts`) and of faults (`faults.ts`).
+ *
+ * Everything real: reconcilers, scheduler, plans, API with its handlers and watch, agent with its step,
+ * runner, locks, probes and reports. Faked: engine, disk, lines, data plane.
+ */
+
+import { FakeRuntime } from "@berth/agent/runtime/fake";
+import type { FakeContainer } from "@berth/agent/runtime/fake-container";
+import { FakeHost, type FakeHost as Host } from "@berth/agent/runtime/fake-host";
+import type { FakeProgram } from "@berth/agent/runtime/fake-program";
+import { FakeRegistry } from "@berth/agent/runtime/fake-registry";
+import type { Clock, Logger, Prng } from "@berth/base";
+import { hashToken } from "@berth/control-plane/api/authenticator";
+import { MemoryBlobs } from "@berth/control-plane/blobs/memory";
+import { DEFAULT_SETTINGS } from "@berth/control-plane/settings";
+import { NO_FAULTS, type StoreFaults } from "@berth/control-plane/store/faulty";
+import { MemoryStore } from "@berth/control-plane/store/memory";
+import type { Store } from "@berth/control-plane/store/port";
+import { type ApiClient, keys, type Token } from "@berth/protocol";
+import { Life } from "./life.ts";
+import { LineClient } from "./line-client.ts";
+import { Link } from "./link.ts";
+import { Machine } from "./machine.ts";
+import { type ServerLife, startServer } from "./server-life.ts";
+import { PROGRAM } from "./stack-specs.ts";
+import { StoreFacts } from "./store-facts.ts";
+import { StoreJournal, type Written } from "./store-journal.ts";
+import type { Trace } from "./trace.ts";
+
+/** Deliberate damage, to show that a checker speaks. */
+export interface Mutation {
+  readonly store?: (store: Store) => Store;
+  readonly runtime?: (host: Host) => FakeRuntime;
+}
+
+export interface ClusterOptions {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly trace: Trace;
+  readonly log: (who: string) => Logger;
+  readonly machines: number;
+  readonly mutation?: Mutation;
+  readonly onWritten: (written: readonly Written[]) => void;
+  readonly onContainer: (machine: string, container: FakeContainer, kind: string) => void;
+  /** Something that a supervisor cannot mend: a bug. */
+  readonly onBroken: (who: string, error: unknown) => void;
+}
+
+const ADMIN_TOKEN = "bt_admin";
+/** A supervisor starts a server again after this. */
+const RESTART_DELAY_MS = 1_000;
+const MACHINE_MEMORY_BYTES = 4 * 1024 ** 3;
+
+export class Cluster {
+  readonly machines: readonly Machine[];
+  readonly facts = new StoreFacts();
+  readonly journal: StoreJournal;
+  readonly registry = new FakeRegistry({ any: true });
+  /** Faults of the store, for this and later lives of the server. */
+  #storeFaults: StoreFaults = NO_FAULTS;
+  readonly #options: ClusterOptions;
+  readonly #store: Store;
+  readonly #blobs: MemoryBlobs;
+  #life: Life | undefined;
+  #server: ServerLife | undefined;
+  #wanted = false;
+  #ids = 0;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { clock, mutation, onWritten } = options;
+    this.journal = new StoreJournal(new MemoryStore({ clock }), (written) => {
+      for (const each of written) this.facts.apply(each);
+      onWritten(written);
+    });
+    this.#store = mutation?.store?.(this.journal) ?? this.journal;
+    this.#blobs = new MemoryBlobs(clock);
+    this.machines = Array.from({ length: options.machines }, (_, index) =>
+      this.#makeMachine(`n${index + 1}`),
+    );
+  }
+
+  get server(): ServerLife | undefined {
+    return this.#server;
+  }
+
+  /** Makes the tokens that a first start makes, then starts everything. */
+  async start(): Promise<void> {
+    const { clock } = this.#options;
+    const createdAt = clock.now();
+    const tokens: Token[] = [
+      { name: "admin", hash: hashToken(ADMIN_TOKEN), role: "admin", createdAt },
+      ...this.machines.map(
+        ({ name }): Token => ({
+          name: `agent:${name}`,
+          hash: hashToken(agentToken(name)),
+          role: "agent",
+          node: name,
+          createdAt,
+        }),
+      ),
+    ];
+    await this.journal.txn({
+      compare: [],
+      then: tokens.map((token) => ({
+        kind: "put",
+        key: keys.token(token.hash),
+        value: JSON.stringify(token),
+      })),
+    });
+    this.startServer();
+    for (const machine of this.machines) machine.startAgent();
+  }
+
+  startServer(): void {
+    this.#wanted = true;
+    if (this.#life !== undefined) return;
+    const { clock, prng, trace, log } = this.#options;
+    const life = new Life(clock);
+    this.#life = life;
+    void startServer({
+      life,
+      store: this.#store,
+      blobs: this.#blobs,
+      settings: DEFAULT_SETTINGS,
+      faults: this.#storeFaults,
+      log: log("server"),
+      prng: prng.fork(),
+      newId: () => this.newId(),
+    }).then(
+      (server) => {
+        if (!life.alive) return;
+        this.#server = server;
+        trace.note("server", "S+", "");
+      },
+      (error: unknown) => {
+        if (life.alive) this.#failedStart(error);
+      },
+    );
+  }
+
+  killServer(): void {
+    if (this.#life === undefined) return;
+    this.#wanted = false;
+    this.#life.kill();
+    this.#life = undefined;
+    this.#server = undefined;
+    this.#options.trace.note("server", "S-", "");
+  }
+
+  setStoreFaults(faults: StoreFaults): void {
+    this.#storeFaults = faults;
+    if (this.#server !== undefined) this.#server.store.faults = faults;
+  }
+
+  /** A client of a user, with a line of its own. */
+  userClient(link: Link): ApiClient {
+    return this.#client(new Life(this.#options.clock), link, ADMIN_TOKEN);
+  }
+
+  /** Identifiers of the platform: never the same twice, the same in every run of a seed. */
+  newId(): string {
+    this.#ids++;
+    return `id${this.#ids.toString(36).padStart(8, "0")}`;
+  }
+
+  #failedStart(error: unknown): void {
+    const { clock, trace } = this.#options;
+    trace.note("server", "S!", error instanceof Error ? error.message : String(error));
+    this.#life?.kill();
+    this.#life = undefined;
+    clock.setTimer(RESTART_DELAY_MS, () => {
+      if (this.#wanted) this.startServer();
+    });
+  }
+
+  #client(life: Life, link: Link, token: string): ApiClient {
+    const newId = () => this.newId();
+    return new LineClient({ life, link, server: () => this.#server, token, newId });
+  }
+
+  #makeMachine(name: string): Machine {
+    const { clock, prng, log, mutation, onContainer, onBroken } = this.#options;
+    const host = new FakeHost({
+      clock,
+      prng: prng.fork(),
+      name,
+      memoryBytes: MACHINE_MEMORY_BYTES,
+      registry: this.registry,
+      programOf: ({ environment }) => JSON.parse(environment[PROGRAM] ?? "{}") as FakeProgram,
+    });
+    host.subscribe((event, container) => onContainer(name, container, event.kind));
+    const link = new Link(clock, prng.fork());
+    return new Machine({
+      name,
+      clock,
+      prng: prng.fork(),
+      host,
+      link,
+      log: log(name),
+      clientOf: (life) => this.#client(life, link, agentToken(name)),
+      runtimeOf: mutation?.runtime ?? ((each) => new FakeRuntime(each)),
+      onBroken: (error) => onBroken(name, error),
+    });
+  }
+}
+
+function agentToken(node: string): string {
+  return `bt_agent_${node}`;
+}

@@ -1,0 +1,117 @@
+/**
+ * The API client of one life of a process: calls go over its link to whichever server lives.
+ *
+ * A server that dies takes its calls and streams with it: the client sees a reset connection. A client
+ * that dies is noticed by the server, which ends its streams.
+ */
+
+import { InProcessClient } from "@berth/control-plane/api/in-process-client";
+import type {
+  AnswerOf,
+  ApiClient,
+  CallOptions,
+  FrameStream,
+  RouteId,
+  Routes,
+} from "@berth/protocol";
+import type { Life } from "./life.ts";
+import { type Link, unreachable } from "./link.ts";
+import type { ServerLife } from "./server-life.ts";
+
+export interface LineClientOptions {
+  readonly life: Life;
+  readonly link: Link;
+  /** The server that listens now. */
+  readonly server: () => ServerLife | undefined;
+  readonly token: string;
+  readonly newId: () => string;
+}
+
+export class LineClient implements ApiClient {
+  readonly #options: LineClientOptions;
+
+  constructor(options: LineClientOptions) {
+    this.#options = options;
+  }
+
+  call<Id extends RouteId>(id: Id, options: CallOptions<Id>): Promise<AnswerOf<Routes[Id]>> {
+    return this.#options.life.only(() => this.#call(id, options));
+  }
+
+  download(
+    id: "getBlob" | "getNodeBlob",
+    options: CallOptions<"getBlob"> | CallOptions<"getNodeBlob">,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    return this.#options.life.only(async () => this.#client(this.#server()).download(id, options));
+  }
+
+  upgrade<Id extends "execTask" | "openSession">(
+    id: Id,
+    options: CallOptions<Id>,
+  ): Promise<FrameStream> {
+    return this.#options.life.only(async () => this.#client(this.#server()).upgrade(id, options));
+  }
+
+  async #call<Id extends RouteId>(id: Id, options: CallOptions<Id>): Promise<AnswerOf<Routes[Id]>> {
+    const { life, link } = this.#options;
+    await link.request(life.clock, options.signal);
+    const server = this.#server();
+    const abort = new AbortController();
+    const ends = [
+      abort.signal,
+      life.death,
+      ...(options.signal === undefined ? [] : [options.signal]),
+    ];
+    const sent = { ...options, signal: AbortSignal.any(ends) };
+    const answer = await unlessAborted(this.#client(server).call(id, sent), server.life.death);
+    if (id === "watch" || id === "readLogs") {
+      const stream = this.#stream(answer as AsyncIterable<unknown>, server, abort);
+      return life.items(stream) as unknown as AnswerOf<Routes[Id]>;
+    }
+    await link.reply(life.clock, options.signal);
+    return answer;
+  }
+
+  /** A stream lives as long as both ends and the line between them. */
+  async *#stream(
+    items: AsyncIterable<unknown>,
+    server: ServerLife,
+    abort: AbortController,
+  ): AsyncGenerator<unknown, void, undefined> {
+    const { life, link } = this.#options;
+    const broken = AbortSignal.any([server.life.death, link.silence]);
+    const iterator = items[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await unlessAborted(iterator.next(), broken);
+        if (next.done) return;
+        await unlessAborted(link.piece(life.clock), broken);
+        yield next.value;
+      }
+    } finally {
+      abort.abort(unreachable("closed"));
+    }
+  }
+
+  #server(): ServerLife {
+    const server = this.#options.server();
+    if (server === undefined) throw unreachable("refused");
+    return server;
+  }
+
+  #client(server: ServerLife): InProcessClient {
+    const { token, newId } = this.#options;
+    return new InProcessClient({ dispatcher: () => server.dispatcher, token, newId });
+  }
+}
+
+/** The result of `promise`, or a reset connection as soon as `signal` aborts. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(unreachable("reset"));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const release = () => signal.removeEventListener("abort", onAbort);
+    promise.then(resolve, reject).finally(release);
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * One simulated host: its engine, its disk, its line to the server, and the lives of the agent on it. The
+ * agent is the real one, over fakes.
+ */
+
+import { type Agent, startAgent } from "@berth/agent";
+import { MemoryLogFiles } from "@berth/agent/logs/files";
+import { failedCheck, GOOD_CHECK } from "@berth/agent/probes/checker";
+import type { FakeRuntime } from "@berth/agent/runtime/fake";
+import type { FakeHost } from "@berth/agent/runtime/fake-host";
+import { MemoryDb } from "@berth/agent/state/memory-db";
+import { type Clock, Driver, type Logger, type Prng } from "@berth/base";
+import type { ApiClient } from "@berth/protocol";
+import { DbOfLife } from "./db-of-life.ts";
+import { Life } from "./life.ts";
+import type { Link } from "./link.ts";
+import { SimulatedNet } from "./simulated-net.ts";
+
+export interface MachineOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly host: FakeHost;
+  readonly link: Link;
+  readonly log: Logger;
+  readonly clientOf: (life: Life) => ApiClient;
+  readonly runtimeOf: (host: FakeHost) => FakeRuntime;
+  /** The agent cannot start: a bug. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+const DISK_BYTES = 100e9;
+const DISK_FREE_BYTES = 50e9;
+const PIDS_MAX = 32_768;
+
+export class Machine {
+  readonly name: string;
+  readonly host: FakeHost;
+  readonly link: Link;
+  readonly net = new SimulatedNet();
+  readonly db = new MemoryDb();
+  readonly #logFiles = new MemoryLogFiles();
+  readonly #options: MachineOptions;
+  #life: Life | undefined;
+  #runtime: FakeRuntime | undefined;
+  #agent: Agent | undefined;
+  #powered = true;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.host = options.host;
+    this.link = options.link;
+  }
+
+  /** The running agent, once it has started. */
+  get agent(): Agent | undefined {
+    return this.#agent;
+  }
+
+  get agentLives(): boolean {
+    return this.#life !== undefined;
+  }
+
+  get powered(): boolean {
+    return this.#powered;
+  }
+
+  startAgent(): void {
+    if (!this.#powered || this.#life !== undefined) return;
+    const { clock, host, runtimeOf } = this.#options;
+    const life = new Life(clock);
+    const runtime = runtimeOf(host);
+    this.#life = life;
+    this.#runtime = runtime;
+    void this.#start(life, runtime).then(
+      (agent) => {
+        if (life.alive) this.#agent = agent;
+      },
+      (error: unknown) => {
+        if (life.alive) this.#options.onBroken(error);
+      },
+    );
+  }
+
+  killAgent(): void {
+    this.#runtime?.disconnect();
+    this.#life?.kill();
+    this.#life = undefined;
+    this.#agent = undefined;
+  }
+
+  powerOff(): void {
+    this.killAgent();
+    this.host.powerOff();
+    this.net.model = undefined;
+    this.#powered = false;
+  }
+
+  /** Power is back: the engine runs, the agent is started by its supervisor. */
+  boot(): void {
+    if (this.#powered) return;
+    this.#powered = true;
+    this.host.boot();
+    this.startAgent();
+  }
+
+  #start(life: Life, runtime: FakeRuntime): Promise<Agent> {
+    const { name, log, host, clientOf } = this.#options;
+    const prng = this.#options.prng.fork();
+    return startAgent({
+      nodeName: name,
+      dataDir: "/nowhere",
+      runtimeDir: "/nowhere",
+      api: clientOf(life),
+      runtime,
+      net: this.net.portFor(life),
+      clock: life.clock,
+      log,
+      prng: prng.fork(),
+      driver: new Driver({ clock: life.clock, log, prng: prng.fork() }),
+      settings: { forwarders: [] },
+      machine: {
+        db: new DbOfLife(this.db, life, prng.fork()),
+        logFiles: this.#logFiles,
+        check: async ({ containerId }) =>
+          host.findContainer(containerId)?.healthy()
+            ? GOOD_CHECK
+            : failedCheck("it is not healthy"),
+        taskFiles: {
+          prepare: async () => [],
+          seed: async () => new Uint8Array(),
+          remove: async () => {},
+        },
+        host: {
+          bootId: host.bootId,
+          disk: async () => ({ sizeBytes: DISK_BYTES, freeBytes: DISK_FREE_BYTES }),
+          pidsMax: async () => PIDS_MAX,
+          forwarders: async () => [],
+        },
+      },
+    });
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * Stack files as users of the simulation write them: a shape each (what a stack is made of), with numbers
+ * and rules drawn anew for every deployment, and now and then a release that cannot work.
+ *
+ * What a container does is said in its environment (`PROGRAM`), which the fake engine reads: so a change
+ * of behaviour is a change of the release, as in life.
+ */
+
+import type { FakeProgram } from "@berth/agent/runtime/fake-program";
+import type { Prng } from "@berth/base";
+import type { ServiceSpec, StackSpec } from "@berth/protocol";
+
+/** What a stack is made of. */
+export const SHAPES = {
+  web: "a free service behind a route, one to four copies",
+  worker: "a free service that nobody connects to",
+  db: "one exclusive service with a volume",
+  shards: "an exclusive service whose copies have a volume each",
+  app: "a migration, a database and a web service that wait for each other",
+  pair: "a pod of two services beside a job",
+} as const satisfies Readonly<Record<string, string>>;
+export type Shape = keyof typeof SHAPES;
+
+/** Whether the release can work; what a user does not know when deploying it. */
+export type Quality = "good" | "crashes" | "never-ready" | "crashes-at-first" | "no-image";
+
+export interface DrawnSpec {
+  readonly spec: StackSpec;
+  readonly quality: Quality;
+}
+
+/** Every third release of a stack has a flaw. */
+const FLAW_CHANCE = 0.3;
+/** Short, so that failing rollouts end within a run. */
+const PROGRESS_DEADLINES_MS = [15_000, 30_000, 60_000] as const;
+/** Environment of a container that says what the fake process does. */
+export const PROGRAM = "PROGRAM";
+
+/** A stack file of the shape. */
+export function drawSpec(shape: Shape, stack: string, prng: Prng): DrawnSpec {
+  const quality = prng.chance(FLAW_CHANCE)
+    ? prng.pick(["crashes", "never-ready", "crashes-at-first", "no-image"] as const)
+    : "good";
+  const services = SERVICES[shape](prng, stack);
+  const victim = prng.pick(Object.keys(services));
+  const flawed = Object.entries(services).map(([name, spec]) => [
+    name,
+    name === victim ? withFlaw(spec, quality) : spec,
+  ]);
+  return {
+    quality,
+    spec: { ...EMPTY, volumes: VOLUMES[shape], services: Object.fromEntries(flawed) },
+  };
+}
+
+const EMPTY: StackSpec = {
+  services: {},
+  networks: { default: { internal: false, labels: {} } },
+  volumes: {},
+  configs: {},
+  secrets: {},
+};
+
+const EXCLUSIVE = { mode: "exclusive", perCopy: false, driverOptions: {}, labels: {} } as const;
+
+const VOLUMES: Readonly<Record<Shape, StackSpec["volumes"]>> = {
+  web: {},
+  worker: {},
+  db: { data: EXCLUSIVE },
+  shards: { data: { ...EXCLUSIVE, perCopy: true } },
+  app: { data: EXCLUSIVE },
+  pair: {},
+};
+
+type Services = Readonly<Record<string, ServiceSpec>>;
+
+const SERVICES: Readonly<Record<Shape, (prng: Prng, stack: string) => Services>> = {
+  web: (prng, stack) => ({ web: web(prng, stack) }),
+  worker: (prng) => ({
+    worker: service(prng, { copies: prng.int(1, 3), restart: { policy: "on-failure" } }),
+  }),
+  db: (prng) => ({ db: database(prng) }),
+  shards: (prng) => ({ shard: { ...database(prng), copies: prng.int(1, 3) } }),
+  app: (prng, stack) => ({
+    web: { ...web(prng, stack), dependsOn: { migrate: after("completed"), db: after("healthy") } },
+    db: database(prng),
+    migrate: { ...task(prng), restart: { policy: "no" }, dependsOn: { db: after("healthy") } },
+  }),
+  pair: (prng) => {
+    const copies = prng.int(1, 2);
+    return {
+      main: service(prng, { copies, probes: readyProbe(prng) }),
+      side: service(prng, { copies, podWith: "main", podShares: ["network"], networks: {} }),
+      once: { ...task(prng), mode: "job" },
+    };
+  },
+};
+
+function after(condition: "completed" | "healthy") {
+  return { condition, required: true } as const;
+}
+
+function web(prng: Prng, stack: string): ServiceSpec {
+  return service(prng, {
+    copies: prng.int(1, 4),
+    expose: [80],
+    routes: [{ host: `${stack}.localhost`, path: "/", port: 80 }],
+    probes: readyProbe(prng),
+  });
+}
+
+function database(prng: Prng): ServiceSpec {
+  return service(prng, {
+    mounts: [{ kind: "volume", volume: "data", target: "/data", readOnly: false }],
+    probes: readyProbe(prng),
+    update: { ...updateRules(prng), order: "stop-first" },
+  });
+}
+
+/** Runs for a while and is done. */
+function task(prng: Prng): ServiceSpec {
+  const program: FakeProgram = { exitAfterMs: prng.int(100, 4_000) };
+  return service(prng, { restart: { policy: "on-failure" } }, program);
+}
+
+function readyProbe(prng: Prng): ServiceSpec["probes"] {
+  return {
+    ready: {
+      check: { kind: "tcp", port: 80 },
+      startPeriodMs: 5_000,
+      startIntervalMs: prng.pick([200, 500]),
+      intervalMs: prng.pick([2_000, 5_000]),
+      timeoutMs: 2_000,
+      successThreshold: 1,
+      failureThreshold: 3,
+    },
+  };
+}
+
+function updateRules(prng: Prng): ServiceSpec["update"] {
+  return {
+    order: prng.pick(["start-first", "start-first", "stop-first"]),
+    parallelism: prng.int(0, 2),
+    delayMs: prng.pick([0, 0, 1_000]),
+    minHealthyMs: prng.pick([0, 1_000, 5_000]),
+    progressDeadlineMs: prng.pick(PROGRESS_DEADLINES_MS),
+    failureAction: prng.pick(["rollback", "rollback", "rollback", "continue", "pause"]),
+  };
+}
+
+function service(
+  prng: Prng,
+  changes: Partial<ServiceSpec>,
+  program: FakeProgram = process(prng),
+): ServiceSpec {
+  return {
+    image: `app:${prng.int(1, 4)}`,
+    pullPolicy: prng.pick(["missing", "missing", "always"]),
+    environment: { [PROGRAM]: JSON.stringify(program), VERSION: String(prng.int(1, 1_000)) },
+    engine: {},
+    limits: {},
+    requests: { cpuMillis: prng.pick([50, 100, 300]) },
+    mounts: [],
+    configs: [],
+    secrets: [],
+    networks: { default: { aliases: [] } },
+    networkMode: "networks",
+    ports: [],
+    expose: [],
+    routes: [],
+    endpointMode: "vip",
+    probes: {},
+    dependsOn: {},
+    restart: { policy: "always" },
+    mode: "replicated",
+    copies: 1,
+    update: updateRules(prng),
+    constraints: [],
+    spreadOver: [],
+    priority: prng.pick([40, 50, 60]),
+    stopGraceMs: prng.pick([1_000, 5_000]),
+    drainMs: prng.pick([0, 1_000, 3_000]),
+    log: { maxBytes: 1_048_576, maxFiles: 2 },
+    ...changes,
+  };
+}
+
+/** A process that works: when it is healthy, how it ends. */
+function process(prng: Prng): FakeProgram {
+  return {
+    healthyAfterMs: prng.pick([0, 100, 2_000]),
+    termDelayMs: prng.pick([0, 0, 500, 3_000]),
+    ...(prng.chance(0.1) ? { ignoresTerm: true } : {}),
+  };
+}
+
+function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
+  switch (quality) {
+    case "good":
+      return spec;
+    case "crashes":
+      return withProgram(spec, { exitAfterMs: 400, exitCode: 1 });
+    case "never-ready":
+      return { ...withProgram(spec, { healthyAfterMs: 1e12 }), image: "broken:1" };
+    case "crashes-at-first":
+      return withProgram(spec, { exitAfterMs: 300, exitCode: 2, crashAttempts: 2 });
+    case "no-image":
+      return { ...spec, image: "nowhere:1", pullPolicy: "never" };
+  }
+}
+
+function withProgram(spec: ServiceSpec, program: FakeProgram): ServiceSpec {
+  return { ...spec, environment: { ...spec.environment, [PROGRAM]: JSON.stringify(program) } };
+}
