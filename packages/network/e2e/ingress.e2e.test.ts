@@ -1,6 +1,7 @@
 /** HAProxy under traffic: copies come and go, reloads, kills, taken ports. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect, createServer } from "node:net";
 import { before, type TestContext, test } from "node:test";
@@ -84,6 +85,31 @@ function traffic(t: TestContext, connections: number) {
       await Promise.all(workers);
       return { done, failures };
     },
+  };
+}
+
+/** A copy that says its slot before everything it hears, on port 7000. */
+async function startEcho(t: TestContext, slot: number): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (chunk: Buffer) => socket.write(`${slot}:${chunk.toString()}`));
+  });
+  await new Promise<void>((resolve) => server.listen(7000, `127.77.1.${slot}`, resolve));
+  t.after(() => server.close());
+}
+
+async function openEcho(port: number) {
+  const socket = connect(port, "127.0.0.1").setEncoding("utf8");
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  return {
+    say: async (text: string) => {
+      socket.write(text);
+      const [answer] = await once(socket, "data");
+      return String(answer);
+    },
+    closed: once(socket, "close"),
+    close: () => socket.destroy(),
   };
 }
 
@@ -188,6 +214,41 @@ inNamespace(import.meta.url, () => {
     assert.equal((await get("/")).body, "2");
     await apply({ endpoints: [endpoint(2)] });
     assert.deepEqual((await inFlight).body, "1");
+  });
+
+  test("a TCP connection lives through a reload and its copy's drain, until the deadline", async (t) => {
+    const target = { ...SERVICE, networkId: "n1", port: 7000 };
+    const port = (hostPort: number) => ({
+      id: `p${hostPort}`,
+      hostAddress: "127.0.0.1",
+      hostPort,
+      target,
+    });
+    const ports = (...list: number[]) => ({
+      ...loopbackModel(0, {}).ingress,
+      tcpPorts: list.map(port),
+      drainTimeoutMs: 300,
+    });
+    for (const slot of [1, 2]) await startEcho(t, slot);
+    await apply({ endpoints: [endpoint(1)], ingress: ports(9200) });
+    const before = await openEcho(9200);
+    await apply({ endpoints: [endpoint(1)], ingress: ports(9200, 9201) });
+    assert.equal(await before.say("after the reload"), "1:after the reload");
+    const after = await openEcho(9201);
+    assert.equal(await after.say("new"), "1:new");
+    const counted = await net.client.sessions({ address: "127.77.1.1", port: 7000 });
+    assert.equal(counted.sessions, 2, "those of the old worker count as well");
+
+    await apply({ endpoints: [endpoint(1, "draining"), endpoint(2)], ingress: ports(9200, 9201) });
+    assert.equal(await before.say("drained"), "1:drained");
+    assert.equal(await after.say("drained"), "1:drained");
+    const next = await openEcho(9200);
+    assert.equal(await next.say("hello"), "2:hello");
+
+    await apply({ endpoints: [endpoint(2)], ingress: ports(9200, 9201) });
+    await after.closed;
+    assert.equal(await next.say("still here"), "2:still here");
+    for (const connection of [before, next]) connection.close();
   });
 
   test("kill -9 of HAProxy: it is back within 500 ms with all copies", async (t) => {

@@ -6,6 +6,7 @@
  */
 
 import type { Clock, Driver, Logger, Loop } from "@berth/base";
+import { ProtocolError } from "@berth/protocol/errors";
 import { type ProgramResult, runProgram } from "../program.ts";
 import type { NetProblem } from "../report.ts";
 import { tableMismatch } from "./read-back.ts";
@@ -121,7 +122,7 @@ export class FirewallController {
     const result = await runProgram(call);
     if (result.kind === "ended") return result;
     this.#problem = { code: "program_missing", program: nftProgram };
-    throw new Error(`the program ${nftProgram} is not installed`);
+    throw new ProtocolError("unavailable", "nft is not installed", { program: nftProgram });
   }
 
   #fail(detail: string): never {
@@ -129,6 +130,6 @@ export class FirewallController {
     this.#problem = denied
       ? { code: "not_permitted", id: "firewall", detail }
       : { code: "part_failed", part: "firewall", detail };
-    throw new Error(detail);
+    throw new ProtocolError("unavailable", "the firewall table cannot be loaded", { detail });
   }
 }

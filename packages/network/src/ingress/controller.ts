@@ -10,6 +10,7 @@
  */
 
 import { type Clock, type Driver, type Logger, type Loop, sleep } from "@berth/base";
+import { ProtocolError } from "@berth/protocol/errors";
 import type { NodeNetworkModel } from "../model.ts";
 import { bindProblem } from "../port-problem.ts";
 import type { EndpointSessions, NetProblem } from "../report.ts";
@@ -138,7 +139,8 @@ export class IngressController {
 
   async #reconcile(): Promise<{ readonly againMs?: number }> {
     if (this.#model === undefined || this.#closed) return {};
-    if (this.#haproxy.pathProblem !== undefined) throw new Error(this.#haproxy.pathProblem);
+    const { pathProblem } = this.#haproxy;
+    if (pathProblem !== undefined) throw new ProtocolError("limit_exceeded", pathProblem);
     const running = await this.#find();
     const wanted = planIngress(this.#model);
     const { plan, problems } = await this.#withFreePorts(wanted);

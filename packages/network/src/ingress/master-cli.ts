@@ -8,6 +8,7 @@
 
 import { connect } from "node:net";
 import { type Clock, sleep } from "@berth/base";
+import { ProtocolError } from "@berth/protocol/errors";
 
 export interface MasterCli {
   /** Runs one command and returns all it says. Rejects when the master cannot be reached in time. */
@@ -68,7 +69,8 @@ async function askSocket(socketPath: string, text: string, clock: Clock): Promis
     return await Promise.race([
       answer,
       sleep(clock, COMMAND_TIMEOUT_MS, cancel.signal).then(() => {
-        throw new Error(`HAProxy did not answer "${text.slice(0, 60).trim()}" in time`);
+        const details = { command: text.slice(0, 60).trim(), timeoutMs: COMMAND_TIMEOUT_MS };
+        throw new ProtocolError("timed_out", "HAProxy did not answer in time", details);
       }),
     ]);
   } finally {
