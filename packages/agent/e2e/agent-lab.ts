@@ -17,8 +17,9 @@ import type {
   Network,
   TaskStatus,
 } from "@berth/protocol";
-import { type Agent, startAgent } from "../src/agent.ts";
+import { startAgent } from "../src/agent.ts";
 import { FakeNet } from "../src/agent-box.ts";
+import type { Agent } from "../src/agent-status.ts";
 import { Channel } from "../src/runtime/channel.ts";
 import { type DockerRuntime, dockerRuntime } from "../src/runtime/docker.ts";
 import type { ContainerState, ImageInfo } from "../src/runtime/port.ts";

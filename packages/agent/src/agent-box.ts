@@ -3,8 +3,9 @@
 import { Driver, ManualClock, Prng, silentLogger } from "@berth/base";
 import type { ApplyReport, NodeNetworkModel, PartReport } from "@berth/network";
 import { ProtocolError } from "@berth/protocol";
-import { type Agent, startAgent } from "./agent.ts";
+import { startAgent } from "./agent.ts";
 import type { AgentSettings } from "./agent-options.ts";
+import type { Agent } from "./agent-status.ts";
 import { MemoryLogFiles } from "./logs/files.ts";
 import type { NetPort } from "./net/net-port.ts";
 import type { Checker } from "./probes/checker.ts";

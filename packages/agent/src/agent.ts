@@ -7,10 +7,11 @@
  * Design page: docs/design/agent.md
  */
 
-import { HOUR_MS, type LoopStatus } from "@berth/base";
+import { HOUR_MS } from "@berth/base";
 import type { Assignment, TaskState } from "@berth/protocol";
 import { type AgentOptions, type AgentSettings, SETTINGS_DEFAULT } from "./agent-options.ts";
 import { type AgentParts, openParts } from "./agent-parts.ts";
+import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
 import { NetLink } from "./net/net-link.ts";
@@ -32,7 +33,7 @@ import { EngineWatch } from "./task/engine-watch.ts";
 import { TaskRoster } from "./task/roster.ts";
 import { Slots } from "./task/slots.ts";
 import { statusOf } from "./task/status.ts";
-import { isAlive, type WaitReason } from "./task/step-input.ts";
+import { isAlive } from "./task/step-input.ts";
 import { removeStrays } from "./task/stray-containers.ts";
 import { taskLogs } from "./task/task-logs.ts";
 
@@ -46,31 +47,6 @@ const STARTS_PER_CPU = 2;
 const CPUS_UNKNOWN = 2;
 /** Between looks for logs that are too old or too much. */
 const LOGS_PERIOD_MS = HOUR_MS;
-
-/** What operators see of an agent. */
-export interface AgentStatus {
-  readonly node: string;
-  readonly cluster: string | undefined;
-  /** The stream to the server stands. */
-  readonly contact: boolean;
-  readonly contactProblem: string | undefined;
-  readonly engineProblem: string | undefined;
-  readonly netProblems: readonly string[];
-  readonly tasks: Readonly<Partial<Record<TaskState, number>>>;
-  readonly waits: Readonly<Record<string, WaitReason>>;
-  /** Exclusive volume → holding task. */
-  readonly locks: Readonly<Record<string, string>>;
-  /** Statuses that the server has not taken yet. */
-  readonly unreported: number;
-  readonly sessions: number;
-  readonly loops: readonly LoopStatus[];
-}
-
-export interface Agent {
-  /** Containers go on; their logs are read on by the next agent. */
-  stop(): Promise<void>;
-  status(): AgentStatus;
-}
 
 /** Starts the agent. Throws `conflict` when another one uses the data directory. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {

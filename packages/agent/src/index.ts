@@ -1,10 +1,11 @@
-export { type Agent, type AgentStatus, startAgent } from "./agent.ts";
+export { startAgent } from "./agent.ts";
 export {
   type AgentOptions,
   type AgentSettings,
   type Machine,
   SETTINGS_DEFAULT,
 } from "./agent-options.ts";
+export type { Agent, AgentStatus } from "./agent-status.ts";
 export { type HostFacts, linuxFacts } from "./host-facts.ts";
 export type { NetPort } from "./net/net-port.ts";
 export type { Checker, CheckRequest } from "./probes/checker.ts";
