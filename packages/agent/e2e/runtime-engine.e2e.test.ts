@@ -9,7 +9,7 @@ import { silentLogger, systemClock } from "@berth/base";
 import { LogCapture } from "../src/logs/capture.ts";
 import { DiskLogFiles } from "../src/logs/files.ts";
 import { LogStore } from "../src/logs/store.ts";
-import { rejectsWith, tarOf } from "../src/runtime/contract.ts";
+import { rejectsWith, tarOf } from "../src/runtime/contract-subject.ts";
 import { dockerRuntime } from "../src/runtime/docker.ts";
 import { EngineClient } from "../src/runtime/docker-client.ts";
 import { type ContainerRequest, LABEL_CLUSTER } from "../src/runtime/port.ts";

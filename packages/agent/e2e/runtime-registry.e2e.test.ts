@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "@berth/base";
-import { rejectsWith } from "../src/runtime/contract.ts";
+import { rejectsWith } from "../src/runtime/contract-subject.ts";
 import { EngineClient } from "../src/runtime/docker-client.ts";
 import { paddedBase64Url } from "../src/runtime/docker-images.ts";
 import { jsonLinesOf } from "../src/runtime/docker-stream.ts";
