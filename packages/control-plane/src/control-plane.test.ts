@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Driver, Prng, silentLogger } from "@berth/base";
 import { keys } from "@berth/protocol";
+import { ControlPlane } from "./control-plane.ts";
 import {
   removeStack,
   restartService,
@@ -180,9 +182,11 @@ test("copies move away from a lost node at once; those with a volume wait for it
   assert.equal(cluster.ready("web"), 3);
   assert.ok(cluster.live("web").every(({ task }) => task.node !== home));
   assert.equal(cluster.live("db").length, 1);
-  const waits = cluster.plane.waitsOf({ ...SHOP, service: "db" });
+  const explained = cluster.plane.explain({ ...SHOP, service: "db" });
+  assert.equal(explained.kind, "explained");
+  const waits = explained.kind === "explained" ? explained.explanation.waits : [];
   assert.match(
-    waits?.[0]?.message ?? "",
+    waits[0]?.message ?? "",
     /db-1 is lost with node-\d and waits for it: its volume data lives there/,
   );
   await cluster.agents.get(home)?.start();
@@ -273,6 +277,69 @@ test("a person goes back to the good release before", async () => {
   assert.equal(cluster.stack()?.release, 1);
   await cluster.pass(5_000);
   assert.deepEqual(cluster.live("web").map(({ task }) => task.template).length, 1);
+});
+
+test("a second server takes over; the first cannot write any more", async () => {
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  await cluster.deploy(stackSpec({ web: serviceSpec({ copies: 2 }) }));
+  await cluster.until(() => cluster.live("web").length === 2, "copies were started");
+  const { clock, store } = cluster;
+  const prng = new Prng(2);
+  const log = silentLogger;
+  const driver = new Driver({ clock, log, prng });
+  const second = new ControlPlane({
+    store,
+    clock,
+    log,
+    prng,
+    driver,
+    settings: cluster.plane.settings,
+  });
+  let leads = false;
+  void second.start().then(() => {
+    leads = true;
+  });
+  await cluster.until(() => leads, "the second leads");
+  // Both see the loss of a copy; only one replacement may come of it.
+  const key = cluster.live("web").map(({ task }) => keys.status(task, task.id))[0] ?? "";
+  const status = cluster.plane.state.view.statuses.get(key)?.value;
+  const ended = JSON.stringify({ ...status, state: "ended", outcome: "stopped", sequence: 99 });
+  await store.txn({ compare: [], then: [{ kind: "put", key, value: ended }] });
+  await cluster.until(
+    () => cluster.ready("web") === 2 && cluster.all("web").length === 3,
+    "it is replaced",
+  );
+  await cluster.pass(30_000);
+  assert.equal(cluster.all("web").length, 3);
+  const leader = cluster.plane.state.view.leader.get(keys.leader())?.value;
+  assert.equal(leader?.server, second.state.view.leader.get(keys.leader())?.value.server);
+  assert.equal(second.clusterId(), cluster.plane.clusterId());
+  assert.equal(cluster.rollout(), "complete");
+});
+
+test("a network of another stack can be joined, and keeps its owner until it is left", async () => {
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  await cluster.deploy(stackSpec({ db: serviceSpec() }));
+  await cluster.until(() => cluster.rollout() === "complete", "the owner is there");
+  const guest = { ...SHOP, stack: "guest" };
+  const joined = { internal: false, labels: {}, external: { stack: "shop", name: "default" } };
+  const spec = stackSpec({ web: serviceSpec() }, { networks: { default: joined } });
+  await cluster.deploy(spec, guest);
+  await cluster.until(() => cluster.rollout(guest) === "complete", "the guest is there");
+  const { view } = cluster.plane.state;
+  const used = cluster.live("web", guest).concat(cluster.live("db"));
+  assert.equal(new Set(used.map(({ task }) => task.attachments[0]?.networkId)).size, 1);
+  const refused = removeStack(view, { scope: SHOP, volumes: [], now: cluster.clock.now() });
+  assert.equal(refused.kind === "refused" && refused.code, "still_in_use");
+  const removal = (scope: typeof SHOP) =>
+    cluster.commit(removeStack(view, { scope, volumes: [], now: cluster.clock.now() }));
+  await removal(guest);
+  await cluster.until(() => cluster.stack(guest) === undefined, "the guest is gone");
+  await cluster.pass(40_000);
+  await removal(SHOP);
+  await cluster.until(() => cluster.stack() === undefined, "the owner is gone");
 });
 
 test("pods live together and go together", async () => {

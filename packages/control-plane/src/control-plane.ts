@@ -6,7 +6,7 @@
  */
 
 import type { Clock, Driver, Logger, Prng } from "@berth/base";
-import { keys, type ServiceScope, type Stack, serviceKey, type Wait } from "@berth/protocol";
+import { keys, type ServiceScope, type Stack, serviceKey, stackKey } from "@berth/protocol";
 import { DeploymentController } from "./controllers/deployment-controller.ts";
 import type { ControllerDeps } from "./controllers/deps.ts";
 import { EventRecorder } from "./controllers/event-recorder.ts";
@@ -112,11 +112,6 @@ export class ControlPlane {
     return this.state.view.cluster.get(keys.cluster())?.value.id ?? "";
   }
 
-  /** What a service waits for, as of its last evaluation; `undefined` when there was none yet. */
-  waitsOf(scope: ServiceScope): readonly Wait[] | undefined {
-    return this.#services.waits.of(serviceKey(scope));
-  }
-
   /** Why a service is, or is not, as it should be. */
   explain(scope: ServiceScope): ReturnType<typeof explainService> {
     const input = {
@@ -126,6 +121,7 @@ export class ControlPlane {
       inFlight: this.inFlight,
       suspended: this.#leases.suspended(),
       remembered: this.#services.waits.of(serviceKey(scope)) ?? [],
+      removal: this.#services.waits.ofStack(stackKey(scope)),
     };
     return explainService(input, scope);
   }

@@ -50,11 +50,6 @@ export function sizeOf(prefix: number): number {
   return 2 ** (32 - prefix);
 }
 
-/** Addresses for tasks: all but network, gateway and broadcast. */
-export function capacityOf(subnet: Subnet): number {
-  return sizeOf(subnet.prefix) - 3;
-}
-
 export function subnetsOverlap(a: Subnet, b: Subnet): boolean {
   const [wide, narrow] = a.prefix <= b.prefix ? [a, b] : [b, a];
   return Math.floor(narrow.base / sizeOf(wide.prefix)) * sizeOf(wide.prefix) === wide.base;

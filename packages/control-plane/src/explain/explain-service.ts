@@ -37,6 +37,8 @@ export interface ExplainInput {
   readonly suspended: ReadonlySet<string>;
   /** What is waited for as of the last evaluation: tells since when. */
   readonly remembered: readonly Wait[];
+  /** What the removal of the stack waits for. */
+  readonly removal: readonly Wait[];
 }
 
 /** Ended tasks that are listed: the newest tell why. */
@@ -57,7 +59,8 @@ export function explainService(
     const message = `stack ${stackKey(scope)} has no service ${scope.service}`;
     return refuse("not_found", message, { services });
   }
-  const waits = waitsNow(input, stack, scope.service).map((wait) => ({
+  const found = [...waitsNow(input, stack, scope.service), ...input.removal];
+  const waits = found.map((wait) => ({
     ...wait,
     since: sinceOf(wait, input.remembered) ?? wait.since ?? now,
   }));
@@ -112,7 +115,9 @@ function summaryOf(
   const failure = stack.rollout?.failure;
   const failed =
     failure === undefined ? "" : `; release ${stack.rollout?.release} failed: ${failure.reason}`;
-  if (state === "removing") return "It is being removed.";
+  if (state === "removing") {
+    return `It is being removed${waits[0] === undefined ? "" : `: ${waits[0].message}`}.`;
+  }
   if (state === "stopped") return "No copies are wanted.";
   if (state === "completed") return `${copies(completed)} ran to the end with code 0.`;
   const numbers = `${ready} of ${copies(wanted)} ready`;

@@ -31,8 +31,10 @@ export type ServiceState = keyof typeof SERVICE_STATES;
 export interface ServiceStanding extends ServiceFacts {
   readonly service: string;
   readonly input: ServiceInput;
-  /** Live copies of any template. */
+  /** Copies of any template that may be alive, on their way included. */
   readonly live: number;
+  /** Those whose process runs. */
+  readonly running: number;
   readonly state: ServiceState;
 }
 
@@ -50,6 +52,7 @@ export function standingsOf(view: ClusterView, stack: Stack, now: number): Servi
 
 interface LiveCounts {
   readonly live: number;
+  readonly running: number;
   /** Ready copies of any template: those that serve. */
   readonly ready: number;
   readonly old: number;
@@ -58,14 +61,15 @@ interface LiveCounts {
 }
 
 function countLive(input: ServiceInput): LiveCounts {
-  const counts = { live: 0, ready: 0, old: 0, looping: 0, lost: 0 };
+  const counts = { live: 0, running: 0, ready: 0, old: 0, looping: 0, lost: 0 };
   const sorted = sortIntoPlaces(input);
   for (const { current, old, lost, leaving } of sorted.places) {
     counts.live += lost.length;
     counts.lost += lost.length;
     for (const { status } of [...current, ...old, ...leaving]) {
-      if (status === undefined) continue;
       counts.live++;
+      if (status === undefined) continue;
+      if (status.state === "running" || status.state === "draining") counts.running++;
       if (status.state === "running" && status.ready) counts.ready++;
       if (status.recentFailures >= CRASH_LOOP_FAILURES && !status.ready) counts.looping++;
     }

@@ -34,7 +34,7 @@ export function viewStack(
 }
 
 /** One service; `release` is the one that its stack is at. */
-export function viewService(
+function viewService(
   view: ClusterView,
   standing: ServiceStanding,
   release: Release | undefined,
@@ -51,7 +51,7 @@ export function viewService(
     image: target === undefined ? "" : target.image.reference,
     mode: target?.spec.mode ?? "replicated",
     wanted: standing.wanted,
-    running: standing.live,
+    running: standing.running,
     ready: standing.ready,
     reachable: [...routes.map((route) => routeUrl(route, settings)), ...ports.map(portText)],
     state: standing.state,

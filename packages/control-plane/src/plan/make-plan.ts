@@ -81,7 +81,7 @@ function readConditions(input: PlanInput, service: string): Compare[] {
 }
 
 /** Every start with an identifier; those of one pod under one key. */
-export function wantedStarts(services: readonly DecidedService[], input: PlanInput): WantedStart[] {
+function wantedStarts(services: readonly DecidedService[], input: PlanInput): WantedStart[] {
   const holders = new Set(services.flatMap(({ input: { target } }) => target?.spec.podWith ?? []));
   return services.flatMap(({ service, decision, input: serviceInput }) =>
     decision.starts.map((start): WantedStart => {
@@ -99,13 +99,13 @@ function stackPrefix({ stack }: PlanInput): string {
   return stack.key;
 }
 
-export interface Placed {
+interface Placed {
   readonly placements: ReadonlyMap<string, Placement>;
   readonly refusals: ReadonlyMap<string, Refusal>;
 }
 
 /** Where the scheduler puts the starts. */
-export function placeStarts(wanted: readonly WantedStart[], input: PlanInput): Placed {
+function placeStarts(wanted: readonly WantedStart[], input: PlanInput): Placed {
   if (wanted.length === 0) return { placements: new Map(), refusals: new Map() };
   const cluster: ClusterModel = clusterModel(input.view, input.inFlight.tasks());
   const asks = wanted.flatMap((start) => askOfStart(start, input) ?? []);
@@ -199,7 +199,7 @@ function obstacleWait({ service, start }: WantedStart, { wait, message }: Obstac
 }
 
 /** A refusal of the scheduler as data and words. */
-export function placeWait({ service, start }: WantedStart, refusal: Refusal): Wait {
+function placeWait({ service, start }: WantedStart, refusal: Refusal): Wait {
   const { place } = start;
   const words = explainRules(refusal);
   const byCount = [...refusal.rules].sort((a, b) => b.count - a.count);

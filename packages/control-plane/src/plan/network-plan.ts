@@ -36,6 +36,14 @@ export function ensureNetwork(context: PlanContext, name: string, unit: Unit): N
   if (spec === undefined) return obstacle("network", `the release has no network ${name}`);
   const owner = spec.external === undefined ? stack.value : { ...stack.value, ...spec.external };
   const key = keys.network(owner, spec.external?.name ?? name);
+  if (spec.external !== undefined) {
+    // Its owner may be about to go, and its networks with it.
+    const other = view.stacks.get(keys.stack(owner));
+    unit.expect(keys.stack(owner), other?.revision);
+    if (other?.value.deleting !== undefined) {
+      return obstacle("network", `stack ${owner.stack} is being removed`);
+    }
+  }
   const known = view.networks.get(key);
   if (known !== undefined) {
     // It may be removed while nobody uses it.

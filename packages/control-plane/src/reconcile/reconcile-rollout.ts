@@ -138,7 +138,7 @@ export function reconcileRollout(
 }
 
 /** Every place is done, and nothing outdated is left that was not asked to stop. */
-export function isSettled(progress: ServiceProgress, rollout: Rollout): boolean {
+function isSettled(progress: ServiceProgress, rollout: Rollout): boolean {
   const { input, decision } = progress;
   if (decision.starts.length > 0 || decision.stops.length > 0) return false;
   const stragglers = input.tasks.some((record) => {

@@ -99,7 +99,7 @@ function holderOf({ release }: StackContext, service: string): string | undefine
 }
 
 /** Decisions for all services; members of pods come after their holders. */
-export function decideServices(
+function decideServices(
   context: StackContext,
   inputs: ReadonlyMap<string, ServiceInput>,
 ): DecidedService[] {

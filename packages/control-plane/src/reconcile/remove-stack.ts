@@ -53,12 +53,27 @@ export function removeStep(input: RemovalInput): Removal {
   if (tasks.length > 0) return { units: tasks.map(forgetTask), waits: [] };
   const volumes = removeVolumes(input);
   if (volumes.units.length > 0 || volumes.waits.length > 0) return volumes;
+  const foreign = foreignTasks(view, stackName);
+  if (foreign.length > 0) {
+    const message = `its networks are used by tasks of ${foreign.join(", ")}`;
+    return { units: [], waits: [{ kind: "network", message }] };
+  }
   const rest = removeRest(view, stackName);
   if (rest.length > 0) return { units: rest, waits: [] };
   const last = new Unit();
   last.expect(stack.key, stack.revision);
   last.delete(stack.key);
   return { units: [last], waits: [] };
+}
+
+/** Stacks whose tasks are still attached to a network of this one. None is attached anew meanwhile. */
+function foreignTasks(view: ClusterView, stackName: string): string[] {
+  const holders = view.networks
+    .by("stack", stackName)
+    .flatMap(({ value }) => view.claims.by("network", value.id))
+    .map(({ value }) => value.stack)
+    .filter((holder) => holder !== stackName);
+  return [...new Set(holders)].sort();
 }
 
 /** Everything that names the stack but the stack itself and its volumes. */

@@ -145,7 +145,7 @@ export function scopeOf(stack: Stack) {
 }
 
 /** Tasks of a service with their statuses, in order of key. */
-export function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
+function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
   return view.tasks.by("service", serviceKey(scope)).map(({ key, revision, value: task }) => {
     const status = view.statuses.get(keys.status(task, task.id))?.value;
     return { key, revision, task, status };

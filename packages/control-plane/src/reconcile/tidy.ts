@@ -160,7 +160,7 @@ function templateKey({
 }
 
 /** The releases that a stack may go to by itself, as far as they are there. */
-export function liveReleases(view: ClusterView, stack: Stack): Release[] {
+function liveReleases(view: ClusterView, stack: Stack): Release[] {
   return liveReleaseNumbers(stack).flatMap(
     (number) => view.releases.get(keys.release(stack, number))?.value ?? [],
   );

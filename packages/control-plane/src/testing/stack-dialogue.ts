@@ -316,7 +316,15 @@ class StackDialogue {
 
   #explain([service = ""]: readonly string[]): string[] {
     const { view, settings, inFlight, suspended } = this.#cluster;
-    const input = { view, now: this.#now, settings, inFlight, suspended, remembered: [] };
+    const input = {
+      view,
+      now: this.#now,
+      settings,
+      inFlight,
+      suspended,
+      remembered: [],
+      removal: [],
+    };
     const result = explainService(input, this.#scope(service));
     if (result.kind === "refused") return refused(result);
     const { explanation } = result;

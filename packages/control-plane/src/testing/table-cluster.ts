@@ -37,7 +37,7 @@ export interface Round {
   readonly writes: number;
 }
 
-export const START_OF_TIME = Date.UTC(2026, 0, 1);
+const START_OF_TIME = Date.UTC(2026, 0, 1);
 
 export class TableCluster {
   readonly view = new ClusterTables();
