@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
@@ -35,6 +36,8 @@ export class TestPlatform {
   readonly port: number;
   readonly httpPort: number;
   readonly folder: string;
+  /** Range of networks that no other platform on the engine uses. */
+  readonly range: string;
   readonly environment: NodeJS.ProcessEnv;
 
   private constructor(folder: string, port: number, httpPort: number) {
@@ -42,6 +45,7 @@ export class TestPlatform {
     this.dataDir = join(folder, "data");
     this.port = port;
     this.httpPort = httpPort;
+    this.range = freeRange();
     this.environment = {
       PATH: process.env["PATH"],
       HOME: folder,
@@ -67,8 +71,9 @@ export class TestPlatform {
   }
 
   async startPlatform(words: readonly string[] = []): Promise<void> {
-    const ports = ["--port", String(this.port), "--http-port", String(this.httpPort)];
-    await this.must("platform", "start", "--consent", "--node", "node-1", ...ports, ...words);
+    const own = ["--port", `${this.port}`, "--http-port", `${this.httpPort}`];
+    own.push("--cluster-range", this.range);
+    await this.must("platform", "start", "--consent", "--node", "node-1", ...own, ...words);
   }
 
   get url(): string {
@@ -195,6 +200,11 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
+}
+
+/** A range outside the default one (10.64.0.0/12), chosen by chance: several test files may run at once. */
+function freeRange(): string {
+  return `10.${randomInt(128, 240)}.0.0/16`;
 }
 
 /** Asks until `holds` is true; fails with `what` after `timeoutMs`. Errors of `holds` count as false. */
