@@ -42,7 +42,9 @@ export async function openLogs(
   }
   const sources = opened.map((outcome, index) => {
     const node = nodes[index] ?? "";
-    if (outcome.status === "fulfilled") return linesOf(outcome.value, node, context);
+    if (outcome.status === "fulfilled") {
+      return linesOf(outcome.value, { node, follow: request.follow, context });
+    }
     return once(missing(node, outcome.reason, context.clock.now()));
   });
   return mergeLines(sources, context.clock);
@@ -51,9 +53,9 @@ export async function openLogs(
 /** The lines of one agent's stream, in its order. */
 async function* linesOf(
   stream: FrameStream,
-  node: string,
-  context: ApiContext,
+  from: { readonly node: string; readonly follow: boolean; readonly context: ApiContext },
 ): AsyncGenerator<LogLine, void, undefined> {
+  const { node, follow, context } = from;
   try {
     for await (const frame of stream.frames()) {
       if (frame.kind === "end") return;
@@ -64,7 +66,8 @@ async function* linesOf(
       // The agent is ours and made the line from its schema.
       if (frame.kind === "data") yield jsonOfFrame(frame) as LogLine;
     }
-    yield missing(node, undefined, context.clock.now());
+    // What is followed does not end by itself. What is stored ends with the stream at the latest.
+    if (follow) yield missing(node, undefined, context.clock.now());
   } finally {
     stream.close();
   }

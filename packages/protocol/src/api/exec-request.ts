@@ -5,6 +5,10 @@ import type { Of } from "../schema.ts";
 
 export const ExecRequest = Type.Object(
   {
+    /** May be said: it is what the route is. */
+    kind: Type.Optional(Type.Literal("exec")),
+    /** May be said: the task of the path, which counts. */
+    task: Type.Optional(Type.String()),
     /** argv; no shell unless the argv names one. */
     command: Type.Array(Type.String(), { minItems: 1, maxItems: 1_000 }),
     /** A terminal: stdout and stderr are one, and `resize` frames are understood. */

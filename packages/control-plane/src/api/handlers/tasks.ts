@@ -123,7 +123,7 @@ export const execTask: Handler<"execTask"> = async ({ params, query, signal }, c
   const task = runningTask(context, params);
   const agent = await context.sessions.open(
     task.node,
-    { kind: "exec", task: task.id, environment: {}, ...request },
+    { environment: {}, ...request, kind: "exec", task: task.id },
     signal,
   );
   return (user) => joinStreams(user, agent);
