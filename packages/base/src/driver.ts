@@ -168,7 +168,8 @@ export class Loop {
     const start = this.#clock.monotonic();
     let againMs = this.#options.periodMs;
     try {
-      const result = await this.#options.run(this.#abort.signal);
+      // A body that throws before its first wait fails like any other, in a later turn: `#running` is set.
+      const result = await Promise.try(() => this.#options.run(this.#abort.signal));
       this.#failuresInRow = 0;
       this.#lastError = undefined;
       if (result?.againMs !== undefined) againMs = Math.min(result.againMs, againMs ?? Infinity);
