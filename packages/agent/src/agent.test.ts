@@ -216,6 +216,40 @@ test("images are pinned by policy, and a volume in use is not removed", async ()
   box.kill();
 });
 
+test("the lease is renewed from the first moment of a new contact", async () => {
+  const box = new AgentBox(9);
+  await box.start();
+  await box.pass(5_000);
+  box.server.goDown();
+  await box.pass(10_000);
+  box.server.isDown = false;
+  await box.until(() => box.agent?.status().contact === true);
+  const before = box.server.leases;
+  await box.pass(10_000);
+  assert.ok(box.server.leases - before >= 4, `${box.server.leases - before} renewals in 10 s`);
+  box.kill();
+});
+
+test("a result that the server did not take is sent again while the stream stands", async () => {
+  const box = new AgentBox(10);
+  await box.start();
+  await box.pass(1_000);
+  box.server.refuses.set("reportOperation", 3);
+  box.server.operate({
+    id: "op0001",
+    project: "default",
+    environment: "main",
+    stack: "shop",
+    node: "n1",
+    createdAt: 0,
+    state: "pending",
+    updatedAt: 0,
+    input: { kind: "remove-volume", engineName: "vol1" },
+  });
+  assert.ok(await box.until(() => box.server.reports.get("op0001")?.state === "done", 30_000));
+  box.kill();
+});
+
 async function image(box: AgentBox) {
   const [first] = box.host.images.values();
   return first ?? assert.fail("no image");

@@ -254,12 +254,13 @@ class RunningAgent implements Agent {
   }
 
   #makeOperations(): Operations {
-    const { api, nodeName: node, clock, log, runtime } = this.#options;
+    const { api, nodeName: node, clock, driver, log, runtime } = this.#options;
     const { state, blobs } = this.#parts;
     return new Operations({
       api,
       node,
       clock,
+      driver,
       log,
       runtime,
       state,
@@ -448,8 +449,8 @@ class RunningAgent implements Agent {
     this.#contactProblem = problem;
     if (!isUp) return;
     this.#statuses.wake();
-    this.#node.changed();
-    void this.#operations.resend(new AbortController().signal);
+    this.#node.joined();
+    this.#operations.resend();
   }
 
   /** A list was taken in: what every task's status is, the server may not know. */

@@ -63,6 +63,12 @@ export class NodeReporter {
     this.#look.wake();
   }
 
+  /** Contact was made. The report came before it, when nothing could be renewed yet. */
+  joined(): void {
+    this.#lease.wake();
+    this.#look.wake();
+  }
+
   /** Sends the report; answers the cluster of the server. */
   async report(signal: AbortSignal): Promise<string> {
     const { api, node, clock, pinned, status } = this.#options;

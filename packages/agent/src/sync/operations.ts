@@ -3,7 +3,7 @@
  * result was taken by the server; after a restart of the agent an unfinished one is done again.
  */
 
-import type { Clock, Logger } from "@berth/base";
+import type { Clock, Driver, Logger, Loop, LoopResult } from "@berth/base";
 import {
   type ApiClient,
   asProtocolError,
@@ -22,11 +22,14 @@ import { type ImageResolver, resolveImages } from "./resolve-images.ts";
 const OPERATION_TIMEOUT_MS = 60 * 60_000;
 /** Progress is reported at most twice a second: it is for eyes. */
 const PROGRESS_PERIOD_MS = 500;
+/** Pause after results that the server did not take: somebody waits for them. */
+const RESEND_MS = 1_000;
 
 export interface OperationsOptions {
   readonly api: Pick<ApiClient, "call">;
   readonly node: string;
   readonly clock: Clock;
+  readonly driver: Driver;
   readonly log: Logger;
   readonly runtime: Runtime;
   readonly state: AgentState;
@@ -41,9 +44,15 @@ export class Operations {
   readonly #done = new Set<string>();
   /** Results that the server has not taken yet. */
   readonly #unsent = new Map<string, OperationReport>();
+  readonly #loop: Loop;
 
   constructor(options: OperationsOptions) {
     this.#options = options;
+    this.#loop = options.driver.add({
+      name: "operation-results",
+      purpose: "Brings results of operations to the server, until it has taken them.",
+      run: (signal) => this.#sendAll(signal),
+    });
   }
 
   /** What the server wants done, and what exists no more. */
@@ -60,9 +69,9 @@ export class Operations {
     }
   }
 
-  /** Contact is back: results that were not taken are sent again. */
-  async resend(signal: AbortSignal): Promise<void> {
-    for (const [id, report] of [...this.#unsent]) await this.#send(id, report, signal);
+  /** Contact is back: no reason to go on waiting. */
+  resend(): void {
+    this.#loop.wake();
   }
 
   stop(): void {
@@ -87,7 +96,8 @@ export class Operations {
     }
     if (abort.signal.aborted) return;
     this.#done.add(id);
-    await this.#send(id, report, abort.signal);
+    this.#unsent.set(id, report);
+    this.#loop.wake();
   }
 
   async #do(operation: Operation, signal: AbortSignal): Promise<OperationReport> {
@@ -134,17 +144,23 @@ export class Operations {
     };
   }
 
+  async #sendAll(signal: AbortSignal): Promise<LoopResult> {
+    for (const [id, report] of [...this.#unsent]) await this.#send(id, report, signal);
+    if (this.#unsent.size > 0) return { againMs: RESEND_MS };
+  }
+
   async #send(id: string, report: OperationReport, signal: AbortSignal): Promise<void> {
-    const { api, node } = this.#options;
-    this.#unsent.set(id, report);
+    const { api, node, log } = this.#options;
     try {
       const params = { node, operation: id };
       await api.call("reportOperation", { params, body: report, signal });
       this.#unsent.delete(id);
     } catch (error) {
-      // Gone at the server: nobody waits for it. Anything else is repeated on contact.
+      signal.throwIfAborted();
+      // Gone at the server: nobody waits for it. Anything else is repeated: the stream may stand although
+      // a call of it was lost, and then nothing else would ever send the result.
       if (asProtocolError(error).code === "not_found") this.#unsent.delete(id);
-      else this.#options.log.warn("an operation's result was not taken", { operation: id, error });
+      else log.info("an operation's result was not taken", { operation: id, error });
     }
   }
 }

@@ -44,6 +44,8 @@ export class ScriptedServer {
   readonly secrets = new Map<string, Record<string, string>>();
   /** Answered to the next report of a task: stop these. */
   readonly stop = new Set<string>();
+  /** By route: so many of its next calls are refused, while streams stand. */
+  readonly refuses = new Map<RouteId, number>();
   readonly sessions = new Map<string, FrameStream>();
   readonly calls: string[] = [];
   node: NodeStatus | undefined;
@@ -96,6 +98,9 @@ export class ScriptedServer {
       await Promise.resolve();
       if (this.isDown) throw unreachable();
       this.calls.push(id);
+      const refused = this.refuses.get(id) ?? 0;
+      this.refuses.set(id, Math.max(0, refused - 1));
+      if (refused > 0) throw unreachable();
       return this.#answer(id, options as unknown as Loose);
     };
     return {
