@@ -11,5 +11,6 @@ export * from "./model/storage-model.ts";
 export { nodeFiles } from "./node-files.ts";
 export { printCanonical } from "./print/print.ts";
 export { type ComposeProblem, formatProblem } from "./problem.ts";
+export { stackSchema } from "./reference.ts";
 export { type ExposedPort, exposedPorts } from "./spec/port-codecs.ts";
 export { SUPPORT, type SupportEntry, type SupportLevel } from "./support.ts";

@@ -21,8 +21,17 @@ export const FILES_MAX = 1_000;
 /** Includes within includes, and extends within extends: a chain of this length is a mistake. */
 export const CHAIN_MAX = 50;
 
-/** Ports that one short entry with a range may stand for. */
+/** Ports that one short entry with a range may stand for: there are no more. */
 export const PORT_RANGE_MAX = 65_536;
+
+/** Ports that all ranges of a stack together may stand for: a balancer with this many listeners is none. */
+export const EXPANDED_PORTS_MAX = 200_000;
+
+/** Files that includes may load, one file counted each time: two includes of two includes ... double. */
+export const INCLUSIONS_MAX = 1_000;
+
+/** Values read, those that extends and aliases repeat counted at each use: ten times a file of 10 MB. */
+export const VALUES_MAX = 5_000_000;
 
 /** Nested `${A:-${B:-...}}`. */
 export const INTERPOLATION_DEPTH_MAX = 20;

@@ -14,6 +14,8 @@ export function nearestWord(written: string, words: Iterable<string>): string | 
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const word of words) {
+    // The beginning of a word is nearer than any misspelling.
+    if (best === undefined && wanted.length >= 3 && word.startsWith(wanted)) best = word;
     if (Math.abs(word.length - wanted.length) >= bestDistance) continue;
     const distance = editDistance(wanted, word.toLowerCase().replaceAll("-", "_"));
     if (distance < bestDistance) {

@@ -7,6 +7,7 @@
 
 import type { Problems } from "../problem.ts";
 import type { Origin, Tree } from "../tree/tree.ts";
+import type { Budget } from "./budget.ts";
 
 /** Printed values. Mappings are `Map`s because the order of keys counts and numbers may be keys. */
 export type Printed =
@@ -41,6 +42,10 @@ export interface Reading {
   readonly projectDirectory: string;
   /** What `~` stands for. */
   readonly home: string | undefined;
+  /** Values that may be read, repeated ones counted at each use. */
+  readonly values: Budget;
+  /** Ports that ranges may stand for. */
+  readonly ports: Budget;
   /** Reads text with unexpanded variables without complaint (`--no-interpolate`). */
   readonly lenient: boolean;
 }

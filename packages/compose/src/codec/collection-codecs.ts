@@ -49,6 +49,7 @@ function listSchema<T>(item: Codec<T>, single: boolean): Codec<T>["schema"] {
 
 function readItems<T>(tree: SeqTree, path: string, reading: Reading, item: Codec<T>): T[] {
   const items: T[] = [];
+  if (!reading.values.spend(tree.items.length)) return items;
   for (const [index, each] of tree.items.entries()) {
     const value = item.read(each, `${path}[${index}]`, reading);
     if (value !== undefined) items.push(value);
@@ -148,6 +149,7 @@ function readTable<T>(
     });
   }
   const entries: [string, T][] = [];
+  if (!reading.values.spend(table.entries.size)) return undefined;
   for (const [key, { value }] of table.entries) {
     const read = tableValue(value, `${path}.${key}`, reading);
     if (read !== undefined) entries.push([key, finish(read)]);
@@ -217,6 +219,7 @@ function readTableOf<T>(
   form: { readonly item: Codec<T>; readonly names: RegExp | undefined },
 ): Readonly<Record<string, T>> {
   const entries: [string, T][] = [];
+  if (!reading.values.spend(map.entries.size)) return {};
   for (const [key, { key: origin, value }] of map.entries) {
     if (form.names !== undefined && !form.names.test(key)) {
       refuse(reading, origin, `${path}.${key}`, {

@@ -86,6 +86,7 @@ function readRecord<T>(map: MapTree, path: string, reading: Reading, shape: Shap
   const value: Record<string, unknown> = {};
   const extensions: [string, unknown][] = [];
   let complete = true;
+  if (!reading.values.spend(map.entries.size)) return undefined;
   for (const [key, entry] of map.entries) {
     const known = shape.byKey.get(key);
     const next = path === "" ? key : `${path}.${key}`;

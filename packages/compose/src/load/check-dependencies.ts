@@ -70,7 +70,7 @@ function checkCircles(check: Check): void {
         const names = trail.map((each) => each.name);
         const circle = [...names.slice(names.indexOf(step.value)), step.value];
         check.error(
-          `services.${top.name}.depends_on.${step.value}`,
+          placeOfReference(check, `services.${top.name}`, step.value),
           `depends on itself: ${circle.join(" → ")}`,
         );
       } else if (!done.has(step.value) && Object.hasOwn(services, step.value)) enter(step.value);

@@ -5,7 +5,7 @@
  * that is there already must mean the same. A circle of includes is drawn as a path.
  */
 
-import { CHAIN_MAX } from "../limits.ts";
+import { CHAIN_MAX, INCLUSIONS_MAX } from "../limits.ts";
 import { parentPath, resolvePath } from "../path.ts";
 import { nearestWord } from "../suggest.ts";
 import { sameTree } from "../tree/same-tree.ts";
@@ -119,6 +119,9 @@ function loadInclusion(
   if (circle >= 0) {
     const drawn = [...chain.slice(circle), main].join(" → ");
     return session.problems.error(first, path, `includes itself: ${drawn}`);
+  }
+  if (!session.mayInclude()) {
+    return session.problems.error(first, path, `includes more than ${INCLUSIONS_MAX} files`);
   }
   if (chain.length >= CHAIN_MAX) {
     return session.problems.error(first, path, `is a chain of more than ${CHAIN_MAX} files`);

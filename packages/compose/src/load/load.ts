@@ -7,8 +7,10 @@
  * docs/design/compose.md.
  */
 
+import { Budget } from "../codec/budget.ts";
 import type { Reading } from "../codec/codec.ts";
 import type { ComposeFiles } from "../files.ts";
+import { EXPANDED_PORTS_MAX, SERVICES_MAX, VALUES_MAX } from "../limits.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import { parentPath } from "../path.ts";
 import { type ComposeProblem, Problems } from "../problem.ts";
@@ -140,10 +142,19 @@ function readProject(
     problems,
     projectDirectory: place.directory,
     home: options.environment["HOME"],
+    values: new Budget(VALUES_MAX, () =>
+      problems.error(tree, "", `says more than ${VALUES_MAX} values`),
+    ),
+    ports: new Budget(EXPANDED_PORTS_MAX, () =>
+      problems.error(tree, "", `its ranges stand for more than ${EXPANDED_PORTS_MAX} ports`),
+    ),
     lenient: !session.interpolate,
   };
   const words = projectWords.read(tree, "", reading);
   if (words === undefined) return undefined;
+  if (Object.keys(words.services ?? {}).length > SERVICES_MAX) {
+    return problems.error(tree, "services", `are more than ${SERVICES_MAX}`);
+  }
   const sources = new TreeSourceMap(tree);
   const profiles = activeProfiles(options.profiles, place.environment);
   const project = projectOf(session, normalize(words, place), { place, profiles, sources });

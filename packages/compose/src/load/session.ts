@@ -3,7 +3,7 @@
  */
 
 import type { ComposeFiles } from "../files.ts";
-import { FILE_BYTES_MAX, FILES_MAX } from "../limits.ts";
+import { FILE_BYTES_MAX, FILES_MAX, INCLUSIONS_MAX } from "../limits.ts";
 import type { Problems } from "../problem.ts";
 import { parseDotenv, parseRawEnv } from "../text/dotenv.ts";
 import type { Lookup } from "../text/template.ts";
@@ -18,11 +18,17 @@ export class Session {
   readonly interpolate: boolean;
   readonly #files: ComposeFiles;
   readonly #texts = new Map<string, string | undefined>();
+  #inclusions = 0;
 
   constructor(files: ComposeFiles, problems: Problems, interpolate: boolean) {
     this.#files = files;
     this.problems = problems;
     this.interpolate = interpolate;
+  }
+
+  /** Counts an included file; false when there were too many. */
+  mayInclude(): boolean {
+    return ++this.#inclusions <= INCLUSIONS_MAX;
   }
 
   isFile(path: string): boolean {

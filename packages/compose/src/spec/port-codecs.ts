@@ -35,8 +35,10 @@ const portEntry: Codec<readonly ServicePort[]> = {
       return [{ target: 0, published: tree.text }];
     }
     if (tree.kind === "scalar" && (tree.type === "string" || tree.type === "int")) {
+      if (!reading.ports.spend(1)) return undefined;
       const parsed = parsePortSpec(tree.text);
-      if (typeof parsed !== "string") return parsed;
+      if (typeof parsed !== "string")
+        return reading.ports.spend(parsed.length) ? parsed : undefined;
       return refuse(reading, tree, path, {
         found: `${JSON.stringify(tree.text)}: ${parsed}`,
         expected: PORT_EXPECTED,

@@ -66,7 +66,8 @@ function oneSource(keys: readonly SourceKey[]): Codec<ComposeFileObject> {
       if (read === undefined) return undefined;
       const hasContent = keys.includes("content");
       if (read.content !== undefined && !hasContent) {
-        return reading.problems.error(tree, `${path}.content`, "unknown key", {
+        const key = tree.kind === "map" ? tree.entries.get("content")?.key : undefined;
+        return reading.problems.error(key ?? tree, `${path}.content`, "unknown key", {
           expected: "file or environment, so that no secret stands in the file",
         });
       }

@@ -71,6 +71,8 @@ class Converter {
       const message = `${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`;
       this.#problems.error(this.#at(error.pos[0]), "", `is not YAML: ${message}`);
     }
+    // What the package makes of a broken text would only add problems that are none.
+    if (document.errors.length > 0) return nullTree(this.#at(0));
     return this.#node(document.contents, { depth: 0, path: "", fallback: 0 });
   }
 

@@ -1,0 +1,190 @@
+/**
+ * The reference of the stack file, made from the code: docs/reference/compose.md and the JSON Schema for editors.
+ *
+ * `node packages/compose/tools/write-reference.ts` writes both; a test holds them to what this gives.
+ */
+
+import type { JsonSchema } from "./codec/codec.ts";
+import {
+  ALIAS_NODES_MAX,
+  CHAIN_MAX,
+  DEPTH_MAX,
+  EXPANDED_PORTS_MAX,
+  FILE_BYTES_MAX,
+  FILES_MAX,
+  INTERPOLATION_DEPTH_MAX,
+  SERVICES_MAX,
+  VALUES_MAX,
+} from "./limits.ts";
+import { projectWords } from "./spec/project-codec.ts";
+import { SERVICE_KEYS } from "./spec/service-codec.ts";
+import { SUPPORT, type SupportEntry } from "./support.ts";
+
+/** The JSON Schema of a stack file. */
+export function stackSchema(): object {
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Stack file: Compose Specification with x-berth",
+    ...withReferences(projectWords.schema),
+  };
+}
+
+/** Keys that are resolved before the codecs read: `extends` of a service, `include` at the top. */
+function withReferences(schema: JsonSchema): object {
+  const copy = structuredClone(schema) as { properties: Record<string, unknown> };
+  const path = { oneOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] };
+  const inclusion = record({ path, project_directory: { type: "string" }, env_file: path }, [
+    "path",
+  ]);
+  copy.properties["include"] = {
+    type: "array",
+    items: { oneOf: [{ type: "string" }, inclusion] },
+  };
+  const extension = record({ service: { type: "string" }, file: { type: "string" } }, ["service"]);
+  const service = findService(copy.properties["services"]);
+  if (service !== undefined) service["extends"] = { oneOf: [{ type: "string" }, extension] };
+  return copy;
+}
+
+function record(properties: object, required: readonly string[]): object {
+  return { type: "object", properties, required, additionalProperties: false };
+}
+
+/** The properties of a service, wherever the schema has them. */
+function findService(schema: unknown): Record<string, unknown> | undefined {
+  if (typeof schema !== "object" || schema === null) return undefined;
+  const properties = (schema as { properties?: Record<string, unknown> }).properties;
+  if (properties !== undefined && "image" in properties && "cap_add" in properties)
+    return properties;
+  for (const value of Object.values(schema)) {
+    const found = findService(value);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+const LEVEL_WORDS = { honoured: "yes", partly: "in part", not: "no" } as const;
+
+function row(entry: SupportEntry): string {
+  return `| \`${entry.pattern}\` | ${LEVEL_WORDS[entry.level]} | ${entry.instead} |`;
+}
+
+function serviceRows(): string {
+  const named = new Map(SUPPORT.map((entry) => [entry.pattern, entry]));
+  return [...SERVICE_KEYS]
+    .filter((key) => key !== "x-berth")
+    .toSorted()
+    .map((key) => {
+      const entry = named.get(`services.*.${key}`);
+      return entry === undefined ? `| \`services.*.${key}\` | yes | |` : row(entry);
+    })
+    .join("\n");
+}
+
+function otherRows(): string {
+  return SUPPORT.filter((entry) => !/^services\.\*\.[a-z_]+$/.test(entry.pattern))
+    .map(row)
+    .join("\n");
+}
+
+const HEAD = `# The stack file
+
+A stack file is a [Compose Specification](https://github.com/compose-spec/compose-spec) file. Everything in the
+specification loads. A key that is not honoured is a warning with its line and with what happens instead; a key that does not
+exist is an error with the nearest one that does, unless it begins with \`x-\`. All problems of a file come in one go.
+
+This page is made from the code (\`packages/compose/tools/write-reference.ts\`).
+
+## Variables
+
+| form | value |
+|---|---|
+| \`$V\`, \`\${V}\` | the variable; a warning and an empty text when it is not set |
+| \`\${V:-word}\`, \`\${V-word}\` | the word when V is unset (with the colon: or empty) |
+| \`\${V:?word}\`, \`\${V?word}\` | an error with the word when V is unset (or empty) |
+| \`\${V:+word}\`, \`\${V+word}\` | the word when V is set (and not empty), else nothing |
+| \`$$\` | a dollar |
+
+Words may have variables in them. Braces are matched in pairs, so a default may be JSON. A dollar before anything else is a dollar.
+Variables come from the environment of the command, then from \`.env\` beside the file (or from \`--env-file\`). Keys have no variables.
+
+## x-berth
+
+Unknown words under \`x-berth\` are errors.
+
+| place | key | value |
+|---|---|---|
+| service | \`probes.startup\`, \`probes.ready\`, \`probes.live\` | one of \`http: {port, path: /, headers, status: 200-399}\`, \`tcp: {port}\`, \`grpc: {port, service}\`, \`exec: [...]\`; with \`delay\`, \`interval\`, \`timeout\` (durations), \`success\`, \`failure\` (counts) |
+| service | \`routes\` | list of \`{host, path: /, port, tls}\`: HTTP requests to the host and path go to the container port; \`*.example.com\` and \`*\` are hosts, too |
+| service | \`bind: host\` | relative binds are real paths of the node, where the project's policy allows it |
+| service | \`drain\` | longest wait for open connections before a container is stopped |
+| service | \`min_healthy\` | how long a copy must be ready to count as deployed |
+| service | \`progress_deadline\` | a rollout without progress for this long has failed |
+| service | \`requests: {cpus, memory}\` | what is set aside for a copy |
+| volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
+| volume | \`per_copy: true\` | a volume for each copy |
+| top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |
+
+\`\`\`yaml
+services:
+  web:
+    image: shop/web
+    x-berth:
+      probes:
+        ready: {http: {port: 8080, path: /healthz}, interval: 2s, failure: 3}
+        live: {tcp: {port: 8080}, delay: 10s}
+      routes: [{host: shop.example.com, port: 8080}]
+      drain: 30s
+volumes:
+  uploads: {x-berth: {mode: shared}}
+\`\`\`
+`;
+
+const DIFFERENCES = `## Differences from docker compose config
+
+\`berth config\` prints what \`docker compose config\` 2.26 prints, but for these. The table may only shrink.
+
+| what | why |
+|---|---|
+| \`v:/data\` is the volume \`v\` | the reference takes a single letter for a drive of Windows, and mounts an anonymous volume at \`v:/data\` |
+| keys of \`build.ssh\` print as \`id=path\` | the reference prints JSON that no reader takes |
+| line breaks at the start of a text are kept in YAML | the reference loses the first one, so that its output loads to another text |
+| keys of the specification that are newer than 2.26 load and print | the reference refuses them |
+| \`restart\` takes the words of the specification only | the reference takes any text, and the engine refuses it later |
+| an unbalanced brace in a default, and a default over several lines, are read | the reference refuses them |
+| aliases may not repeat more than ${ALIAS_NODES_MAX} values | the reference takes all memory |
+`;
+
+/** The page docs/reference/compose.md. */
+export function referencePage(): string {
+  return `${HEAD}
+## Services
+
+| key | honoured | what happens |
+|---|---|---|
+${serviceRows()}
+
+## Keys inside keys, and at the top
+
+What is not named here is honoured.
+
+| key | honoured | what happens |
+|---|---|---|
+${otherRows()}
+
+${DIFFERENCES}
+## Limits
+
+| limit | value |
+|---|---|
+| a file | ${FILE_BYTES_MAX / 1024 / 1024} MB |
+| nesting | ${DEPTH_MAX} levels |
+| values that aliases repeat | ${ALIAS_NODES_MAX} |
+| services | ${SERVICES_MAX} |
+| files of a load | ${FILES_MAX} |
+| values, repeated ones counted at each use | ${VALUES_MAX} |
+| ports that ranges stand for | ${EXPANDED_PORTS_MAX} |
+| a chain of includes or extends | ${CHAIN_MAX} |
+| nested defaults of variables | ${INTERPOLATION_DEPTH_MAX} |
+`;
+}
