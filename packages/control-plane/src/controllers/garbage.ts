@@ -6,12 +6,13 @@
  * anything that is pending. Cost: O(objects of these kinds).
  */
 
-import { isFinal, keys, type Stack, stackKey } from "@berth/protocol";
+import { isFinal, type Stack, stackKey } from "@berth/protocol";
 import { Unit } from "../plan/unit.ts";
 import { liveReleaseNumbers } from "../release/claims.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
+import { statusOf } from "../state/status-of.ts";
 
 export type Retention = Pick<
   ControlPlaneSettings,
@@ -44,7 +45,7 @@ type Row = Entity<unknown>;
 function oldReleases(view: ClusterView, stack: Stack, { releasesKept }: Retention): Row[] {
   const needed = new Set(liveReleaseNumbers(stack));
   for (const { value: task } of view.tasks.by("stack", stackKey(stack))) {
-    const status = view.statuses.get(keys.status(task, task.id))?.value;
+    const status = statusOf(view, task.id);
     if (status === undefined || !isFinal(status.state)) needed.add(task.release);
   }
   const spare = view.releases

@@ -22,6 +22,7 @@ import { askOf } from "../plan/asks.ts";
 import { eligibleNodes } from "../reconcile/eligible-nodes.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
+import { statusOf } from "../state/status-of.ts";
 
 /** Copies that a plan shows one by one; of a service of thousands the first tell enough. */
 const PLACEMENTS_MAX = 100;
@@ -45,7 +46,7 @@ export class Trial {
   tasksOf(release: Release, name: string): Task[] {
     const service = serviceKey({ ...release, service: name });
     return this.view.tasks.by("service", service).flatMap(({ value }) => {
-      const status = this.view.statuses.get(keys.status(value, value.id))?.value;
+      const status = statusOf(this.view, value.id);
       const over = status !== undefined && isFinal(status.state);
       return over || value.desired === "stopped" ? [] : [value];
     });

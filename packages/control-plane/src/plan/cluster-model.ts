@@ -7,6 +7,7 @@ import { isFinal, keys, serviceKey, type Task, type TaskVolume } from "@berth/pr
 import type { ClusterModel, HostPort, RunningTask, VolumeUse } from "@berth/scheduler";
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
+import { statusOf } from "../state/status-of.ts";
 import { nodeModel } from "./node-model.ts";
 
 /** Nodes and live tasks of the view, with tasks that are on their way into the store. */
@@ -20,7 +21,7 @@ export function clusterModel(view: ClusterView, inFlight: readonly Task[]): Clus
   const seen = new Set<string>();
   for (const { value: task } of view.tasks.all()) {
     seen.add(task.id);
-    const status = view.statuses.get(keys.status(task, task.id))?.value;
+    const status = statusOf(view, task.id);
     if (status !== undefined && isFinal(status.state)) continue;
     tasks.push(modelOf(view, task));
   }

@@ -18,6 +18,7 @@ import {
 import { exclusiveVolumes } from "../release/exclusive.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
+import { statusOf } from "../state/status-of.ts";
 import type { Blocker, Place } from "./service-input.ts";
 import { placeName } from "./waits.ts";
 
@@ -83,7 +84,7 @@ export function liveHolders(view: ClusterView, holder: ClaimHolder | undefined) 
   return (holder?.tasks ?? []).flatMap((id) => {
     const [entity] = view.tasks.by("id", id);
     if (entity === undefined || entity.value.verdict !== undefined) return [];
-    const status = view.statuses.get(keys.status(entity.value, id))?.value;
+    const status = statusOf(view, id);
     return status !== undefined && isFinal(status.state) ? [] : [entity.value];
   });
 }

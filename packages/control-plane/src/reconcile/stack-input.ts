@@ -17,6 +17,7 @@ import {
 } from "@berth/protocol";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
+import { statusOf } from "../state/status-of.ts";
 import { eligibleNodes } from "./eligible-nodes.ts";
 import { sortIntoPlaces } from "./place-tasks.ts";
 import { resourceBlockers } from "./resource-waits.ts";
@@ -147,7 +148,7 @@ export function scopeOf(stack: Stack) {
 /** Tasks of a service with their statuses, in order of key. */
 function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
   return view.tasks.by("service", serviceKey(scope)).map(({ key, revision, value: task }) => {
-    const status = view.statuses.get(keys.status(task, task.id))?.value;
+    const status = statusOf(view, task.id);
     return { key, revision, task, status };
   });
 }

@@ -8,21 +8,22 @@
  */
 
 import {
+  type Claim,
   isFinal,
   keys,
   type Release,
   type Stack,
   stackKey,
   type Task,
-  type TaskStatus,
 } from "@berth/protocol";
 import { Unit } from "../plan/unit.ts";
-import { claimNameOf, liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
+import { liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
-import type { ClusterView } from "../state/cluster-tables.ts";
+import { type ClusterView, heldTerm } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
+import { statusOf } from "../state/status-of.ts";
 import { earliest } from "./reconcile-service.ts";
 import { liveHolders } from "./resource-waits.ts";
 
@@ -58,22 +59,29 @@ export function tidyStack(
 function tidyClaims(view: ClusterView, stack: Stack, now: number, settings: TidySettings): Tidying {
   const units: Unit[] = [];
   const looks: (number | undefined)[] = [];
-  for (const claim of view.claims.by("stack", stackKey(stack))) {
-    const [kind] = claimNameOf(claim.key);
+  for (const claim of claimsHeld(view, stack, "address")) {
     const unit = new Unit();
-    if (kind === "address") looks.push(tidyAddress(view, claim, now, settings, unit));
-    if (kind === "exclusive-volume" || kind === "slot") tidyHeld(view, claim, unit);
+    looks.push(tidyAddress(view, claim, now, settings, unit));
     if (!unit.isEmpty) units.push(unit);
+  }
+  for (const kind of ["exclusive-volume", "slot"] as const) {
+    for (const claim of claimsHeld(view, stack, kind)) {
+      if (liveHolders(view, claim.value).length === 0) units.push(deletion(claim));
+    }
   }
   const nextLookAtMs = earliest(looks);
   return { units, ...(nextLookAtMs === undefined ? {} : { nextLookAtMs }) };
 }
 
-/** Frees what no live task holds. */
-function tidyHeld(view: ClusterView, claim: Entity<ClaimHolder>, unit: Unit): void {
-  if (liveHolders(view, claim.value).length > 0) return;
-  unit.expect(claim.key, claim.revision);
-  unit.delete(claim.key);
+function claimsHeld(view: ClusterView, stack: Stack, kind: Claim["kind"]) {
+  return view.claims.by("held", heldTerm(stackKey(stack), kind));
+}
+
+function deletion({ key, revision }: Entity<ClaimHolder>): Unit {
+  const unit = new Unit();
+  unit.expect(key, revision);
+  unit.delete(key);
+  return unit;
 }
 
 /** Begins the quarantine of an address, or ends it. Returns when to look again. */
@@ -101,12 +109,8 @@ function tidyAddress(
 function isAttached(view: ClusterView, id: string): boolean {
   const [entity] = view.tasks.by("id", id);
   if (entity === undefined) return false;
-  const status = statusOf(view, entity.value);
+  const status = statusOf(view, id);
   return status === undefined || !isFinal(status.state);
-}
-
-function statusOf(view: ClusterView, task: Task): TaskStatus | undefined {
-  return view.statuses.get(keys.status(task, task.id))?.value;
 }
 
 /** Forgets ended tasks beyond the history of their slot, and lost ones whose node does not return. */
@@ -116,7 +120,7 @@ function tidyTasks(view: ClusterView, stack: Stack, now: number, settings: TidyS
   const forgotten: Entity<Task>[] = [];
   for (const entity of view.tasks.by("stack", stackKey(stack))) {
     const task = entity.value;
-    const status = statusOf(view, task);
+    const status = statusOf(view, task.id);
     if (status === undefined || !isFinal(status.state)) {
       const lostFor = task.verdict === undefined ? 0 : now - task.verdict.at;
       if (lostFor > settings.lostTaskAgeMs) forgotten.push(entity);

@@ -21,7 +21,7 @@ import {
   stackKey,
 } from "@berth/protocol";
 import type { ClaimHolder } from "../state/claim-holder.ts";
-import type { ClusterView } from "../state/cluster-tables.ts";
+import { type ClusterView, heldTerm } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import type { Compare, Operation } from "../store/port.ts";
@@ -171,8 +171,8 @@ export function unneededClaims(
   live: readonly Release[],
 ): Entity<ClaimHolder>[] {
   const needed = new Set(live.flatMap((release) => claimsOfRelease(release).map(({ key }) => key)));
-  return view.claims.by("stack", stackKey(stack)).filter(({ key }) => {
-    const [kind] = claimNameOf(key);
-    return (kind === "host-port" || kind === "http-route") && !needed.has(key);
-  });
+  const held = (["host-port", "http-route"] as const).flatMap((kind) =>
+    view.claims.by("held", heldTerm(stackKey(stack), kind)),
+  );
+  return held.filter(({ key }) => !needed.has(key));
 }

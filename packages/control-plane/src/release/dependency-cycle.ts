@@ -3,7 +3,7 @@
 import type { ServiceSpec } from "@berth/protocol";
 
 /** Services that must run before `spec`: its dependencies and the holder of its pod. */
-export function prerequisites(spec: ServiceSpec): string[] {
+function prerequisites(spec: ServiceSpec): string[] {
   const holder = spec.podWith === undefined ? [] : [spec.podWith];
   return [...Object.keys(spec.dependsOn), ...holder];
 }

@@ -126,7 +126,7 @@ function nodeForImages(view: ClusterView, name?: string): string | undefined {
 const POLICY_ORDER = ["never", "missing", "always", "build"] as const;
 
 /** Each reference once, with the most eager policy that a service asks for. */
-export function imageWishes(deployment: Pick<Deployment, "spec">): ImageWish[] {
+function imageWishes(deployment: Pick<Deployment, "spec">): ImageWish[] {
   const wishes = new Map<string, ImageWish>();
   for (const [service, spec] of Object.entries(deployment.spec.services)) {
     const known = wishes.get(spec.image);

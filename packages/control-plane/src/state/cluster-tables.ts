@@ -83,8 +83,8 @@ export interface ClusterView {
   /** By `node`, `stack` and `id`. */
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
   readonly tokens: ReadTable<Token>;
-  /** By `kind` of claim, by the `stack` of the holder, by `network` for addresses. */
-  readonly claims: ReadTable<ClaimHolder, "kind" | "stack" | "network">;
+  /** By `kind` of claim, by the `stack` of the holder, by both (`held`), by `network` for addresses. */
+  readonly claims: ReadTable<ClaimHolder, "kind" | "stack" | "held" | "network">;
   readonly cluster: ReadTable<ClusterIdentity>;
   readonly leader: ReadTable<Leadership>;
 }
@@ -129,9 +129,10 @@ export class ClusterTables implements ClusterView {
     id: (operation) => operation.id,
   });
   readonly tokens = new EntityTable<Token>({});
-  readonly claims = new EntityTable<ClaimHolder, "kind" | "stack" | "network">({
+  readonly claims = new EntityTable<ClaimHolder, "kind" | "stack" | "held" | "network">({
     kind: (_holder, key) => claimPart(key, 0),
     stack: (holder) => holder.stack,
+    held: (holder, key) => heldTerm(holder.stack, claimPart(key, 0) ?? ""),
     network: (_holder, key) =>
       claimPart(key, 0) === ("address" satisfies Claim["kind"]) ? claimPart(key, 1) : undefined,
   });
@@ -175,6 +176,11 @@ export function environmentOf(scope: {
   readonly environment: string;
 }): string {
   return `${scope.project}/${scope.environment}`;
+}
+
+/** The term of the index `held`: claims of one kind of one stack. */
+export function heldTerm(stack: string, kind: string): string {
+  return `${stack} ${kind}`;
 }
 
 function claimPart(key: string, index: number): string | undefined {
