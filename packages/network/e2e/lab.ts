@@ -46,7 +46,7 @@ export interface NetUnderTest {
 }
 
 /** A `net` with a folder of its own; it and its HAProxy end with the test file. */
-export function netUnderTest(dnsPort = 53): NetUnderTest {
+export function netUnderTest(env: Readonly<Record<string, string>> = {}): NetUnderTest {
   const dataDir = mkdtempSync(`${tmpdir()}/bnet-`);
   let child: ChildProcess | undefined;
   const client = new NetClient({ socketPath: netSocketPath(dataDir) });
@@ -58,7 +58,8 @@ export function netUnderTest(dnsPort = 53): NetUnderTest {
   };
   const start = async () => {
     const main = fileURLToPath(new URL("./net-main.ts", import.meta.url));
-    child = spawn(process.execPath, [main, dataDir, String(dnsPort)], {
+    child = spawn(process.execPath, [main, dataDir], {
+      env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", process.env["BERTH_LAB_VERBOSE"] === "1" ? "inherit" : "ignore"],
     });
     assert.ok(child.stdout !== null);

@@ -88,6 +88,23 @@ inNamespace(import.meta.url, () => {
     assert.equal((await net.client.apply(model(6))).dns.state, "ok");
   });
 
+  test("without haproxy and nft the problems say so, and names are answered all the same", async () => {
+    const bare = netUnderTest({ PATH: "/nonexistent" });
+    await bare.start();
+    const other = { ...loopbackModel(1, {}), cluster: { id: "bare" } };
+    const networks = other.networks.map((network) => ({ ...network, gateway: "127.77.0.2" }));
+    const report = await bare.client.apply({ ...other, networks });
+    assert.deepEqual(
+      [report.dns.state, report.ingress.problems, report.firewall.problems],
+      [
+        "ok",
+        [{ code: "program_missing", program: "haproxy" }],
+        [{ code: "program_missing", program: "nft" }],
+      ],
+    );
+    await bare.kill();
+  });
+
   test("SIGTERM ends it in order", async () => {
     process.kill(net.pid(), "SIGTERM");
     await until("end", 5_000, async () =>

@@ -56,27 +56,29 @@ export function answerBytesMax(query: Query, transport: "udp" | "tcp"): number {
 
 export function encodeAnswer(query: Query, answer: DnsAnswer, options: EncodeOptions): Buffer {
   const optBytes = query.edns === undefined ? 0 : OPT_BYTES;
-  const limit = answerBytesMax(query, options.transport) - optBytes;
-  const answers = answer.answers.map(encodeRecord);
-  const authority = answer.authority.map(encodeRecord);
-  let additional = answer.additional.map(encodeRecord);
-  let sizeBytes = HEADER_BYTES + query.question.length + size(answers) + size(authority);
-  let truncated = false;
-  if (sizeBytes + size(additional) > limit) additional = [];
-  while (sizeBytes > limit) {
-    const dropped = answers.pop() ?? authority.pop();
-    sizeBytes -= dropped?.length ?? sizeBytes;
-    truncated = true;
-  }
+  const end = answerBytesMax(query, options.transport) - optBytes;
+  const start = query.question.copy(scratch, HEADER_BYTES) + HEADER_BYTES;
+  const answers = writeRecords(answer.answers, start, end);
+  const authority = writeRecords(answer.authority, answers.offset, end);
+  const additional = writeRecords(answer.additional, authority.offset, end);
+  const whole = answers.count + authority.count;
+  const truncated = whole < answer.answers.length + answer.authority.length;
+  // Additional records are a courtesy: all of them or none, and their absence is no truncation.
+  const courtesy = additional.count === answer.additional.length;
+  let offset = courtesy ? additional.offset : authority.offset;
+  if (optBytes > 0) offset = writeOpt(offset, answer.rcode);
   const flags =
     FLAG.response |
     (answer.authoritative ? FLAG.authoritative : 0) |
     (truncated ? FLAG.truncated : 0) |
     (options.recursion ? FLAG.recursion : 0);
-  const counts = [answers.length, authority.length, additional.length + (optBytes > 0 ? 1 : 0)];
-  const head = header(query, flags | (answer.rcode & 15), counts);
-  const opt = optBytes > 0 ? [encodeOpt(answer.rcode)] : [];
-  return Buffer.concat([head, query.question, ...answers, ...authority, ...additional, ...opt]);
+  writeHeader(query, flags | (answer.rcode & 15), [
+    answers.count,
+    authority.count,
+    (courtesy ? additional.count : 0) + (optBytes > 0 ? 1 : 0),
+  ]);
+  // A copy: the socket sends later, when another answer may already be in the making.
+  return Buffer.from(scratch.subarray(0, offset));
 }
 
 /** An answer without a question, to a message whose question could not be read. */
@@ -93,60 +95,87 @@ export function failure(rcode: number): DnsAnswer {
 
 export const SERVER_FAILURE: DnsAnswer = failure(RCODE.serverFailure);
 
-function size(records: readonly Buffer[]): number {
-  return records.reduce((sum, record) => sum + record.length, 0);
+/** Where every answer is put together: one thread, and nothing waits in between. */
+const scratch = Buffer.alloc(TCP_BYTES_MAX);
+
+/** Writes records while they fit below `end`; returns how many did and where the next may begin. */
+function writeRecords(
+  records: readonly DnsRecord[],
+  start: number,
+  end: number,
+): { readonly count: number; readonly offset: number } {
+  let offset = start;
+  for (const [count, record] of records.entries()) {
+    const next = writeRecord(record, offset, end);
+    if (next === undefined) return { count, offset };
+    offset = next;
+  }
+  return { count: records.length, offset };
 }
 
-function header(query: Query, flags: number, counts: readonly number[]): Buffer {
-  const message = Buffer.alloc(HEADER_BYTES);
-  message.writeUInt16BE(query.id, 0);
+function writeHeader(query: Query, flags: number, counts: readonly number[]): void {
+  scratch.writeUInt16BE(query.id, 0);
   const echoed = (query.recursionDesired ? 0x0100 : 0) | (query.checkingDisabled ? 0x0010 : 0);
-  message.writeUInt16BE(flags | echoed, 2);
-  message.writeUInt16BE(1, 4);
-  for (const [index, count] of counts.entries()) message.writeUInt16BE(count, 6 + 2 * index);
-  return message;
+  scratch.writeUInt16BE(flags | echoed, 2);
+  scratch.writeUInt16BE(1, 4);
+  for (const [index, count] of counts.entries()) scratch.writeUInt16BE(count, 6 + 2 * index);
 }
 
-function encodeOpt(rcode: number): Buffer {
-  const record = Buffer.alloc(OPT_BYTES);
-  record.writeUInt16BE(TYPE.OPT, 1);
-  record.writeUInt16BE(UDP_BYTES_MAX, 3);
-  record.writeUInt8(rcode >>> 4, 5);
-  return record;
+/** The space was kept free by the caller. */
+function writeOpt(offset: number, rcode: number): number {
+  scratch.fill(0, offset, offset + OPT_BYTES);
+  scratch.writeUInt16BE(TYPE.OPT, offset + 1);
+  scratch.writeUInt16BE(UDP_BYTES_MAX, offset + 3);
+  scratch.writeUInt8(rcode >>> 4, offset + 5);
+  return offset + OPT_BYTES;
 }
 
-function encodeRecord(record: DnsRecord): Buffer {
+/** Owner, type, class, TTL, length, data. `undefined` when it does not fit below `end`. */
+function writeRecord(record: DnsRecord, start: number, end: number): number | undefined {
   const owner = record.owner === undefined ? QUESTION_POINTER : encodeName(record.owner);
-  const { type, data } = encodeData(record);
-  const frame = Buffer.alloc(10);
-  frame.writeUInt16BE(type, 0);
-  frame.writeUInt16BE(CLASS_IN, 2);
-  frame.writeUInt32BE(record.ttlS, 4);
-  frame.writeUInt16BE(data.length, 8);
-  return Buffer.concat([owner, frame, data]);
+  const data = record.type === "A" ? undefined : dataOf(record);
+  const dataBytes = data?.length ?? ADDRESS_BYTES;
+  const frame = start + owner.length;
+  const dataStart = frame + RECORD_FRAME_BYTES;
+  if (dataStart + dataBytes > end) return undefined;
+  owner.copy(scratch, start);
+  scratch.writeUInt16BE(RECORD_TYPE[record.type], frame);
+  scratch.writeUInt16BE(CLASS_IN, frame + 2);
+  scratch.writeUInt32BE(record.ttlS, frame + 4);
+  scratch.writeUInt16BE(dataBytes, frame + 8);
+  if (record.type === "A") scratch.writeUInt32BE(record.address, dataStart);
+  else data?.copy(scratch, dataStart);
+  return dataStart + dataBytes;
 }
 
-function encodeData(record: DnsRecord): { readonly type: number; readonly data: Buffer } {
+const ADDRESS_BYTES = 4;
+const RECORD_FRAME_BYTES = 10;
+const RECORD_TYPE: Readonly<Record<DnsRecord["type"], number>> = {
+  A: TYPE.A,
+  AAAA_LOOPBACK: TYPE.AAAA,
+  PTR: TYPE.PTR,
+  SRV: TYPE.SRV,
+  SOA: TYPE.SOA,
+};
+
+function dataOf(record: Exclude<DnsRecord, { type: "A" }>): Buffer {
   switch (record.type) {
-    case "A": {
-      const data = Buffer.alloc(4);
-      data.writeUInt32BE(record.address, 0);
-      return { type: TYPE.A, data };
-    }
     case "AAAA_LOOPBACK":
-      return { type: TYPE.AAAA, data: Buffer.from([...new Array<number>(15).fill(0), 1]) };
+      return LOOPBACK_V6;
     case "PTR":
-      return { type: TYPE.PTR, data: encodeName(record.target) };
+      return encodeName(record.target);
     case "SRV": {
       // Priority and weight 0: every copy alike.
       const data = Buffer.alloc(6);
       data.writeUInt16BE(record.port, 4);
-      return { type: TYPE.SRV, data: Buffer.concat([data, encodeName(record.target)]) };
+      return Buffer.concat([data, encodeName(record.target)]);
     }
     case "SOA":
-      return { type: TYPE.SOA, data: SOA_DATA };
+      return SOA_DATA;
   }
 }
+
+const LOOPBACK_V6 = Buffer.from([...new Array<number>(15).fill(0), 1]);
 
 /**
  * Primary `ns.berth`, mailbox `hostmaster.berth`: nobody asks them. The serial stays 1 as there are no

@@ -114,15 +114,21 @@ export class GatewayListener {
     );
   }
 
-  async #onPacket(socket: Socket, message: Buffer, from: RemoteInfo): Promise<void> {
+  /** Not an async function: a promise for each of tens of thousands of packets a second is felt. */
+  #onPacket(socket: Socket, message: Buffer, from: RemoteInfo): void {
     const due = this.#options.handle(message, from.address, "udp");
-    const reply = due instanceof Promise ? await due : due;
-    if (reply === undefined || this.#udp !== socket) return;
-    // A failed send (its asker is gone) is not worth more than a line at debug level.
-    socket.send(reply, from.port, from.address, (error) => {
-      if (error !== null) this.#options.log.debug("answer not sent", { error });
-    });
+    if (due instanceof Promise) void due.then((reply) => this.#send(socket, reply, from));
+    else if (due !== undefined) this.#send(socket, due, from);
   }
+
+  #send(socket: Socket, reply: Buffer, to: RemoteInfo): void {
+    if (this.#udp === socket) socket.send(reply, to.port, to.address, this.#sent);
+  }
+
+  /** A failed send (its asker is gone) is not worth more than a line at debug level. */
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.#options.log.debug("answer not sent", { error });
+  };
 
   #openTcp(): Promise<Server> {
     const { address, port } = this.#options;
