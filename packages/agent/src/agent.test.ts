@@ -254,3 +254,31 @@ async function image(box: AgentBox) {
   const [first] = box.host.images.values();
   return first ?? assert.fail("no image");
 }
+
+test("a release that only changes ports is followed without a new container", async () => {
+  const box = new AgentBox(9);
+  box.server.addNetwork(NETWORK);
+  const assignment = attached("task01", 7);
+  box.server.assign(assignment);
+  await box.start();
+  await ready(box, "task01");
+  const [before] = box.host.containers.keys();
+  const asked: unknown[] = [];
+  box.check = async ({ check }) => {
+    asked.push("port" in check ? check.port : undefined);
+    return { isGood: true };
+  };
+  const spec = {
+    ...assignment.spec,
+    ports: [{ target: 81, published: 9_090, protocol: "tcp" as const }],
+    routes: [],
+  };
+  box.server.assign({ ...assignment, spec, task: { ...assignment.task, release: 2 } });
+  await box.until(() => box.net.model?.ingress.tcpPorts[0]?.hostPort === 9_090);
+  assert.deepEqual(box.net.model?.ingress.httpRoutes, []);
+  await box.pass(1_000);
+  assert.deepEqual(asked, [81]);
+  assert.equal(box.net.model?.endpoints[0]?.state, "ready", "it stays ready meanwhile");
+  assert.deepEqual([...box.host.containers.keys()], [before]);
+  box.kill();
+});

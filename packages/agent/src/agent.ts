@@ -307,9 +307,15 @@ class RunningAgent implements Agent {
       confirmedEpoch: () => this.#settings.confirmedEpoch,
       onTasks: (tasks) => {
         void this.#disk.note(tasks);
-        if (this.#isListed) this.#roster.follow(tasks);
+        if (!this.#isListed) return;
+        this.#roster.follow(tasks);
+        // Ports, routes and aliases may be others for the same containers.
+        this.#net.changed();
       },
-      onNetworks: () => this.#roster.wakeAll(),
+      onNetworks: () => {
+        this.#roster.wakeAll();
+        this.#net.changed();
+      },
       onOperations: (put, gone) => this.#operations.follow(put, gone),
       onSynced: () => this.#synced(),
     });

@@ -71,7 +71,7 @@ function slotOf(task: Assignment["task"]): string {
 /** `epoch:revision` of a watch's position. */
 export function parsePosition(position: string): { epoch: string; revision: number } | undefined {
   const at = position.lastIndexOf(":");
-  const revision = Number(position.slice(at + 1));
-  if (at <= 0 || !Number.isSafeInteger(revision)) return undefined;
-  return { epoch: position.slice(0, at), revision };
+  const digits = position.slice(at + 1);
+  if (at <= 0 || !/^\d{1,15}$/.test(digits)) return undefined;
+  return { epoch: position.slice(0, at), revision: Number(digits) };
 }

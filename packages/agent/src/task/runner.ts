@@ -9,6 +9,7 @@
 
 import { backoffMs, type Loop, type LoopResult } from "@berth/base";
 import { asProtocolError } from "@berth/protocol";
+import { gatingPorts } from "../probes/probe-plan.ts";
 import type { ContainerState } from "../runtime/port.ts";
 import { LABEL_ATTEMPT } from "../runtime/port.ts";
 import type { ToldTask } from "../state/agent-state.ts";
@@ -81,9 +82,11 @@ export class TaskRunner {
 
   /** What the server wants has changed. */
   tell(told: ToldTask): void {
-    const before = this.#told.intent;
+    const before = this.#told;
     this.#told = told;
-    if (before !== told.intent) {
+    // A release may change what is checked without a new container.
+    if (checksOf(before) !== checksOf(told)) this.#memory.probing = false;
+    if (before.intent !== told.intent) {
       this.#retry = undefined;
       const running = this.#running;
       if (told.intent !== "run" && running && OPERATIONS[running.operation].cancelled) {
@@ -263,6 +266,11 @@ export class TaskRunner {
     if (operation === "drain") return base + spec.drainMs;
     return base;
   }
+}
+
+/** What the prober makes its plan from. */
+function checksOf({ assignment }: ToldTask): string {
+  return JSON.stringify([assignment.spec.probes, gatingPorts(assignment)]);
 }
 
 /** The container of `attempt` (of the highest, without one), and the rest. */
