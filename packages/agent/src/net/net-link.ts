@@ -8,7 +8,7 @@
 
 import { backoffMs, type Clock, type Driver, type Loop, type LoopResult, sleep } from "@berth/base";
 import { type ApplyReport, describeProblem, nextGeneration } from "@berth/network";
-import { type Assignment, asProtocolError, type Task } from "@berth/protocol";
+import { type Assignment, asProtocolError, ProtocolError, type Task } from "@berth/protocol";
 import { gatingPorts } from "../probes/probe-plan.ts";
 import type { TaskNetPort } from "../task/task-ports.ts";
 import type { NetPort } from "./net-port.ts";
@@ -172,12 +172,27 @@ export class NetLink implements TaskNetPort {
       ports.map((port) => ({ address, port })),
     );
     for (const endpoint of endpoints) {
-      for (;;) {
-        const { sessions, queued } = await net.sessions(endpoint, signal);
-        if (sessions + queued === 0) break;
+      // While nobody can say how many there are, there may be some: the drain's own time ends it.
+      while ((await sessionsAt(net, endpoint, signal)) !== 0) {
         await sleep(clock, SESSIONS_POLL_MS, signal);
       }
     }
+  }
+}
+
+/** Connections and queued requests; nothing when `net` does not answer. */
+async function sessionsAt(
+  net: NetPort,
+  endpoint: { readonly address: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    const { sessions, queued } = await net.sessions(endpoint, signal);
+    return sessions + queued;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
   }
 }
 
