@@ -1,0 +1,373 @@
+/** Handlers by example: deploys with secrets, agents' reports, volumes, pages, the audit record. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ManualClock } from "@berth/base";
+import {
+  type ApiClient,
+  keys,
+  type Operation,
+  ProtocolError,
+  type TaskStatus,
+  type Volume,
+} from "@berth/protocol";
+import {
+  AGENT_TOKEN,
+  type ApiFixture,
+  entriesOf,
+  nodeRow,
+  nodeStatusRow,
+  releaseRow,
+  SCOPE,
+  serviceSpec,
+  settled,
+  stackRow,
+  stackSpec,
+  startFixture,
+  statusRow,
+  taskRow,
+} from "./api-fixture.ts";
+
+async function setUp() {
+  const clock = new ManualClock();
+  const fixture = await startFixture({ clock });
+  await fixture.put(keys.stack(SCOPE), stackRow());
+  await fixture.put(keys.release(SCOPE, 1), releaseRow());
+  await fixture.put(keys.node("node-1"), nodeRow("node-1"));
+  const run = <T>(promise: Promise<T>) => settled(clock, promise);
+  return {
+    clock,
+    fixture,
+    run,
+    admin: fixture.client(),
+    agent: fixture.client({ token: AGENT_TOKEN }),
+  };
+}
+
+function isCode(code: string, pattern = /./) {
+  return (error: unknown) =>
+    error instanceof ProtocolError && error.code === code && pattern.test(error.message);
+}
+
+describe("deploying", () => {
+  const secret = (text: string) => ({ content: Buffer.from(text).toString("base64") });
+
+  test("secrets are sealed before the deployment names them, equal contents have one version", async () => {
+    const { fixture, admin, run } = await setUp();
+    const deploy = (text: string) => {
+      const spec = stackSpec({ secrets: { pw: secret(text) } });
+      return run(admin.call("deployStack", { params: SCOPE, body: { spec } }));
+    };
+    const first = await deploy("one");
+    const second = await deploy("one");
+    const third = await deploy("two");
+    assert.equal(first.secrets["pw"]?.version, second.secrets["pw"]?.version);
+    assert.notEqual(first.secrets["pw"]?.version, third.secrets["pw"]?.version);
+    assert.equal((await entriesOf(fixture.store, "secret")).length, 2);
+    assert.ok(!("secrets" in first.spec));
+    const all = JSON.stringify((await fixture.store.list("", { limit: 10_000 })).entries);
+    for (const text of ["one", "two"]) {
+      assert.ok(!all.includes(Buffer.from(`${text}`).toString("base64")), "content in the store");
+    }
+  });
+
+  test("what is refused leaves nothing behind, not even its secrets", async () => {
+    const { fixture, admin, run } = await setUp();
+    const services = {
+      web: serviceSpec({ dependsOn: { nothere: { condition: "started", required: true } } }),
+    };
+    const spec = stackSpec({ services, secrets: { pw: secret("x") } });
+    await assert.rejects(
+      run(admin.call("deployStack", { params: SCOPE, body: { spec } })),
+      isCode("invalid_stack"),
+    );
+    assert.deepEqual(await entriesOf(fixture.store, "secret"), []);
+    assert.deepEqual(await entriesOf(fixture.store, "deployment"), []);
+  });
+
+  test("secrets that are no base64 or too large are refused by name", async () => {
+    const { admin, run } = await setUp();
+    const deploy = (content: string) => {
+      const spec = stackSpec({ secrets: { pw: { content } } });
+      return run(admin.call("deployStack", { params: SCOPE, body: { spec } }));
+    };
+    await assert.rejects(deploy("!!!"), isCode("invalid_request", /secret pw/));
+    const large = Buffer.alloc(512_001).toString("base64");
+    await assert.rejects(deploy(large), isCode("limit_exceeded", /secret pw has 512001 bytes/));
+  });
+
+  test("a plan changes nothing", async () => {
+    const { fixture, admin, run } = await setUp();
+    const before = await fixture.store.currentRevision();
+    const spec = stackSpec({ services: { web: serviceSpec({ environment: { A: "1" } }) } });
+    const plan = await run(admin.call("planStack", { params: SCOPE, body: { spec } }));
+    assert.equal(plan.services[0]?.service, "web");
+    assert.equal(await fixture.store.currentRevision(), before);
+  });
+});
+
+describe("agents' reports", () => {
+  const params = { node: "node-1" };
+
+  async function withTask() {
+    const all = await setUp();
+    await all.fixture.put(keys.task(SCOPE, "task0001"), taskRow("task0001"));
+    const report = (...statuses: TaskStatus[]) =>
+      all.run(all.agent.call("reportTasks", { params, body: { statuses } }));
+    const known = () => all.fixture.state.view.statuses.by("task", "task0001")[0]?.value;
+    return { ...all, report, known };
+  }
+
+  test("a status is kept; repeated, older and backward ones change nothing", async () => {
+    const { report, known } = await withTask();
+    await report(statusRow("task0001", { sequence: 5, attempt: 2 }));
+    await report(statusRow("task0001", { sequence: 5, attempt: 2, ready: false }));
+    await report(statusRow("task0001", { sequence: 4, attempt: 9 }));
+    await report(statusRow("task0001", { sequence: 6, attempt: 1 }));
+    assert.deepEqual(known(), statusRow("task0001", { sequence: 5, attempt: 2 }));
+    await report(
+      statusRow("task0001", { sequence: 8, attempt: 3 }),
+      statusRow("task0001", { sequence: 7, attempt: 2 }),
+    );
+    assert.equal(known()?.sequence, 8);
+  });
+
+  test("tasks that are unknown, given up or of others are answered stop", async () => {
+    const { fixture, report, known } = await withTask();
+    const verdict = { kind: "lost", reason: "silent", at: 1 } as const;
+    await fixture.put(keys.task(SCOPE, "task0002"), taskRow("task0002", { verdict }));
+    await fixture.put(keys.task(SCOPE, "task0003"), taskRow("task0003", { node: "node-2" }));
+    const { stop } = await report(
+      statusRow("task0001"),
+      statusRow("task0002"),
+      statusRow("task0003"),
+      statusRow("task0009"),
+      statusRow("task0010", { state: "removed", ready: false }),
+    );
+    assert.deepEqual(stop, ["task0002", "task0003", "task0009"]);
+    assert.equal(known()?.state, "running");
+    assert.equal(fixture.state.view.statuses.by("task", "task0003").length, 0);
+    assert.equal(fixture.state.view.statuses.by("task", "task0002").length, 1, "facts are kept");
+  });
+
+  test("hundreds of statuses come in one report", async () => {
+    const { fixture, report } = await withTask();
+    const ids = Array.from({ length: 200 }, (_, index) => `many${String(index).padStart(4, "0")}`);
+    for (const id of ids) await fixture.put(keys.task(SCOPE, id), taskRow(id));
+    assert.deepEqual(await report(...ids.map((id) => statusRow(id))), { stop: [] });
+    assert.equal(fixture.state.view.statuses.size, 200);
+  });
+
+  test("an unchanged report of a host is not written again at once", async () => {
+    const { fixture, agent, run } = await setUp();
+    const report = (reportedAt: number) =>
+      run(agent.call("reportNode", { params, body: { status: nodeStatusRow({ reportedAt }) } }));
+    await report(1_000);
+    const revision = await fixture.store.currentRevision();
+    await report(2_000);
+    assert.equal(await fixture.store.currentRevision(), revision);
+    await report(90_000);
+    assert.ok((await fixture.store.currentRevision()) > revision);
+    assert.equal(fixture.renewed.length, 3);
+  });
+
+  test("an operation ends once", async () => {
+    const { fixture, agent, run } = await setUp();
+    const operation: Operation = {
+      id: "op000001",
+      ...SCOPE,
+      node: "node-1",
+      createdAt: 1,
+      updatedAt: 1,
+      input: { kind: "remove-volume", engineName: "v" },
+      state: "pending",
+    };
+    await fixture.put(keys.operation("node-1", operation.id), operation);
+    const report = (state: "running" | "done" | "failed") =>
+      run(
+        agent.call("reportOperation", {
+          params: { ...params, operation: operation.id },
+          body: { state },
+        }),
+      );
+    assert.equal((await report("running")).state, "running");
+    assert.equal((await report("done")).state, "done");
+    assert.equal((await report("failed")).state, "done");
+  });
+
+  test("secrets and blobs are for the node whose tasks refer to them", async () => {
+    const { fixture, admin, agent, run } = await withTask();
+    const content = Buffer.from([0, 255, 10, 13]).toString("base64");
+    const spec = stackSpec({ secrets: { pw: { content } } });
+    const made = await run(admin.call("deployStack", { params: SCOPE, body: { spec } }));
+    const config = await fixture.blobs.add(Buffer.from("config"));
+    const other = await fixture.blobs.add(Buffer.from("other"));
+    const file = { name: "pw", target: "/run/secrets/pw", uid: 0, gid: 0, mode: 0o400 };
+    const service = serviceSpec({ secrets: [file], configs: [{ ...file, name: "conf" }] });
+    const image = { reference: "busybox:1" };
+    await fixture.put(
+      keys.release(SCOPE, 2),
+      releaseRow({
+        number: 2,
+        services: { web: { spec: service, image, template: "t" } },
+        secrets: made.secrets,
+        configs: { conf: { digest: config.digest, sizeBytes: 6 } },
+      }),
+    );
+    await fixture.put(keys.task(SCOPE, "task0002"), taskRow("task0002", { release: 2 }));
+    const secretsOf = (client: ApiClient, task: string) =>
+      run(client.call("getTaskSecrets", { params: { ...params, task } }));
+    assert.deepEqual(await secretsOf(agent, "task0002"), { pw: content });
+    await fixture.put(
+      keys.task(SCOPE, "task0003"),
+      taskRow("task0003", { node: "node-2", release: 2 }),
+    );
+    await assert.rejects(secretsOf(agent, "task0003"), isCode("not_found"));
+    const blob = (digest: string) =>
+      run(agent.download("getNodeBlob", { params: { ...params, digest } }));
+    const found = await run(Array.fromAsync(await blob(config.digest)));
+    assert.equal(Buffer.concat(found).toString(), "config");
+    await assert.rejects(blob(other.digest), isCode("not_found"));
+  });
+});
+
+describe("volumes", () => {
+  const volume: Volume = {
+    ...SCOPE,
+    name: "data",
+    engineName: "v1",
+    mode: "exclusive",
+    node: "node-1",
+    external: false,
+    createdAt: 1,
+  };
+  const params = { ...SCOPE, volume: "data" };
+
+  async function withVolume(changes: Partial<Volume> = {}) {
+    const all = await setUp();
+    await all.fixture.put(keys.volume(SCOPE, "data"), { ...volume, ...changes });
+    return { ...all, remove: () => all.admin.call("removeVolume", { params }) };
+  }
+
+  /** Reports the first open operation of the node as `state`. */
+  async function report(fixture: ApiFixture, state: "done" | "failed"): Promise<void> {
+    const operations = () => fixture.state.view.operations.by("node", "node-1");
+    while (operations().length === 0) await new Promise((done) => setImmediate(done));
+    const [operation] = operations();
+    const error = { code: "engine_error", message: "busy", details: {} };
+    const failed = state === "failed" ? { error } : {};
+    await fixture.put(operation?.key ?? "", { ...operation?.value, state, ...failed });
+  }
+
+  test("a volume goes when its agent has removed it", async () => {
+    const { fixture, run, remove } = await withVolume();
+    const [removed] = await run(Promise.all([remove(), report(fixture, "done")]));
+    assert.equal(removed.engineName, "v1");
+    assert.equal(fixture.state.view.volumes.size, 0);
+  });
+
+  test("it stays when the agent could not, when it is used, external or out of reach", async () => {
+    const failed = await withVolume();
+    await assert.rejects(
+      failed.run(Promise.all([failed.remove(), report(failed.fixture, "failed")])),
+      isCode("engine_error", /busy/),
+    );
+    assert.equal(failed.fixture.state.view.volumes.size, 1);
+
+    const used = await withVolume();
+    const volumes = [{ volume: "data", engineName: "v1", exclusive: true }];
+    await used.fixture.put(keys.task(SCOPE, "task0001"), taskRow("task0001", { volumes }));
+    await assert.rejects(used.run(used.remove()), isCode("still_in_use", /shop\/web-1/));
+    const { items } = await used.run(
+      used.admin.call("listVolumes", { params: { project: "default", environment: "main" } }),
+    );
+    assert.deepEqual(items[0]?.usedBy, ["web-1"]);
+
+    const external = await withVolume({ external: true });
+    await assert.rejects(external.run(external.remove()), isCode("policy_denied"));
+    const far = await withVolume({ node: "node-9" });
+    await assert.rejects(far.run(far.remove()), isCode("node_unreachable"));
+  });
+});
+
+describe("lists and records", () => {
+  test("pages join to the whole, whatever their size", async () => {
+    const { fixture, admin, run } = await setUp();
+    const ids = Array.from({ length: 23 }, (_, index) => `page${String(index).padStart(4, "0")}`);
+    for (const id of ids) await fixture.put(keys.task(SCOPE, id), taskRow(id));
+    for (const limit of [1, 7, 23, 24]) {
+      const seen: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await run(
+          admin.call("listTasks", {
+            params: { project: "default", environment: "main" },
+            query: { limit: String(limit), ...(after === undefined ? {} : { after }) },
+          }),
+        );
+        assert.ok(page.items.length <= limit);
+        seen.push(...page.items.map(({ task }) => task.id));
+        after = page.next;
+      } while (after !== undefined);
+      assert.deepEqual(seen, ids);
+    }
+  });
+
+  test("releases come newest first, page by page", async () => {
+    const { fixture, admin, run } = await setUp();
+    for (const number of [2, 3]) {
+      await fixture.put(keys.release(SCOPE, number), releaseRow({ number }));
+    }
+    const list = (query: { limit: string; after?: string }) =>
+      run(admin.call("listReleases", { params: SCOPE, query }));
+    const first = await list({ limit: "2" });
+    assert.deepEqual(
+      first.items.map(({ number }) => number),
+      [3, 2],
+    );
+    const second = await list({ limit: "2", after: first.next ?? "" });
+    assert.deepEqual(
+      second.items.map(({ number }) => number),
+      [1],
+    );
+    assert.equal(second.next, undefined);
+  });
+
+  test("the record names every write, accepted or refused, and no content", async () => {
+    const { fixture, admin, agent, run } = await setUp();
+    const params = { ...SCOPE, service: "web" };
+    await run(admin.call("scaleService", { params, body: { copies: 4 } }));
+    const nowhere = { ...params, stack: "nowhere" };
+    await assert.rejects(run(admin.call("scaleService", { params: nowhere, body: { copies: 4 } })));
+    await assert.rejects(run(agent.call("restartService", { params })));
+    await run(admin.call("listNodes", { params: {} }));
+    await run(fixture.api.flush());
+    const { items } = await run(admin.call("listAudit", { params: {} }));
+    assert.deepEqual(
+      items.map(({ actor, action, path, status, code }) => ({ actor, action, path, status, code })),
+      [
+        {
+          actor: "admin",
+          action: "scaleService",
+          path: "/v1/projects/default/environments/main/stacks/shop/services/web/scale",
+          status: 200,
+          code: undefined,
+        },
+        {
+          actor: "admin",
+          action: "scaleService",
+          path: "/v1/projects/default/environments/main/stacks/nowhere/services/web/scale",
+          status: 404,
+          code: "not_found",
+        },
+        {
+          actor: "agent-1",
+          action: "restartService",
+          path: "/v1/projects/default/environments/main/stacks/shop/services/web/restart",
+          status: 403,
+          code: "forbidden",
+        },
+      ],
+    );
+  });
+});
