@@ -7,7 +7,7 @@ import type { ChangeBatch } from "../state/cluster-state.ts";
 import type { HeldKind } from "../state/cluster-tables.ts";
 import type { ControllerDeps } from "./deps.ts";
 
-const WAKING = new Set<HeldKind>(["deployment", "operation", "node", "stack"]);
+const WAKING = new Set<HeldKind>(["deployment", "operation", "node", "node-status", "stack"]);
 
 export class DeploymentController {
   readonly #deps: ControllerDeps;

@@ -85,7 +85,7 @@ export class EventRecorder {
 
   #onChange(batch: ChangeBatch): void {
     for (const change of batch.changes) {
-      for (const draft of eventsOfChange(change)) this.record(draft);
+      for (const draft of eventsOfChange(change, this.#options.state.view)) this.record(draft);
     }
   }
 

@@ -3,11 +3,11 @@
 import { CLUSTER_SCOPE, type Rollout, taskName } from "@berth/protocol";
 import { exitWords } from "../reconcile/waits.ts";
 import type { Change } from "../state/cluster-state.ts";
-import type { Held } from "../state/cluster-tables.ts";
+import type { ClusterView, Held } from "../state/cluster-tables.ts";
 import type { EventDraft } from "./event-recorder.ts";
 
 /** Events of one change; none for what was there already when the server started. */
-export function eventsOfChange(change: Change): EventDraft[] {
+export function eventsOfChange(change: Change, view: ClusterView): EventDraft[] {
   if (change.entity === undefined) return [];
   const now = change.entity.value;
   const before = change.previous?.value;
@@ -15,9 +15,11 @@ export function eventsOfChange(change: Change): EventDraft[] {
     case "stack":
       return stackEvents(now as Held["stack"], before as Held["stack"] | undefined);
     case "status":
-      return statusEvents(now as Held["status"], before as Held["status"] | undefined, change.key);
+      return statusEvents(now as Held["status"], before as Held["status"] | undefined, view);
     case "node":
       return nodeEvents(now as Held["node"], before as Held["node"] | undefined);
+    case "deployment":
+      return deploymentEvents(now as Held["deployment"], before as Held["deployment"] | undefined);
     case "task":
       return taskEvents(now as Held["task"], before as Held["task"] | undefined);
     default:
@@ -58,14 +60,26 @@ function stackEvents(stack: Held["stack"], before: Held["stack"] | undefined): E
 function statusEvents(
   status: Held["status"],
   before: Held["status"] | undefined,
-  key: string,
+  view: ClusterView,
 ): EventDraft[] {
   if (before === undefined || status.recentFailures <= before.recentFailures) return [];
-  const [project = "", environment = "", , stack = ""] = key.split("/");
+  const [task] = view.tasks.by("id", status.task);
+  if (task === undefined) return [];
+  const { project, environment, stack, service } = task.value;
   const detail = status.message === undefined ? "" : `: ${status.message}`;
-  const message = `task ${status.task} on ${status.node} exited ${exitWords(status)}${detail}`;
-  const where = { project, environment, stack, task: status.task, node: status.node };
+  const message = `${taskName(task.value)} on ${status.node} exited ${exitWords(status)}${detail}`;
+  const where = { project, environment, stack, service, task: status.task, node: status.node };
   return [{ ...where, level: "warning", reason: "task_exited", message }];
+}
+
+function deploymentEvents(
+  deployment: Held["deployment"],
+  before: Held["deployment"] | undefined,
+): EventDraft[] {
+  const { project, environment, stack, id, state, error } = deployment;
+  if (state !== "failed" || before === undefined || before.state === "failed") return [];
+  const message = `deployment ${id} failed: ${error?.message ?? "no reason given"}`;
+  return [{ project, environment, stack, level: "error", reason: "deployment_failed", message }];
 }
 
 function nodeEvents(node: Held["node"], before: Held["node"] | undefined): EventDraft[] {

@@ -67,7 +67,7 @@ export class LeaseController {
       ...vanished.map((node) => this.#contactUnit(node, "down")),
       ...nodes
         .filter(({ value }) => value.contact === "down")
-        .filter(({ value }) => !this.#leases.isSilent(value.name, now))
+        .filter(({ value }) => this.#leases.isHeard(value.name, now))
         .map((node) => this.#contactUnit(node, "up")),
     ];
     if (units.length > 0) await committer.commit(packUnits(units, leadership()), signal);

@@ -28,6 +28,15 @@ test("after a start every known node has a whole lease", () => {
   assert.equal(leases.isSilent("a", 1_006_000), false);
 });
 
+test("a node that was down before a start is not believed to be back until it is heard of", () => {
+  const leases = new NodeLeases(SETTINGS);
+  leases.look(["a"], 0, PERIOD_MS);
+  assert.equal(leases.isHeard("a", 0), false);
+  leases.renew("a", 500);
+  assert.equal(leases.isHeard("a", 1_000), true);
+  assert.equal(leases.isHeard("a", 7_000), false);
+});
+
 test("a stall of the server counts against nobody", () => {
   const leases = new NodeLeases(SETTINGS);
   leases.look(["a"], 0, PERIOD_MS);

@@ -19,6 +19,8 @@ export class NodeLeases {
   readonly #heardAt = new Map<string, number>();
   /** Nodes whose loss is not acted upon, with the time until which. */
   readonly #suspendedUntil = new Map<string, number>();
+  /** Nodes that were heard of in this life of the server: only they can be known to be in contact. */
+  readonly #renewed = new Set<string>();
   #lookedAt: number | undefined;
 
   constructor(settings: LeaseSettings) {
@@ -28,6 +30,7 @@ export class NodeLeases {
   /** The node's agent was heard of. */
   renew(node: string, now: number): void {
     this.#heardAt.set(node, now);
+    this.#renewed.add(node);
     this.#suspendedUntil.delete(node);
   }
 
@@ -40,7 +43,11 @@ export class NodeLeases {
     this.#lookedAt = now;
     const stall = Math.max(0, gap - 2 * periodMs);
     const known = new Set(nodes);
-    for (const node of this.#heardAt.keys()) if (!known.has(node)) this.#heardAt.delete(node);
+    for (const node of this.#heardAt.keys()) {
+      if (known.has(node)) continue;
+      this.#heardAt.delete(node);
+      this.#renewed.delete(node);
+    }
     for (const node of nodes) {
       const heard = this.#heardAt.get(node);
       if (heard === undefined) this.#heardAt.set(node, now);
@@ -52,6 +59,11 @@ export class NodeLeases {
   isSilent(node: string, now: number): boolean {
     const heard = this.#heardAt.get(node);
     return heard !== undefined && now - heard > this.#settings.leaseMs;
+  }
+
+  /** Whether the node was heard of within its lease, not only assumed to be there after a start. */
+  isHeard(node: string, now: number): boolean {
+    return this.#renewed.has(node) && !this.isSilent(node, now);
   }
 
   /**

@@ -187,6 +187,10 @@ function adviceFor({ input, state }: ServiceStanding, waits: readonly Wait[]): s
     if (status?.ready || code === undefined || !Object.hasOwn(ERRORS, code)) continue;
     advice.add(ERRORS[code as keyof typeof ERRORS].advice);
   }
+  for (const { task } of state === "lost" ? input.tasks : []) {
+    if (input.standing(task.node) !== "down" || task.verdict !== undefined) continue;
+    advice.add(`it goes on when ${task.node} is in contact again: berth node ls`);
+  }
   if (state === "failed") {
     const { stack, service } = input.scope;
     advice.add(`read its last lines: berth logs ${stack}/${service}`);
