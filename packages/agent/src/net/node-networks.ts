@@ -73,8 +73,9 @@ export class NodeNetworks implements NetworksPort {
     if (!isKnown()) return;
     for (const { id } of await runtime.listNetworks(cluster(), signal)) {
       if (this.#used().has(id)) continue;
-      await runtime.removeNetwork(id, cluster(), signal);
+      // Before the call: it may take effect and fail nevertheless, and making it again does no harm.
       this.#made.delete(id);
+      await runtime.removeNetwork(id, cluster(), signal);
     }
   }
 
