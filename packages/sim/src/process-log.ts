@@ -4,7 +4,6 @@
  */
 
 import type { LogFields, Logger } from "@berth/base";
-import { ProtocolError } from "@berth/protocol";
 import type { Trace } from "./trace.ts";
 
 export interface ProcessLogOptions {
@@ -19,7 +18,8 @@ export function processLog(options: ProcessLogOptions): Logger {
     const { error } = fields;
     const words = error instanceof Error ? `: ${error.message}` : "";
     trace.note(who, "W ", `${message}${words}`.replaceAll("\n", " "));
-    if (error instanceof Error && !isOperating(error)) onProgrammerError(who, error);
+    const wrong = ownFault(error);
+    if (wrong !== undefined) onProgrammerError(who, wrong);
   };
   const log: Logger = {
     debug: () => {},
@@ -31,12 +31,16 @@ export function processLog(options: ProcessLogOptions): Logger {
   return log;
 }
 
-/** Whether the error is one that a peer, a disk or a cancellation can cause. */
-function isOperating(error: Error): boolean {
-  if (error instanceof ProtocolError) return error.code !== "internal" || isCausedOutside(error);
-  return error.name === "AbortError";
-}
+/** What only wrong code throws, also as the cause of something else. */
+const OWN_FAULTS: ReadonlySet<string> = new Set([
+  "AssertionError",
+  "TypeError",
+  "RangeError",
+  "ReferenceError",
+  "SyntaxError",
+]);
 
-function isCausedOutside({ cause }: Error): boolean {
-  return cause === undefined || (cause instanceof Error && isOperating(cause));
+function ownFault(error: unknown): Error | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return OWN_FAULTS.has(error.name) ? error : ownFault(error.cause);
 }

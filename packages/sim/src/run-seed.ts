@@ -155,8 +155,10 @@ class Run {
     return CALM_MS_MAX;
   }
 
+  /** What holds on for a while is said once. */
   #speakFor({ name }: Checker): Speak {
     return (sentence) => {
+      if (this.#violations.some((each) => each.sentence === sentence)) return;
       this.#trace.note("", "V!", `${name}: ${sentence}`);
       if (this.#violations.length === VIOLATIONS_MAX) return;
       const atMs = this.#time.clock.monotonic();

@@ -33,6 +33,7 @@ export interface DrawnSpec {
 const FLAW_CHANCE = 0.3;
 /** Short, so that failing rollouts end within a run. */
 const PROGRESS_DEADLINES_MS = [15_000, 30_000, 60_000] as const;
+const NEVER_MS = 1e12;
 /** Environment of a container that says what the fake process does. */
 export const PROGRAM = "PROGRAM";
 
@@ -194,6 +195,14 @@ function process(prng: Prng): FakeProgram {
   };
 }
 
+/** Whether the service's containers stay up and become ready, as far as their program says. */
+export function canWork(spec: ServiceSpec): boolean {
+  const program = JSON.parse(spec.environment[PROGRAM] ?? "{}") as FakeProgram;
+  const { exitAfterMs, crashAttempts, healthyAfterMs = 0 } = program;
+  const staysUp = exitAfterMs === undefined || crashAttempts !== undefined;
+  return staysUp && healthyAfterMs < NEVER_MS;
+}
+
 function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
   switch (quality) {
     case "good":
@@ -201,7 +210,9 @@ function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
     case "crashes":
       return withProgram(spec, { exitAfterMs: 400, exitCode: 1 });
     case "never-ready":
-      return { ...withProgram(spec, { healthyAfterMs: 1e12 }), image: "broken:1" };
+      // What runs to its end needs not be ready.
+      if (spec.probes.ready === undefined) return spec;
+      return { ...withProgram(spec, { healthyAfterMs: NEVER_MS }), image: "broken:1" };
     case "crashes-at-first":
       return withProgram(spec, { exitAfterMs: 300, exitCode: 2, crashAttempts: 2 });
     case "no-image":

@@ -9,6 +9,7 @@
 
 import { LABEL_TASK } from "@berth/agent/runtime/port";
 import { keys, type Release, type ServiceSpec, type Stack, type Task } from "@berth/protocol";
+import { canWork } from "../stack-specs.ts";
 import type { StoreFacts } from "../store-facts.ts";
 import type { Checker, Scene } from "./checker.ts";
 
@@ -145,6 +146,8 @@ function serviceIncomplete(input: ServiceFacts, facts: StoreFacts): string | und
     );
     return done || number === 0 ? undefined : `${name} was never done`;
   }
+  // A release without a minimum healthy time may be complete although its copies crash later.
+  if (!canWork(spec)) return undefined;
   const ready = copies.filter((task) => facts.statusOf(task.id)?.ready === true);
   if (ready.length !== number) return `${ready.length} of ${number} copies of ${name} are ready`;
   const old = copies.find((task) => task.template !== template);

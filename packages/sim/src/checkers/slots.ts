@@ -1,6 +1,6 @@
 /**
  * Never more live tasks in a place than the rollout allows: one where copies are replaced stop-first (all
- * exclusive services, members of pods, what runs to its end), two elsewhere.
+ * exclusive services, what runs to its end, members within one pod), two elsewhere.
  *
  * Live is a task that was not reported as ended and has no verdict. A free task that was asked to stop and
  * whose node fell silent does not count any more: nobody can say when it ends, and nothing forbids two.
@@ -44,7 +44,8 @@ function livePlaces(facts: StoreFacts, excused: ReadonlySet<string>): Map<string
     const status = facts.statusOf(task.id);
     const over = task.verdict !== undefined || (status !== undefined && isFinal(status.state));
     if (over || excused.has(task.id)) continue;
-    const place = `${task.stack}/${task.service}.${task.slot}`;
+    const pod = task.podTask === undefined ? "" : ` in the pod of ${task.podTask.slice(0, 4)}`;
+    const place = `${task.stack}/${task.service}.${task.slot}${pod}`;
     const tasks = places.get(place);
     if (tasks === undefined) places.set(place, [task]);
     else tasks.push(task);
@@ -52,11 +53,11 @@ function livePlaces(facts: StoreFacts, excused: ReadonlySet<string>): Map<string
   return places;
 }
 
-/** How many tasks may live in the place of this one. */
+/** How many tasks may live in the place of this one. The place of a pod's member is its pod. */
 function allowed(task: Task, facts: StoreFacts): number {
   const spec = facts.releaseOf(task)?.services[task.service]?.spec;
+  if (task.podTask !== undefined) return 1;
   if (spec === undefined) return 2;
   const runsOnce = spec.mode === "job" || spec.restart.policy === "no";
-  const one = task.exclusive || spec.podWith !== undefined || runsOnce;
-  return one || spec.update.order === "stop-first" ? 1 : 2;
+  return task.exclusive || runsOnce || spec.update.order === "stop-first" ? 1 : 2;
 }
