@@ -33,10 +33,10 @@ async function withShop(...args: Parameters<typeof publishing>): Promise<ModelCl
 
 test("a port and a route belong to one stack, and the refusal names it", async () => {
   const cluster = await withShop(8_080, undefined, "x.example.com");
-  await assert.rejects(
-    cluster.deploy(publishing(8_080), OTHER),
-    /claim_taken: services\.web\.ports\[0\]: 8080\/tcp belongs to default\/main\/shop\/web/,
-  );
+  await assert.rejects(cluster.deploy(publishing(8_080), OTHER), {
+    code: "claim_taken",
+    message: /^services\.web\.ports\[0\]: 8080\/tcp belongs to default\/main\/shop\/web$/,
+  });
   await assert.rejects(
     cluster.deploy(publishing(8_081, undefined, "x.example.com"), OTHER),
     /x\.example\.com\/ belongs to default\/main\/shop\/web/,
@@ -45,7 +45,9 @@ test("a port and a route belong to one stack, and the refusal names it", async (
 
 test("every address and one address exclude each other; two addresses do not", async () => {
   const cluster = await withShop(8_080, "127.0.0.1");
-  await assert.rejects(cluster.deploy(publishing(8_080, "0.0.0.0"), OTHER), /claim_taken/);
+  await assert.rejects(cluster.deploy(publishing(8_080, "0.0.0.0"), OTHER), {
+    code: "claim_taken",
+  });
   await cluster.deploy(publishing(8_080, "10.0.0.5"), OTHER);
 });
 
@@ -61,7 +63,7 @@ test("while a rollout may go back its ports are kept", async () => {
   const cluster = await withShop(8_080);
   await cluster.deploy(publishing(8_081));
   await cluster.until(() => cluster.stack()?.release === 2, "release 2 is there");
-  await assert.rejects(cluster.deploy(publishing(8_080), OTHER), /claim_taken/);
+  await assert.rejects(cluster.deploy(publishing(8_080), OTHER), { code: "claim_taken" });
 });
 
 test("a port without a number gets one and keeps it", async () => {

@@ -1,6 +1,6 @@
 /** A whole control plane with model agents on a virtual clock and a store in memory. */
 
-import { Driver, ManualClock, Prng, silentLogger } from "@berth/base";
+import { AssertionError, Driver, ManualClock, Prng, silentLogger } from "@berth/base";
 import {
   type Deployment,
   isFinal,
@@ -14,7 +14,7 @@ import {
 } from "@berth/protocol";
 import { ControlPlane } from "../control-plane.ts";
 import { acceptDeployment } from "../release/accept-deployment.ts";
-import type { Decision } from "../release/refusal.ts";
+import { type Decision, refusalError } from "../release/refusal.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
 import { MemoryStore } from "../store/memory.ts";
 import { ModelAgent, type ModelAgentOptions } from "./model-agent.ts";
@@ -91,7 +91,8 @@ export class ModelCluster {
       await this.settle();
       if (done()) return;
       const due = this.clock.nextDue();
-      if (due === undefined || due > end) throw new Error(`never: ${what}\n${this.picture()}`);
+      if (due === undefined || due > end)
+        throw new AssertionError(`never: ${what}\n${this.picture()}`);
       this.clock.fireNext();
     }
   }
@@ -106,9 +107,9 @@ export class ModelCluster {
 
   /** Commits a decision and waits until the state shows it. */
   async commit<T>(decision: Decision<T>): Promise<T> {
-    if (decision.kind === "refused") throw new Error(`${decision.code}: ${decision.message}`);
+    if (decision.kind === "refused") throw refusalError(decision);
     const result = await this.store.txn(decision.txn);
-    if (!result.succeeded) throw new Error("the decision was overtaken");
+    if (!result.succeeded) throw new AssertionError("the decision was overtaken");
     await this.plane.state.waitFor(result.revision);
     return decision.value;
   }
