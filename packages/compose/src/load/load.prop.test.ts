@@ -13,7 +13,10 @@ import { parseYaml } from "../yaml/parse.ts";
 import { type LoadResult, loadCompose } from "./load.ts";
 import { EMPTY_MAP } from "./merge-documents.ts";
 
-const settings = { seed: 20261120, numRuns: Number(process.env["RUNS"] ?? 200) };
+const settings = {
+  seed: Number(process.env["SEED"] ?? 20261120),
+  numRuns: Number(process.env["RUNS"] ?? 200),
+};
 
 /** Texts in quotes: what a plain text means is another test's business. */
 function stringify(data: unknown): string {

@@ -108,7 +108,10 @@ const style = fc.record({
   flowCollectionPadding: fc.boolean(),
 } as const);
 
-const settings = { seed: 20261120, numRuns: Number(process.env["RUNS"] ?? 1500) };
+const settings = {
+  seed: Number(process.env["SEED"] ?? 20261120),
+  numRuns: Number(process.env["RUNS"] ?? 1500),
+};
 
 test("the fast reader reads what the yaml package writes as the package reads it", () => {
   let read = 0;
