@@ -15,7 +15,7 @@ import type { ImageLedger } from "./image-ledger.ts";
 export interface GarbageCollectorOptions {
   readonly runtime: Pick<
     Runtime,
-    "listContainers" | "listImages" | "removeContainer" | "removeImage"
+    "listContainers" | "inspectContainer" | "listImages" | "removeContainer" | "removeImage"
   >;
   readonly cluster: string;
   readonly ledger: ImageLedger;
@@ -48,7 +48,10 @@ export class GarbageCollector {
   async run(signal?: AbortSignal): Promise<GarbagePlan> {
     const { runtime, ledger, cluster, clock, policy = GARBAGE_POLICY } = this.#options;
     const images = await runtime.listImages(signal);
-    const containers = await runtime.listContainers(cluster, signal);
+    const listed = await runtime.listContainers(cluster, signal);
+    const containers = await Promise.all(
+      listed.map((container) => this.#withEnd(container, signal)),
+    );
     await ledger.keepOnly(new Set(images.map(({ imageId }) => imageId)));
     const plan = collectGarbage(
       {
@@ -67,6 +70,13 @@ export class GarbageCollector {
     this.#last = plan;
     await this.#apply(plan, signal);
     return plan;
+  }
+
+  /** Lists do not say when a container ended: those that may go are looked at. */
+  async #withEnd(container: ContainerState, signal?: AbortSignal): Promise<ContainerState> {
+    const mayGo = container.phase === "exited" && !this.#options.isWanted(container);
+    if (!mayGo || container.finishedAt !== undefined) return container;
+    return (await this.#options.runtime.inspectContainer(container.id, signal)) ?? container;
   }
 
   async #apply(plan: GarbagePlan, signal: AbortSignal | undefined): Promise<void> {
