@@ -158,10 +158,6 @@ export class TableCluster {
     }
   }
 
-  deploymentsPending(): Deployment[] {
-    return this.view.deployments.by("state", "pending").map(({ value }) => value);
-  }
-
   #holds(compare: Compare): boolean {
     const kind = heldKey(compare.key)?.kind;
     const revision =
