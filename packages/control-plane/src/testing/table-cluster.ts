@@ -6,14 +6,7 @@
  */
 
 import { assert, Prng } from "@berth/base";
-import {
-  type Deployment,
-  keys,
-  type Node,
-  type Stack,
-  type StackScope,
-  type Wait,
-} from "@berth/protocol";
+import { keys, type Node, type Stack, type StackScope, type Wait } from "@berth/protocol";
 import { newIdentifiers } from "../plan/identifiers.ts";
 import { InFlight } from "../plan/in-flight.ts";
 import { makePlan } from "../plan/make-plan.ts";
