@@ -239,6 +239,42 @@ test("exec goes both ways between user and agent, with exit code, and ends with 
   assert.equal(fixture.api.sessions.size, 0);
 });
 
+test("the exit code arrives although the user is still sending input that nobody reads", async () => {
+  const agent = fixture.http(AGENT_TOKEN);
+  const ending = new AbortController();
+  const events = await agent.call("watch", {
+    params: {},
+    body: { selectors: [{ kind: "assignment", node: "node-1" }] },
+    signal: ending.signal,
+  });
+  const serving = (async () => {
+    for await (const event of events) {
+      if (event.type !== "dial") continue;
+      const params = { node: "node-1", session: event.dial.session };
+      const stream = await agent.upgrade("openSession", { params });
+      await stream.send("exit", Buffer.from('{"code":3}'));
+      stream.close();
+    }
+  })().catch(() => undefined);
+  const request = JSON.stringify({ command: ["true"], tty: false, stdin: true });
+  const params = { project: "default", environment: "main", task: "task0001" };
+  for (let round = 0; round < 20; round++) {
+    const user = await fixture.http().upgrade("execTask", { params, query: { request } });
+    const sending = (async () => {
+      for (let piece = 0; piece < 64; piece++) await user.send("stdin", Buffer.alloc(100_000));
+    })().catch(() => undefined);
+    // The reader is slow: what is on the wire must survive the other side's close.
+    await new Promise((done) => setTimeout(done, 5));
+    const kinds: string[] = [];
+    for await (const frame of user.frames()) kinds.push(frame.kind);
+    assert.deepEqual(kinds, ["exit"], `round ${round}`);
+    user.close();
+    await sending;
+  }
+  ending.abort();
+  await serving;
+});
+
 test("an upgrade that is refused is an ordinary problem", async () => {
   const params = { project: "default", environment: "main", task: "nothere" };
   const query = { request: '{"command":["sh"],"tty":true,"stdin":true}' };

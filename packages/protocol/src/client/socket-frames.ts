@@ -7,6 +7,7 @@
  */
 
 import type { Duplex } from "node:stream";
+import { SECOND_MS, systemClock } from "@berth/base";
 import type { FrameStream } from "../api/client-port.ts";
 import {
   encodeFrame,
@@ -17,10 +18,15 @@ import {
 } from "../api/frames.ts";
 import { ProtocolError } from "../errors.ts";
 
+/** A peer that has not closed by then is gone, or does not want to. */
+const LINGER_MS = SECOND_MS;
+
 export class SocketFrames implements FrameStream {
   readonly #socket: Duplex;
   readonly #decoder = new FrameDecoder();
   readonly #closed: Promise<void>;
+  #reading = false;
+  #closing = false;
 
   /** `head` is what came with the upgrade itself. Takes the socket over. */
   constructor(socket: Duplex, head: Uint8Array = new Uint8Array()) {
@@ -41,6 +47,7 @@ export class SocketFrames implements FrameStream {
 
   /** Frames until the peer closes. Throws when the peer does not speak the protocol. */
   async *frames(): AsyncGenerator<Frame, void, undefined> {
+    this.#reading = true;
     try {
       for await (const chunk of this.#socket.iterator({ destroyOnReturn: false })) {
         const { frames, malformed } = this.#decoder.push(chunk as Uint8Array);
@@ -50,6 +57,9 @@ export class SocketFrames implements FrameStream {
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
       // Premature close: for the consumer it is the end; frames are never cut, so nothing is half there.
+    } finally {
+      this.#reading = false;
+      if (this.#closing) this.#discard();
     }
   }
 
@@ -60,10 +70,21 @@ export class SocketFrames implements FrameStream {
     }
   }
 
-  /** Lets what was sent go out, then ends the stream. */
+  /**
+   * Lets what was sent go out, then ends the stream. What the peer still sends is thrown away until it has
+   * closed too: closing a socket with unread bytes resets it, and the peer would lose our last frames.
+   */
   close(): void {
-    if (this.#socket.destroyed) return;
-    this.#socket.end(() => this.#socket.destroy());
+    if (this.#socket.destroyed || this.#closing) return;
+    this.#closing = true;
+    this.#socket.end();
+    const cancel = systemClock.setTimer(LINGER_MS, () => this.#socket.destroy());
+    void this.#closed.then(cancel);
+    if (!this.#reading) this.#discard();
+  }
+
+  #discard(): void {
+    this.#socket.resume();
   }
 
   async #write(bytes: Buffer): Promise<void> {
