@@ -105,6 +105,19 @@ inNamespace(import.meta.url, () => {
     await bare.kill();
   });
 
+  test("an item that is not as it should be is left out and told, also after a restart", async () => {
+    const [route] = loopbackModel(0, {}).ingress.httpRoutes;
+    assert.ok(route !== undefined);
+    const httpRoutes = [{ ...route, pathPrefix: "no slash" }];
+    const report = await net.client.apply(loopbackModel(7, { ingress: { ...quiet, httpRoutes } }));
+    const { state, problems } = report.ingress;
+    assert.deepEqual([state, problems.length], ["degraded", 1]);
+    assert.deepEqual([problems[0]?.code, report.dns.state], ["invalid_item", "ok"]);
+    await net.kill();
+    await net.start();
+    assert.deepEqual((await net.client.waitApplied(7, 5_000)).ingress.problems, problems);
+  });
+
   test("SIGTERM ends it in order", async () => {
     process.kill(net.pid(), "SIGTERM");
     await until("end", 5_000, async () =>

@@ -7,8 +7,7 @@
 
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import type { Logger } from "@berth/base";
-import type { NodeNetworkModel } from "./model.ts";
-import { parseModel } from "./model-parse.ts";
+import { type ModelResult, parseModel } from "./model-parse.ts";
 
 export class ModelFile {
   readonly #path: string;
@@ -20,18 +19,21 @@ export class ModelFile {
   }
 
   /** The stored model; `undefined` when there is none that can be used. */
-  load(): NodeNetworkModel | undefined {
+  load(): Extract<ModelResult, { ok: true }> | undefined {
     const text = this.#read();
     if (text === undefined) return undefined;
     const result = parseModel(parseJson(text));
-    if (result.ok) return result.model;
+    if (result.ok) return result;
     this.#log.error("the stored model cannot be used and is put aside", { reason: result.reason });
     renameSync(this.#path, `${this.#path}.bad`);
     return undefined;
   }
 
-  /** Returns when the model survives a crash of the process and of the machine's power. */
-  save(model: NodeNetworkModel): void {
+  /**
+   * Returns when the model survives a crash of the process and of the machine's power. Takes it as it was
+   * received, so that what was left out is told again after a restart.
+   */
+  save(model: unknown): void {
     const file = openSync(`${this.#path}.new`, "w", 0o600);
     try {
       writeSync(file, JSON.stringify(model));

@@ -23,7 +23,8 @@ function reasonFor(change: (draft: Record<string, unknown>) => void): string {
   const draft = structuredClone(GOOD) as unknown as Record<string, unknown>;
   change(draft);
   const result = parseModel(draft);
-  return result.ok ? "accepted" : result.reason;
+  if (!result.ok) return `refused ${result.reason}`;
+  return result.dropped.map(({ path, reason }) => `left out ${path}: ${reason}`).join("\n");
 }
 
 /** Sets the value at a path like `networks.0.bridge`. */
@@ -38,41 +39,53 @@ function set(path: string, value: unknown): (draft: Record<string, unknown>) => 
 }
 
 test("a good model comes through as it is, also over JSON, and an empty one does", () => {
-  assert.deepEqual(parseModel(JSON.parse(JSON.stringify(GOOD))), { ok: true, model: GOOD });
+  assert.deepEqual(parseModel(JSON.parse(JSON.stringify(GOOD))), {
+    ok: true,
+    model: GOOD,
+    dropped: [],
+  });
   assert.ok(parseModel(emptyModel("c1")).ok);
 });
 
 test("unknown keys are dropped: a newer agent may say more", () => {
   const result = parseModel({ ...GOOD, later: 1 });
-  assert.deepEqual(result, { ok: true, model: GOOD });
+  assert.deepEqual(result, { ok: true, model: GOOD, dropped: [] });
 });
 
 const REFUSALS: readonly (readonly [string, unknown, RegExp])[] = [
-  ["format", 2, /^model\.format: expected one of 1, found 2$/],
-  ["generation", -1, /^model\.generation: expected an integer/],
-  ["generation", 1.5, /^model\.generation/],
-  ["cluster.id", "Too-Long-Id", /^model\.cluster\.id/],
-  ["networks.0.bridge", "a-name-that-is-too-long", /^model\.networks\[0\]\.bridge/],
-  ["networks.0.bridge", 'x"; drop', /^model\.networks\[0\]\.bridge/],
+  ["format", 2, /^refused model\.format: expected one of 1, found 2$/],
+  ["generation", -1, /^refused model\.generation: expected an integer/],
+  ["generation", 1.5, /^refused model\.generation/],
+  ["cluster.id", "Too-Long-Id", /^refused model\.cluster\.id/],
+  ["networks.0.bridge", "a-name-that-is-too-long", /^refused model\.networks\[0\]\.bridge/],
+  ["networks.0.bridge", 'x"; drop', /^refused model\.networks\[0\]\.bridge/],
   ["networks.0.subnet", "10.1.0.1/24", /an IPv4 network/],
   ["networks.0.gateway", "10.9.0.1", /an address of 10\.1\.0\.0\/24/],
-  ["networks.1.subnet", "10.1.0.0/16", /^model\.networks\[1\]\.(gateway|subnet)/],
+  ["networks.1.subnet", "10.1.0.0/16", /^refused model\.networks\[1\]\.(gateway|subnet)/],
   ["networks.1.id", "n1", /an id of its own/],
-  ["networks.1.bridge", "br-n1", /^model\.networks\[1\]\.bridge/],
+  ["networks.1.bridge", "br-n1", /^refused model\.networks\[1\]\.bridge/],
   ["services.0.stack", "shop.x", /a name without dots/],
-  ["services.0.networks.0.networkId", "nx", /a network of the model, found "nx"/],
-  ["services.0.service", "web\nserver evil", /^model\.services\[0\]\.service/],
-  ["endpoints.0.address", "10.1.0.011", /an IPv4 address/],
+  [
+    "services.0.networks.0.networkId",
+    "nx",
+    /^left out model\.services\[0\]\.networks\[0\]: no network nx/,
+  ],
+  ["services.0.service", "web\nserver evil", /^left out model\.services\[0\]: .*a name/],
+  ["endpoints.0.address", "10.1.0.011", /^left out .*an IPv4 address/],
   ["endpoints.0.state", "starting", /one of ready, draining/],
-  ["endpoints.0.networkId", "nx", /a network of the model/],
+  ["endpoints.0.networkId", "nx", /^left out model\.endpoints\[0\]: no network nx/],
   ["attachments.0.mac", "02:42", /a MAC address/],
-  ["ingress.httpRoutes.0.hosts", [], /at least one item/],
+  ["ingress.httpRoutes.0.hosts", [], /^left out .*at least one item/],
   ["ingress.httpRoutes.0.hosts.0", "a b", /a host name/],
   ["ingress.httpRoutes.0.hosts.0", "a.*.b", /a host name/],
   ["ingress.httpRoutes.0.pathPrefix", "/a' }", /a path/],
   ["ingress.httpRoutes.0.pathPrefix", "api", /a path/],
   ["ingress.tcpPorts.0.hostPort", 65_536, /an integer from 1 to 65535/],
-  ["ingress.tcpPorts.0.id", "r1", /no identifier twice/],
+  [
+    "services.0.networks.0.aliases.0",
+    "a b",
+    /^left out model\.services\[0\]\.networks\[0\]\.aliases\[0\]/,
+  ],
   ["forwarders.0", "dns.example", /an address with an optional #port/],
   ["forwarders.0", "192.0.2.1#99999", /an address with an optional #port/],
   ["hostPolicy.metadataAccess", "yes", /true or false/],
@@ -86,11 +99,27 @@ test("each refusal names the place and what was expected there", () => {
   }
 });
 
-test("a service that is listed twice is refused", () => {
+test("a service that is listed twice counts once", () => {
   const reason = reasonFor((draft) => {
     draft["services"] = [GOOD.services[0], GOOD.services[0]];
   });
-  assert.match(reason, /no identifier twice, found "default\/main\/shop\/web"/);
+  assert.match(
+    reason,
+    /^left out model\.services\[1\]: default\/main\/shop\/web is listed already$/,
+  );
+});
+
+test("what one stack got wrong leaves the others' items untouched", () => {
+  const draft = structuredClone(GOOD);
+  const broken = { ...draft.ingress.httpRoutes[0], id: "r9", pathPrefix: "no slash" };
+  const httpRoutes = [broken, ...draft.ingress.httpRoutes];
+  const result = parseModel({ ...draft, ingress: { ...draft.ingress, httpRoutes } });
+  assert.ok(result.ok);
+  assert.deepEqual(result.model, GOOD);
+  assert.deepEqual(
+    result.dropped.map((item) => item.path),
+    ["model.ingress.httpRoutes[0]"],
+  );
 });
 
 test("any JSON is accepted or refused, never a failure", () => {

@@ -3,8 +3,9 @@
  * says what is wrong with it. Everything behind it may rely on the form (names are safe in HAProxy and nft
  * text, addresses are addresses) and on the references (networks named exist, ranges do not overlap).
  *
- * A model that is refused changes nothing: the last good one goes on. Cost: O(size), and O(n²) in the
- * number of networks for the overlap.
+ * A route, alias or copy that is not as it should be is left out and reported: one stack's mistake never
+ * stops another's changes. What isolation rests on (networks) is strict: such a model is refused and changes
+ * nothing. Cost: O(size), and O(n²) in the number of networks for the overlap.
  */
 
 import { isIP } from "node:net";
@@ -26,6 +27,7 @@ import {
   type TcpPortModel,
 } from "./model.ts";
 import {
+  type Drop,
   flag,
   integer,
   list,
@@ -36,12 +38,27 @@ import {
   ShapeError,
   text,
   textWhere,
+  tolerantList,
 } from "./shape.ts";
 
 export type ModelResult =
-  | { readonly ok: true; readonly model: NodeNetworkModel }
+  | {
+      readonly ok: true;
+      readonly model: NodeNetworkModel;
+      /** What was left out, each as a problem of the part that would have followed it. */
+      readonly dropped: readonly DroppedItem[];
+    }
   | { readonly ok: false; readonly reason: string };
 
+/** An item of the model that was left out. */
+export interface DroppedItem {
+  /** `model.ingress.httpRoutes[3]` */
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Told for each refused model or report; more would help nobody. */
+const DROPPED_MAX = 100;
 /** Bridges of one node: the kernel and the per-network sockets carry this many without strain. */
 export const NETWORKS_MAX = 1_000;
 /** Services a node can see: all services of its networks. */
@@ -92,7 +109,7 @@ const network: Shape<NetworkModel> = record({
 });
 
 const serviceNetwork: Shape<ServiceNetworkModel> = record(
-  { networkId: ID, aliases: list(HOST_NAME, SMALL_LIST_MAX) },
+  { networkId: ID, aliases: tolerantList(HOST_NAME, SMALL_LIST_MAX) },
   { virtualAddress: ADDRESS },
 );
 
@@ -103,9 +120,9 @@ const servicePort: Shape<ServicePortModel> = record(
 
 const service: Shape<ServiceModel> = record({
   ...SERVICE,
-  networks: list(serviceNetwork, SMALL_LIST_MAX),
+  networks: tolerantList(serviceNetwork, SMALL_LIST_MAX),
   endpointMode: oneOf("vip", "dnsrr"),
-  ports: list(servicePort, SMALL_LIST_MAX),
+  ports: tolerantList(servicePort, SMALL_LIST_MAX),
 });
 
 const COPY = { ...SERVICE, networkId: ID, address: ADDRESS, taskId: ID, slot: SLOT } as const;
@@ -121,7 +138,7 @@ const target: Shape<IngressTarget> = record({ ...SERVICE, networkId: ID, port: P
 
 const httpRoute: Shape<HttpRouteModel> = record({
   id: ID,
-  hosts: nonEmpty(list(HOST, SMALL_LIST_MAX)),
+  hosts: nonEmpty(tolerantList(HOST, SMALL_LIST_MAX)),
   pathPrefix: PATH,
   target,
 });
@@ -137,8 +154,8 @@ const ingress: Shape<IngressModel> = record(
   {
     httpPort: PORT,
     bindAddress: ADDRESS,
-    httpRoutes: list(httpRoute, ROUTES_MAX),
-    tcpPorts: list(tcpPort, ROUTES_MAX),
+    httpRoutes: tolerantList(httpRoute, ROUTES_MAX),
+    tcpPorts: tolerantList(tcpPort, ROUTES_MAX),
     drainTimeoutMs: integer(0, DRAIN_TIMEOUT_MS_MAX),
   },
   { connectionsMax: integer(1, 10_000_000) },
@@ -155,21 +172,24 @@ const nodeNetworkModel: Shape<NodeNetworkModel> = record({
   cluster: record({ id: text(/^[a-z0-9]{1,8}$/, "1 to 8 of a-z and 0-9") }),
   domain: textWhere((name) => name.length <= 63 && DNS_NAME.test(name), "a DNS name"),
   networks: list(network, NETWORKS_MAX),
-  services: list(service, SERVICES_MAX),
-  endpoints: list(endpoint, ENDPOINTS_MAX),
-  attachments: list(attachment, ENDPOINTS_MAX),
+  services: tolerantList(service, SERVICES_MAX),
+  endpoints: tolerantList(endpoint, ENDPOINTS_MAX),
+  attachments: tolerantList(attachment, ENDPOINTS_MAX),
   ingress,
-  forwarders: list(FORWARDER, FORWARDERS_MAX),
+  forwarders: tolerantList(FORWARDER, FORWARDERS_MAX),
   hostPolicy,
 });
 
-/** Checks form and references. Never throws; `reason` names the place and what was expected there. */
+/** Checks form and references. Never throws; a reason names the place and what was expected there. */
 export function parseModel(value: unknown): ModelResult {
+  const dropped: DroppedItem[] = [];
+  const drop = (path: string, reason: string) => {
+    if (dropped.length < DROPPED_MAX) dropped.push({ path, reason });
+  };
   try {
-    const model = nodeNetworkModel(value, "model");
+    const model = nodeNetworkModel(value, "model", drop);
     checkNetworks(model.networks);
-    checkReferences(model);
-    return { ok: true, model };
+    return { ok: true, model: withoutLooseEnds(model, drop), dropped };
   } catch (error) {
     if (error instanceof ShapeError) return { ok: false, reason: error.message };
     throw error;
@@ -177,8 +197,8 @@ export function parseModel(value: unknown): ModelResult {
 }
 
 function nonEmpty<T>(shape: Shape<readonly T[]>): Shape<readonly T[]> {
-  return (value, path) => {
-    const items = shape(value, path);
+  return (value, path, drop) => {
+    const items = shape(value, path, drop);
     return items.length > 0 ? items : refuse(path, "at least one item", value);
   };
 }
@@ -207,31 +227,29 @@ function checkNetworks(networks: readonly NetworkModel[]): void {
   }
 }
 
-function checkReferences(model: NodeNetworkModel): void {
+/** Leaves out what names a network that is not there, and services that are listed twice. */
+function withoutLooseEnds(model: NodeNetworkModel, drop: Drop): NodeNetworkModel {
   const ids = new Set(model.networks.map((item) => item.id));
-  const check = (networkId: string, path: string) => {
-    if (!ids.has(networkId)) refuse(`${path}.networkId`, "a network of the model", networkId);
+  const known = (path: string) => (item: { readonly networkId: string }, index: number) => {
+    if (ids.has(item.networkId)) return true;
+    drop(`${path}[${index}]`, `no network ${item.networkId} in the model`);
+    return false;
   };
-  for (const [index, item] of model.services.entries()) {
-    for (const entry of item.networks) check(entry.networkId, `model.services[${index}]`);
-  }
-  for (const [index, item] of model.endpoints.entries()) {
-    check(item.networkId, `model.endpoints[${index}]`);
-  }
-  for (const [index, item] of model.attachments.entries()) {
-    check(item.networkId, `model.attachments[${index}]`);
-  }
-  checkUnique(model.services.map(serviceKey), "model.services");
-  checkUnique(
-    [...model.ingress.httpRoutes, ...model.ingress.tcpPorts].map((route) => route.id),
-    "model.ingress",
-  );
-}
-
-function checkUnique(keys: readonly string[], path: string): void {
   const seen = new Set<string>();
-  for (const key of keys) {
-    if (seen.has(key)) refuse(path, "no identifier twice", key);
+  const services = model.services.flatMap((service, index) => {
+    const path = `model.services[${index}]`;
+    const key = serviceKey(service);
+    if (seen.has(key)) {
+      drop(path, `${key} is listed already`);
+      return [];
+    }
     seen.add(key);
-  }
+    return [{ ...service, networks: service.networks.filter(known(`${path}.networks`)) }];
+  });
+  return {
+    ...model,
+    services,
+    endpoints: model.endpoints.filter(known("model.endpoints")),
+    attachments: model.attachments.filter(known("model.attachments")),
+  };
 }

@@ -20,7 +20,7 @@ import { IngressController } from "./ingress/controller.ts";
 import { metricsText } from "./metrics.ts";
 import { type NodeNetworkModel, serviceKey } from "./model.ts";
 import { ModelFile } from "./model-file.ts";
-import { parseModel } from "./model-parse.ts";
+import { type DroppedItem, parseModel } from "./model-parse.ts";
 import type { ApplyReport, EndpointSessions, NetProblem, NetStatus, PartReport } from "./report.ts";
 
 export interface NetOptions {
@@ -83,6 +83,7 @@ class Net implements NetProcess {
   readonly #startedAt: number;
   readonly #applied: Record<Part, number> = { dns: 0, ingress: 0, firewall: 0 };
   #model: NodeNetworkModel | undefined;
+  #dropped: readonly DroppedItem[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   #resolveStopped: () => void = () => {};
@@ -119,10 +120,12 @@ class Net implements NetProcess {
 
   async start(): Promise<void> {
     await this.#socket.claim();
-    const model = this.#file.load();
-    if (model !== undefined) {
+    const stored = this.#file.load();
+    if (stored !== undefined) {
+      const { model } = stored;
       this.#options.log.info("following the stored model", { generation: model.generation });
       this.#model = model;
+      this.#dropped = stored.dropped;
       // Names first: everybody on the node waits for them, while HAProxy has gone on by itself.
       await this.#followDns(model);
       void this.#serially(() => this.#followRest(model));
@@ -177,8 +180,9 @@ class Net implements NetProcess {
     return this.#serially(async () => {
       this.#refuseStale(model);
       if (model.generation === this.#model?.generation) return this.#report();
-      this.#file.save(model);
+      this.#file.save(body);
       this.#model = model;
+      this.#dropped = result.dropped;
       await this.#followDns(model);
       await this.#followRest(model);
       return this.#report();
@@ -228,10 +232,17 @@ class Net implements NetProcess {
   #report(): ApplyReport {
     return {
       generation: this.#model?.generation ?? 0,
-      dns: this.#part("dns", this.#dns.problems()),
-      ingress: this.#part("ingress", this.#ingress.problems()),
+      dns: this.#part("dns", [...this.#dns.problems(), ...this.#leftOut("dns")]),
+      ingress: this.#part("ingress", [...this.#ingress.problems(), ...this.#leftOut("ingress")]),
       firewall: this.#part("firewall", this.#firewall.problems()),
     };
+  }
+
+  /** Routes and ports would have been ingress's, the rest are names and copies. */
+  #leftOut(part: "dns" | "ingress"): NetProblem[] {
+    return this.#dropped
+      .filter(({ path }) => path.startsWith("model.ingress") === (part === "ingress"))
+      .map(({ path, reason }) => ({ code: "invalid_item", id: path, detail: reason }));
   }
 
   #part(part: Part, problems: readonly NetProblem[]): PartReport {

@@ -29,6 +29,8 @@ export type NetProblem =
   | { readonly code: "not_permitted"; readonly id: string; readonly detail: string }
   /** The program (haproxy, nft) is not installed. */
   | { readonly code: "program_missing"; readonly program: string }
+  /** An item of the model is not as it should be and was left out; `id` is its place in the model. */
+  | { readonly code: "invalid_item"; readonly id: string; readonly detail: string }
   /** A part failed in a way that it does not know; it tries again. */
   | { readonly code: "part_failed"; readonly part: NetPart; readonly detail: string };
 
@@ -93,6 +95,8 @@ export function describeProblem(problem: NetProblem): string {
       return `${problem.id}: the same host and path or port belong to ${problem.otherId}`;
     case "not_permitted":
       return `${problem.id}: not permitted: ${problem.detail}`;
+    case "invalid_item":
+      return `left out: ${problem.detail}`;
     case "program_missing":
       return `the program ${problem.program} is not installed`;
     case "part_failed":

@@ -7,8 +7,14 @@
  * agent may say more. Cost: O(size of the data).
  */
 
-/** Returns `value` as a `T` or throws `ShapeError`; `path` is where it stands, for the message. */
-export type Shape<T> = (value: unknown, path: string) => T;
+/**
+ * Returns `value` as a `T` or throws `ShapeError`; `path` is where it stands, for the message. Items that a
+ * tolerant list leaves out are told to `drop`.
+ */
+export type Shape<T> = (value: unknown, path: string, drop: Drop) => T;
+
+/** Called for each item that is left out, with its place and the reason. */
+export type Drop = (path: string, reason: string) => void;
 
 /** Data does not have the wanted form. Caught at the border by `parseModel`, nowhere else. */
 export class ShapeError extends Error {
@@ -49,11 +55,30 @@ export function oneOf<const T extends string | number>(...allowed: readonly T[])
 
 /** An array of at most `max` items, each as `item` wants it. */
 export function list<T>(item: Shape<T>, max: number): Shape<readonly T[]> {
-  return (value, path) => {
-    if (!Array.isArray(value)) return refuse(path, "a list", value);
-    if (value.length > max) return refuse(path, `at most ${max} items`, value.length);
-    return value.map((entry, index) => item(entry, `${path}[${index}]`));
-  };
+  return (value, path, drop) =>
+    checkedArray(value, path, max).map((entry, index) => item(entry, `${path}[${index}]`, drop));
+}
+
+/**
+ * As `list`, but an item that is not as wanted is left out and told to `drop`: what one stack got wrong
+ * must not keep the others' changes from being followed.
+ */
+export function tolerantList<T>(item: Shape<T>, max: number): Shape<readonly T[]> {
+  return (value, path, drop) =>
+    checkedArray(value, path, max).flatMap((entry, index) => {
+      try {
+        return [item(entry, `${path}[${index}]`, drop)];
+      } catch (error) {
+        if (!(error instanceof ShapeError)) throw error;
+        drop(`${path}[${index}]`, error.message);
+        return [];
+      }
+    });
+}
+
+function checkedArray(value: unknown, path: string, max: number): readonly unknown[] {
+  if (!Array.isArray(value)) return refuse(path, "a list", value);
+  return value.length <= max ? value : refuse(path, `at most ${max} items`, value.length);
 }
 
 type Fields<T> = { readonly [K in keyof T]-?: Shape<Exclude<T[K], undefined>> };
@@ -63,17 +88,17 @@ export function record<R extends object, O extends object = object>(
   required: Fields<R>,
   optional: Fields<O> = {} as Fields<O>,
 ): Shape<R & Partial<O>> {
-  return (value, path) => {
+  return (value, path, drop) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       return refuse(path, "an object", value);
     }
     const given = value as Record<string, unknown>;
     const result: Record<string, unknown> = {};
     for (const [key, shape] of Object.entries<Shape<unknown>>(required)) {
-      result[key] = shape(given[key], `${path}.${key}`);
+      result[key] = shape(given[key], `${path}.${key}`, drop);
     }
     for (const [key, shape] of Object.entries<Shape<unknown>>(optional)) {
-      if (given[key] !== undefined) result[key] = shape(given[key], `${path}.${key}`);
+      if (given[key] !== undefined) result[key] = shape(given[key], `${path}.${key}`, drop);
     }
     return result as R & Partial<O>;
   };

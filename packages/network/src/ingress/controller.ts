@@ -143,6 +143,7 @@ export class IngressController {
     if (pathProblem !== undefined) throw new ProtocolError("limit_exceeded", pathProblem);
     const running = await this.#find();
     const wanted = planIngress(this.#model);
+    if (running === undefined && wanted.binds.length > 0) await this.#haproxy.clearOrphans();
     const { plan, problems } = await this.#withFreePorts(wanted);
     // Without a port to serve there is no reason to start one; a running one stays, empty.
     if (running === undefined && plan.binds.length === 0) {

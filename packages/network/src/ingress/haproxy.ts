@@ -110,11 +110,10 @@ export class Haproxy {
     renameSync(`${this.configPath}.new`, this.configPath);
   }
 
-  /** Starts HAProxy with `text`; whatever is left of an earlier one is ended first. */
+  /** Starts HAProxy with `text`. What was left of an earlier one has been cleared (`clearOrphans`). */
   async start(text: string, skeleton: string): Promise<LoadResult> {
     const refusal = await this.#check(text);
     if (refusal !== undefined) return refusal;
-    await this.#clearOrphans();
     this.writeConfig(text);
     this.#spawn();
     const running = await this.#awaitLoaded((found) => found.skeleton === skeleton);
@@ -140,7 +139,7 @@ export class Haproxy {
   /** Ends HAProxy and all its workers, with their connections. */
   async stop(): Promise<void> {
     for (const pid of this.#ownProcesses()) signal(pid, "SIGTERM");
-    await this.#clearOrphans();
+    await this.clearOrphans();
   }
 
   async #check(text: string): Promise<Exclude<LoadResult, { kind: "loaded" }> | undefined> {
@@ -198,7 +197,11 @@ export class Haproxy {
     }
   }
 
-  async #clearOrphans(): Promise<void> {
+  /**
+   * Waits until nothing is left of a dead master, and kills what does not end: its workers hold the ports
+   * that the next one needs, and would be taken for somebody else.
+   */
+  async clearOrphans(): Promise<void> {
     const { clock, log } = this.#options;
     const deadlineMs = clock.monotonic() + ORPHAN_TIMEOUT_MS;
     for (let left = this.#ownProcesses(); left.length > 0; left = this.#ownProcesses()) {

@@ -196,7 +196,8 @@ function withoutClashes(wishes: readonly IngressBind[], problems: NetProblem[]):
   for (const wish of wishes) {
     const holder = binds.find((bind) => overlaps(bind, wish));
     if (holder === undefined) binds.push(wish);
-    else {
+    // The same wish twice (`8080:80` and `8080:80/tcp` in one file) is no clash.
+    else if (holder.name !== wish.name || holder.backend !== wish.backend) {
       const otherId = holder.routeIds[0] ?? holder.name;
       problems.push(...wish.routeIds.map((id) => ({ code: "route_clash", id, otherId }) as const));
     }

@@ -124,6 +124,8 @@ export function modelOf(text: string): NodeNetworkModel {
   const hostPolicy = { openPorts: draft.openPorts, metadataAccess: false };
   const result = parseModel({ ...draft.model, ingress: draft.ingress, hostPolicy });
   if (!result.ok) throw new SyntaxError(result.reason);
+  const [first] = result.dropped;
+  if (first !== undefined) throw new SyntaxError(`${first.path}: ${first.reason}`);
   return result.model;
 }
 
