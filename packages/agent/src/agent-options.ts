@@ -26,8 +26,8 @@ export interface AgentSettings {
   readonly version: string;
   /** The address by which other nodes and clients reach this one. */
   readonly address: string;
-  /** Kept for system, engine and agent. */
-  readonly reserved: NodeStatus["reserved"];
+  /** Kept for system, engine and agent; by the size of the machine (stats/reserve.ts) when absent. */
+  readonly reserved?: NodeStatus["reserved"];
   readonly ingressHttpPort: number;
   /** Address of the host for HTTP routes; all by default. */
   readonly ingressBindAddress: string;
@@ -72,8 +72,6 @@ export interface AgentOptions {
 export const SETTINGS_DEFAULT: AgentSettings = {
   version: "0.0.0",
   address: "127.0.0.1",
-  // What the platform's own processes and a small system take.
-  reserved: { cpuMillis: 200, memoryBytes: 512 * 1024 * 1024, diskBytes: 2 * 1024 ** 3 },
   ingressHttpPort: 80,
   ingressBindAddress: "0.0.0.0",
   domain: "berth",

@@ -30,6 +30,7 @@ import { StatusReporter } from "./sync/status-reporter.ts";
 import { ToldIntake } from "./sync/told-intake.ts";
 import { Containers } from "./task/containers.ts";
 import { EngineWatch } from "./task/engine-watch.ts";
+import { LiveTurns } from "./task/live-turns.ts";
 import { TaskRoster } from "./task/roster.ts";
 import { Slots } from "./task/slots.ts";
 import { statusOf } from "./task/status.ts";
@@ -226,6 +227,7 @@ class RunningAgent implements Agent {
         starts: new Slots(this.#settings.startsMax ?? cpus * STARTS_PER_CPU),
         pulls: new Slots(PULLS_MAX),
         stops: this.#stops,
+        liveTurns: new LiveTurns(),
         onBoundary: onBoundary ?? (() => {}),
         report: (record, progress) =>
           this.#statuses.report(statusOf(record, node, clock.now(), progress)),

@@ -5,6 +5,7 @@ import { asProtocolError } from "@berth/protocol";
 import type { AgentSettings } from "./agent-options.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { Runtime, RuntimeInfo } from "./runtime/port.ts";
+import { reserveOf } from "./stats/reserve.ts";
 
 export type Condition = NodeStatus["conditions"][number];
 
@@ -46,6 +47,12 @@ export class NodeStatusMaker {
       .disk(info?.dataRoot ?? dataDir)
       .catch(() => host.disk(dataDir))
       .catch(() => ({ sizeBytes: 0, freeBytes: 0 }));
+    const capacity = {
+      cpuMillis: info?.cpuMillis ?? 0,
+      memoryBytes: info?.memoryBytes ?? 0,
+      diskBytes: disk.sizeBytes,
+      pids: await host.pidsMax(),
+    };
     return {
       name: node,
       bootId: host.bootId,
@@ -59,13 +66,8 @@ export class NodeStatusMaker {
         reachable: this.#problem === undefined,
         ...(this.#problem === undefined ? {} : { message: this.#problem }),
       },
-      capacity: {
-        cpuMillis: info?.cpuMillis ?? 0,
-        memoryBytes: info?.memoryBytes ?? 0,
-        diskBytes: disk.sizeBytes,
-        pids: await host.pidsMax(),
-      },
-      reserved: settings.reserved,
+      capacity,
+      reserved: settings.reserved ?? reserveOf(capacity),
       diskFreeBytes: disk.freeBytes,
       diskPressure: disk.freeBytes < disk.sizeBytes * DISK_PRESSURE_SHARE,
       address: settings.address,

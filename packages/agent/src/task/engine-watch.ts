@@ -83,7 +83,10 @@ export class EngineWatch {
     const { runtime, containers, roster } = this.#ports;
     const known = containers.get(event.containerId);
     if (event.kind === "oom") return;
-    if (event.kind === "started" && known?.phase === "running") return;
+    // A start of ours: its runner notes it without another request. Others' starts the list finds.
+    if (event.kind === "started" && (known?.phase === "created" || known?.phase === "running")) {
+      return;
+    }
     if (event.kind === "exited" && (known?.phase === "exited" || known?.phase === "dead")) return;
     if (event.kind === "removed") {
       if (known === undefined) return;

@@ -12,6 +12,9 @@ import type { Rule, RuleInput } from "./rule.ts";
 import { hasEnded, isAlive } from "./step-input.ts";
 import { beginLeaving } from "./stop-rules.ts";
 
+/** How often a task whose live probe is bad looks whether it is its turn to be restarted. */
+const LIVE_TURN_LOOK_MS = 500;
+
 /** Before its process exists. */
 function isComing({ record }: RuleInput): boolean {
   return record.state === "creating" || record.state === "starting";
@@ -167,7 +170,8 @@ const RUNNING: readonly Rule[] = [
   {
     name: "live-bad",
     why: "The file asks for a restart when the live probe fails.",
-    when: ({ record, facts }) => record.state === "running" && facts.probes.live === "bad",
+    when: ({ record, facts }) =>
+      record.state === "running" && facts.probes.live === "bad" && facts.liveTurn,
     then: (input) => beginLeaving(input, "live", failedProbe(input, "live")),
   },
   {
@@ -233,7 +237,7 @@ const RUNNING: readonly Rule[] = [
     then: (input) => ({
       next: input.record,
       wait: "settled",
-      ...(Number.isFinite(healthyIn(input)) ? { waitUntil: input.now + healthyIn(input) } : {}),
+      ...(Number.isFinite(lookIn(input)) ? { waitUntil: input.now + lookIn(input) } : {}),
     }),
   },
 ];
@@ -298,6 +302,12 @@ function healthyIn({ record, now }: RuleInput): number {
 /** The attempt ended for a reason outside the task: the restart is not counted against its policy. */
 function wasBlameless(record: TaskRecord, bootId: string): boolean {
   return record.stopCause === "pod" || record.bootId !== bootId;
+}
+
+/** Milliseconds until time alone may change the decision about a running task. */
+function lookIn(input: RuleInput): number {
+  const waitsForTurn = input.facts.probes.live === "bad" && !input.facts.liveTurn;
+  return waitsForTurn ? Math.min(LIVE_TURN_LOOK_MS, healthyIn(input)) : healthyIn(input);
 }
 
 function failedProbe({ facts }: RuleInput, which: string): string {

@@ -8,7 +8,7 @@
  */
 
 import { backoffMs, type Loop, type LoopResult } from "@berth/base";
-import { asProtocolError } from "@berth/protocol";
+import { asProtocolError, isFinal, serviceKey } from "@berth/protocol";
 import { gatingPorts } from "../probes/probe-plan.ts";
 import type { ContainerState } from "../runtime/port.ts";
 import { LABEL_ATTEMPT } from "../runtime/port.ts";
@@ -143,11 +143,26 @@ export class TaskRunner {
         attended: memory.attendedId !== undefined && memory.attendedId === container?.id,
         probing: memory.probing,
         probes: probes.factsOf(this.task),
+        liveTurn: this.#liveTurn(),
         hooked: memory.hooked,
         drained: memory.drained,
         gathered: memory.gathered,
       },
     };
+  }
+
+  /** Taken only when it is wanted; given back once the copy is ready again. */
+  #liveTurn(): boolean {
+    const { liveTurns, probes, clock, state } = this.#ports;
+    const service = serviceKey(this.#told.assignment.task);
+    const { live, ready } = probes.factsOf(this.task);
+    const record = state.records.get(this.task);
+    if (record?.state === "running" && live === "bad") {
+      return liveTurns.take(service, this.task, clock.now());
+    }
+    const isOver = record !== undefined && isFinal(record.state);
+    if (isOver || (record?.ready && ready === "good")) liveTurns.end(service, this.task);
+    return true;
   }
 
   #lockFact(): LockFact {

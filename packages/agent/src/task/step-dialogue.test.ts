@@ -34,6 +34,7 @@ const FRESH: StepFacts = {
   attended: false,
   probing: false,
   probes: { startup: "good", ready: "pending", live: "good" },
+  liveTurn: true,
   hooked: false,
   drained: false,
   gathered: false,

@@ -47,6 +47,7 @@ const FACTS: StepFacts = {
   attended: true,
   probing: true,
   probes: { startup: "good", ready: "good", live: "good" },
+  liveTurn: true,
   hooked: true,
   drained: true,
   gathered: true,
@@ -180,8 +181,9 @@ function obey(input: StepInput, next: TaskRecord, command: string | undefined): 
 
 test("from everywhere, obeying comes to rest: running and ready, or removed, or at a gate", () => {
   for (const first of inputs()) {
-    // What is followed is checked: half of the facts say enough here.
-    if (first.facts.attended !== first.facts.probing) continue;
+    // What is followed is checked: a quarter of the facts says enough here.
+    const { attended, probing, prepared, gathered } = first.facts;
+    if (attended !== probing || prepared !== gathered) continue;
     let input = first;
     let decision = step(input);
     for (let turns = 0; decision.wait === undefined && decision.command !== "forget"; turns++) {

@@ -50,6 +50,8 @@ export interface StepFacts {
   /** This agent checks the container. */
   readonly probing: boolean;
   readonly probes: ProbeFacts;
+  /** No other copy of the service on this node is being restarted for its live probe. */
+  readonly liveTurn: boolean;
   /** The post-start commands of the present attempt are done. */
   readonly hooked: boolean;
   /** No endpoint and no connection is left. */

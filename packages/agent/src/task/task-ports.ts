@@ -8,6 +8,7 @@ import type { Assignment, Network, Task } from "@berth/protocol";
 import type { ContainerMount, ContainerState, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "./containers.ts";
+import type { LiveTurns } from "./live-turns.ts";
 import type { Operation } from "./operation.ts";
 import type { TaskRecord } from "./record.ts";
 import type { Slots } from "./slots.ts";
@@ -90,6 +91,7 @@ export interface TaskPorts {
   readonly pulls: Slots;
   /** Stops and removals at once. */
   readonly stops: Slots;
+  readonly liveTurns: LiveTurns;
   readonly onBoundary: BoundaryHook;
   /** A record, or its progress, is to be reported. */
   readonly report: (record: TaskRecord, progress?: Progress) => void;
