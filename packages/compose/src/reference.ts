@@ -151,6 +151,7 @@ const DIFFERENCES = `## Differences from docker compose config
 | line breaks at the start of a text are kept in YAML | the reference loses the first one, so that its output loads to another text |
 | keys of the specification that are newer than 2.26 load and print | the reference refuses them |
 | \`restart\` takes the words of the specification only | the reference takes any text, and the engine refuses it later |
+| \`!reset\` behind two merge keys, and a list of addresses in \`environment\`, mean the same in every file | the reference loses the first and takes the second only where files are merged |
 | an unbalanced brace in a default, and a default over several lines, are read | the reference refuses them |
 | aliases may not repeat more than ${ALIAS_NODES_MAX} values | the reference takes all memory |
 `;

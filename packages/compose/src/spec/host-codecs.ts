@@ -23,7 +23,7 @@ export const extraHosts: Codec<readonly string[]> = {
         refuse(reading, at, path, { found: `is ${kindName(at)}`, expected: "NAME=ADDRESS" });
       } else hosts.push(`${host}=${bare(address)}`);
     }
-    return [...new Set(hosts)].sort(compareBytes);
+    return hosts.sort(compareBytes);
   },
   print: (hosts) => (hosts.length === 0 ? undefined : hosts),
   schema: {

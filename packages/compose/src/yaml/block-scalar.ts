@@ -49,6 +49,8 @@ export function readBlockScalar(cursor: Cursor, parentIndent: number): string {
     end = lineEnd;
   }
   cursor.at = end;
+  const onlyBlanks = lines.every((line) => line.trim() === "");
+  if (onlyBlanks && lines.some((line) => line !== "")) cursor.giveUp("a text of blanks only");
   return joinLines(lines, header);
 }
 

@@ -118,14 +118,14 @@ class Converter {
     const builder = new MapBuilder(origin, path, this.#problems);
     for (const pair of map.items) {
       const keyTree = this.#node(pair.key, { depth, path, fallback: origin.offset });
-      const key = builder.key(keyTree);
-      if (key === undefined) continue;
+      const name = builder.key(keyTree);
+      const key = name ?? "";
       const fallback = keyTree.offset;
       const next = { depth: depth + 1, path: builder.pathOf(key), fallback };
       const value = this.#node(pair.value, next);
       const isMerge = key === "<<" && isScalar(pair.key) && pair.key.type === "PLAIN";
       if (isMerge) builder.merge(value);
-      else builder.add(key, this.#at(fallback), value);
+      else if (name !== undefined) builder.add(key, this.#at(fallback), value);
     }
     return builder.finish();
   }
