@@ -66,7 +66,7 @@ const TROUBLE_MS = { min: 2 * MINUTE_MS, max: 4 * MINUTE_MS } as const;
 /** Everything that waits (back-off, quarantine, deadlines of rollouts) is over within this. */
 const CALM_MS_MAX = 6 * MINUTE_MS;
 /** What is as wanted must stay so. */
-const STABLE_MS = 20 * SECOND_MS;
+const STABLE_MS = 10 * SECOND_MS;
 const STACKS = { min: 2, max: 4 } as const;
 /** More violations than these tell nothing new. */
 const VIOLATIONS_MAX = 20;

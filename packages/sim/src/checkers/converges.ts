@@ -101,7 +101,7 @@ function servicesComplete({ cluster: { facts } }: Scene): string | undefined {
   return undefined;
 }
 
-/** A rollout that failed and rests promises nothing but that there are not too many copies. */
+/** A rollout that failed and rests promises nothing: old copies stay beside new ones that do not come. */
 function stackIncomplete(stack: Stack, release: Release, facts: StoreFacts): string | undefined {
   const state = stack.rollout?.state;
   const rests = state === "failed" || state === "paused";
@@ -115,9 +115,9 @@ function stackIncomplete(stack: Stack, release: Release, facts: StoreFacts): str
     const holder = spec.podWith ?? service;
     const scale = facts.scale.get(keys.scale({ ...stack, service: holder }));
     const number = scale?.value ?? release.services[holder]?.spec.copies ?? 0;
+    if (rests) continue;
     if (copies.length > number)
       return `${copies.length} copies of ${stack.stack}/${service}, not ${number}`;
-    if (rests) continue;
     const reason = serviceIncomplete({ stack, service, spec, template, copies, number }, facts);
     if (reason !== undefined) return reason;
   }

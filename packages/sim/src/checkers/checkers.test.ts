@@ -1,0 +1,47 @@
+/** Every checker speaks when the cluster is damaged in the way that it watches for. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Mutation } from "../cluster.ts";
+import { type RunOptions, runSeed } from "../run-seed.ts";
+import {
+  backwardStatuses,
+  faultyCode,
+  forgetfulStore,
+  gappyWatch,
+  LYING_ENGINE,
+  TWINS,
+} from "../testing/mutations.ts";
+
+/** Damage is common, so that the first seeds show it. */
+const SEEDS_MAX = 5;
+
+const CASES: readonly {
+  readonly checker: string;
+  readonly damage: string;
+  readonly mutation: () => Mutation;
+  readonly options?: RunOptions;
+}[] = [
+  { checker: "slots", damage: "every new task has a twin", mutation: () => TWINS },
+  {
+    checker: "exclusive",
+    damage: "the engine says that containers have ended which run on",
+    mutation: () => LYING_ENGINE,
+    options: { shapes: ["db", "shards"] },
+  },
+  { checker: "acknowledged", damage: "the store loses writes", mutation: forgetfulStore },
+  { checker: "forward", damage: "a report that goes back is taken", mutation: backwardStatuses },
+  { checker: "converges", damage: "watches have gaps", mutation: gappyWatch },
+  { checker: "own-code", damage: "a controller throws a TypeError", mutation: faultyCode },
+];
+
+for (const { checker, damage, mutation, options } of CASES) {
+  test(`${checker} speaks when ${damage}`, async () => {
+    const spoke: string[] = [];
+    for (let seed = 1; seed <= SEEDS_MAX && !spoke.includes(checker); seed++) {
+      const { violations } = await runSeed(seed, { ...options, mutation: mutation() });
+      spoke.push(...violations.map((violation) => violation.checker));
+    }
+    assert.ok(spoke.includes(checker), `only ${[...new Set(spoke)].join(", ")} spoke`);
+  });
+}
