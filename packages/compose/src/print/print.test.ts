@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the words of the language under test
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -75,3 +76,19 @@ for (const { why, service, prints } of DIFFERENCES) {
     assert.ok(printed.includes(prints), printed);
   });
 }
+
+test("variables that were left in a file are printed as they were written", () => {
+  const result = loadCompose({
+    files: ["/p/c.yaml"],
+    environment: { TAG: "never" },
+    interpolate: false,
+    fs: memoryFiles({
+      "/p/c.yaml":
+        "services:\n  web: {image: 'x:${TAG}', ports: ['${P:-80}:80'], scale: '${N}', environment: {A: $$x}}\n",
+    }),
+  });
+  assert.ok(result.ok);
+  const printed = printCanonical(result.project, "yaml", { interpolated: false });
+  for (const text of ["image: x:${TAG}", "- ${P:-80}:80", "A: $$x"])
+    assert.ok(printed.includes(text), printed);
+});

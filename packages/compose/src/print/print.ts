@@ -11,11 +11,18 @@ import { printJson } from "./print-json.ts";
 import { printYaml } from "./print-yaml.ts";
 import { withoutUnused } from "./used.ts";
 
-/** The canonical text of `project`; dollars are doubled, so that the text loads to the same project again. */
-export function printCanonical(project: ComposeProject, format: "json" | "yaml"): string {
+/**
+ * The canonical text of `project`; dollars are doubled, so that the text loads to the same project again. A project that
+ * was loaded without interpolation still has its variables: `interpolated: false` leaves the dollars as they are.
+ */
+export function printCanonical(
+  project: ComposeProject,
+  format: "json" | "yaml",
+  form: { readonly interpolated?: boolean } = {},
+): string {
   const tree = canonicalTree(project, format);
   const text = format === "json" ? printJson(tree) : printYaml(tree);
-  return text.replaceAll("$", "$$$$");
+  return form.interpolated === false ? text : text.replaceAll("$", "$$$$");
 }
 
 /** The canonical form before it becomes text. */

@@ -65,9 +65,12 @@ export const ports: Codec<readonly ServicePort[]> = {
     return read === undefined ? undefined : uniqueBy(read.flat(), portIdentity);
   },
   print(value, format) {
-    return value.length === 0
-      ? undefined
-      : value.map((port) => longPort.print(port, format) ?? null);
+    if (value.length === 0) return undefined;
+    return value.map((port) => {
+      // A short form whose variables were left in it is printed as it was written.
+      if (port.target === 0) return port.published ?? null;
+      return longPort.print(port, format) ?? null;
+    });
   },
   schema: entries.schema,
 };
