@@ -23,8 +23,8 @@ export function ownProcess(name: "server" | "agent" | "net" | "supervise"): stri
 
 const HEAP_FLAGS = {
   server: ["--max-semi-space-size=4"],
-  agent: ["--max-semi-space-size=2", "--optimize-for-size"],
-  net: ["--max-semi-space-size=2", "--optimize-for-size"],
+  agent: ["--max-semi-space-size=1", "--optimize-for-size"],
+  net: ["--max-semi-space-size=1", "--optimize-for-size"],
   supervise: ["--max-semi-space-size=1", "--optimize-for-size"],
 } as const;
 
