@@ -1,45 +1,62 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Driver, ManualClock, Prng, silentLogger } from "@berth/base";
 import { type Network, ProtocolError } from "@berth/protocol";
-import { AgentBox } from "../agent-box.ts";
-import { sampleAssignment } from "../task/assignment-sample.ts";
+import type { NetworkRequest, Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
+import { NodeNetworks } from "./node-networks.ts";
 
-const NETWORK: Network = {
-  project: "default",
-  environment: "main",
-  stack: "shop",
-  name: "default",
-  id: "0a0b0c0d",
-  subnet: "10.64.3.0/24",
-  gateway: "10.64.3.1",
-  internal: false,
-  createdAt: 0,
-};
-
-function attached(id: string, host: number) {
-  const attachment = {
-    networkId: NETWORK.id,
-    address: `10.64.3.${host}`,
-    mac: "02:00:00:00:00:07",
+function network(id: string): Network {
+  return {
+    project: "default",
+    environment: "main",
+    stack: "shop",
+    name: "default",
+    id,
+    subnet: "10.64.0.0/24",
+    gateway: "10.64.0.1",
+    internal: false,
+    createdAt: 0,
   };
-  return sampleAssignment(id, { task: { attachments: [attachment] } });
 }
 
-test("a network whose removal took effect and failed is made again for the next task", async () => {
-  const box = new AgentBox(1);
-  box.server.addNetwork(NETWORK);
-  box.server.assign(attached("task01", 7));
-  await box.start();
-  assert.ok(await box.until(() => box.server.statuses.get("task01")?.ready === true));
-  const error = new ProtocolError("engine_error", "the answer was lost", {
-    status: 500,
-    words: "",
+/** An engine that refuses overlapping ranges, as engines do. */
+function engineWith(present: Map<string, NetworkRequest>): Runtime {
+  const runtime: Partial<Runtime> = {
+    async ensureNetwork(request) {
+      const other = [...present.values()].find(({ subnet }) => subnet === request.subnet);
+      if (other !== undefined && other.id !== request.id) {
+        throw new ProtocolError(
+          "claim_taken",
+          "Pool overlaps with other one on this address space",
+        );
+      }
+      present.set(request.id, request);
+    },
+    async listNetworks() {
+      return [...present.values()].map(({ id, bridge }) => ({ id, bridge }));
+    },
+    async removeNetwork(id) {
+      present.delete(id);
+    },
+  };
+  return runtime as Runtime;
+}
+
+test("a range that a removed network still holds at the engine is freed for its successor", async () => {
+  const clock = new ManualClock();
+  const driver = new Driver({ clock, log: silentLogger, prng: new Prng(1) });
+  const present = new Map<string, NetworkRequest>();
+  const networks = new NodeNetworks({
+    runtime: engineWith(present),
+    state: { told: new Map(), records: new Map() } as unknown as AgentState,
+    cluster: () => "c1",
+    driver,
+    isKnown: () => true,
   });
-  box.host.failNext("removeNetwork", error, { afterEffect: true });
-  box.server.forget("task01");
-  assert.ok(await box.until(() => box.host.networks.size === 0));
-  await box.pass(5_000);
-  box.server.assign(attached("task02", 8));
-  assert.ok(await box.until(() => box.server.statuses.get("task02")?.ready === true));
-  box.kill();
+  const { signal } = new AbortController();
+  await networks.ensure(network("aaaaaaaa"), signal);
+  await networks.ensure(network("bbbbbbbb"), signal);
+  assert.deepEqual([...present.keys()], ["bbbbbbbb"]);
+  await driver.stop();
 });

@@ -6,7 +6,7 @@
  */
 
 import type { Driver, Loop } from "@berth/base";
-import type { Network } from "@berth/protocol";
+import { type Network, ProtocolError } from "@berth/protocol";
 import type { NetworkRequest, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { NetworksPort } from "../task/task-ports.ts";
@@ -45,9 +45,24 @@ export class NodeNetworks implements NetworksPort {
     if (this.#made.has(network.id)) return;
     await this.#inTurn(async () => {
       if (this.#made.has(network.id)) return;
-      await this.#options.runtime.ensureNetwork(this.#requestOf(network), signal);
+      await this.#make(this.#requestOf(network), signal);
       this.#made.add(network.id);
     });
+  }
+
+  /**
+   * The server gives a removed network's range to the next one as soon as its last task is gone, which may
+   * be before the old bridge is: then that goes first.
+   */
+  async #make(request: NetworkRequest, signal: AbortSignal): Promise<void> {
+    const { runtime } = this.#options;
+    try {
+      await runtime.ensureNetwork(request, signal);
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.code !== "claim_taken") throw error;
+      await this.#removeUnused(signal);
+      await runtime.ensureNetwork(request, signal);
+    }
   }
 
   released(): void {
