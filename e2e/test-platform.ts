@@ -80,6 +80,11 @@ export class TestPlatform {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Identifier of the cluster, by which containers and networks are labelled. */
+  get cluster(): string {
+    return readFileSync(join(this.dataDir, "cluster.id"), "utf8").trim();
+  }
+
   get token(): string {
     return readFileSync(join(this.dataDir, "admin.token"), "utf8").trim();
   }
@@ -169,6 +174,7 @@ export function get(options: {
   readonly path: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
 }): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -185,7 +191,7 @@ export function get(options: {
     );
     outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 10 s")));
     outgoing.once("error", reject);
-    outgoing.end();
+    outgoing.end(options.body);
   });
 }
 
