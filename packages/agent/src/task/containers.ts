@@ -19,14 +19,19 @@ export class Containers {
   readonly #entries = new Map<string, Entry>();
   readonly #byTask = new Map<string, Set<string>>();
   #count = 0;
+  /**
+   * Called with the tasks whose containers a list showed to be other than known, whoever asked for the list:
+   * the next list would show nothing new any more.
+   */
+  onListed: (tasks: ReadonlySet<string>) => void = () => {};
 
   /** Hand this to `replaceAll` with the list that is asked for now. */
   begin(): number {
     return this.#count;
   }
 
-  /** A full list that was asked for at `begun`. Answers the tasks whose containers changed. */
-  replaceAll(begun: number, states: readonly ContainerState[]): ReadonlySet<string> {
+  /** A full list that was asked for at `begun`. */
+  replaceAll(begun: number, states: readonly ContainerState[]): void {
     const changed = new Set<string>();
     const listed = new Map(states.map((state) => [state.id, state]));
     for (const [id, entry] of [...this.#entries]) {
@@ -40,7 +45,7 @@ export class Containers {
       if (known?.state?.phase !== state.phase) changed.add(taskOf(state));
       this.note(state);
     }
-    return changed;
+    if (changed.size > 0) this.onListed(changed);
   }
 
   note(state: ContainerState): void {

@@ -32,6 +32,7 @@ export class EngineWatch {
 
   constructor(ports: EngineWatchPorts, driver: Driver) {
     this.#ports = ports;
+    ports.containers.onListed = (tasks) => this.#changed(tasks);
     this.#listLoop = driver.add({
       name: "engine-list",
       purpose: "Compares all containers of ours with the engine's list.",
@@ -51,22 +52,24 @@ export class EngineWatch {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { runtime, containers, roster, cluster, onReachable } = this.#ports;
+    const { runtime, containers, cluster, onReachable } = this.#ports;
     const begun = containers.begin();
     try {
       const states = await runtime.listContainers(cluster(), signal);
-      const changed = containers.replaceAll(begun, states);
+      containers.replaceAll(begun, states);
       this.#first.resolve();
       onReachable(true);
-      for (const task of changed) roster.wake(task);
-      if (changed.size > 0) {
-        roster.wakeWaiting("lock");
-        roster.wakeWaiting("pod");
-      }
     } catch (error) {
       onReachable(false, error instanceof Error ? error.message : String(error));
       throw error;
     }
+  }
+
+  #changed(tasks: ReadonlySet<string>): void {
+    const { roster } = this.#ports;
+    for (const task of tasks) roster.wake(task);
+    roster.wakeWaiting("lock");
+    roster.wakeWaiting("pod");
   }
 
   /** Ends with the stream; what was missed meanwhile the list finds. */
