@@ -18,6 +18,7 @@ import { Cluster, type Mutation } from "./cluster.ts";
 import { Faults } from "./faults.ts";
 import { Link } from "./link.ts";
 import { Narrator } from "./narrator.ts";
+import { Operator } from "./operator.ts";
 import { processLog } from "./process-log.ts";
 import { SHAPES, type Shape } from "./stack-specs.ts";
 import { StackUser } from "./stack-user.ts";
@@ -85,6 +86,7 @@ class Run {
   readonly #narrator: Narrator;
   readonly #cluster: Cluster;
   readonly #users: readonly StackUser[];
+  readonly #operator: Operator;
   readonly #faults: Faults;
   readonly #troubleMs: number;
   readonly #violations: Violation[] = [];
@@ -108,6 +110,7 @@ class Run {
     this.#cluster = this.#makeCluster(options);
     const links: Link[] = [];
     this.#users = this.#makeUsers(options, links);
+    this.#operator = this.#makeOperator(links);
     this.#faults = new Faults({
       cluster: this.#cluster,
       userLinks: links,
@@ -127,6 +130,7 @@ class Run {
     );
     await this.#cluster.start();
     for (const user of this.#users) void user.run();
+    void this.#operator.run();
     this.#faults.start();
     await time.run(this.#troubleMs);
     this.#trace.note("", "==", "faults end");
@@ -137,7 +141,7 @@ class Run {
   }
 
   get #scene(): Scene {
-    return { cluster: this.#cluster, users: this.#users };
+    return { cluster: this.#cluster, users: this.#users, operator: this.#operator };
   }
 
   /** Waits until everything is as wanted, and stays so. Returns how long it took. */
@@ -218,6 +222,21 @@ class Run {
         untilMs: this.#troubleMs,
         onAcknowledged: (acknowledged) => this.#acknowledged(acknowledged),
       });
+    });
+  }
+
+  #makeOperator(links: Link[]): Operator {
+    const { clock } = this.#time;
+    const prng = this.#prng.fork();
+    const link = new Link(clock, prng.fork());
+    links.push(link);
+    return new Operator({
+      api: this.#cluster.userClient(link),
+      nodes: this.#cluster.machines.map(({ name }) => name),
+      clock,
+      prng,
+      trace: this.#trace,
+      untilMs: this.#troubleMs,
     });
   }
 

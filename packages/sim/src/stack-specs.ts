@@ -214,6 +214,8 @@ function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
       if (spec.probes.ready === undefined) return spec;
       return { ...withProgram(spec, { healthyAfterMs: NEVER_MS }), image: "broken:1" };
     case "crashes-at-first":
+      // It would be up for ever in the end.
+      if (spec.mode === "job" || spec.restart.policy === "no") return spec;
       return withProgram(spec, { exitAfterMs: 300, exitCode: 2, crashAttempts: 2 });
     case "no-image":
       return { ...spec, image: "nowhere:1", pullPolicy: "never" };

@@ -7,6 +7,7 @@
 import type { FakeContainer } from "@berth/agent/runtime/fake-container";
 import type { Acknowledged } from "../acknowledgements.ts";
 import type { Cluster } from "../cluster.ts";
+import type { Operator } from "../operator.ts";
 import type { StackUser } from "../stack-user.ts";
 import type { Written } from "../store-journal.ts";
 
@@ -14,6 +15,7 @@ import type { Written } from "../store-journal.ts";
 export interface Scene {
   readonly cluster: Cluster;
   readonly users: readonly StackUser[];
+  readonly operator: Operator;
 }
 
 /** Called with a sentence when the property does not hold. */

@@ -44,7 +44,8 @@ export function unconverged(scene: Scene): string | undefined {
   return undefined;
 }
 
-function everybodyUp({ cluster }: Scene): string | undefined {
+function everybodyUp({ cluster, operator }: Scene): string | undefined {
+  if (operator.busy) return "the operator has not finished";
   if (cluster.server === undefined) return "no server serves";
   for (const machine of cluster.machines) {
     const status = machine.agent?.status();
