@@ -58,6 +58,26 @@ test("any number of wake-ups during a run are exactly one more run", async () =>
   assert.equal(added.status().state, "idle");
 });
 
+test("a body that wakes its own loop in its first turn is run once more, never twice at once", async () => {
+  const { clock, driver } = setUp();
+  let atOnce = 0;
+  let most = 0;
+  let runs = 0;
+  const loop = driver.add({
+    name: "a",
+    purpose: "",
+    run: async () => {
+      if (++runs === 1) loop.wake();
+      most = Math.max(most, ++atOnce);
+      for (let tick = 0; tick < 3; tick++) await Promise.resolve();
+      await new Promise<void>((resolve) => clock.setTimer(3, resolve));
+      atOnce--;
+    },
+  });
+  await pass(clock, 30);
+  assert.deepEqual({ runs, most }, { runs: 2, most: 1 });
+});
+
 test("wake-ups gather before a run", async () => {
   const { clock, driver } = setUp();
   const loop = counting();

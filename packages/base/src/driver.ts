@@ -157,7 +157,10 @@ export class Loop {
     this.#cancelTimer = this.#clock.setTimer(delayMs, () => {
       this.#timerDue = Number.POSITIVE_INFINITY;
       this.#cancelTimer = undefined;
-      this.#running = this.#run();
+      // Set before the body's first turn: what it wakes there, itself included, finds it running.
+      const ended = Promise.withResolvers<void>();
+      this.#running = ended.promise;
+      void this.#run().finally(ended.resolve);
     });
   }
 
