@@ -25,6 +25,7 @@ import { type DockerRuntime, dockerRuntime } from "../src/runtime/docker.ts";
 import type { ContainerState, ImageInfo } from "../src/runtime/port.ts";
 import { ScriptedServer } from "../src/sync/scripted-server.ts";
 import { type SampleOptions, sampleAssignment } from "../src/task/assignment-sample.ts";
+import type { BoundaryHook } from "../src/task/task-ports.ts";
 import { buildBusybox, removeAll } from "./runtime-lab.ts";
 
 const WAIT_MS = 30_000;
@@ -76,7 +77,7 @@ export class AgentLab {
   }
 
   /** A new life of the agent on the same data. */
-  async start(): Promise<Agent> {
+  async start(onBoundary: BoundaryHook = () => {}): Promise<Agent> {
     const clock = systemClock;
     const isLoud = process.env["BERTH_TEST_LOG"] !== undefined;
     const log = isLoud
@@ -94,6 +95,7 @@ export class AgentLab {
       log,
       prng,
       driver: new Driver({ clock, log, prng }),
+      onBoundary,
     });
     this.#agents.push(agent);
     return agent;

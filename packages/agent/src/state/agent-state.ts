@@ -75,10 +75,18 @@ export class AgentState {
   }
 
   /** The record is in memory at once and durable when the promise resolves. */
-  putRecord(record: TaskRecord, further: readonly Change[] = []): Promise<void> {
+  putRecord(record: TaskRecord): Promise<void> {
     this.#records.set(record.task, record);
+    return this.#db.commit([{ table: "record", key: record.task, value: record }]);
+  }
+
+  /** Nothing is left of a task: its record and the end of its locks, in one commit, then in memory. */
+  async putRemoved(record: TaskRecord): Promise<void> {
     const row: Change = { table: "record", key: record.task, value: record };
-    return this.#db.commit([row, ...further]);
+    await this.#db.commit([row, ...this.locks.release(record.task)]);
+    // Not before: while it is not written, the removal has to be tried again, and the locks hold.
+    this.#records.set(record.task, record);
+    this.locks.freed(record.task);
   }
 
   /** As `putRecord`, without waiting: what is lost with it is observed again. */

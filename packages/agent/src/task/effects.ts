@@ -91,7 +91,10 @@ async function pull(context: EffectContext): Promise<OperationResult> {
         reportedAt = now;
         const total = totalBytes === undefined ? {} : { pullTotalBytes: totalBytes };
         const latest = ports.state.records.get(record.task) ?? record;
-        ports.report(latest, { pullDoneBytes: doneBytes, ...total });
+        // A number of its own, or the server takes it for what it has heard already.
+        const numbered = { ...latest, sequence: latest.sequence + 1 };
+        ports.state.noteRecord(numbered);
+        ports.report(numbered, { pullDoneBytes: doneBytes, ...total });
       },
     }),
   );

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ProtocolError } from "@berth/protocol";
 import { sampleAssignment, sampleWithVolume } from "./assignment-sample.ts";
 import { OPERATIONS, type Operation } from "./operation.ts";
 import { restartDelayMs } from "./restart.ts";
@@ -164,6 +165,55 @@ test("a one-shot task is complete or failed by its exit code, and is not run aga
     assert.deepEqual([status?.outcome, status?.exitCode, status?.attempt], [outcome, exitCode, 1]);
     box.kill();
   }
+});
+
+test("a disk that fails at the removal keeps the lock until the removal is written", async () => {
+  const box = new NodeBox(8);
+  const life = box.start();
+  await life.contact();
+  const first = sampleWithVolume("task01", "vol1");
+  await life.tell(run(first));
+  await box.until(() => box.status("task01")?.ready === true);
+  let failures = 3;
+  const commit = box.db.commit.bind(box.db);
+  box.db.commit = async (changes) => {
+    if (changes.some(({ table }) => table === "lock") && failures-- > 0) {
+      throw new ProtocolError("storage_full", "the disk is full");
+    }
+    await commit(changes);
+  };
+  await life.tell(stop(first));
+  await box.until(() => failures < 3);
+  assert.deepEqual([...life.state.locks.all()], [["vol1", "task01"]]);
+  assert.equal(life.state.records.get("task01")?.state, "ended");
+  assert.ok(await box.until(() => box.status("task01")?.state === "removed"));
+  assert.equal(life.state.locks.all().size, 0);
+  box.kill();
+});
+
+test("members of a pod join its first task's container, and follow it to the next", async () => {
+  const box = new NodeBox(9);
+  const life = box.start();
+  const main = sampleAssignment("main01");
+  const side = sampleAssignment("side01", {
+    task: { podTask: "main01", service: "side" },
+    spec: { podShares: ["network"] },
+  });
+  await life.tell(run(side), run(main));
+  assert.ok(await box.until(() => box.status("side01")?.ready === true));
+  const joined = () => life.state.records.get("side01")?.podContainerId;
+  assert.equal(joined(), life.state.records.get("main01")?.containerId);
+  box.host.containers.get(joined() ?? "")?.signal("SIGKILL");
+  assert.ok(
+    await box.until(
+      () => box.status("side01")?.attempt === 2 && box.status("side01")?.ready === true,
+    ),
+  );
+  assert.equal(joined(), life.state.records.get("main01")?.containerId);
+  assert.equal(box.status("side01")?.recentFailures, 0, "it is not to blame");
+  await box.pass(60_000);
+  assert.deepEqual([box.status("main01")?.attempt, box.status("side01")?.attempt], [2, 2]);
+  box.kill();
 });
 
 test("containers outlive the loss of the local database: they are adopted by their labels", async () => {

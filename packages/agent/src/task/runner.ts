@@ -7,7 +7,7 @@
  * Design page: docs/design/tasks.md
  */
 
-import { backoffMs, type Loop, type LoopResult } from "@berth/base";
+import { backoffMs, type Loop, type LoopResult, present } from "@berth/base";
 import { asProtocolError, isFinal, serviceKey } from "@berth/protocol";
 import { gatingPorts } from "../probes/probe-plan.ts";
 import type { ContainerState } from "../runtime/port.ts";
@@ -55,6 +55,7 @@ export class TaskRunner {
   #retry: { readonly failures: number; readonly at: number } | undefined;
   #waiting: WaitReason | undefined;
   #forgotten = false;
+  #isUnwritten = false;
 
   constructor(told: ToldTask, ports: TaskPorts) {
     this.task = told.assignment.task.id;
@@ -110,13 +111,15 @@ export class TaskRunner {
       if (this.#retry !== undefined && pauseMs > 0) return { againMs: pauseMs };
       const decision = step(this.#input());
       this.#waiting = decision.wait;
-      await this.#record(decision.next);
+      this.#note(decision.next);
+      if (decision.wait === undefined && decision.command === undefined) continue;
+      await this.#commit();
       if (decision.wait !== undefined) {
         if (decision.waitUntil === undefined) return;
         return { againMs: Math.max(0, decision.waitUntil - this.#ports.clock.now()) };
       }
       if (decision.command === undefined) continue;
-      await this.#operate(decision.command, decision.next, signal);
+      await this.#operate(decision.command, signal);
       if (this.#forgotten) return;
     }
     return { againMs: 0 };
@@ -181,26 +184,36 @@ export class TaskRunner {
     return { kind: "running", task: podTask, containerId: container.id };
   }
 
-  /** Writes the record if it is another one, and reports it. */
-  async #record(next: TaskRecord): Promise<void> {
-    const { state } = this.#ports;
+  /** Takes the record over in memory. What passes through several states at once is written once. */
+  #note(next: TaskRecord): void {
+    const { state, wakeWaiting } = this.#ports;
     const before = state.records.get(this.task);
     if (next === before) return;
     if (before === undefined || next.attempt !== before.attempt) this.#memory = { ...FRESH };
-    const numbered = { ...next, sequence: Math.max(next.sequence, before?.sequence ?? 0) + 1 };
-    await state.putRecord(numbered);
-    this.#ports.report(numbered);
-    if (numbered.state !== before?.state) this.#ports.wakeWaiting("pod");
+    const sequence = Math.max(next.sequence, before?.sequence ?? 0) + 1;
+    state.noteRecord({ ...next, sequence });
+    this.#isUnwritten = true;
+    if (next.state !== before?.state) wakeWaiting("pod");
   }
 
-  async #operate(operation: Operation, _recorded: TaskRecord, parent: AbortSignal): Promise<void> {
+  /** Makes the record durable, then reports it: never the other way, or a crash would take words back. */
+  async #commit(): Promise<void> {
+    const { state, report } = this.#ports;
+    const record = state.records.get(this.task);
+    if (!this.#isUnwritten || record === undefined) return;
+    await state.putRecord(record);
+    this.#isUnwritten = false;
+    report(record);
+  }
+
+  async #operate(operation: Operation, parent: AbortSignal): Promise<void> {
     const { clock, onBoundary, state } = this.#ports;
     const abort = new AbortController();
     const signal = AbortSignal.any([parent, abort.signal]);
     this.#running = { operation, abort };
     try {
       await onBoundary(this.task, operation, "before");
-      const record = state.records.get(this.task) ?? _recorded;
+      const record = present(state.records.get(this.task), "the record that was written");
       const deadline = { ms: this.#deadlineMs(operation), what: operation, parent: signal };
       const result = await withDeadline(clock, deadline, (limited) =>
         EFFECTS[operation]({
@@ -229,11 +242,10 @@ export class TaskRunner {
     const record = state.records.get(this.task);
     if (record === undefined) return;
     const next = settle(record, result);
-    if (result.operation !== "remove") return await this.#record(next);
-    // The release of its locks is durable in the same commit as the record that says that it is gone.
+    if (result.operation !== "remove") return this.#note(next);
     const numbered = { ...next, sequence: record.sequence + 1 };
-    await state.putRecord(numbered, state.locks.release(this.task));
-    state.locks.freed(this.task);
+    await state.putRemoved(numbered);
+    this.#isUnwritten = false;
     this.#ports.report(numbered);
     net.changed();
     networks.released();
@@ -250,7 +262,7 @@ export class TaskRunner {
     const ended = MENDED_BY_WAITING.has(error.code)
       ? record
       : settleFailure(record, said, clock.now());
-    if (ended !== record) return await this.#record(ended);
+    if (ended !== record) return this.#note(ended);
     const failures = (this.#retry?.failures ?? 0) + 1;
     this.#retry = { failures, at: clock.monotonic() + backoffMs(failures, RETRY, prng) };
     const told = {
