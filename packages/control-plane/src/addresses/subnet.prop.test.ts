@@ -106,3 +106,13 @@ test("a network has room for what it may have to hold", () => {
 test("the MAC is the address in other words", () => {
   assert.equal(macOfAddress("10.64.3.7"), "02:42:0a:40:03:07");
 });
+
+test("ranges go round: from a place on, and from the start when nothing is left behind it", () => {
+  const range: Subnet = { base: RANGE.base, prefix: 22 };
+  const block = sizeOf(24);
+  const at = (index: number) => ({ base: range.base + index * block, prefix: 24 });
+  assert.deepEqual(carve(range, 24, [], range.base + block), at(1));
+  assert.deepEqual(carve(range, 24, [at(1), at(2)], range.base + block), at(3));
+  assert.deepEqual(carve(range, 24, [at(1), at(2), at(3)], range.base + block), at(0));
+  assert.deepEqual(carve(range, 24, [at(0), at(1), at(2), at(3)], range.base + block), undefined);
+});

@@ -82,6 +82,8 @@ function idleIdentifiers(): Identifiers {
   return {
     identifier: () => `explain${String(++count).padStart(6, "0")}`,
     networkId: () => String(++count).padStart(8, "0"),
+    subnetEnd: () => 0,
+    noteSubnetEnd: () => {},
   };
 }
 

@@ -22,5 +22,13 @@ export function newIdentifiers(prng: Prng, view: ClusterView): Identifiers {
       if (view.networks.by("id", id).length === 0) return id;
     }
   };
-  return { identifier, networkId };
+  let subnetEnd = 0;
+  return {
+    identifier,
+    networkId,
+    subnetEnd: () => subnetEnd,
+    noteSubnetEnd: (end) => {
+      subnetEnd = end;
+    },
+  };
 }

@@ -15,6 +15,7 @@ import {
   parseSubnet,
   prefixFor,
   type Subnet,
+  sizeOf,
   subnetsOverlap,
 } from "../addresses/subnet.ts";
 import { encode } from "../state/decode.ts";
@@ -108,8 +109,12 @@ function chooseSubnet(context: PlanContext, name: string, spec: NetworkSpec): Su
   }
   const wanted = prefixFor(copies * ADDRESSES_PER_COPY, settings.networkPrefix);
   const prefix = Math.max(wanted, PREFIX_MIN_CHOSEN, range.prefix);
-  const free = carve(range, prefix, taken);
-  if (free !== undefined) return free;
+  // Ranges go round: one that was just given back is still being taken down on its nodes.
+  const free = carve(range, prefix, taken, context.input.ids.subnetEnd());
+  if (free !== undefined) {
+    context.input.ids.noteSubnetEnd(free.base + sizeOf(free.prefix));
+    return free;
+  }
   const message = `no range for network ${name}: ${settings.clusterRange} is full (${taken.length} networks)`;
   return obstacle("network", message);
 }

@@ -14,6 +14,9 @@ export interface Identifiers {
   readonly identifier: () => string;
   /** Eight hexadecimal digits. */
   readonly networkId: () => string;
+  /** Where the last network's range ended, as a number; 0 while none was given. In memory only. */
+  readonly subnetEnd: () => number;
+  readonly noteSubnetEnd: (end: number) => void;
 }
 
 export interface PlanInput {
