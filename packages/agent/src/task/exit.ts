@@ -5,7 +5,7 @@
 
 import type { OperationFailure } from "./operation.ts";
 import { advance, type TaskRecord } from "./record.ts";
-import { failuresWith, isHopeless, mayRestart, restartDelayMs } from "./restart.ts";
+import { failuresWith, isHopeless, mayRestart, restartDelayMs, retryDelayMs } from "./restart.ts";
 import type { RuleInput } from "./rule.ts";
 import { hasEnded } from "./step-input.ts";
 
@@ -53,7 +53,9 @@ export function afterFailure(
   if (isHopeless(failure.code, record)) {
     return advance(record, "ended", { ...said, outcome: "rejected" });
   }
-  return advance(record, "exited", { ...said, exitedAt: now, ...failed(record, now) });
+  const next = failed(record, now);
+  const nextAttemptAt = now + retryDelayMs(record.failuresInRow + 1);
+  return advance(record, "exited", { ...said, exitedAt: now, ...next, nextAttemptAt });
 }
 
 /** No attempt will follow: the file's policy forbids it. */

@@ -54,6 +54,14 @@ export function restartDelayMs(failuresInRow: number): number {
   return failuresInRow <= 1 ? 0 : backoffMs(failuresInRow - 1, RESTART_BACKOFF);
 }
 
+/** Pauses after attempts that never ran: what stood in the way (engine, network, disk) takes its time. */
+export const RETRY_BACKOFF = { initialMs: 1_000, maxMs: 5 * MINUTE_MS } as const;
+
+/** Pause before the next attempt when the last one failed before its process ran. */
+export function retryDelayMs(failuresInRow: number): number {
+  return backoffMs(failuresInRow, RETRY_BACKOFF);
+}
+
 /** Whether the file's policy lets an ended process be followed by another. */
 export function mayRestart(
   policy: RestartSpec,
