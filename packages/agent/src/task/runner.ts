@@ -97,12 +97,6 @@ export class TaskRunner {
     this.wake();
   }
 
-  /** Lost with the engine's connection: who follows the container has to begin again. */
-  unattend(): void {
-    this.#memory.attendedId = undefined;
-    this.wake();
-  }
-
   /** One run of its loop. */
   async run(signal: AbortSignal): Promise<LoopResult> {
     for (let turn = 0; turn < TURNS_MAX; turn++) {
