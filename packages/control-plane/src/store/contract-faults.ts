@@ -8,11 +8,12 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Driver, ManualClock, Prng, silentLogger, sleep } from "@berth/base";
-import { Collection } from "./collection.ts";
+import { keys } from "@berth/protocol";
+import { ClusterState } from "../state/cluster-state.ts";
+import { encode } from "../state/decode.ts";
 import { eventsOf, type MakeSubject, watched } from "./contract-subject.ts";
 import { StoreError } from "./errors.ts";
 import { FaultyStore, NO_FAULTS, type StoreFaults } from "./faulty.ts";
-import { Mirror } from "./mirror.ts";
 import type { Compare, Operation, Store } from "./port.ts";
 
 const WRITES_UNCERTAIN: Partial<StoreFaults> = {
@@ -48,7 +49,7 @@ export function faultContract(
         writeOnce(await world(context, makeSubject, seed, WRITES_UNCERTAIN)));
       test(`seed ${seed}: retries with an idempotency key count each change once`, async (context) =>
         countOnce(await world(context, makeSubject, seed, WRITES_UNCERTAIN)));
-      test(`seed ${seed}: a mirror shows the store once faults have ended`, async (context) =>
+      test(`seed ${seed}: the cluster in memory is the store's once faults have ended`, async (context) =>
         converge(await world(context, makeSubject, seed, EVERYTHING)));
     }
   });
@@ -127,36 +128,26 @@ async function countOnce({ store, clock }: World): Promise<void> {
   assert.equal((await store.get("counter")).entry?.value, String(WRITERS * WRITES));
 }
 
-/** A collection behind broken watches and early compaction, compared with the store at the end. */
+/** A `ClusterState` behind broken watches and early compaction, compared with the store at the end. */
 async function converge({ store, clock, prng }: World): Promise<void> {
   const driver = new Driver({ clock, log: silentLogger, prng: prng.fork() });
-  const mirror = new Mirror({ store, driver, log: silentLogger });
-  const parse = (json: unknown) => Number(json);
-  const numbers = new Collection({ mirror, log: silentLogger, prefix: "n/", parse });
-  const told = new Map<string, number>();
-  numbers.onChange((changes) => {
-    for (const change of changes) {
-      if (change.type === "put") told.set(change.key, change.entry.value);
-      else told.delete(change.key);
-    }
-  });
-  await mirror.start();
+  const state = new ClusterState({ store, driver, log: silentLogger });
+  await state.start();
   await everyWriter(async (writer, index) => {
-    const key = `${prng.chance(0.8) ? "n" : "other"}/${prng.int(0, 9)}`;
-    const value = String(writer * 100 + index);
+    const key = keys.claim({ kind: "subnet", subnet: `10.64.${prng.int(0, 9)}.0/24` });
+    const value = encode({ stack: `default/main/s${writer * 100 + index}` });
     const operation: Operation = prng.chance(0.3)
       ? { kind: "delete", key }
       : { kind: "put", key, value };
     await outcomeOf(store, [], [operation]);
   });
   store.faults = NO_FAULTS;
-  const { entries, revision } = await store.list("n/");
-  await numbers.waitFor(revision);
-  const stored = entries.map(({ key, value }) => [key, Number(value)]);
-  const shown = [...numbers.all()].map(({ key, value }) => [key, value]);
+  const { entries, revision } = await store.list("");
+  await state.waitFor(revision);
+  const stored = entries.map(({ key, value }) => [key, value]);
+  const shown = [...state.view.claims.all()].map(({ key, value }) => [key, encode(value)]);
   assert.deepEqual(shown.sort(), stored.sort());
-  assert.deepEqual([...told].sort(), stored.sort());
-  await mirror.stop();
+  await state.stop();
 }
 
 async function everyWriter(write: (writer: number, index: number) => Promise<void>): Promise<void> {
