@@ -1,8 +1,10 @@
 /** Streams with backpressure: no faster than the client reads, and not for ever. */
 
 import assert from "node:assert/strict";
-import type { ServerResponse } from "node:http";
+import { once } from "node:events";
+import { createServer, get, type IncomingMessage, type ServerResponse } from "node:http";
 import { Writable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { ManualClock } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
@@ -38,9 +40,9 @@ test("the next piece is asked for when the client has taken the last", async () 
   const { response, asServer } = slowResponse();
   let asked = 0;
   async function* source() {
-    for (const text of ["first", "second", "third"]) {
+    for (const word of ["first", "second", "third"]) {
       asked++;
-      yield [Buffer.from(text)];
+      yield [Buffer.from(word)];
     }
   }
   const written = writeStream(asServer, source(), new ManualClock());
@@ -88,6 +90,29 @@ test("a source that breaks cuts the connection: nobody takes half for the whole"
   }
   await writeStream(asServer, source(), new ManualClock());
   assert.ok(response.destroyed && !response.writableFinished);
+});
+
+test("a client that takes everything at once gets many parts and goes on at once", async () => {
+  const clock = new ManualClock();
+  const parts = Array.from({ length: 8 }, () => Buffer.alloc(16_384, "x"));
+  async function* source() {
+    yield parts;
+    yield [Buffer.from("last")];
+  }
+  const server = createServer((_request, response) => {
+    void writeStream(response, source(), clock);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  // The manual clock stands still: whoever waits for its deadline waits for ever.
+  const outgoing = get({ host: "127.0.0.1", port: address.port, agent: false });
+  const [incoming]: IncomingMessage[] = await once(outgoing, "response");
+  assert.ok(incoming);
+  const received = await text(incoming);
+  assert.equal(received.length, 8 * 16_384 + "last".length);
+  server.close();
 });
 
 test("problems carry the headers that their codes ask for", () => {

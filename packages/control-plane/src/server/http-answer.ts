@@ -62,10 +62,10 @@ export async function writeStream(
   try {
     for await (const parts of chunks) {
       if (response.destroyed) return;
-      response.cork();
+      // Not corked: Node gathers the writes of a turn by itself, and a corked response that is full when its
+      // client takes all at once says "full" and never "drain".
       let hasRoom = true;
       for (const part of parts) hasRoom = response.write(part);
-      response.uncork();
       if (!hasRoom) await drained(response, clock);
     }
     response.end();
