@@ -92,8 +92,13 @@ export function compileLimits(service: ComposeService): Resources {
   return presentFields<Resources>({
     cpuMillis: limits?.cpuMillis ?? service.cpuMillis ?? quotaMillis(service),
     memoryBytes: limits?.memoryBytes ?? service.memLimitBytes,
-    pids: limits?.pids ?? service.pidsLimit,
+    pids: boundedPids(limits?.pids ?? service.pidsLimit),
   });
+}
+
+/** Zero and -1 mean without a limit. */
+function boundedPids(pids: number | undefined): number | undefined {
+  return pids === undefined || pids <= 0 ? undefined : pids;
 }
 
 function quotaMillis(service: ComposeService): number | undefined {

@@ -10,6 +10,8 @@ import { presentFields } from "./present-fields.ts";
 export const MIN_HEALTHY_MS = 5_000;
 /** A rollout that makes no progress for this long has failed. */
 export const PROGRESS_DEADLINE_MS = 300_000;
+/** Shorter ones would fail while the first container is being made. */
+const PROGRESS_DEADLINE_MS_MIN = 1_000;
 export const STOP_GRACE_MS = 10_000;
 export const DRAIN_MS = 30_000;
 export const PRIORITY = 50;
@@ -31,7 +33,8 @@ export function completionTargets(project: ComposeProject): ReadonlySet<string> 
  */
 export function compileRestart(service: ComposeService, isJob: boolean): RestartSpec {
   const deploy = service.deploy?.restartPolicy;
-  const condition = deploy?.condition ?? service.restart?.policy;
+  // A restart_policy that names no condition means any, as the specification says.
+  const condition = deploy === undefined ? service.restart?.policy : (deploy.condition ?? "any");
   const maxAttempts = deploy?.maxAttempts ?? service.restart?.maxRetries;
   if (condition === "none" || condition === "no") return { policy: "no" };
   if (condition === undefined && isJob) return { policy: "no" };
@@ -45,13 +48,20 @@ export function compileRestart(service: ComposeService, isJob: boolean): Restart
 }
 
 export function compileMode(
+  name: string,
   service: ComposeService,
-  isJob: boolean,
+  options: { readonly isJob: boolean; readonly problems: ProblemList },
 ): Pick<ServiceSpec, "mode" | "copies"> {
   const mode = service.deploy?.mode;
   const copies = service.scale ?? service.deploy?.replicas ?? 1;
   if (mode === "global") return { mode: "global", copies: 0 };
-  if (isJob || mode === "replicated-job" || mode === "global-job") return { mode: "job", copies };
+  if (mode === "global-job") {
+    options.problems.warn(
+      ["services", name, "deploy", "mode"],
+      `global-job runs ${copies === 1 ? "once" : `${copies} times`}, not once on every node`,
+    );
+  }
+  if (options.isJob) return { mode: "job", copies };
   return { mode: "replicated", copies };
 }
 
@@ -74,7 +84,10 @@ export function compileUpdate(
     parallelism: update?.parallelism ?? 1,
     delayMs: update?.delayMs ?? 0,
     minHealthyMs: wishes?.minHealthyMs ?? update?.monitorMs ?? MIN_HEALTHY_MS,
-    progressDeadlineMs: wishes?.progressDeadlineMs ?? PROGRESS_DEADLINE_MS,
+    progressDeadlineMs: Math.max(
+      PROGRESS_DEADLINE_MS_MIN,
+      wishes?.progressDeadlineMs ?? PROGRESS_DEADLINE_MS,
+    ),
     failureAction: action === "pause" || action === "continue" ? action : "rollback",
   };
 }
@@ -95,8 +108,15 @@ export function compileDependencies(service: ComposeService): Record<string, Dep
 }
 
 /** `pull_policy`; a service with a build is built unless it says otherwise. */
-export function compilePullPolicy(service: ComposeService): ServiceSpec["pullPolicy"] {
+export function compilePullPolicy(
+  name: string,
+  service: ComposeService,
+  problems: ProblemList,
+): ServiceSpec["pullPolicy"] {
   const policy = service.pullPolicy;
+  if (policy === "build" && service.build === undefined) {
+    problems.error(["services", name, "pull_policy"], "build needs a build section");
+  }
   if (policy === "always" || policy === "never") return policy;
   if (policy === "build" || service.build !== undefined) return "build";
   // `daily` and the like ask for freshness: each deploy looks at the registry.

@@ -10,10 +10,12 @@ import type { Mount, VolumeSpec } from "@berth/protocol";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import type { BindMount, ServiceMount, VolumeMount } from "../model/storage-model.ts";
+import { cleanPath } from "../path.ts";
 import { parseByteSize } from "../text/byte-size.ts";
 import type { ProblemList } from "./compile-problem.ts";
 import type { FoundObjects, ObjectWish } from "./file-objects.ts";
 import { presentFields } from "./present-fields.ts";
+import { anonymousVolumeName, bindVolumeName } from "./volume-name.ts";
 
 /** Relative binds of a service that are the platform's to carry, with the form each needs. */
 export function bindWishes(service: ComposeService): ObjectWish[] {
@@ -34,6 +36,20 @@ export interface MountContext {
   readonly problems: ProblemList;
   /** Volumes that mounts make besides the declared ones: filled by `compileMounts`. */
   readonly extraVolumes: Record<string, VolumeSpec>;
+  /** Services that may write to a relative bind, by its absolute path. */
+  readonly writers: ReadonlyMap<string, string>;
+}
+
+/** Who may write to which relative bind; the first service where there are several. */
+export function bindWriters(project: ComposeProject): ReadonlyMap<string, string> {
+  const writers = new Map<string, string>();
+  for (const [name, service] of Object.entries(project.services)) {
+    for (const mount of service.volumes ?? []) {
+      if (mount.type !== "bind" || mount.readOnly === true || isHostBind(mount, service)) continue;
+      if (!writers.has(mount.source.path)) writers.set(mount.source.path, name);
+    }
+  }
+  return writers;
 }
 
 export function compileMounts(context: MountContext): Mount[] {
@@ -85,7 +101,7 @@ function volumeMount(mount: VolumeMount, context: MountContext): Mount {
 
 /** Each copy gets an anonymous volume of its own, as with Compose; unlike there, it is kept. */
 function anonymousVolume(mount: VolumeMount, context: MountContext): string {
-  const volume = `${context.name}${mount.target.replace(/[^a-zA-Z0-9._-]/g, "-")}`.slice(0, 63);
+  const volume = anonymousVolumeName(context.name, mount.target);
   context.extraVolumes[volume] = {
     mode: "exclusive",
     perCopy: true,
@@ -128,6 +144,13 @@ function relativeBind(mount: BindMount, path: Path, context: MountContext): Moun
     return [{ kind: "object", digest, form: "file", target, mode }];
   }
   if (found.kind === "directory" && mount.readOnly === true) {
+    const writer = context.writers.get(source.path);
+    if (writer !== undefined) {
+      problems.warn(
+        path,
+        `"${source.original}" is carried to the node as it is now: what ${writer} writes to it is not seen here; use a named volume for both`,
+      );
+    }
     return [{ kind: "object", digest: found.digest, form: "directory", target }];
   }
   return [seededVolume(mount, path, context)];
@@ -136,7 +159,7 @@ function relativeBind(mount: BindMount, path: Path, context: MountContext): Moun
 function seededVolume(mount: BindMount, path: Path, context: MountContext): Mount {
   const { source, target } = mount;
   const found = context.objects.get(source.path) ?? { kind: "missing" };
-  const volume = `bind${source.original.replace(/^\.*/, "").replace(/[^a-zA-Z0-9._-]/g, "-")}`;
+  const volume = bindVolumeName(cleanPath(source.original));
   const seeded = found.kind === "directory" ? "filled once from the directory, " : "";
   context.problems.warn(
     path,
@@ -161,8 +184,8 @@ function tmpfsOf(text: string, path: Path, problems: ProblemList): Mount {
   let mode: number | undefined;
   for (const option of options.split(",").filter((word) => word !== "")) {
     const [key, value = ""] = option.split("=");
-    if (key === "size") sizeBytes = parseByteSize(value);
-    else if (key === "mode") mode = Number.parseInt(value, 8);
+    if (key === "size" && parseByteSize(value) !== undefined) sizeBytes = parseByteSize(value);
+    else if (key === "mode" && /^[0-7]{1,4}$/.test(value)) mode = Number.parseInt(value, 8);
     else if (!TMPFS_WORDS.has(key ?? "")) {
       problems.warn(path, `the tmpfs option "${option}" is not honoured`);
     }
@@ -176,7 +199,7 @@ function tmpfsOf(text: string, path: Path, problems: ProblemList): Mount {
 }
 
 /** Options that are the default anyway. */
-const TMPFS_WORDS: ReadonlySet<string> = new Set(["rw", "nosuid", "nodev", "exec", "noexec"]);
+const TMPFS_WORDS: ReadonlySet<string> = new Set(["rw", "nosuid", "nodev", "noexec"]);
 
 /** The volumes that the file declares. */
 export function compileVolumes(

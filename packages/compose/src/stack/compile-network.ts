@@ -50,9 +50,11 @@ export function compilePod(name: string, service: ComposeService, problems: Prob
   note("network", service.networkMode);
   note("pid", service.pid);
   note("ipc", service.ipc);
-  const from = (service.volumesFrom ?? []).map((text) => text.split(":")[0] ?? "");
+  const from = (service.volumesFrom ?? []).flatMap((text, index) =>
+    volumesPartner(text, ["services", name, "volumes_from", index], problems),
+  );
   for (const other of from) shares.set("volumes", other);
-  const partners = [...new Set(shares.values())];
+  const partners = [...new Set([...shares.values(), ...from])];
   if (partners.length > 1) {
     problems.error(
       ["services", name],
@@ -64,6 +66,21 @@ export function compilePod(name: string, service: ComposeService, problems: Prob
     podShares:
       shares.size === 0 ? undefined : ([...shares.keys()] as NonNullable<ServiceSpec["podShares"]>),
   };
+}
+
+/** `SERVICE[:ro]`; containers from outside are not known here. */
+function volumesPartner(
+  text: string,
+  path: readonly (string | number)[],
+  problems: ProblemList,
+): string[] {
+  const [first = "", mode] = text.split(":");
+  if (first === "container") {
+    problems.error(path, "containers from outside the stack cannot be joined; name a service");
+    return [];
+  }
+  if (mode === "ro") problems.warn(path, "ro is not honoured: volumes are shared as they are");
+  return [first];
 }
 
 export function compilePorts(
@@ -148,14 +165,13 @@ export function compileStackNetworks(
   return specs;
 }
 
-/** `STACK_NETWORK`, as Compose names networks, or `STACK/NETWORK`. */
+/**
+ * `STACK_NETWORK`, as Compose names networks, or `STACK/NETWORK`. The first underscore divides: networks may
+ * have more of them (`shop_back_end`), stacks have none.
+ */
 function externalNetwork(key: string, name: string | undefined) {
   const text = name ?? key;
-  const [stack, network] = text.includes("/") ? text.split("/") : splitLast(text);
-  return { stack: stack ?? text, name: network ?? "default" };
-}
-
-function splitLast(text: string): [string, string] {
-  const at = text.lastIndexOf("_");
-  return at < 0 ? [text, "default"] : [text.slice(0, at), text.slice(at + 1)];
+  const at = text.search(/[/_]/);
+  if (at < 0) return { stack: text, name: "default" };
+  return { stack: text.slice(0, at), name: text.slice(at + 1) };
 }

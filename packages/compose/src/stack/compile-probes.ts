@@ -33,6 +33,9 @@ export function compileProbes(
     wishes?.ready === undefined
       ? healthcheckProbe(name, service.healthcheck, problems)
       : probeOf(wishes.ready);
+  for (const kind of ["startup", "ready", "live"] as const) {
+    warnOfGaps(["services", name, "x-berth", "probes", kind], wishes?.[kind], problems);
+  }
   return presentFields<ProbesSpec>({
     startup: wishes?.startup === undefined ? undefined : probeOf(wishes.startup),
     ready,
@@ -45,11 +48,18 @@ function probeOf(probe: Probe): ProbeSpec {
     check: checkOf(probe.action),
     startPeriodMs: probe.delayMs ?? 0,
     startIntervalMs: HEALTHCHECK_DEFAULTS.startIntervalMs,
-    intervalMs: probe.intervalMs ?? PROBE_DEFAULTS.intervalMs,
-    timeoutMs: probe.timeoutMs ?? PROBE_DEFAULTS.timeoutMs,
+    intervalMs: rhythm(probe.intervalMs || PROBE_DEFAULTS.intervalMs),
+    timeoutMs: probe.timeoutMs || PROBE_DEFAULTS.timeoutMs,
     successThreshold: probe.success ?? PROBE_DEFAULTS.success,
     failureThreshold: probe.failure ?? PROBE_DEFAULTS.failure,
   };
+}
+
+/** Nothing is asked more often than this: an agent has hundreds of containers to ask. */
+const INTERVAL_MS_MIN = 10;
+
+function rhythm(intervalMs: number): number {
+  return Math.max(INTERVAL_MS_MIN, intervalMs);
 }
 
 function checkOf(action: ProbeAction): ProbeSpec["check"] {
@@ -74,6 +84,24 @@ function checkOf(action: ProbeAction): ProbeSpec["check"] {
   }
 }
 
+/** A check accepts one range of codes: what lies between several is accepted, too. */
+function warnOfGaps(
+  path: readonly (string | number)[],
+  probe: Probe | undefined,
+  problems: ProblemList,
+): void {
+  if (probe?.action.kind !== "http") return;
+  const ranges = probe.action.status.toSorted((a, b) => a.from - b.from);
+  let reached = ranges[0]?.to ?? 0;
+  for (const { from, to } of ranges.slice(1)) {
+    if (from > reached + 1) {
+      const gap = from - reached === 2 ? `${from - 1}` : `${reached + 1} to ${from - 1}`;
+      problems.warn([...path, "http"], `status is taken as one range: ${gap} are accepted, too`);
+    }
+    reached = Math.max(reached, to);
+  }
+}
+
 function healthcheckProbe(
   name: string,
   check: Healthcheck | undefined,
@@ -93,9 +121,9 @@ function healthcheckProbe(
   return {
     check: { kind: "exec", command },
     startPeriodMs: check.startPeriodMs ?? HEALTHCHECK_DEFAULTS.startPeriodMs,
-    startIntervalMs: check.startIntervalMs ?? HEALTHCHECK_DEFAULTS.startIntervalMs,
-    intervalMs: check.intervalMs ?? HEALTHCHECK_DEFAULTS.intervalMs,
-    // Zero means "the default" in Docker.
+    // Zero means "the default" in Docker, here and below.
+    startIntervalMs: rhythm(check.startIntervalMs || HEALTHCHECK_DEFAULTS.startIntervalMs),
+    intervalMs: rhythm(check.intervalMs || HEALTHCHECK_DEFAULTS.intervalMs),
     timeoutMs: check.timeoutMs || HEALTHCHECK_DEFAULTS.timeoutMs,
     successThreshold: 1,
     failureThreshold: check.retries || HEALTHCHECK_DEFAULTS.retries,

@@ -29,7 +29,7 @@ import {
   PRIORITY,
   STOP_GRACE_MS,
 } from "./compile-life.ts";
-import { bindWishes, compileMounts, compileVolumes } from "./compile-mounts.ts";
+import { bindWishes, bindWriters, compileMounts, compileVolumes } from "./compile-mounts.ts";
 import {
   compileExpose,
   compileNetworks,
@@ -86,10 +86,11 @@ export function compileStack(input: CompileInput): CompileResult {
   const problems = new ProblemList();
   const volumes = compileVolumes(project, problems);
   const jobs = completionTargets(project);
+  const writers = bindWriters(project);
   const services: Record<string, ServiceSpec> = {};
   for (const [name, service] of Object.entries(project.services)) {
     const isJob = jobs.has(name) || service.deploy?.mode?.endsWith("-job") === true;
-    services[name] = compileService({ input, name, service, isJob, volumes, problems });
+    services[name] = compileService({ input, name, service, isJob, volumes, writers, problems });
   }
   const used = new Set(Object.values(services).flatMap((spec) => Object.keys(spec.networks)));
   const spec: StackSpec = {
@@ -109,17 +110,19 @@ interface ServiceContext {
   readonly isJob: boolean;
   /** Grows by the volumes that binds and anonymous volumes make. */
   readonly volumes: Record<string, VolumeSpec>;
+  readonly writers: ReadonlyMap<string, string>;
   readonly problems: ProblemList;
 }
 
 function compileService(context: ServiceContext): ServiceSpec {
-  const { input, name, service, isJob, volumes, problems } = context;
+  const { input, name, service, isJob, volumes, writers, problems } = context;
   const mounts = compileMounts({
     name,
     service,
     objects: input.objects,
     problems,
     extraVolumes: volumes,
+    writers,
   });
   const network = compileNetworks(name, service, problems);
   const pod = compilePod(name, service, problems);
@@ -132,7 +135,7 @@ function compileService(context: ServiceContext): ServiceSpec {
   return presentFields<ServiceSpec>({
     image: service.image ?? `berth/${input.stack}-${name.toLowerCase()}`,
     build: compileBuild(context),
-    pullPolicy: compilePullPolicy(service),
+    pullPolicy: compilePullPolicy(name, service, problems),
     entrypoint: service.entrypoint ?? undefined,
     command: service.command ?? undefined,
     environment: environmentOf(service),
@@ -140,8 +143,8 @@ function compileService(context: ServiceContext): ServiceSpec {
     limits: compileLimits(service),
     requests: compileRequests(name, service, problems),
     mounts,
-    configs: (service.configs ?? []).map((use) => fileReference(use, `/${use.source}`)),
-    secrets: (service.secrets ?? []).map((use) => fileReference(use, `/run/secrets/${use.source}`)),
+    configs: fileReferences(context, "configs"),
+    secrets: fileReferences(context, "secrets"),
     ...network,
     ...pod,
     ports: compilePorts(name, service, problems),
@@ -151,7 +154,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     probes: compileProbes(name, service, problems),
     dependsOn: compileDependencies(service),
     restart: compileRestart(service, isJob),
-    ...compileMode(service, isJob),
+    ...compileMode(name, service, { isJob, problems }),
     update: compileUpdate(name, service, { exclusive, problems }),
     constraints: service.deploy?.placement?.constraints ?? [],
     spreadOver: (service.deploy?.placement?.preferences ?? []).flatMap((p) => p.spread ?? []),
@@ -159,8 +162,8 @@ function compileService(context: ServiceContext): ServiceSpec {
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
     drainMs: service.xBerth?.drainMs ?? DRAIN_MS,
-    postStart: hooks(service.postStart),
-    preStop: hooks(service.preStop),
+    postStart: hooks(context, "postStart"),
+    preStop: hooks(context, "preStop"),
     log: logLimits(context),
   });
 }
@@ -179,6 +182,12 @@ function compileBuild(context: ServiceContext): BuildSpec | undefined {
   const build = service.build;
   if (build === undefined) return undefined;
   const path = ["services", name, "build"];
+  if (build.dockerfileInline !== undefined) {
+    problems.error(
+      [...path, "dockerfile_inline"],
+      "cannot be built yet; put it into a file and name that with dockerfile",
+    );
+  }
   if (build.context?.kind !== "local") {
     problems.error(path, "only local build contexts can be built");
     return undefined;
@@ -187,9 +196,6 @@ function compileBuild(context: ServiceContext): BuildSpec | undefined {
   if (found?.kind !== "directory") {
     problems.error(path, `the build context "${build.context.directory.original}" is no directory`);
     return undefined;
-  }
-  if (build.dockerfileInline !== undefined) {
-    problems.error(path, "dockerfile_inline cannot be built yet; put it into a file");
   }
   return presentFields<BuildSpec>({
     contextDigest: found.digest,
@@ -213,14 +219,35 @@ function compileBuild(context: ServiceContext): BuildSpec | undefined {
 /** Permission bits of configs and secrets when the file says nothing, as with Docker. */
 const FILE_MODE = 0o444;
 
-function fileReference(use: FileReference, target: string): FileReferenceSpec {
-  return {
-    name: use.source,
-    target: use.target === undefined ? target : absoluteTarget(use.target, target),
-    uid: Number(use.uid ?? 0),
-    gid: Number(use.gid ?? 0),
-    mode: use.mode ?? FILE_MODE,
-  };
+function fileReferences(
+  { service, name, problems }: ServiceContext,
+  kind: "configs" | "secrets",
+): FileReferenceSpec[] {
+  const folder = kind === "configs" ? "/" : "/run/secrets/";
+  return (service[kind] ?? []).map((use, index) => {
+    const target = `${folder}${use.source}`;
+    const path = ["services", name, kind, index];
+    return {
+      name: use.source,
+      target: use.target === undefined ? target : absoluteTarget(use.target, target),
+      uid: identity(use, "uid", path, problems),
+      gid: identity(use, "gid", path, problems),
+      mode: use.mode ?? FILE_MODE,
+    };
+  });
+}
+
+/** Names of users are known inside the image only: files are made before it runs. */
+function identity(
+  use: FileReference,
+  key: "uid" | "gid",
+  path: readonly (string | number)[],
+  problems: ProblemList,
+): number {
+  const text = use[key] ?? "0";
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  problems.error([...path, key], `"${text}" is no number; names are not known outside the image`);
+  return 0;
 }
 
 /** A bare name stays in the folder of the default. */
@@ -229,8 +256,20 @@ function absoluteTarget(target: string, fallback: string): string {
   return `${fallback.slice(0, fallback.lastIndexOf("/"))}/${target}`;
 }
 
-function hooks(list: ComposeService["preStop"]): ServiceSpec["preStop"] {
-  const commands = (list ?? []).flatMap((hook) => (hook.command ? [hook.command] : []));
+const HOOK_KEYS = { postStart: "post_start", preStop: "pre_stop" } as const;
+
+function hooks(
+  { service, name, problems }: ServiceContext,
+  kind: keyof typeof HOOK_KEYS,
+): ServiceSpec["preStop"] {
+  const commands = (service[kind] ?? []).flatMap((hook, index) => {
+    const { command, user, privileged, workingDir, environment } = hook;
+    if (user ?? workingDir ?? environment ?? (privileged || undefined)) {
+      const path = ["services", name, HOOK_KEYS[kind], index];
+      problems.warn(path, "runs as the service itself does: only its command is honoured");
+    }
+    return command ? [command] : [];
+  });
   return commands.length === 0 ? undefined : commands;
 }
 
@@ -263,7 +302,9 @@ function compileConfigs(input: CompileInput, problems: ProblemList): StackSpec["
     const found = config.file === undefined ? undefined : input.objects.get(config.file.path);
     if (found?.kind === "file") {
       configs[key] = { digest: found.digest, sizeBytes: found.sizeBytes };
-    } else problems.error(["configs", key], missingContent(config));
+    } else if (isUsed(input.project, "configs", key)) {
+      problems.error(["configs", key], missingContent(config));
+    } else problems.warn(["configs", key], `${missingContent(config)}; nothing uses it`);
   }
   return configs;
 }
@@ -278,9 +319,17 @@ function compileSecrets(input: CompileInput, problems: ProblemList): StackSpec["
     const found = secret.file === undefined ? undefined : input.objects.get(secret.file.path);
     if (found?.kind === "file" && secret.file !== undefined) {
       secrets[key] = { content: input.secretContent(secret.file.path) };
-    } else problems.error(["secrets", key], missingContent(secret));
+    } else if (isUsed(input.project, "secrets", key)) {
+      problems.error(["secrets", key], missingContent(secret));
+    } else problems.warn(["secrets", key], `${missingContent(secret)}; nothing uses it`);
   }
   return secrets;
+}
+
+function isUsed(project: ComposeProject, kind: "configs" | "secrets", key: string): boolean {
+  return Object.values(project.services).some((service) =>
+    service[kind]?.some(({ source }) => source === key),
+  );
 }
 
 function base64(text: string): string {

@@ -1,0 +1,180 @@
+/** Builds, files in memory, logs, hooks; and that whole files give specs that the protocol takes. */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { parseAs, StackSpec } from "@berth/protocol";
+import fc from "fast-check";
+import { stringify } from "yaml";
+import { loadCompose } from "../load/load.ts";
+import { nodeFiles } from "../node-files.ts";
+import { compileSample, compileWeb, problemWords, sampleDigest } from "./compile-sample.ts";
+import { compileStack, objectWishes } from "./compile-stack.ts";
+import type { FoundObject } from "./file-objects.ts";
+
+test("a build: context by digest, arguments, target; the image gets the service's name", () => {
+  const { web, said } = compileWeb(
+    "build: {context: ./src, dockerfile: d/Dockerfile, target: t, args: {A: b, C: }, no_cache: true, shm_size: 1m}\nplatform: linux/arm64",
+    { found: { src: "directory" } },
+  );
+  assert.deepEqual([web.image, web.pullPolicy, said], ["berth/shop-web", "build", []]);
+  assert.deepEqual(web.build, {
+    contextDigest: sampleDigest("src"),
+    dockerfile: "d/Dockerfile",
+    target: "t",
+    args: { A: "b" },
+    labels: {},
+    noCache: true,
+    shmSizeBytes: 1_048_576,
+    platform: "linux/arm64",
+  });
+});
+
+test("a build without a Dockerfile key takes the usual name; both keys keep the image's", () => {
+  const { web } = compileWeb("build: ./src\nimage: registry:5000/web:1", {
+    found: { src: "directory" },
+  });
+  assert.deepEqual([web.build?.dockerfile, web.image], ["Dockerfile", "registry:5000/web:1"]);
+});
+
+test("what cannot be built is an error at its key", () => {
+  const missing = compileWeb("build: ./src").said;
+  assert.deepEqual(missing, [
+    'error services.web.build: the build context "./src" is no directory',
+  ]);
+  const inline = compileWeb("build: {context: ., dockerfile_inline: FROM scratch}").said;
+  assert.match(inline[0] ?? "", /^error services.web.build.dockerfile_inline: cannot be built yet/);
+  const remote = compileWeb("build: https://example.com/a.git").said;
+  assert.match(remote[0] ?? "", /only local build contexts/);
+});
+
+test("configs and secrets: content, files, variables, targets and owners", () => {
+  const result = compileSample(
+    `services:
+  web:
+    image: x
+    configs: [inline, {source: file, target: /etc/f, uid: "1", gid: "2", mode: 0o400}]
+    secrets: [key, {source: variable, target: short}]
+configs: {inline: {content: "a$$b"}, file: {file: ./f.conf}}
+secrets: {key: {file: ./key}, variable: {environment: TOKEN}}
+`,
+    { found: { "f.conf": "file", key: "file" }, environment: { TOKEN: "té" } },
+  );
+  assert.deepEqual(problemWords(result), []);
+  const { configs, secrets, services } = result.spec;
+  assert.deepEqual(configs, {
+    inline: { digest: sampleDigest("a$b"), sizeBytes: 3 },
+    file: { digest: sampleDigest("f.conf"), sizeBytes: 1 },
+  });
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  assert.deepEqual(secrets, {
+    key: { content: base64("content of /home/me/shop/key") },
+    variable: { content: base64("té") },
+  });
+  assert.deepEqual(services["web"]?.configs, [
+    { name: "inline", target: "/inline", uid: 0, gid: 0, mode: 0o444 },
+    { name: "file", target: "/etc/f", uid: 1, gid: 2, mode: 0o400 },
+  ]);
+  assert.deepEqual(services["web"]?.secrets, [
+    { name: "key", target: "/run/secrets/key", uid: 0, gid: 0, mode: 0o444 },
+    { name: "variable", target: "/run/secrets/short", uid: 0, gid: 0, mode: 0o444 },
+  ]);
+});
+
+test("a config without content is an error where it is used, a warning where not", () => {
+  const result =
+    compileSample(`services: {web: {image: x, configs: [a], secrets: [{source: s, uid: www}]}}
+configs: {a: {file: ./a}, b: {file: ./b}}
+secrets: {s: {external: true}}
+`);
+  assert.deepEqual(problemWords(result), [
+    'error services.web.secrets.0.uid: "www" is no number; names are not known outside the image',
+    'error configs.a: the file "./a" cannot be read',
+    'warning configs.b: the file "./b" cannot be read; nothing uses it',
+    "error secrets.s: has no content: external ones are not known here; give file, content or environment",
+  ]);
+});
+
+test("log limits, and drivers that are not used", () => {
+  const of = (lines: string) => compileWeb(lines);
+  assert.deepEqual(of("tty: false").web.log, { maxBytes: 10_485_760, maxFiles: 3 });
+  const written = of("logging: {driver: json-file, options: {max-size: 1m, max-file: '5'}}");
+  assert.deepEqual([written.web.log, written.said], [{ maxBytes: 1_048_576, maxFiles: 5 }, []]);
+  assert.deepEqual(of("logging: {options: {max-size: 10, max-file: none}}").web.log, {
+    maxBytes: 4_096,
+    maxFiles: 3,
+  });
+  assert.match(of("logging: {driver: syslog}").said.join(), /the driver syslog is not used/);
+});
+
+test("commands around a life; more than the command is named", () => {
+  const { web, said } = compileWeb(
+    "post_start: [{command: [a, b]}]\npre_stop: [{command: c d, user: root}]\nstop_grace_period: 3s\nx-berth: {drain: 5s}",
+  );
+  assert.deepEqual([web.postStart, web.preStop], [[["a", "b"]], [["c", "d"]]]);
+  assert.deepEqual([web.stopGraceMs, web.drainMs], [3_000, 5_000]);
+  assert.match(said.join(), /^warning services.web.pre_stop.0: runs as the service itself does/);
+});
+
+test("environment: unset variables are absent, empty ones are empty", () => {
+  const { web } = compileWeb("environment: [A, B=, C=1, D]", { environment: { D: "x y" } });
+  assert.deepEqual(web.environment, { B: "", C: "1", D: "x y" });
+});
+
+test("values of the environment arrive byte for byte", () => {
+  const value = fc.string({ unit: "binary", maxLength: 40 }).filter((text) => {
+    // YAML cannot carry lone surrogates or control characters but tab and line feed unescaped; NUL ends a C string.
+    return text.isWellFormed() && !text.includes("\0");
+  });
+  fc.assert(
+    fc.property(fc.dictionary(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,8}$/), value), (values) => {
+      const environment = Object.fromEntries(
+        Object.entries(values).map(([key, text]) => [key, text.replaceAll("$", "$$$$")]),
+      );
+      const yaml = stringify(
+        { services: { web: { image: "x", environment } } },
+        { defaultStringType: "QUOTE_DOUBLE", lineWidth: 0 },
+      );
+      assert.deepEqual(compileSample(yaml).spec.services["web"]?.environment, { ...values });
+    }),
+    { seed: 20_261_120, numRuns: 150 },
+  );
+});
+
+const ROOT = join(import.meta.dirname, "../../../..");
+const FILES = [
+  ...readdirSync(join(ROOT, "examples")).map((name) => `examples/${name}/compose.yaml`),
+  ...readdirSync(join(ROOT, "packages/compose/testdata"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `packages/compose/testdata/${name}/compose.yaml`),
+];
+
+for (const file of FILES) {
+  test(`${file} gives a spec that the protocol takes`, () => {
+    const loaded = loadCompose({
+      files: [join(ROOT, file)],
+      environment: {},
+      fs: nodeFiles,
+      profiles: ["*"],
+    });
+    assert.ok(loaded.ok, JSON.stringify(loaded.ok ? "" : loaded.problems));
+    const objects = new Map<string, FoundObject>();
+    for (const { path, use } of objectWishes(loaded.project)) {
+      const common = { digest: sampleDigest(path), sizeBytes: 1 };
+      const isFile = use === "config" || use === "secret";
+      objects.set(
+        path,
+        isFile ? { kind: "file", mode: 0o644, ...common } : { kind: "directory", ...common },
+      );
+    }
+    const { spec } = compileStack({
+      project: loaded.project,
+      stack: loaded.project.name,
+      objects,
+      inlineDigest: (text) => ({ digest: sampleDigest(text), sizeBytes: text.length }),
+      secretContent: (path) => readFileSync(path).toString("base64"),
+    });
+    assert.deepEqual(parseAs(StackSpec, spec, file), spec);
+  });
+}
