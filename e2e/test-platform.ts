@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -165,7 +165,11 @@ export class TestPlatform {
 
   /** Removes everything of this platform, volumes included. */
   async uninstall(): Promise<void> {
-    await this.berth("platform", "uninstall", "--yes", "--volumes", "all");
+    const { code, stdout, stderr } = await this.berth(
+      ...["platform", "uninstall", "--yes", "--volumes", "all"],
+    );
+    assert.equal(code, 0, stdout + stderr);
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
