@@ -1,16 +1,20 @@
 /**
- * The task as its agent needs it: joined with the service of its release, its volumes' options and the
+ * The task as its agent needs it: joined with the service that it runs by, its volumes' options and the
  * versions of its configs and secrets. A pure function of the view.
+ *
+ * That service is the stack's current one where the template is the same: what needs no new container
+ * (routes, ports, grace periods, drains, log limits) reaches tasks that run on.
  */
 
-import { type Assignment, keys, type Release, type Task } from "@berth/protocol";
+import type { Assignment, Release, Task } from "@berth/protocol";
+import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
 /** The assignment of `task`; `undefined` while its release is not (or no longer) known. */
 export function assignmentOf(view: ClusterView, task: Task): Assignment | undefined {
-  const release = view.releases.get(keys.release(task, task.release))?.value;
-  const service = release?.services[task.service];
-  if (release === undefined || service === undefined) return undefined;
+  const found = specOfTask(view, task);
+  if (found === undefined) return undefined;
+  const { release, service } = found;
   return {
     task,
     spec: service.spec,

@@ -226,3 +226,27 @@ test("an agent may not watch what belongs to others", async () => {
   await watch([{ kind: "assignment", node: "node-1" }, { kind: "status" }]);
   await fixture.put(keys.status(SCOPE, "task0001"), statusRow("task0001"));
 });
+
+test("a task that runs on gets what a new release changes without a new container", async () => {
+  const { clock, fixture } = await setUp();
+  await fixture.put(keys.stack(SCOPE), stackRow());
+  await fixture.put(keys.release(SCOPE, 1), releaseRow());
+  await fixture.put(keys.task(SCOPE, "task0001"), taskRow("task0001"));
+  const watch = await open(fixture, [{ kind: "assignment", node: "node-1" }], { actor: AGENT });
+  await watch.next();
+  await watch.next();
+  const first = releaseRow();
+  const web = first.services["web"];
+  assert.ok(web !== undefined);
+  const routes = [{ host: "new.example.com", path: "/", port: 80 }];
+  const services = { web: { ...web, spec: { ...web.spec, routes } } };
+  await fixture.put(keys.release(SCOPE, 2), releaseRow({ number: 2, services }));
+  await fixture.put(keys.stack(SCOPE), stackRow({ release: 2, releaseMax: 2 }));
+  clock.advance(WINDOW_MS);
+  const [event] = await watch.next();
+  assert.ok(event?.type === "put" && event.kind === "assignment");
+  const assignment = Object(event.value);
+  assert.equal(assignment.task.release, 1);
+  assert.deepEqual(assignment.spec.routes, routes);
+  watch.end();
+});

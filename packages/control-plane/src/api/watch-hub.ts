@@ -13,6 +13,9 @@ import { type Clock, SECOND_MS } from "@berth/base";
 import {
   type DialRequest,
   ProtocolError,
+  type StackScope,
+  stackKey,
+  type Task,
   type WatchKind,
   type WatchSelector,
 } from "@berth/protocol";
@@ -316,6 +319,7 @@ export class WatchHub {
     let windowMs = Number.POSITIVE_INFINITY;
     for (const change of batch.changes) {
       if (change.kind === "release") this.#onRelease(change as Change<"release">);
+      if (change.kind === "stack") this.#onStack(change as Change<"stack">);
       if (!isWatched(change)) continue;
       windowMs = Math.min(windowMs, this.#dispatch(change));
     }
@@ -326,9 +330,19 @@ export class WatchHub {
   #onRelease(change: Change<"release">): void {
     const release = change.entity?.value;
     if (release === undefined || change.previous !== undefined) return;
-    const stack = `${release.project}/${release.environment}/${release.stack}`;
-    for (const entity of this.#state.view.tasks.by("stack", stack)) {
-      if (entity.value.release !== release.number) continue;
+    this.#tellTasks(release, (task) => task.release === release.number);
+  }
+
+  /** The stack moved: tasks of an unchanged template run by the new release's spec from now on. */
+  #onStack({ entity, previous }: Change<"stack">): void {
+    const stack = entity?.value;
+    if (stack === undefined || stack.release === previous?.value.release) return;
+    this.#tellTasks(stack, () => true);
+  }
+
+  #tellTasks(scope: StackScope, concerns: (task: Task) => boolean): void {
+    for (const entity of this.#state.view.tasks.by("stack", stackKey(scope))) {
+      if (!concerns(entity.value)) continue;
       const { key, revision } = entity;
       this.#dispatch({ kind: "task", key, revision, entity });
       this.#timers.flushWithin(URGENT_WINDOW_MS);
