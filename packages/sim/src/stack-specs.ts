@@ -8,12 +8,13 @@
 
 import type { FakeProgram } from "@berth/agent/runtime/fake-program";
 import type { Prng } from "@berth/base";
-import type { ServiceSpec, StackSpec } from "@berth/protocol";
+import type { Probe, ServiceSpec, StackSpec } from "@berth/protocol";
 
 /** What a stack is made of. */
 export const SHAPES = {
   web: "a free service behind a route, one to four copies",
   worker: "a free service that nobody connects to",
+  everywhere: "a free service with one copy on each node",
   db: "one exclusive service with a volume",
   shards: "an exclusive service whose copies have a volume each",
   app: "a migration, a database and a web service that wait for each other",
@@ -22,13 +23,22 @@ export const SHAPES = {
 export type Shape = keyof typeof SHAPES;
 
 /** Whether the release can work; what a user does not know when deploying it. */
-export type Quality = "good" | "crashes" | "never-ready" | "crashes-at-first" | "no-image";
+export const QUALITIES = {
+  good: "it works",
+  crashes: "its process ends soon after each start",
+  "never-ready": "its probes never succeed",
+  "crashes-at-first": "the first two attempts crash",
+  "turns-bad": "its probes fail after a while",
+  "no-image": "nobody has its image",
+} as const satisfies Readonly<Record<string, string>>;
+export type Quality = keyof typeof QUALITIES;
 
 export interface DrawnSpec {
   readonly spec: StackSpec;
   readonly quality: Quality;
 }
 
+const FLAWS = (Object.keys(QUALITIES) as Quality[]).filter((quality) => quality !== "good");
 /** Every third release of a stack has a flaw. */
 const FLAW_CHANCE = 0.3;
 /** Short, so that failing rollouts end within a run. */
@@ -39,9 +49,7 @@ export const PROGRAM = "PROGRAM";
 
 /** A stack file of the shape. */
 export function drawSpec(shape: Shape, stack: string, prng: Prng): DrawnSpec {
-  const quality = prng.chance(FLAW_CHANCE)
-    ? prng.pick(["crashes", "never-ready", "crashes-at-first", "no-image"] as const)
-    : "good";
+  const quality = prng.chance(FLAW_CHANCE) ? prng.pick(FLAWS) : "good";
   const services = SERVICES[shape](prng, stack);
   const victim = prng.pick(Object.keys(services));
   const flawed = Object.entries(services).map(([name, spec]) => [
@@ -67,6 +75,7 @@ const EXCLUSIVE = { mode: "exclusive", perCopy: false, driverOptions: {}, labels
 const VOLUMES: Readonly<Record<Shape, StackSpec["volumes"]>> = {
   web: {},
   worker: {},
+  everywhere: {},
   db: { data: EXCLUSIVE },
   shards: { data: { ...EXCLUSIVE, perCopy: true } },
   app: { data: EXCLUSIVE },
@@ -80,6 +89,9 @@ const SERVICES: Readonly<Record<Shape, (prng: Prng, stack: string) => Services>>
   worker: (prng) => ({
     worker: service(prng, { copies: prng.int(1, 3), restart: { policy: "on-failure" } }),
   }),
+  everywhere: (prng) => ({
+    agent: service(prng, { mode: "global", probes: probes(prng) }),
+  }),
   db: (prng) => ({ db: database(prng) }),
   shards: (prng) => ({ shard: { ...database(prng), copies: prng.int(1, 3) } }),
   app: (prng, stack) => ({
@@ -90,7 +102,7 @@ const SERVICES: Readonly<Record<Shape, (prng: Prng, stack: string) => Services>>
   pair: (prng) => {
     const copies = prng.int(1, 2);
     return {
-      main: service(prng, { copies, probes: readyProbe(prng) }),
+      main: service(prng, { copies, probes: probes(prng) }),
       side: service(prng, { copies, podWith: "main", podShares: ["network"], networks: {} }),
       once: { ...task(prng), mode: "job" },
     };
@@ -106,14 +118,14 @@ function web(prng: Prng, stack: string): ServiceSpec {
     copies: prng.int(1, 4),
     expose: [80],
     routes: [{ host: `${stack}.localhost`, path: "/", port: 80 }],
-    probes: readyProbe(prng),
+    probes: probes(prng),
   });
 }
 
 function database(prng: Prng): ServiceSpec {
   return service(prng, {
     mounts: [{ kind: "volume", volume: "data", target: "/data", readOnly: false }],
-    probes: readyProbe(prng),
+    probes: probes(prng),
     update: { ...updateRules(prng), order: "stop-first" },
   });
 }
@@ -124,17 +136,21 @@ function task(prng: Prng): ServiceSpec {
   return service(prng, { restart: { policy: "on-failure" } }, program);
 }
 
-function readyProbe(prng: Prng): ServiceSpec["probes"] {
+/** Readiness always; now and then a start that is waited for, and a restart when it turns bad. */
+function probes(prng: Prng): ServiceSpec["probes"] {
+  const ready: Probe = {
+    check: { kind: "tcp", port: 80 },
+    startPeriodMs: 5_000,
+    startIntervalMs: prng.pick([200, 500]),
+    intervalMs: prng.pick([2_000, 5_000]),
+    timeoutMs: 2_000,
+    successThreshold: 1,
+    failureThreshold: 3,
+  };
   return {
-    ready: {
-      check: { kind: "tcp", port: 80 },
-      startPeriodMs: 5_000,
-      startIntervalMs: prng.pick([200, 500]),
-      intervalMs: prng.pick([2_000, 5_000]),
-      timeoutMs: 2_000,
-      successThreshold: 1,
-      failureThreshold: 3,
-    },
+    ready,
+    ...(prng.chance(0.2) ? { startup: { ...ready, failureThreshold: 20 } } : {}),
+    ...(prng.chance(0.3) ? { live: ready } : {}),
   };
 }
 
@@ -182,6 +198,8 @@ function service(
     stopGraceMs: prng.pick([1_000, 5_000]),
     drainMs: prng.pick([0, 1_000, 3_000]),
     log: { maxBytes: 1_048_576, maxFiles: 2 },
+    ...(prng.chance(0.15) ? { postStart: [["warm-up"]] } : {}),
+    ...(prng.chance(0.15) ? { preStop: [["say-goodbye"]] } : {}),
     ...changes,
   };
 }
@@ -198,9 +216,10 @@ function process(prng: Prng): FakeProgram {
 /** Whether the service's containers stay up and become ready, as far as their program says. */
 export function canWork(spec: ServiceSpec): boolean {
   const program = JSON.parse(spec.environment[PROGRAM] ?? "{}") as FakeProgram;
-  const { exitAfterMs, crashAttempts, healthyAfterMs = 0 } = program;
+  const { exitAfterMs, crashAttempts, healthyAfterMs = 0, unhealthyAfterMs } = program;
   const staysUp = exitAfterMs === undefined || crashAttempts !== undefined;
-  return staysUp && healthyAfterMs < NEVER_MS;
+  const hasProbe = spec.probes.ready !== undefined;
+  return staysUp && healthyAfterMs < NEVER_MS && !(hasProbe && unhealthyAfterMs !== undefined);
 }
 
 function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
@@ -217,6 +236,8 @@ function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
       // It would be up for ever in the end.
       if (spec.mode === "job" || spec.restart.policy === "no") return spec;
       return withProgram(spec, { exitAfterMs: 300, exitCode: 2, crashAttempts: 2 });
+    case "turns-bad":
+      return withProgram(spec, { unhealthyAfterMs: 12_000 });
     case "no-image":
       return { ...spec, image: "nowhere:1", pullPolicy: "never" };
   }

@@ -115,8 +115,12 @@ function stackIncomplete(stack: Stack, release: Release, facts: StoreFacts): str
     const copies = wanted.filter((task) => task.service === service);
     const holder = spec.podWith ?? service;
     const scale = facts.scale.get(keys.scale({ ...stack, service: holder }));
-    const number = scale?.value ?? release.services[holder]?.spec.copies ?? 0;
-    if (rests) continue;
+    const isGlobal = spec.mode === "global";
+    const number = isGlobal
+      ? facts.node.size
+      : (scale?.value ?? release.services[holder]?.spec.copies ?? 0);
+    // What cannot work keeps its old copy beside the new one, and may crash after a rollout was complete.
+    if (rests || !canWork(spec)) continue;
     if (copies.length > number)
       return `${copies.length} copies of ${stack.stack}/${service}, not ${number}`;
     const reason = serviceIncomplete({ stack, service, spec, template, copies, number }, facts);
@@ -147,8 +151,6 @@ function serviceIncomplete(input: ServiceFacts, facts: StoreFacts): string | und
     );
     return done || number === 0 ? undefined : `${name} was never done`;
   }
-  // A release without a minimum healthy time may be complete although its copies crash later.
-  if (!canWork(spec)) return undefined;
   const ready = copies.filter((task) => facts.statusOf(task.id)?.ready === true);
   if (ready.length !== number) return `${ready.length} of ${number} copies of ${name} are ready`;
   const old = copies.find((task) => task.template !== template);

@@ -1,6 +1,7 @@
 /**
- * Never two users of what only one may use: two running containers of different tasks with one exclusive
- * volume, or with one address of one network, on whatever hosts.
+ * Never two users of what only one may use: two running containers with one exclusive volume, or with one
+ * address of one network, on whatever hosts; and never two processes of one task, which would be two users
+ * of all that it has.
  *
  * Looks at processes on the hosts, not at what anybody believes. Speaks when the second one starts.
  */
@@ -15,7 +16,6 @@ export function exclusiveChecker(): Checker {
     onContainer({ machine, container, kind }, scene, speak) {
       if (kind !== "started") return;
       const own = resourcesOf(container, scene);
-      if (own.length === 0) return;
       for (const { other, host } of othersRunning(container, scene)) {
         const theirs = new Set(resourcesOf(other, scene));
         for (const resource of own) {
@@ -28,7 +28,6 @@ export function exclusiveChecker(): Checker {
     atEnd({ cluster }, speak) {
       for (const { name, host } of cluster.machines) {
         for (const [first, second] of host.overlappingWriters()) {
-          if (first.task === second.task) continue;
           speak(
             `${name}: ${first.task} and ${second.task} wrote to ${first.engineName} at one time`,
           );
@@ -39,11 +38,9 @@ export function exclusiveChecker(): Checker {
 }
 
 function* othersRunning(container: FakeContainer, { cluster }: Scene) {
-  const task = container.request.labels[LABEL_TASK];
   for (const { name, host } of cluster.machines) {
     for (const other of host.containers.values()) {
-      if (!other.running || other.request.labels[LABEL_TASK] === task) continue;
-      yield { other, host: name };
+      if (other.running && other !== container) yield { other, host: name };
     }
   }
 }
@@ -57,10 +54,10 @@ function resourcesOf({ request }: FakeContainer, { cluster }: Scene): string[] {
     );
     return shared ? [] : [`volume ${mount.engineName}`];
   });
-  const { network } = request;
+  const { network, labels } = request;
   const addresses =
     network.kind === "networks"
       ? network.attachments.map(({ networkId, address }) => `address ${address} of ${networkId}`)
       : [];
-  return [...volumes, ...addresses];
+  return [`the place of task ${labels[LABEL_TASK]}`, ...volumes, ...addresses];
 }
