@@ -14,7 +14,7 @@ export function errorsPage(): string {
 const HEAD = `# Error codes
 
 Made from the registry in \`packages/protocol/src/errors.ts\`; a test compares. To write it anew:
-\`node packages/protocol/src/write-errors-page.ts\`.
+\`npm run golden\`.
 
 Errors travel as problem documents (RFC 9457, \`application/problem+json\`): \`type\` is \`urn:berth:error:CODE\`, \`code\`
 is stable, \`detail\` is this occurrence in one sentence, \`details\` has limits, values and names, \`instance\` names the

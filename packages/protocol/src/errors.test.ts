@@ -73,6 +73,6 @@ test("any thrown thing becomes an error with its cause", () => {
 
 test("the reference page is that of the registry", () => {
   const path = new URL("../../../docs/reference/errors.md", import.meta.url);
-  if (process.env["GOLDEN"] === "write") writeFileSync(path, errorsPage());
+  if (process.env["BERTH_GOLDEN"] === "1") writeFileSync(path, errorsPage());
   assert.equal(readFileSync(path, "utf8"), errorsPage());
 });

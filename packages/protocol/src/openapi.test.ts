@@ -45,6 +45,6 @@ test("no two operations share an identifier, and all is plain JSON", () => {
 test("the document is the one that was last looked at", () => {
   const path = new URL("./testdata/openapi.json", import.meta.url);
   const now = `${JSON.stringify(document, null, 1)}\n`;
-  if (process.env["GOLDEN"] === "write") writeFileSync(path, now);
-  assert.equal(readFileSync(path, "utf8"), now, "see the change, then GOLDEN=write");
+  if (process.env["BERTH_GOLDEN"] === "1") writeFileSync(path, now);
+  assert.equal(readFileSync(path, "utf8"), now, "see the change, then npm run golden");
 });

@@ -1,5 +1,5 @@
 /**
- * Every file of `testdata/` says what the scheduler says. `GOLDEN=rewrite node --test` on this file writes
+ * Every file of `testdata/` says what the scheduler says. `BERTH_GOLDEN=1 node --test` on this file writes
  * the present answers into them; look at the difference before committing it.
  */
 
@@ -18,7 +18,7 @@ for (const name of names.sort()) {
     const file = new URL(name, FOLDER);
     const text = readFileSync(file, "utf8");
     const now = rewriteDialogue(text);
-    if (process.env["GOLDEN"] === "rewrite") writeFileSync(file, now);
+    if (process.env["BERTH_GOLDEN"] === "1") writeFileSync(file, now);
     else assert.equal(now, text);
   });
 }
