@@ -4,10 +4,12 @@ import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { networkInterfaces, totalmem } from "node:os";
 import { dirname } from "node:path";
+import { bridgeName } from "@berth/agent/net/node-network-model";
 import { formatBytes, GIB } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
 import { runProgram } from "../image/run-program.ts";
 import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
+import { clusterOf } from "./leftovers.ts";
 
 const NODE_MAJOR = 24;
 const HAPROXY_MIN = [2, 6] as const;
@@ -166,7 +168,9 @@ export const resolvers: Check = async () => {
 };
 
 /** The cluster's range must not be one that the host has a route or an address in. */
-export const addressRange: Check = async ({ settings }) => {
+export const addressRange: Check = async ({ paths, settings }) => {
+  const cluster = clusterOf(paths);
+  const ownPrefix = cluster === undefined ? undefined : bridgeName(cluster, "");
   const clashes = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
     (list ?? [])
       .filter(
@@ -174,7 +178,9 @@ export const addressRange: Check = async ({ settings }) => {
       )
       .map(({ address }) => ({ name, address })),
   );
-  const foreign = clashes.filter(({ name }) => !/^(bt|br|berth)/.test(name));
+  const foreign = clashes.filter(
+    ({ name }) => ownPrefix === undefined || !name.startsWith(ownPrefix),
+  );
   const [first] = foreign;
   return [
     first === undefined
