@@ -20,6 +20,8 @@ const GATHER_MS = 3;
 const CHECK_PERIOD_MS = 15_000;
 /** Pauses while `net` does not answer: its supervisor starts it within a second. */
 const RETRY = { initialMs: 50, maxMs: 2_000 } as const;
+/** Failures until they are told as a problem (1.5 s): a `net` that is being started is none. */
+const FAILURES_TOLERATED = 5;
 /** How often open connections of a leaving task are counted. */
 const SESSIONS_POLL_MS = 100;
 
@@ -161,7 +163,7 @@ export class NetLink implements TaskNetPort {
       this.#generation = Math.max(this.#generation, known);
     }
     this.#failures++;
-    this.#failure = error.message;
+    if (this.#failures > FAILURES_TOLERATED) this.#failure = error.message;
     return { againMs: backoffMs(this.#failures, RETRY) };
   }
 
