@@ -209,7 +209,7 @@ describe("agents' reports", () => {
       keys.release(SCOPE, 2),
       releaseRow({
         number: 2,
-        services: { web: { spec: service, image, template: "t" } },
+        services: { web: { spec: service, image, template: "t1" } },
         secrets: made.secrets,
         configs: { conf: { digest: config.digest, sizeBytes: 6 } },
       }),
