@@ -209,18 +209,21 @@ describe("agents' reports", () => {
       keys.release(SCOPE, 2),
       releaseRow({
         number: 2,
-        services: { web: { spec: service, image, template: "t1" } },
+        services: { web: { spec: service, image, template: "t2" } },
         secrets: made.secrets,
         configs: { conf: { digest: config.digest, sizeBytes: 6 } },
       }),
     );
-    await fixture.put(keys.task(SCOPE, "task0002"), taskRow("task0002", { release: 2 }));
+    await fixture.put(
+      keys.task(SCOPE, "task0002"),
+      taskRow("task0002", { release: 2, template: "t2" }),
+    );
     const secretsOf = (client: ApiClient, task: string) =>
       run(client.call("getTaskSecrets", { params: { ...params, task } }));
     assert.deepEqual(await secretsOf(agent, "task0002"), { pw: content });
     await fixture.put(
       keys.task(SCOPE, "task0003"),
-      taskRow("task0003", { node: "node-2", release: 2 }),
+      taskRow("task0003", { node: "node-2", release: 2, template: "t2" }),
     );
     await assert.rejects(secretsOf(agent, "task0003"), isCode("not_found"));
     const blob = (digest: string) =>
