@@ -112,6 +112,21 @@ test("the runner is woken when a verdict changes, and only then", async () => {
   assert.equal(changes, 2);
 });
 
+test("the runner hears once why a copy is late, and again when the reason changes", async () => {
+  const { prober, pass, begin, answerWith } = bench();
+  let changes = 0;
+  answerWith(() => false);
+  begin(
+    { spec: { probes: { ready: { ...http("/ready"), failureThreshold: 99 } } } },
+    () => changes++,
+  );
+  await pass(1_000);
+  assert.equal(changes, 0);
+  await pass(20_000);
+  assert.equal(changes, 1);
+  assert.deepEqual(prober.factsOf("task01").message, "no");
+});
+
 test("a check that hangs has failed at its timeout; an ended task is asked no more", async () => {
   const { prober, asked, pass, begin, answerWith } = bench();
   answerWith(() => new Promise(() => {}));

@@ -1,14 +1,14 @@
 /**
  * Checks all running tasks of the node from one loop: what is due is asked, at most `CHECKS_MAX` at once.
  *
- * The runner is woken only when a verdict changes, so 50 healthy tasks cost 50 requests a period and
+ * The runner is woken only when a verdict changes, or a late start has new words, so 50 healthy tasks cost 50 requests a period and
  * nothing else. Checks in steady rhythm are gathered into shared wake-ups. O(log tasks) a check.
  */
 
 import type { Clock, Driver, Loop, LoopResult } from "@berth/base";
 import type { Assignment } from "@berth/protocol";
 import { withDeadline } from "../task/deadline.ts";
-import type { ProbeFacts, Verdict } from "../task/step-input.ts";
+import { type ProbeFacts, TELL_UNREADY_AFTER_MS, type Verdict } from "../task/step-input.ts";
 import type { ProbeTarget, TaskProbesPort } from "../task/task-ports.ts";
 import { type Checker, failedCheck } from "./checker.ts";
 import { DueQueue } from "./due-queue.ts";
@@ -38,6 +38,8 @@ interface Watched {
   readonly onChange: () => void;
   readonly abort: AbortController;
   readonly progress: Map<ProbeKind, ProbeProgress>;
+  /** Words that were told of why it is not ready yet. */
+  told: string | undefined;
 }
 
 interface DueCheck {
@@ -81,7 +83,7 @@ export class Prober implements TaskProbesPort {
     const plan = probePlan(target.assignment, main);
     const progress = new Map<ProbeKind, ProbeProgress>();
     const abort = new AbortController();
-    const watched: Watched = { target, plan, onChange, abort, progress };
+    const watched: Watched = { target, plan, onChange, abort, progress, told: undefined };
     this.#watched.set(task.id, watched);
     for (const kind of PROBE_KINDS) {
       if (plan.probes[kind] !== undefined) progress.set(kind, newProgress(target.ready));
@@ -158,7 +160,8 @@ export class Prober implements TaskProbesPort {
     // A startup probe has said all that it has to say.
     if (isStarted) this.#beginRest(watched);
     else this.#enqueue(watched, kind, nextCheckMs(kind, probe, after, sinceStartMs));
-    if (after.verdict !== before.verdict) watched.onChange();
+    const isNews = kind !== "live" && hasNews(watched, after, sinceStartMs);
+    if (after.verdict !== before.verdict || isNews) watched.onChange();
   }
 
   /** All checks of one probe, one after another; the first failure is the result. */
@@ -178,4 +181,12 @@ export class Prober implements TaskProbesPort {
     }
     return { isGood: true };
   }
+}
+
+/** A late start fails in other words than were told. */
+function hasNews(watched: Watched, after: ProbeProgress, sinceStartMs: number): boolean {
+  if (after.wasGood || sinceStartMs < TELL_UNREADY_AFTER_MS) return false;
+  if (after.message === undefined || after.message === watched.told) return false;
+  watched.told = after.message;
+  return true;
 }

@@ -9,7 +9,7 @@ import { afterExit, isOver } from "./exit.ts";
 import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from "./record.ts";
 import { HEALTHY_AFTER_MS, RESTART_BACKOFF } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
-import { hasEnded, isAlive } from "./step-input.ts";
+import { hasEnded, isAlive, TELL_UNREADY_AFTER_MS } from "./step-input.ts";
 import { beginLeaving } from "./stop-rules.ts";
 
 /** How often a task whose live probe is bad looks whether it is its turn to be restarted. */
@@ -217,6 +217,15 @@ const RUNNING: readonly Rule[] = [
     }),
   },
   {
+    name: "tell-unready",
+    why: "Whoever waits for it wants to know which check says no.",
+    when: (input) => {
+      const words = waitingWords(input);
+      return words !== undefined && words !== input.record.message;
+    },
+    then: (input) => ({ next: { ...input.record, message: waitingWords(input) ?? "" } }),
+  },
+  {
     name: "sweep",
     why: "The containers of ended attempts are of no use: their logs are kept elsewhere.",
     when: ({ record, leftovers }) => record.state === "running" && leftovers.length > 0,
@@ -308,6 +317,15 @@ function wasBlameless(record: TaskRecord, bootId: string): boolean {
 function lookIn(input: RuleInput): number {
   const waitsForTurn = input.facts.probes.live === "bad" && !input.facts.liveTurn;
   return waitsForTurn ? Math.min(LIVE_TURN_LOOK_MS, healthyIn(input)) : healthyIn(input);
+}
+
+/** What a copy that was never ready waits for. A failed attempt's words are worth more, and stay. */
+function waitingWords({ record, facts, now }: RuleInput): string | undefined {
+  const { message, startup } = facts.probes;
+  const isLate = now - (record.startedAt ?? now) >= TELL_UNREADY_AFTER_MS;
+  if (record.state !== "running" || record.ready || record.published) return undefined;
+  if (message === undefined || !isLate || record.failures.length > 0) return undefined;
+  return `waits for its ${startup === "good" ? "readiness" : "startup"} check: ${message}`;
 }
 
 function failedProbe({ facts }: RuleInput, which: string): string {

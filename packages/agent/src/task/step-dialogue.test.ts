@@ -8,6 +8,7 @@
  *     container none|created|running|exited CODE · leftover created|exited|none
  *     fact NAME=VALUE      contactSinceBoot, prepared, attended, probing, hooked, drained, gathered,
  *                          lock=HOLDER, pod=waiting|ID|alone, startup=, ready=, live=
+ *     words TEXT           what the last failed check said · said: what the report says
  *     done OPERATION · failed OPERATION CODE
  *     step                 one decision · rest: decisions and operations until it waits
  */
@@ -77,6 +78,11 @@ class Scene {
       case "fact":
         for (const word of rest) this.#fact(word);
         return "";
+      case "words":
+        this.#words(rest.join(" "));
+        return "";
+      case "said":
+        return this.record?.message ?? "nothing";
       case "done":
         this.#done(first as Operation);
         return this.#line();
@@ -119,6 +125,10 @@ class Scene {
     const attempt = this.record?.attempt ?? 1;
     if (phase === "none") this.container = undefined;
     else this.container = containerOf(phase as ContainerState["phase"], exitCode, attempt);
+  }
+
+  #words(message: string): void {
+    this.facts = { ...this.facts, probes: { ...this.facts.probes, message } };
   }
 
   #fact(word: string): void {

@@ -122,7 +122,14 @@ test("step is total, never goes back, and records a state in which its operation
   assert.ok(cases > 100_000, `${cases} cases`);
   const unreached = STEP_TABLE.map((rule) => rule.name).filter((name) => !seen.has(name));
   // Each of these has a dialogue of its own: its facts are not varied here.
-  assert.deepEqual(unreached, ["hook", "pod-replaced", "startup-bad", "healthy", "back-off"]);
+  assert.deepEqual(unreached, [
+    "hook",
+    "pod-replaced",
+    "startup-bad",
+    "tell-unready",
+    "healthy",
+    "back-off",
+  ]);
 });
 
 test("an exclusive task never comes to life past a gate", () => {

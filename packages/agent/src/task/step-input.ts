@@ -28,6 +28,9 @@ export type PodFact =
 
 export type Verdict = "pending" | "good" | "bad";
 
+/** A copy that is not ready for this long is told why: most are ready sooner, and cost no report. */
+export const TELL_UNREADY_AFTER_MS = 1_500;
+
 /** What the probes say of the present attempt. A probe that the spec does not have is `good`. */
 export interface ProbeFacts {
   readonly startup: Verdict;

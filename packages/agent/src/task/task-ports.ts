@@ -40,7 +40,7 @@ export interface TaskNetPort {
 
 /** Checks of running containers. */
 export interface TaskProbesPort {
-  /** Begins, or goes on with another container. `onChange` is called when a verdict changes. */
+  /** Begins, or goes on with another container. `onChange` is called when there is something to decide or to tell. */
   begin(target: ProbeTarget, onChange: () => void): void;
   end(task: string): void;
   factsOf(task: string): ProbeFacts;
