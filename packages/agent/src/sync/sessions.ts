@@ -96,6 +96,8 @@ export class Sessions {
         for await (const line of this.#options.logs.read(request, signal)) {
           await stream.send("data", payload(line));
         }
+        // Without it the reader could not tell the last line from a lost connection.
+        await stream.send("end", new Uint8Array());
         return;
       }
       case "stats":
