@@ -33,15 +33,15 @@ async function run(input: CommandInput): Promise<number> {
 }
 
 function explanationLines(explanation: Explanation): string[] {
-  const hints = explanation.waits.flatMap((wait) => wait.hints ?? []);
+  // The summary tells the first wait already.
+  const waits = explanation.waits.filter(({ message }) => !explanation.summary.includes(message));
   return [
     `${explanation.service}: ${explanation.summary}`,
-    ...explanation.waits.map((wait) => `  ${wait.message}`),
+    ...waits.map((wait) => `  ${wait.message}`),
     ...explanation.tasks.flatMap((task) => [
       `  ${task.name} on ${task.node}: ${task.line}`,
       ...task.reasons.map((reason) => `      ${reason}`),
     ]),
-    ...(hints.length === 0 ? [] : [`  would fit if: ${hints.join(" · or ")}`]),
-    ...explanation.advice.map((advice) => `  ${advice}`),
+    ...explanation.advice.map((advice) => `  → ${advice}`),
   ];
 }

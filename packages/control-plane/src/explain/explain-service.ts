@@ -41,9 +41,6 @@ export interface ExplainInput {
   readonly removal: readonly Wait[];
 }
 
-/** Ended tasks that are listed: the newest tell why. */
-const ENDED_LISTED_MAX = 3;
-
 /** The explanation, or that there is no such service. */
 export function explainService(
   input: ExplainInput,
@@ -134,37 +131,47 @@ function copies(count: number): string {
   return count === 1 ? "1 copy" : `${count} copies`;
 }
 
+/** The present copies, and of those that are gone only the last that failed: it tells why. */
 function listedTasks(records: readonly TaskRecord[]): TaskRecord[] {
-  const isOver = ({ status }: TaskRecord) =>
-    status?.state === "ended" || status?.state === "removed";
-  const ended = records
-    .filter(isOver)
-    .sort((a, b) => b.task.createdAt - a.task.createdAt)
-    .slice(0, ENDED_LISTED_MAX);
-  const live = records
+  const present = records
     .filter((record) => !isOver(record))
     .sort((a, b) => a.task.slot - b.task.slot || a.task.createdAt - b.task.createdAt);
-  return [...live, ...ended];
+  const [lastFailure] = records
+    .filter((record) => isOver(record) && hasFailed(record))
+    .sort((a, b) => b.task.createdAt - a.task.createdAt);
+  return lastFailure === undefined ? present : [...present, lastFailure];
+}
+
+function isOver({ status }: TaskRecord): boolean {
+  return status?.state === "ended" || status?.state === "removed";
+}
+
+function hasFailed({ status }: TaskRecord): boolean {
+  if (status === undefined) return false;
+  const { outcome, recentFailures } = status;
+  return outcome === "failed" || outcome === "rejected" || recentFailures > 0;
 }
 
 function taskLine(record: TaskRecord, input: ServiceInput): Explanation["tasks"][number] {
   const { task, status } = record;
-  const words =
-    status === undefined ? "is not known to its node yet" : statusWords(status, input.now);
+  const line = `release ${task.release}, ${standsWords(record, input)}`;
   const reasons = [
     ...staysReasons(record, input),
-    ...(task.desired === "stopped" ? [`shall stop: ${task.stopReason ?? "no reason given"}`] : []),
     ...(task.verdict === undefined ? [] : [`given up: ${task.verdict.reason}`]),
-    ...(status?.message === undefined ? [] : [status.message]),
-    ...(status !== undefined && status.recentFailures > 0
-      ? [
-          `ended unexpectedly ${status.recentFailures} times in ten minutes, last ${exitWords(status)}`,
-        ]
+    ...(status === undefined ? [] : troubleReasons(status)),
+    ...(task.desired === "stopped" && task.stopReason !== undefined
+      ? [`${isOver(record) ? "was stopped" : "is to stop"}: ${task.stopReason}`]
       : []),
   ];
-  const name = taskName(task);
-  const line = `${name} on ${task.node}, release ${task.release}, ${words}`;
-  return { task: task.id, name, node: task.node, line, reasons };
+  return { task: task.id, name: taskName(task), node: task.node, line, reasons };
+}
+
+function troubleReasons(status: TaskStatus): string[] {
+  const { message, recentFailures } = status;
+  const said = message === undefined ? [] : [message];
+  if (recentFailures === 0) return said;
+  const often = recentFailures === 1 ? "once" : `${recentFailures} times`;
+  return [...said, `failed ${often} in ten minutes, last exited ${exitWords(status)}`];
 }
 
 /** A drained node keeps what cannot run elsewhere. */
@@ -174,10 +181,16 @@ function staysReasons({ task }: TaskRecord, input: ServiceInput): string[] {
   return [`stays although ${task.node} is being drained: its volume lives there`];
 }
 
-function statusWords(status: TaskStatus, now: number): string {
-  const since = status.ready ? status.readyAt : undefined;
-  const time = since === undefined ? "" : ` since ${formatDuration(Math.max(0, now - since))}`;
-  return `${stateWords(status)}${time}`;
+function standsWords({ task, status }: TaskRecord, input: ServiceInput): string {
+  if (status === undefined) return "not known to its node yet";
+  const ago = (at: number) => formatDuration(Math.max(0, input.now - at));
+  if (input.standing(task.node) === "down") return `${stateWords(status)} as far as is known`;
+  if (status.ready && status.readyAt !== undefined) return `ready for ${ago(status.readyAt)}`;
+  if (status.state !== "ended" && status.state !== "removed") return stateWords(status);
+  const when = status.exitedAt === undefined ? "" : ` ${ago(status.exitedAt)} ago`;
+  return status.exitCode === undefined
+    ? `ended before it ran${when}`
+    : `ended with code ${exitWords(status)}${when}`;
 }
 
 /** What would help, each said once. */

@@ -330,8 +330,8 @@ class StackDialogue {
     const { explanation } = result;
     return [
       explanation.summary,
-      ...explanation.tasks.flatMap(({ line, reasons }) => [
-        `  ${line}`,
+      ...explanation.tasks.flatMap(({ name, node, line, reasons }) => [
+        `  ${name} on ${node}: ${line}`,
         ...reasons.map((each) => `    ${each}`),
       ]),
       ...explanation.advice.map((each) => `try: ${each}`),
