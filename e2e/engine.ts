@@ -1,6 +1,8 @@
 /** What the engine itself says: the tests' second opinion, beside what Berth reports. */
 
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { eventually } from "./test-platform.ts";
 
 /** Output of `docker WORDS...`. */
 export function docker(...words: string[]): string {
@@ -25,40 +27,75 @@ export function containersOfCluster(cluster: string): string[] {
 }
 
 export interface LifeEvent {
-  readonly action: string;
+  readonly action: "start" | "die";
   readonly container: string;
   readonly service: string;
   readonly task: string;
-  /** Nanoseconds since 1970, as the engine counts. */
-  readonly at: bigint;
+  /** When this process heard of it, milliseconds; the order is the engine's. */
+  readonly at: number;
 }
 
-/** Starts and ends of a cluster's containers since `from` (milliseconds since 1970), in order. */
-export function lifeEvents(cluster: string, from: number): LifeEvent[] {
-  const words = [
-    "--since",
-    seconds(from),
-    "--until",
-    seconds(Date.now()),
-    "--format",
-    "{{json .}}",
-  ];
-  const events = docker("events", ...words, ...filters(`berth.cluster=${cluster}`));
-  return lines(events).flatMap((line) => {
+/**
+ * Starts and ends of a cluster's containers, as the engine tells them. It is listened to from the beginning,
+ * since the engine keeps only its last 256 events, and checks inside containers are events, too.
+ */
+export class LifeRecorder {
+  readonly #cluster: string;
+  readonly #events: LifeEvent[] = [];
+  readonly #child: ChildProcess;
+
+  constructor(cluster: string, socket = "/var/run/docker.sock") {
+    this.#cluster = cluster;
+    const words = ["-H", `unix://${socket}`, "events", "--format", "{{json .}}"];
+    words.push("--filter", "event=start", "--filter", "event=die");
+    words.push(...filters(`berth.cluster=${cluster}`));
+    this.#child = spawn("docker", words, { stdio: ["ignore", "pipe", "ignore"] });
+    if (this.#child.stdout === null) throw new Error("no output");
+    createInterface({ input: this.#child.stdout }).on("line", (line) => this.#note(line));
+  }
+
+  /** Everything so far, once it agrees with what the engine says runs now. */
+  async events(): Promise<readonly LifeEvent[]> {
+    await eventually("the engine's events are here", () => {
+      const running = new Set<string>();
+      for (const { action, container } of this.#events) {
+        if (action === "start") running.add(container);
+        else running.delete(container);
+      }
+      const now = lines(docker("ps", "-q", "--no-trunc", ...filters(this.#label)));
+      return now.length === running.size && now.every((id) => running.has(id));
+    });
+    return [...this.#events];
+  }
+
+  /** What happened since: `const later = await recorder.mark(); ...; await later()`. */
+  async mark(): Promise<() => Promise<readonly LifeEvent[]>> {
+    const { length } = await this.events();
+    return async () => (await this.events()).slice(length);
+  }
+
+  stop(): void {
+    this.#child.kill();
+  }
+
+  get #label(): string {
+    return `berth.cluster=${this.#cluster}`;
+  }
+
+  #note(line: string): void {
     const event: {
-      readonly Type: string;
-      readonly Action: string;
+      readonly Action: "start" | "die";
       readonly Actor: { readonly ID: string; readonly Attributes: Record<string, string> };
-      readonly timeNano: number;
     } = JSON.parse(line);
-    if (event.Type !== "container" || !["start", "die"].includes(event.Action)) return [];
     const { Attributes, ID } = event.Actor;
-    // The number exceeds what a double holds: it is taken from the text.
-    const at = BigInt(/"timeNano":(\d+)/.exec(line)?.[1] ?? 0);
-    const service = Attributes["berth.service"] ?? "";
-    const task = Attributes["berth.task"] ?? "";
-    return [{ action: event.Action, container: ID, service, task, at }];
-  });
+    this.#events.push({
+      action: event.Action,
+      container: ID,
+      service: Attributes["berth.service"] ?? "",
+      task: Attributes["berth.task"] ?? "",
+      at: performance.now(),
+    });
+  }
 }
 
 /** The largest number of containers that ran at one time, of those that `choose` selects. */
@@ -79,10 +116,6 @@ export function mostAtOnce(
 
 function filters(...labels: string[]): string[] {
   return labels.flatMap((label) => ["--filter", `label=${label}`]);
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(3);
 }
 
 function lines(text: string): string[] {

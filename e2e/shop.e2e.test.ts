@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { docker, lifeEvents, mostAtOnce, runningContainers } from "./engine.ts";
+import { docker, LifeRecorder, mostAtOnce, runningContainers } from "./engine.ts";
 import { killAll, pidsOf } from "./platform-processes.ts";
 import type { StackRow, TaskRow } from "./stack-rows.ts";
 import { eventually, get, ROOT, TestPlatform } from "./test-platform.ts";
@@ -14,13 +14,18 @@ const compose = join(shop, "compose.yaml");
 const DATABASE = "default/main/shop/db";
 
 let platform: TestPlatform;
+let recorder: LifeRecorder;
 
 before(async () => {
   platform = await TestPlatform.start();
+  recorder = new LifeRecorder(platform.cluster);
   execFileSync(join(shop, "make-images"), { env: platform.environment, stdio: "pipe" });
 });
 
-after(() => platform.uninstall());
+after(async () => {
+  recorder.stop();
+  await platform.uninstall();
+});
 
 function page() {
   return platform.ingress("shop.localhost");
@@ -64,10 +69,12 @@ test("the shop is deployed in the order of its dependencies", async () => {
     (stack?.services ?? []).map((service) => [service.service, service.ready]),
   );
   assert.deepEqual([ready["web"], ready["api"], ready["db"], ready["redis"]], [2, 2, 1, 1]);
-  const events = lifeEvents(platform.cluster, Date.now() - 300_000);
+  const events = await recorder.events();
   const first = (action: string, service: string) =>
-    events.find((one) => one.action === action && one.service === `default/main/shop/${service}`)
-      ?.at ?? 0n;
+    events.findIndex(
+      (one) => one.action === action && one.service === `default/main/shop/${service}`,
+    );
+  assert.ok(first("start", "db") >= 0);
   assert.ok(first("start", "db") < first("start", "migrate"), "migrate waits for the database");
   assert.ok(first("die", "migrate") < first("start", "api"), "the API waits for the migration");
   assert.ok(first("start", "api") < first("start", "web"), "the page waits for the API");
@@ -103,13 +110,13 @@ test("a rollback brings the old greeting back, and orders stay", async () => {
 });
 
 test("a new version of the database never runs beside the old one", async () => {
-  const from = Date.now();
+  const later = await recorder.mark();
   const before = runningContainers(platform.cluster, DATABASE);
   const folder = platform.project("shop-change", {
     "change.yaml": "services: { db: { environment: { CHANGED: yes } } }\n",
   });
   await platform.must("deploy", "-f", compose, "-f", join(folder, "change.yaml"));
-  const events = lifeEvents(platform.cluster, from);
+  const events = await later();
   assert.equal(
     mostAtOnce(events, before, ({ service }) => service === DATABASE),
     1,
