@@ -190,6 +190,8 @@ export class Cluster {
       name,
       memoryBytes: MACHINE_MEMORY_BYTES,
       registry: this.registry,
+      // Hooks: probes are answered by the machine's checker.
+      commandOf: () => ({ exitCode: 0, stdout: "" }),
       programOf: ({ environment }) => JSON.parse(environment[PROGRAM] ?? "{}") as FakeProgram,
     });
     host.subscribe((event, container) => onContainer(name, container, event.kind));

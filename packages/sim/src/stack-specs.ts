@@ -223,18 +223,15 @@ export function canWork(spec: ServiceSpec): boolean {
 }
 
 function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
+  if (RUNS_ON.has(quality) && (spec.mode === "job" || spec.restart.policy === "no")) return spec;
   switch (quality) {
     case "good":
       return spec;
     case "crashes":
       return withProgram(spec, { exitAfterMs: 400, exitCode: 1 });
     case "never-ready":
-      // What runs to its end needs not be ready.
-      if (spec.probes.ready === undefined) return spec;
       return { ...withProgram(spec, { healthyAfterMs: NEVER_MS }), image: "broken:1" };
     case "crashes-at-first":
-      // It would be up for ever in the end.
-      if (spec.mode === "job" || spec.restart.policy === "no") return spec;
       return withProgram(spec, { exitAfterMs: 300, exitCode: 2, crashAttempts: 2 });
     case "turns-bad":
       return withProgram(spec, { unhealthyAfterMs: 12_000 });
@@ -242,6 +239,9 @@ function withFlaw(spec: ServiceSpec, quality: Quality): ServiceSpec {
       return { ...spec, image: "nowhere:1", pullPolicy: "never" };
   }
 }
+
+/** Flaws with which a process never ends: a job would run for ever, and a rollout waits for its jobs. */
+const RUNS_ON: ReadonlySet<Quality> = new Set(["never-ready", "crashes-at-first", "turns-bad"]);
 
 function withProgram(spec: ServiceSpec, program: FakeProgram): ServiceSpec {
   return { ...spec, environment: { ...spec.environment, [PROGRAM]: JSON.stringify(program) } };
