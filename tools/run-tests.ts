@@ -6,7 +6,7 @@
 
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { run } from "node:test";
 import { ROOT } from "./source-tree.ts";
 
@@ -26,8 +26,17 @@ interface Stage {
 const E2E_CONCURRENCY = 1;
 /** Unit tests are short and touch nothing shared. */
 const UNIT_CONCURRENCY = 2;
+/** Files that take longer are named, milliseconds: a stage is as slow as its slowest files. */
+const SLOW_FILE_MS = 10_000;
+/** Slow files named per stage. */
+const SLOW_FILES_MAX = 5;
 /** No file takes longer than this unless it hangs, milliseconds. */
 const FILE_TIMEOUT_MS = 20 * 60_000;
+
+/** A program of a dependency. Not by npx, which takes seconds to find it. */
+function tool(name: string): string {
+  return join(ROOT, "node_modules/.bin", name);
+}
 
 function program(name: string, argv: readonly string[]): Stage {
   return {
@@ -69,9 +78,14 @@ function testFiles(name: string, group: Stage["group"], patterns: readonly strin
 
 async function runFiles(files: readonly string[], concurrency: number, tally: Tally) {
   const events = run({ files: [...files], concurrency, timeout: FILE_TIMEOUT_MS });
+  const times: { file: string; ms: number }[] = [];
   for await (const event of events) {
     if (event.type === "test:pass" && event.data.details.type !== "suite") {
       if (event.data.skip === undefined && event.data.todo === undefined) tally.passed++;
+      // Said, never silent: a test that does not run proves nothing.
+      else console.log(`not run: ${event.data.name} (${event.data.skip ?? event.data.todo})`);
+    } else if (event.type === "test:summary" && event.data.file !== undefined) {
+      times.push({ file: relative(ROOT, event.data.file), ms: event.data.duration_ms });
     } else if (event.type === "test:fail") {
       tally.failed++;
       const { file, line, name, details } = event.data;
@@ -79,11 +93,19 @@ async function runFiles(files: readonly string[], concurrency: number, tally: Ta
       console.error(details.error.cause ?? details.error);
     } else if (event.type === "test:stderr") process.stderr.write(event.data.message);
   }
+  nameSlowFiles(times);
+}
+
+function nameSlowFiles(times: readonly { readonly file: string; readonly ms: number }[]): void {
+  const slow = times.filter(({ ms }) => ms > SLOW_FILE_MS).sort((a, b) => b.ms - a.ms);
+  for (const { file, ms } of slow.slice(0, SLOW_FILES_MAX)) {
+    console.log(`  ${(ms / 1000).toFixed(1)} s  ${file}`);
+  }
 }
 
 const STAGES: readonly Stage[] = [
-  program("types", ["npx", "tsc", "--noEmit", "-p", "tsconfig.json"]),
-  program("format and lint", ["npx", "biome", "check", "--error-on-warnings", "."]),
+  program("types", [tool("tsc"), "--noEmit", "-p", "tsconfig.json"]),
+  program("format and lint", [tool("biome"), "check", "--error-on-warnings", "."]),
   testFiles("rules of the house", "unit", ["tools/**/*.test.ts"]),
   testFiles("unit tests", "unit", ["packages/*/src/**/*.test.ts"]),
   testFiles("simulation seeds", "sim", ["packages/sim/seeds/**/*.test.ts"]),
