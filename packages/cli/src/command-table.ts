@@ -103,7 +103,24 @@ const MACHINE = rows("This machine", [
   ["completion", "completion script for a shell", () => import("./commands/completion.ts")],
 ]);
 
+const processes = () => import("./commands/process-commands.ts");
+
 const PROCESSES = rows("Processes", [
+  [
+    "server",
+    "the server of this machine, in the foreground",
+    async () => ({ command: (await processes()).server }),
+  ],
+  [
+    "agent",
+    "the agent of this node, in the foreground",
+    async () => ({ command: (await processes()).agent }),
+  ],
+  [
+    "net",
+    "names and requests of this node, in the foreground",
+    async () => ({ command: (await processes()).net }),
+  ],
   ["version", "version of this program", () => import("./commands/version.ts")],
 ]);
 

@@ -10,9 +10,8 @@ import { type CommandInput, flagOption } from "./command.ts";
 export async function confirmed(input: CommandInput, word: string, what: string): Promise<boolean> {
   if (flagOption(input, "yes")) return true;
   if (!process.stdin.isTTY) {
-    throw new ProtocolError("invalid_request", "nothing was removed: give --yes to go on", {
-      what,
-    });
+    const message = "nothing was removed: there is no terminal to ask at; give --yes to go on";
+    throw new ProtocolError("invalid_request", message, { what });
   }
   const { createInterface } = await import("node:readline/promises");
   const ask = createInterface({ input: process.stdin, output: process.stderr });

@@ -4,6 +4,7 @@
  */
 
 import { AssertionError } from "@berth/base";
+import type { ApiClient } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandDescription, CommandInput } from "./command.ts";
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** The process's own by default. */
   readonly output?: Output;
+  /** A client for every command, instead of one of the chosen context. */
+  readonly api?: ApiClient;
 }
 
 /** Runs a command line. Answers the exit code; writes everything itself. */
@@ -171,6 +174,7 @@ function inputOf(
     workingDirectory,
     signal,
     connect: () => {
+      if (options.api !== undefined) return options.api;
       const { url, ...rest } = context();
       const token = tokenOf({ url, ...rest });
       return new HttpClient(token === undefined ? { url } : { url, token });

@@ -6,6 +6,9 @@ import { runCommandLine } from "./run-command.ts";
 /** How long a command may clean up after Ctrl-C before the process ends anyway, milliseconds. */
 const INTERRUPT_GRACE_MS = 2_000;
 
+/** Commands that pass signals on to a process of their own, which ends in its own time. */
+const FOREGROUND = new Set(["server", "agent", "net"]);
+
 /** Runs `argv`; answers the exit code. */
 export async function runProcess(argv: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
@@ -13,8 +16,10 @@ export async function runProcess(argv: readonly string[]): Promise<number> {
     interrupt.abort(new DOMException("interrupted", "AbortError"));
     setTimeout(() => process.exit(130), INTERRUPT_GRACE_MS).unref();
   };
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  if (!FOREGROUND.has(argv[0] ?? "")) {
+    process.once("SIGINT", onSignal);
+    process.once("SIGTERM", onSignal);
+  }
   // `berth logs | head`: the reader has seen enough.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);

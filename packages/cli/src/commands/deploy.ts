@@ -123,7 +123,9 @@ async function follow(input: CommandInput, api: ApiClient, following: Following)
       if (event.type === "resync") throw resyncError(event.reason);
       const outcome = view.outcome();
       progress.show(outcome.kind !== "pending");
-      if (outcome.kind !== "pending") return finish(input, scope, { outcome, view, started });
+      if (outcome.kind !== "pending") {
+        return finish(input, scope, { outcome, view, started, progress });
+      }
     }
   } catch (error) {
     if (!ending.aborted || input.signal.aborted) throw error;
@@ -136,11 +138,12 @@ function resyncError(reason: string): ProtocolError {
   return new ProtocolError("unavailable", `the watch ended: ${reason}; berth ps shows the state`);
 }
 
-/** Moving lines on a terminal; in a pipe a line whenever one changes. */
+/** Moving lines on a terminal; in a pipe a line for each service when it is ready. */
 class Progress {
   readonly #input: CommandInput;
   readonly #view: DeployView;
   readonly #title: string;
+  readonly #told = new Set<string>();
   #drawnAt = 0;
   #headed = false;
 
@@ -154,16 +157,36 @@ class Progress {
     const { output } = this.#input;
     if (output.json) return;
     const now = Date.now();
+    if (!output.interactive) {
+      this.#head();
+      const arrived = this.#view.arrived().filter((name) => !this.#told.has(name));
+      this.#tell(now, (name) => arrived.includes(name));
+      return;
+    }
     if (!last && now - this.#drawnAt < REDRAW_MS) return;
     this.#drawnAt = now;
     this.#head();
     const preparation = this.#view.preparation;
-    if (!output.interactive) return;
     output.live(
       preparation === undefined
         ? this.#view.serviceLines(now, output.paint)
         : [`  images  ${preparation}`],
     );
+  }
+
+  /** Lasting lines of the services that were not told yet. */
+  tellRest(): void {
+    this.#tell(Date.now(), (name) => !this.#told.has(name));
+  }
+
+  #tell(now: number, only: (service: string) => boolean): void {
+    const { output } = this.#input;
+    const told = (service: string) => {
+      const isNow = only(service);
+      if (isNow) this.#told.add(service);
+      return isNow;
+    };
+    for (const line of this.#view.serviceLines(now, output.paint, told)) output.line(line);
   }
 
   #head(): void {
@@ -178,11 +201,12 @@ interface Ending {
   readonly outcome: Exclude<DeployOutcome, { readonly kind: "pending" }>;
   readonly view: DeployView;
   readonly started: number;
+  readonly progress: Progress;
 }
 
 function finish(input: CommandInput, scope: StackScope, ending: Ending): number {
   const { output } = input;
-  const { outcome, view, started } = ending;
+  const { outcome, view, started, progress } = ending;
   const tookMs = Date.now() - started;
   if (output.json) {
     output.line(JSON.stringify({ ...scope, outcome, deployment: view.deployment.id, tookMs }));
@@ -194,7 +218,7 @@ function finish(input: CommandInput, scope: StackScope, ending: Ending): number 
       output.line(`${scope.stack}: unchanged, release ${outcome.release} runs`);
       return EXIT.done;
     case "complete":
-      for (const line of view.serviceLines(Date.now(), (_colour, text) => text)) output.line(line);
+      progress.tellRest();
       output.line(
         `${scope.stack}: release ${outcome.release} is healthy after ${formatDuration(tookMs)}`,
       );

@@ -36,8 +36,12 @@ async function run(input: CommandInput): Promise<number> {
     const known = present.length === 0 ? "it has none" : `it has ${present.join(", ")}`;
     throw new ProtocolError("not_found", `${stack} has no volume "${unknown}"; ${known}`);
   }
-  for (const line of summary(stack, { services, volumes, present })) input.output.note(line);
-  if (flagOption(input, "dryRun")) return EXIT.done;
+  const lines = summary(stack, { services, volumes, present });
+  if (flagOption(input, "dryRun")) return dryRun(input, { stack, lines, volumes, present });
+  // Who said yes already, in a script, is told what was done and no more.
+  if (input.output.interactive || !flagOption(input, "yes")) {
+    for (const line of lines) input.output.note(line);
+  }
   if (!(await confirmed(input, stack, "the stack's name"))) return EXIT.failed;
   await api.call("removeStack", {
     params: { ...target },
@@ -47,6 +51,22 @@ async function run(input: CommandInput): Promise<number> {
   if (!flagOption(input, "detach")) await untilGone(input, api, target);
   if (input.output.json) input.output.line(JSON.stringify({ removed: stack, volumes }));
   else input.output.line(`${stack} is removed`);
+  return EXIT.done;
+}
+
+function dryRun(
+  { output }: CommandInput,
+  found: {
+    readonly stack: string;
+    readonly lines: readonly string[];
+    readonly volumes: readonly string[];
+    readonly present: readonly string[];
+  },
+): number {
+  const { stack, lines, volumes, present } = found;
+  const keeps = present.filter((name) => !volumes.includes(name));
+  if (output.json) output.line(JSON.stringify({ stack, removesVolumes: volumes, keeps }));
+  else for (const line of [...lines, "nothing was removed"]) output.line(line);
   return EXIT.done;
 }
 
@@ -79,12 +99,16 @@ function summary(
   const routes = reachable.length === 0 ? "" : `, ${reachable.join(", ")}`;
   const kept = present.filter((name) => !volumes.includes(name));
   return [
-    `removes ${services.length} services (${copies} copies)${routes}`,
+    `removes ${counted(services.length, "service", "services")} (${counted(copies, "copy", "copies")})${routes}`,
     ...volumes.map((name) => `removes the volume ${stack}/${name} and its data`),
     ...kept.map(
       (name) => `keeps   the volume ${stack}/${name}      remove it too: --volumes ${name}`,
     ),
   ];
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 async function untilGone(input: CommandInput, api: ApiClient, target: Target): Promise<void> {

@@ -94,10 +94,24 @@ export class DeployView {
     return outcomeOfRollout(this.#stack, release, state === "unchanged");
   }
 
-  /** One line a service, in the order of the file. */
-  serviceLines(now: number, paint: Paint): string[] {
+  /** Services of which every wanted copy is of this release and ready, or ran to its end. */
+  arrived(): string[] {
+    return [...this.#services].flatMap(([name, spec]) => {
+      const { release, copies } = this.#copiesOf(name);
+      const wanted = spec.mode === "global" ? Math.max(copies.length, 1) : spec.copies;
+      const isThere = copies.every(
+        ({ task, status }) =>
+          task.release === release && (status?.ready === true || status?.outcome === "complete"),
+      );
+      return wanted > 0 && copies.length >= wanted && isThere ? [name] : [];
+    });
+  }
+
+  /** One line a service, in the order of the file; of those in `only`, where given. */
+  serviceLines(now: number, paint: Paint, only?: (service: string) => boolean): string[] {
     const width = Math.max(...[...this.#services.keys()].map((name) => name.length), 4);
-    return [...this.#services].map(([name, spec]) => {
+    const chosen = [...this.#services].filter(([name]) => only?.(name) ?? true);
+    return chosen.map(([name, spec]) => {
       const line = serviceLine(this.#copiesOf(name), { name, spec, now, paint });
       return `  ${name.padEnd(width)}  ${line}`;
     });
