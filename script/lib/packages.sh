@@ -84,7 +84,7 @@ require_engine_rights() {
   if engine_listens; then
     echo "A container engine runs, but user $(id -un) may not use it. As root: usermod -aG docker $(id -un), then log in again." >&2
   else
-    echo "No container engine runs, and only root may start one. Run $0 as root, or ask an administrator for: systemctl start docker" >&2
+    echo "No container engine runs, and only root may start one: sudo $0, or ask an administrator to start one." >&2
   fi
   echo "Nothing was changed." >&2
   exit 1
