@@ -15,6 +15,9 @@ import { writeError } from "./output/error-text.ts";
 import { nearest } from "./output/nearest.ts";
 import { type Output, processOutput } from "./output/output.ts";
 
+/** Width of the help where there is no terminal. */
+const PIPE_COLUMNS = 80;
+
 /** Options that every command takes. */
 const COMMON_OPTIONS = [
   { flags: "--json", summary: "print JSON, one value a line" },
@@ -47,7 +50,7 @@ export async function runCommandLine(options: RunOptions): Promise<number> {
     // Ctrl-C is what the user wanted: no words about it.
     if (options.signal.aborted) return EXIT.failed;
     if (error instanceof AssertionError) throw error;
-    const written = writeError(output, error);
+    const written = writeError(output, error, found.row.words);
     return exitCodeOf(written.code, written.details);
   }
 }
@@ -77,12 +80,21 @@ function unknownWords(argv: readonly string[], output: Output): number {
     for (const line of helpLines()) output.line(line);
     return help || first === "help" ? EXIT.done : EXIT.usage;
   }
-  const known = COMMANDS.map((row) => row.words);
-  const close = nearest(words.slice(0, 2).join(" "), known) ?? nearest(first, known);
+  const siblings = COMMANDS.filter((row) => row.words.startsWith(`${first} `));
+  const close = nearestWords(words, siblings);
   const hint = close === undefined ? "" : `; did you mean "berth ${close}"?`;
   output.note(`berth ${words.join(" ")} is no command${hint}`);
-  output.note("  berth help lists them all");
+  if (close === undefined && siblings.length > 0) {
+    for (const line of commandLines(siblings, 2)) output.note(line);
+  } else output.note("  berth help lists them all");
   return EXIT.usage;
+}
+
+/** Of a known first word only what goes with it: `stack remove` is nothing like `scale`. */
+function nearestWords(words: readonly string[], siblings: readonly CommandRow[]) {
+  const among = (siblings.length > 0 ? siblings : COMMANDS).map((row) => row.words);
+  const close = nearest(words.slice(0, 2).join(" "), among);
+  return close ?? (siblings.length > 0 ? undefined : nearest(words[0] ?? "", among));
 }
 
 /** `berth help`. */
@@ -139,10 +151,13 @@ export function parserOf(words: string, description: CommandDescription, output:
   if (description.passThrough) parser.passThroughOptions().allowUnknownOption(false);
   const examples = description.examples.map(({ line, does }) => `  ${line}\n      ${does}`);
   parser.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
+  parser.showHelpAfterError(`  berth ${words} --help shows how it is used`);
   parser.exitOverride();
   parser.configureOutput({
     writeOut: (text) => output.bytes(Buffer.from(text)),
     writeErr: (text) => output.note(text.trimEnd()),
+    getOutHelpWidth: () => (Number.isFinite(output.columns) ? output.columns : PIPE_COLUMNS),
+    getErrHelpWidth: () => (Number.isFinite(output.columns) ? output.columns : PIPE_COLUMNS),
   });
   parser.action(() => {});
   return parser;

@@ -81,8 +81,7 @@ function chooseService(
   if (copy !== null && names.includes(copy[1] ?? "")) {
     return { service: copy[1] ?? "", slot: Number(copy[2]) };
   }
-  const known = names.join(", ");
-  throw new ProtocolError("not_found", `there is no service "${word}"; the stack has ${known}`);
+  throw new ProtocolError("not_found", `there is no service "${word}"`, { services: names });
 }
 
 /** Wall time in milliseconds, as the query wants it. */

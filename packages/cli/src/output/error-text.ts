@@ -6,27 +6,45 @@ import type { Output } from "./output.ts";
 /** At most this many problems of a request are listed. */
 const PROBLEMS_SHOWN_MAX = 20;
 
-/** Writes `error` to stderr, as JSON where that was asked for. */
-export function writeError(output: Output, thrown: unknown): ProtocolError {
+/** Writes `error` to stderr, as JSON where that was asked for. `words` name the command that failed. */
+export function writeError(output: Output, thrown: unknown, words: string): ProtocolError {
   const error = asProtocolError(thrown);
   if (output.json) {
     const { code, message, details } = error;
     output.note(JSON.stringify({ error: { code, message, details } }));
     return error;
   }
-  for (const line of errorLines(error)) output.note(line);
+  for (const line of errorLines(error, words)) output.note(line);
   return error;
 }
 
-export function errorLines(error: ProtocolError): string[] {
+export function errorLines(error: ProtocolError, words: string): string[] {
   const lines = [error.message, ...problemLines(error.details["problems"])];
-  if (error.code === "unavailable" && "reason" in error.details) {
-    lines.push("  is it running?  berth platform status      another one?  berth context ls");
-  } else {
-    lines.push(`  ${ERRORS[error.code].advice}`);
-  }
+  const advice = adviceOf(error, words);
+  if (advice !== undefined) lines.push(`  ${advice}`);
   if (error.code === "internal" && error.stack !== undefined) lines.push(error.stack);
   return lines;
+}
+
+/** What to do, in commands where there are some: the registry's words are for every client. */
+function adviceOf({ code, details }: ProtocolError, words: string): string | undefined {
+  // The file's own lines say it all.
+  if ("fileProblems" in details) return undefined;
+  const services = details["services"];
+  switch (code) {
+    case "unavailable":
+      return "reason" in details
+        ? "is it running?  berth platform status      another one?  berth context ls"
+        : ERRORS[code].advice;
+    case "invalid_request":
+      return `berth ${words} --help shows how it is used`;
+    case "not_found":
+      return Array.isArray(services) && services.length > 0
+        ? `it has ${services.join(", ")}`
+        : "what exists:  berth ps      berth stack ls      berth node ls";
+    default:
+      return ERRORS[code].advice;
+  }
 }
 
 function problemLines(problems: unknown): string[] {

@@ -1,0 +1,93 @@
+/**
+ * Dialogues with the command line: testdata/*.txt has commands after `$ `, each with everything that it said
+ * back. `BERTH_GOLDEN=1` rewrites what was said; commit only differences that you can explain.
+ */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { COMMANDS } from "./command-table.ts";
+import { type CommandBench, seedShop, startCommandBench } from "./testing/command-bench.ts";
+
+const FOLDER = join(import.meta.dirname, "testdata");
+
+async function replay(text: string, bench: CommandBench): Promise<string> {
+  const said: string[] = [];
+  let isAnswer = false;
+  for (const line of text.trimEnd().split("\n")) {
+    if (line.startsWith("$ ")) {
+      if (isAnswer) said.push("");
+      said.push(line, ...(await bench.run(wordsOf(line.slice("$ berth ".length)))));
+      isAnswer = true;
+    } else if (line.startsWith("# ")) {
+      if (isAnswer) said.push("");
+      said.push(line);
+      isAnswer = false;
+    }
+  }
+  return `${said.join("\n")}\n`;
+}
+
+/** Words, with 'a b' as one. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+}
+
+async function check(file: string, bench: CommandBench, text?: string): Promise<void> {
+  const path = join(FOLDER, file);
+  const before = text ?? readFileSync(path, "utf8");
+  const after = await replay(before, bench);
+  if (process.env["BERTH_GOLDEN"] === "1") writeFileSync(path, after);
+  else assert.equal(after, readFileSync(path, "utf8"));
+}
+
+const DIALOGUES = readdirSync(FOLDER).filter((name) => name.endsWith(".txt"));
+
+for (const file of DIALOGUES.filter((name) => name !== "help.txt")) {
+  test(`dialogue ${file}`, async () => {
+    const bench = await startCommandBench();
+    try {
+      writeFiles(bench);
+      await seedShop(bench);
+      await check(file, bench);
+    } finally {
+      await bench.stop();
+    }
+  });
+}
+
+test("the help of every command", async () => {
+  const bench = await startCommandBench();
+  try {
+    const lines = COMMANDS.map(({ words }) => `$ berth ${words} --help`);
+    await check("help.txt", bench, ["$ berth help", ...lines].join("\n"));
+  } finally {
+    await bench.stop();
+  }
+});
+
+function writeFiles(bench: CommandBench): void {
+  bench.write(
+    "compose.yaml",
+    `name: shop
+services:
+  web:
+    image: busybox:1
+    deploy: {replicas: 3}
+    environment: {GREETING: 你好}
+  db:
+    image: busybox:1
+    volumes: [data:/data]
+    logging: {driver: syslog}
+volumes: {data: {}}
+`,
+  );
+  bench.write(
+    "wrong.yaml",
+    "services:\n  web:\n    image: a\n    depends_on: [dbb]\n  db:\n    imge: b\n",
+  );
+  bench.write("refused.yaml", "services:\n  web:\n    image: a\n    volumes: ['../up:/up']\n");
+  bench.write("broken.yaml", "services:\n  web: [\n");
+  bench.write("Upper/compose.yaml", "name: shop\nservices: {a: {image: b}}\n");
+}
