@@ -83,7 +83,7 @@ export function refusalOf(
     ...externalNetworkProblems(view, scope, spec),
   ];
   if (invalid.length > 0) return listed("invalid_stack", invalid);
-  const denied = policyProblems(spec.services, settings.policy);
+  const denied = policyProblems(spec, settings.policy);
   if (denied.length > 0) return listed("policy_denied", denied);
   const wishes = claimsOfServices(
     Object.fromEntries(Object.entries(spec.services).map(([name, each]) => [name, { spec: each }])),

@@ -3,7 +3,7 @@
  * key of the file that asks for it.
  */
 
-import type { ServiceSpec } from "@berth/protocol";
+import type { ServiceSpec, StackSpec, VolumeSpec } from "@berth/protocol";
 import type { Policy } from "../settings.ts";
 import type { Problem } from "./claims.ts";
 
@@ -19,6 +19,13 @@ const ENGINE_SOCKET = /(^|\/)(docker|podman|containerd|crio)\.sock$/;
 /** Capabilities that amount to `privileged`. */
 const POWERFUL = new Set(["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "BPF"]);
 
+/** Takes away what stands between a container and its kernel. */
+const UNCONFINED = /[=:](unconfined|disable)$/i;
+/** File systems that the engine's local driver mounts from elsewhere, or in memory: nothing of the host. */
+const FOREIGN_FILE_SYSTEMS = new Set(["nfs", "nfs4", "cifs", "tmpfs"]);
+/** Words of mount options that make a mount of whatever type show a path of the host. */
+const HOST_MOUNT_WORDS = new Set(["bind", "rbind", "move", "remount"]);
+
 const RULES: readonly PolicyRule[] = [
   {
     needs: "privileged",
@@ -27,6 +34,9 @@ const RULES: readonly PolicyRule[] = [
       ...(spec.engine.capAdd ?? [])
         .filter((capability) => POWERFUL.has(capability.toUpperCase().replace(/^CAP_/, "")))
         .map((capability) => `cap_add.${capability}`),
+      ...(spec.engine.securityOptions ?? []).flatMap((option, index) =>
+        UNCONFINED.test(option) ? [`security_opt[${index}]`] : [],
+      ),
     ],
     what: "full power over its host",
   },
@@ -68,10 +78,10 @@ function hostSources(spec: ServiceSpec): (readonly [string, string])[] {
 
 /** What the policy does not allow; empty when all is allowed. */
 export function policyProblems(
-  services: Readonly<Record<string, ServiceSpec>>,
+  { services, volumes }: Pick<StackSpec, "services" | "volumes">,
   policy: Policy,
 ): Problem[] {
-  return Object.entries(services).flatMap(([name, spec]) =>
+  const ofServices = Object.entries(services).flatMap(([name, spec]) =>
     RULES.filter((rule) => !policy[rule.needs]).flatMap((rule) =>
       rule.places(spec).map((place) => ({
         path: `services.${name}.${place}`,
@@ -79,4 +89,20 @@ export function policyProblems(
       })),
     ),
   );
+  if (policy.hostMounts) return ofServices;
+  const ofVolumes = Object.entries(volumes)
+    .filter(([, volume]) => showsHostPath(volume))
+    .map(([name]) => ({
+      path: `volumes.${name}.driver_opts`,
+      message: "asks for a path of its host; the project's policy does not allow hostMounts",
+    }));
+  return [...ofServices, ...ofVolumes];
+}
+
+/** The engine's local driver hands its options to mount(2): a bind or a disk is a path of the host. */
+function showsHostPath({ driver, driverOptions }: VolumeSpec): boolean {
+  if (driver !== undefined && driver !== "local") return false;
+  const { type = "", device, o = "" } = driverOptions;
+  if (o.split(",").some((word) => HOST_MOUNT_WORDS.has(word.trim()))) return true;
+  return (device !== undefined || type !== "") && !FOREIGN_FILE_SYSTEMS.has(type);
 }
