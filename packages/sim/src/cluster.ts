@@ -64,6 +64,7 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #store: Store;
   readonly #blobs: MemoryBlobs;
+  readonly #lives: Life[] = [];
   #life: Life | undefined;
   #server: ServerLife | undefined;
   #wanted = false;
@@ -118,8 +119,8 @@ export class Cluster {
   startServer(): void {
     this.#wanted = true;
     if (this.#life !== undefined) return;
-    const { clock, prng, trace, log } = this.#options;
-    const life = new Life(clock);
+    const { prng, trace, log } = this.#options;
+    const life = this.#newLife();
     this.#life = life;
     void startServer({
       life,
@@ -158,13 +159,24 @@ export class Cluster {
 
   /** A client of a user, with a line of its own. */
   userClient(link: Link): ApiClient {
-    return this.#client(new Life(this.#options.clock), link, ADMIN_TOKEN);
+    return this.#client(this.#newLife(), link, ADMIN_TOKEN);
+  }
+
+  /** The run is over: nothing of the cluster is kept. */
+  end(): void {
+    for (const life of this.#lives) life.bury();
   }
 
   /** Identifiers of the platform: never the same twice, the same in every run of a seed. */
   newId(): string {
     this.#ids++;
     return `id${this.#ids.toString(36).padStart(8, "0")}`;
+  }
+
+  #newLife(): Life {
+    const life = new Life(this.#options.clock);
+    this.#lives.push(life);
+    return life;
   }
 
   #failedStart(error: unknown): void {
@@ -198,7 +210,7 @@ export class Cluster {
     const link = new Link(clock, prng.fork());
     return new Machine({
       name,
-      clock,
+      newLife: () => this.#newLife(),
       prng: prng.fork(),
       host,
       link,

@@ -7,13 +7,14 @@
  * process reaches the world by (clock, store, disk, network, engine) goes through its life.
  */
 
-import type { CancelTimer, Clock } from "@berth/base";
+import { type CancelTimer, type Clock, Driver, type Logger, type Prng } from "@berth/base";
 
 export class Life {
   /** The clock as this process has it: its timers end with it. */
   readonly clock: Clock;
   readonly #abort = new AbortController();
   readonly #timers = new Set<CancelTimer>();
+  #driver: Driver | undefined;
 
   constructor(clock: Clock) {
     this.clock = {
@@ -37,6 +38,21 @@ export class Life {
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#abort.abort(new Error("the process was killed"));
+  }
+
+  /** The driver of this process's loops. */
+  driver(log: Logger, prng: Prng): Driver {
+    this.#driver = new Driver({ clock: this.clock, log, prng });
+    return this.#driver;
+  }
+
+  /**
+   * The run is over. Signals that somebody listens to are kept by Node until they abort, and with them all
+   * that their listeners know: a whole cluster a run.
+   */
+  bury(): void {
+    this.kill();
+    void this.#driver?.stop();
   }
 
   /** What `call` gives, as long as the process lives; a dead process calls nobody and hears nothing. */

@@ -9,16 +9,16 @@ import { failedCheck, GOOD_CHECK } from "@berth/agent/probes/checker";
 import type { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import { MemoryDb } from "@berth/agent/state/memory-db";
-import { type Clock, Driver, type Logger, type Prng } from "@berth/base";
+import type { Logger, Prng } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
-import { Life } from "./life.ts";
+import type { Life } from "./life.ts";
 import type { Link } from "./link.ts";
 import { SimulatedNet } from "./simulated-net.ts";
 
 export interface MachineOptions {
   readonly name: string;
-  readonly clock: Clock;
+  readonly newLife: () => Life;
   readonly prng: Prng;
   readonly host: FakeHost;
   readonly link: Link;
@@ -68,8 +68,8 @@ export class Machine {
 
   startAgent(): void {
     if (!this.#powered || this.#life !== undefined) return;
-    const { clock, host, runtimeOf } = this.#options;
-    const life = new Life(clock);
+    const { newLife, host, runtimeOf } = this.#options;
+    const life = newLife();
     const runtime = runtimeOf(host);
     this.#life = life;
     this.#runtime = runtime;
@@ -118,7 +118,7 @@ export class Machine {
       clock: life.clock,
       log,
       prng: prng.fork(),
-      driver: new Driver({ clock: life.clock, log, prng: prng.fork() }),
+      driver: life.driver(log, prng.fork()),
       settings: { forwarders: [] },
       machine: {
         db: new DbOfLife(this.db, life, prng.fork()),

@@ -137,6 +137,7 @@ class Run {
     this.#faults.mendAll();
     const calmMs = await this.#calm();
     for (const checker of this.#checkers) checker.atEnd?.(this.#scene, this.#speakFor(checker));
+    this.#cluster.end();
     return this.#result(calmMs);
   }
 

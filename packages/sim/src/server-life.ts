@@ -3,7 +3,7 @@
  * it, put together as `runServer` does.
  */
 
-import { Driver, type Logger, type Prng } from "@berth/base";
+import type { Logger, Prng } from "@berth/base";
 import { createApi } from "@berth/control-plane/api/create-api";
 import type { Dispatcher } from "@berth/control-plane/api/dispatcher";
 import { SecretBox } from "@berth/control-plane/api/secret-box";
@@ -49,7 +49,7 @@ export async function startServer(options: ServerLifeOptions): Promise<ServerLif
     faults: options.faults,
   });
   const store = new StoreOfLife(faulty, life);
-  const driver = new Driver({ clock, log, prng: prng.fork() });
+  const driver = life.driver(log, prng.fork());
   const control = new ControlPlane({ store, clock, log, prng: prng.fork(), driver, settings });
   await control.start();
   const api = createApi({
