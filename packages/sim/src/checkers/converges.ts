@@ -120,7 +120,9 @@ function stackIncomplete(stack: Stack, release: Release, facts: StoreFacts): str
       ? facts.node.size
       : (scale?.value ?? release.services[holder]?.spec.copies ?? 0);
     // What cannot work keeps its old copy beside the new one, and may crash after a rollout was complete.
-    if (rests || !canWork(spec)) continue;
+    // A member of a pod goes down with its holder.
+    const works = canWork(spec) && canWork(release.services[holder]?.spec ?? spec);
+    if (rests || !works) continue;
     if (copies.length > number)
       return `${copies.length} copies of ${stack.stack}/${service}, not ${number}`;
     const reason = serviceIncomplete({ stack, service, spec, template, copies, number }, facts);
