@@ -7,8 +7,16 @@
  */
 
 import { createHash } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
-import { join, relative } from "node:path";
+import {
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import { formatBytes } from "@berth/base";
 import {
@@ -68,9 +76,9 @@ async function collect(
 
 function lstatOrMissing(path: string): Stats | undefined {
   try {
-    const stats = lstatSync(path);
+    const own = lstatSync(path);
+    const stats = own.isSymbolicLink() ? followed(path) : own;
     if (stats.isFile() || stats.isDirectory()) return stats;
-    if (stats.isSymbolicLink()) return undefined;
     throw new ProtocolError("invalid_request", `${path} is neither a file nor a directory`, {
       path,
     });
@@ -78,6 +86,16 @@ function lstatOrMissing(path: string): Stats | undefined {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** A link to something beside it is what it points to; others could carry anything of this machine away. */
+function followed(path: string): Stats {
+  const target = realpathSync(path);
+  if (!target.startsWith(`${realpathSync(dirname(path))}/`)) {
+    const message = `${path} is a link out of its folder, to ${target}; name that, or copy it`;
+    throw new ProtocolError("invalid_request", message, { path, target });
+  }
+  return statSync(path);
 }
 
 function readLimited(path: string, sizeBytes: number, bytesMax: number): Buffer {
@@ -135,13 +153,16 @@ function filesOf(directory: string, isContext: boolean): string[] {
   return paths;
 }
 
+const BUILD_FILE = /(^|\/)(\.dockerignore|[^/]*Dockerfile[^/]*)$/;
+
 /** `.dockerignore` of a build context, by Docker's rules. */
 function ignoreOf(directory: string): (path: string) => boolean {
   try {
     const rules = dockerignore
       .default()
       .add(readFileSync(join(directory, ".dockerignore"), "utf8"));
-    return (path) => rules.ignores(path);
+    // The builder needs them, whatever the rules say (as with Docker).
+    return (path) => !BUILD_FILE.test(path) && rules.ignores(path);
   } catch {
     return () => false;
   }

@@ -9,6 +9,7 @@ export function planLines(scope: StackScope, plan: DeployPlan): string[] {
     ...plan.warnings.map((warning) => `  warning ${warning}`),
     ...plan.services.flatMap(serviceLines),
     ...plan.networks.create.map((name) => `  network ${name}   would be made`),
+    ...plan.networks.remove.map((name) => `  network ${name}   would be removed`),
     ...plan.volumes.create.map((name) => `  volume ${name}   would be made`),
     ...plan.volumes.keep.map((name) => `  volume ${name}   is kept`),
     "nothing was changed. Run without --plan to deploy.",
