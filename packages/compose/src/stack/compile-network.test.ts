@@ -18,6 +18,7 @@ test("published ports: numbers, ranges, addresses, protocols", () => {
     { target: 82, protocol: "tcp" },
   ]);
   assert.deepEqual(said, [
+    "warning services.web.ports.3: is not honoured: only TCP is published, as yet",
     "warning services.web.ports.5: of the range 7000-7009 the first port is taken",
   ]);
 });

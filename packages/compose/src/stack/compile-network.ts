@@ -95,6 +95,7 @@ export function compilePorts(
       problems.error(path, `the protocol ${protocol} cannot be published`);
       return [];
     }
+    if (protocol === "udp") problems.warn(path, "is not honoured: only TCP is published, as yet");
     return [
       presentFields<PublishedPort>({
         target: port.target,
