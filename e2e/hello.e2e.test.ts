@@ -111,7 +111,8 @@ test("a removed stack leaves no container, network or route", async () => {
 
 test("uninstall removes everything and nothing else", async () => {
   const id = clusterId();
-  const other = execFileSync("docker", ["run", "-d", "--rm", "berth/busybox", "sleep", "300"]);
+  const run = ["run", "-d", "--rm", "--network", "none", "berth/busybox", "sleep", "300"];
+  const other = execFileSync("docker", run);
   try {
     await platform.must("platform", "uninstall", "--yes", "--volumes", "all");
     assert.equal(existsSync(platform.dataDir), false);
