@@ -120,7 +120,8 @@ function summaryOf(
   if (state === "stopped") return "No copies are wanted.";
   if (state === "completed") return `${copies(completed)} ran to the end with code 0.`;
   const numbers = `${ready} of ${copies(wanted)} ready`;
-  const [first] = waits;
+  // Copies that wait for their turn wait for another wait.
+  const first = waits.find(({ kind }) => kind !== "update") ?? waits[0];
   if (first === undefined) return `${numbers}${failed}.`;
   const since = first.since === undefined ? 0 : now - first.since;
   const time = since < 1_000 ? "" : ` (since ${formatDuration(since)})`;
