@@ -130,9 +130,34 @@ async function follow(input: CommandInput, api: ApiClient, following: Following)
   } catch (error) {
     if (!ending.aborted || input.signal.aborted) throw error;
   }
+  const problems = await lateServices(input, api, scope);
   const message = `not finished after ${formatDuration(timeoutMs)}; the rollout goes on (berth explain ${stack})`;
-  throw new ProtocolError("timed_out", message, { timeoutMs });
+  throw new ProtocolError("timed_out", message, { timeoutMs, problems });
 }
+
+/** What each service that is not there yet waits for, a line each. */
+async function lateServices(
+  input: CommandInput,
+  api: ApiClient,
+  scope: StackScope,
+): Promise<string[]> {
+  const { signal } = input;
+  const { services } = await api.call("getStack", { params: { ...scope }, signal });
+  const late = services.filter(
+    ({ ready, wanted, state }) => ready < wanted && state !== "completed",
+  );
+  const lines: string[] = [];
+  for (const { service } of late.slice(0, LATE_SERVICES_SHOWN_MAX)) {
+    const params = { ...scope, service };
+    const { summary, waits } = await api.call("explainService", { params, signal });
+    const words = waits.map(({ message }) => message).filter((text) => !summary.includes(text));
+    lines.push([`${service}: ${summary}`, ...words].join("; "));
+  }
+  return lines;
+}
+
+/** Of a large stack that waits for one thing, the first few say it all. */
+const LATE_SERVICES_SHOWN_MAX = 10;
 
 function resyncError(reason: string): ProtocolError {
   return new ProtocolError("unavailable", `the watch ended: ${reason}; berth ps shows the state`);

@@ -1,0 +1,105 @@
+/** Which files a command reads, under which name, and what it says of them. */
+
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { ProtocolError } from "@berth/protocol";
+import type { CommandInput } from "../command.ts";
+import { recorder } from "../testing/command-bench.ts";
+import { isProtocolError } from "../testing/protocol-error.ts";
+import { loadStack } from "./load-stack.ts";
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Compose
+const SHOP = "services: {web: {image: 'a:${TAG:-none}'}}\n";
+
+function folderOf(context: TestContext, files: Readonly<Record<string, string>>): string {
+  const folder = join(mkdtempSync(join(tmpdir(), "berth-load-")), "shop");
+  context.after(() => rmSync(join(folder, ".."), { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(folder, name, ".."), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+}
+
+function inputIn(
+  workingDirectory: string,
+  options: CommandInput["options"] = {},
+  environment: CommandInput["environment"] = {},
+): CommandInput {
+  const unused = () => {
+    throw new ProtocolError("internal", "files are read without a server");
+  };
+  return {
+    words: [],
+    options,
+    output: recorder(false).output,
+    environment,
+    workingDirectory,
+    signal: new AbortController().signal,
+    connect: unused,
+    scope: unused,
+  };
+}
+
+async function imageOf(input: CommandInput): Promise<string | undefined> {
+  const { name, project } = await loadStack(input);
+  return `${name} ${project.services["web"]?.image}`;
+}
+
+test("the file is found here or above, by Compose's names in their order", async (context) => {
+  const folder = folderOf(context, {
+    "docker-compose.yml": SHOP.replace("a:", "old:"),
+    "deep/er/x": "",
+  });
+  assert.equal(await imageOf(inputIn(join(folder, "deep/er"))), "shop old:none");
+  writeFileSync(join(folder, "compose.yaml"), SHOP);
+  assert.equal(await imageOf(inputIn(join(folder, "deep/er"))), "shop a:none");
+});
+
+test("-f wins over COMPOSE_FILE; several lie over one another", async (context) => {
+  const folder = folderOf(context, {
+    "a.yaml": SHOP,
+    "b.yaml": "services: {web: {image: b}}\n",
+    "compose.yaml": SHOP,
+  });
+  const environment = { COMPOSE_FILE: "a.yaml:b.yaml" };
+  assert.equal(await imageOf(inputIn(folder, {}, environment)), "shop b");
+  assert.equal(await imageOf(inputIn(folder, { file: ["a.yaml"] }, environment)), "shop a:none");
+  assert.equal(await imageOf(inputIn(folder, { file: ["a.yaml", "b.yaml"] })), "shop b");
+});
+
+test("variables: the environment over .env, --env-file instead of .env", async (context) => {
+  const folder = folderOf(context, {
+    "compose.yaml": SHOP,
+    ".env": "TAG=dotted\n",
+    "prod.env": "TAG=prod\n",
+  });
+  assert.equal(await imageOf(inputIn(folder)), "shop a:dotted");
+  assert.equal(await imageOf(inputIn(folder, {}, { TAG: "shell" })), "shop a:shell");
+  assert.equal(await imageOf(inputIn(folder, { envFile: ["prod.env"] })), "shop a:prod");
+});
+
+test("--stack names it; a name that DNS cannot carry is refused with the way out", async (context) => {
+  const folder = folderOf(context, { "compose.yaml": SHOP });
+  assert.equal(await imageOf(inputIn(folder, { stack: "other" })), "other a:none");
+  await assert.rejects(
+    loadStack(inputIn(folder, { stack: "my_shop" })),
+    isProtocolError("invalid_stack", /"my_shop" cannot be the name of a stack: .* --stack/),
+  );
+});
+
+test("without a file the folder is named; errors have file, line and column", async (context) => {
+  const folder = folderOf(context, { "compose.yaml": "services:\n  web:\n    imge: a\n" });
+  await assert.rejects(
+    loadStack(inputIn(folder)),
+    isProtocolError("invalid_stack", /^compose\.yaml:3:5 {2}services\.web\.imge {3}unknown key/m),
+  );
+  const empty = folderOf(context, { x: "" });
+  await assert.rejects(
+    loadStack(inputIn(empty)),
+    isProtocolError("invalid_request", /there is no compose\.yaml in .*shop or above it; name one/),
+  );
+});
