@@ -15,6 +15,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -111,13 +112,35 @@ function pointCurrentAt(version: string): void {
   renameSync(fresh, link);
 }
 
+/** The newest others stay, and all that a process runs from: it loads parts late and is started again. */
 function removeOldBundles(current: string): void {
+  const inUse = commandLines();
   const others = readdirSync(DIST, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== current)
-    .map((entry) => entry.name);
-  for (const name of others.slice(0, Math.max(0, others.length - BUNDLES_KEPT))) {
-    rmSync(join(DIST, name), { recursive: true, force: true });
+    .map((entry) => entry.name)
+    .sort((a, b) => changedAt(b) - changedAt(a));
+  for (const name of others.slice(BUNDLES_KEPT)) {
+    const folder = join(DIST, name);
+    if (!inUse.includes(`${folder}/`)) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function changedAt(name: string): number {
+  return statSync(join(DIST, name)).mtimeMs;
+}
+
+/** Command lines of all processes; one that ends meanwhile has none. */
+function commandLines(): string {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      } catch {
+        return "";
+      }
+    })
+    .join("\n");
 }
 
 async function main(): Promise<void> {
