@@ -178,7 +178,7 @@ export function get(options: {
   readonly path: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
