@@ -34,13 +34,14 @@ async function run(input: CommandInput): Promise<number> {
 
 function explanationLines(explanation: Explanation): string[] {
   // The summary tells the first wait already.
-  const waits = explanation.waits.filter(({ message }) => !explanation.summary.includes(message));
+  const isNew = (words: string) => !explanation.summary.includes(words);
+  const waits = explanation.waits.filter(({ message }) => isNew(message));
   return [
     `${explanation.service}: ${explanation.summary}`,
     ...waits.map((wait) => `  ${wait.message}`),
     ...explanation.tasks.flatMap((task) => [
       `  ${task.name} on ${task.node}: ${task.line}`,
-      ...task.reasons.map((reason) => `      ${reason}`),
+      ...task.reasons.filter(isNew).map((reason) => `      ${reason}`),
     ]),
     ...explanation.advice.map((advice) => `  → ${advice}`),
   ];

@@ -36,6 +36,9 @@ function adviceOf({ code, details }: ProtocolError, words: string): string | und
       return "reason" in details
         ? "is it running?  berth platform status      another one?  berth context ls"
         : ERRORS[code].advice;
+    // Its message names what was waited for.
+    case "timed_out":
+      return undefined;
     case "invalid_request":
       return `berth ${words} --help shows how it is used`;
     case "not_found":
