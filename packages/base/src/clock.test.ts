@@ -74,3 +74,10 @@ test("the system's clock does not go back, and takes delays that Node's timers d
   const cancel = systemClock.setTimer(2 ** 40, () => assert.fail("fired at once"));
   cancel();
 });
+
+test("a manual clock's wall time follows steps that are smaller than a date can tell", () => {
+  const clock = new ManualClock();
+  const start = clock.now();
+  for (let step = 0; step < 10_000; step++) clock.advance(0.0001);
+  assert.ok(Math.abs(clock.now() - start - 1) < 0.01, `${clock.now() - start} ms after 1 ms`);
+});

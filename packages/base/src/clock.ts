@@ -51,18 +51,20 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 
 /** A clock that stands still until it is told to move: for tests and simulation. */
 export class ManualClock implements Clock {
-  #now: number;
+  readonly #startMs: number;
   #monotonic = 0;
   #sequence = 0;
   /** Sorted by (due, sequence): timers of one instant fire in the order in which they were set. */
   #timers: { due: number; sequence: number; fire: () => void }[] = [];
 
   constructor(startMs = Date.UTC(2026, 0, 1)) {
-    this.#now = startMs;
+    this.#startMs = startMs;
   }
 
   now(): number {
-    return this.#now;
+    // Not summed up: steps below the resolution of a date would be lost, and who waits for a moment would
+    // never see it come.
+    return this.#startMs + this.#monotonic;
   }
 
   monotonic(): number {
@@ -111,7 +113,6 @@ export class ManualClock implements Clock {
 
   #moveTo(monotonic: number): void {
     if (monotonic <= this.#monotonic) return;
-    this.#now += monotonic - this.#monotonic;
     this.#monotonic = monotonic;
   }
 }
