@@ -43,7 +43,9 @@ const RULES: readonly FailureRule[] = [
     reason: ({ task, status }) => {
       if (status === undefined || status.recentFailures < CRASH_LOOP_FAILURES) return undefined;
       const time = formatDuration(Math.max(0, status.updatedAt - task.createdAt));
-      return `exited ${exitWords(status)}, ${status.recentFailures} times in ${time}`;
+      const often = `${status.recentFailures} times in ${time}`;
+      if (status.exitCode !== undefined) return `exited ${exitWords(status)}, ${often}`;
+      return `could not be started, ${often}: ${status.message ?? "no reason given"}`;
     },
   },
 ];
