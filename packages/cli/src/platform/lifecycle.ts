@@ -210,11 +210,17 @@ export async function endProcess(life: Lifecycle, name: string): Promise<boolean
   const pid = livingProcess(record);
   if (pid === undefined) return false;
   process.kill(pid, "SIGTERM");
+  await untilEnded(life, pid);
+  removeProcessRecord(record);
+  return true;
+}
+
+/** Waits for a process that was asked to end; it is killed when it takes longer than the time-out. */
+export async function untilEnded(life: Lifecycle, pid: number): Promise<void> {
+  const started = startTicksOf(pid);
   const deadline = life.clock.monotonic() + STOP_TIMEOUT_MS;
-  while (startTicksOf(pid) !== undefined) {
+  while (started !== undefined && startTicksOf(pid) === started) {
     if (life.clock.monotonic() > deadline) process.kill(pid, "SIGKILL");
     await sleep(life.clock, POLL_MS, life.signal);
   }
-  removeProcessRecord(record);
-  return true;
 }

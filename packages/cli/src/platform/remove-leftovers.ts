@@ -6,7 +6,7 @@ import { NetClient, netSocketPath } from "@berth/network/client";
 import { ProtocolError } from "@berth/protocol";
 import { runProgram } from "../image/run-program.ts";
 import type { Leftovers } from "./leftovers.ts";
-import { endProcess, type Lifecycle, stopPlatform } from "./lifecycle.ts";
+import { endProcess, type Lifecycle, stopPlatform, untilEnded } from "./lifecycle.ts";
 import type { PlatformSettings } from "./settings.ts";
 import { removeUnits } from "./systemd-units.ts";
 
@@ -35,7 +35,11 @@ export async function removeLeftovers(
 async function stopNet(life: Lifecycle): Promise<void> {
   const client = new NetClient({ socketPath: netSocketPath(life.paths.net) });
   try {
+    const { pid, ingressPid } = await client.status();
     await client.stop({ ingress: true });
+    // Until it has ended it may write into the folders that are about to go (logs, compiled code).
+    await untilEnded(life, pid);
+    if (ingressPid !== undefined) await untilEnded(life, ingressPid);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }
