@@ -1,7 +1,7 @@
 /** A host of its own that loses its engine, or its power: everything comes back, with its data. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, renameSync, rmdirSync } from "node:fs";
+import { mkdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -30,6 +30,7 @@ after(() => host.destroy());
 async function ensureBusybox(): Promise<void> {
   const maker = await TestPlatform.prepare();
   await maker.must("image", "base", "berth/busybox", "--busybox-only");
+  rmSync(maker.folder, { recursive: true });
 }
 
 /** A free service, and one that adds a line to its volume at every start. */
