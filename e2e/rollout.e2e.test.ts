@@ -104,6 +104,7 @@ test("a rolling update under constant load fails no request", async () => {
   );
   assert.deepEqual(failures, []);
   assert.ok(good > 20 && bodies.has("v2\n"), `${good} answers`);
+  await settled("web", "web", 2);
   assert.equal((await ask()).body, "v2\n");
   const most = mostAtOnce(await later(), before, () => true);
   assert.equal(most, 3, "one copy more than wanted, at most, and at some time");
