@@ -30,9 +30,10 @@ export async function openOwnEngine(): Promise<OwnEngine> {
     const roots = ["--data-root", join(directory, "data"), "--exec-root", join(directory, "run")];
     const network = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"];
     const files = ["-H", `unix://${socketPath}`, "--pidfile", join(directory, "engine.pid")];
-    child = spawn("dockerd", [...roots, ...network, ...files, "--live-restore"], {
-      stdio: "ignore",
-    });
+    const words = [...roots, ...network, ...files, "--live-restore"];
+    // In a network namespace of its own: without a bridge of its own it would delete the docker0 of the
+    // machine's engine, and every later test that builds an image would fail. unshare becomes dockerd.
+    child = spawn("unshare", ["--net", "dockerd", ...words], { stdio: "ignore" });
   };
   const end = async (signal: NodeJS.Signals) => {
     const dying = child;
