@@ -6,11 +6,14 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { COMMANDS } from "./command-table.ts";
 import { type CommandBench, seedShop, startCommandBench } from "./testing/command-bench.ts";
 
 const FOLDER = join(import.meta.dirname, "testdata");
+
+// Ages are columns, whose width would change with the day on which the test runs.
+mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 0, 2, 3, 30) });
 
 async function replay(text: string, bench: CommandBench): Promise<string> {
   const said: string[] = [];
