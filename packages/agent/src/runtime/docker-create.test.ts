@@ -187,4 +187,87 @@ describe("the Engine's create body", () => {
     );
     assert.doesNotThrow(() => createCall(request({ mounts }), NEW, NO_DEFAULTS));
   });
+
+  it("takes the engine's short forms for what only they can say", () => {
+    const bind = { kind: "bind", source: "/srv/x", target: "/x" } as const;
+    const { body } = createCall(
+      request({
+        mounts: [
+          { ...bind, readOnly: true, createIfMissing: true },
+          { ...bind, readOnly: false, selinux: "z", propagation: "rslave" },
+          { ...bind, readOnly: true, createIfMissing: true, recursive: "disabled" },
+          { kind: "tmpfs", target: "/run", sizeBytes: 4_096, mode: 0o700, options: ["exec"] },
+        ],
+      }),
+      OLD,
+      NO_DEFAULTS,
+    );
+    const host = hostConfig(body);
+    assert.deepEqual(host["Binds"], ["/srv/x:/x:ro", "/srv/x:/x:rw,z,rslave"]);
+    assert.deepEqual(host["Tmpfs"], { "/run": "size=4096,mode=700,exec" });
+    assert.deepEqual(wire(host["Mounts"]), [
+      {
+        Type: "bind",
+        Source: "/srv/x",
+        Target: "/x",
+        ReadOnly: true,
+        BindOptions: { NonRecursive: true },
+      },
+    ]);
+  });
+
+  it("says how mounts below a read-only bind are, where the engine knows", () => {
+    const bind = { kind: "bind", source: "/srv", target: "/srv", readOnly: true } as const;
+    const options = (recursive: "writable" | "readonly", apiVersion: string) => {
+      const { body } = createCall(
+        request({ mounts: [{ ...bind, recursive }] }),
+        apiVersion,
+        NO_DEFAULTS,
+      );
+      return (wire(hostConfig(body)["Mounts"]) as { BindOptions: object }[])[0]?.BindOptions;
+    };
+    assert.deepEqual(options("writable", OLD), {});
+    assert.deepEqual(options("writable", NEW), { ReadOnlyNonRecursive: true });
+    assert.deepEqual(options("readonly", NEW), { ReadOnlyForceRecursive: true });
+    assert.throws(
+      () => options("readonly", OLD),
+      (error) => error instanceof ProtocolError && error.code === "not_implemented",
+    );
+  });
+
+  it("keeps the period of a processor limit that the file states", () => {
+    const { body } = createCall(
+      request({ limits: { cpuMillis: 500 }, engine: { cpuPeriodMicros: 50_000 } }),
+      OLD,
+      NO_DEFAULTS,
+    );
+    const { NanoCpus, CpuPeriod, CpuQuota } = hostConfig(body);
+    assert.deepEqual([NanoCpus, CpuPeriod, CpuQuota], [undefined, 50_000, 25_000]);
+  });
+
+  it("writes disks' limits, devices of drivers, and rules for devices", () => {
+    const { body } = createCall(
+      request({
+        engine: {
+          blkioWeightDevice: [{ path: "/dev/sda", weight: 300 }],
+          blkioReadBps: [{ path: "/dev/sda", rate: 1_024 }],
+          blkioWriteIops: [{ path: "/dev/sda", rate: 30 }],
+          deviceCgroupRules: ["c 1:3 rw"],
+          deviceRequests: [{ count: -1, capabilities: ["gpu", "utility"], options: {} }],
+          cgroupMode: "private",
+        },
+      }),
+      OLD,
+      NO_DEFAULTS,
+    );
+    const host = wire(hostConfig(body)) as Record<string, unknown>;
+    assert.deepEqual(host["BlkioWeightDevice"], [{ Path: "/dev/sda", Weight: 300 }]);
+    assert.deepEqual(host["BlkioDeviceReadBps"], [{ Path: "/dev/sda", Rate: 1_024 }]);
+    assert.deepEqual(host["BlkioDeviceWriteIOps"], [{ Path: "/dev/sda", Rate: 30 }]);
+    assert.deepEqual(host["DeviceCgroupRules"], ["c 1:3 rw"]);
+    assert.equal(host["CgroupnsMode"], "private");
+    assert.deepEqual(host["DeviceRequests"], [
+      { Driver: "", Count: -1, DeviceIDs: [], Capabilities: [["gpu", "utility"]], Options: {} },
+    ]);
+  });
 });

@@ -19,6 +19,8 @@ import {
 const API_MULTIPLE_NETWORKS = "1.44";
 /** A part of a volume as mount. */
 const API_VOLUME_SUBPATH = "1.45";
+/** Whether mounts below a read-only bind are read-only, too. */
+const API_RECURSIVE_READ_ONLY = "1.44";
 /** The gateway of a named network as default route. */
 const API_GATEWAY_PRIORITY = "1.48";
 
@@ -64,8 +66,9 @@ export function createCall(
     HostConfig: {
       ...hostPart(request.engine),
       ...limitsPart(request.limits),
+      ...periodPart(request),
       ...networks.host,
-      Mounts: request.mounts.map((mount) => mountPart(mount, apiVersion)),
+      ...mountsPart(request.mounts, apiVersion),
       LogConfig: LOG_CONFIG,
       RestartPolicy: { Name: "no" },
       ...sharedPart(request),
@@ -82,6 +85,14 @@ export function limitsPart(limits: Resources): Readonly<Record<string, number>> 
     ...(memoryBytes === undefined ? {} : { Memory: memoryBytes }),
     ...(pids === undefined ? {} : { PidsLimit: pids }),
   };
+}
+
+/** The limit over the period that the file states, instead of over the engine's own. */
+function periodPart({ engine, limits }: ContainerRequest): Readonly<Record<string, unknown>> {
+  const period = engine.cpuPeriodMicros;
+  if (period === undefined || limits.cpuMillis === undefined) return {};
+  const quota = Math.round((limits.cpuMillis * period) / 1_000);
+  return { NanoCpus: undefined, CpuPeriod: period, CpuQuota: quota };
 }
 
 function processPart(request: ContainerRequest, image: ImageDefaults) {
@@ -142,7 +153,36 @@ function hostPart(engine: EngineOptions) {
     OomKillDisable: engine.oomKillDisable,
     OomScoreAdj: engine.oomScoreAdjust,
     StorageOpt: engine.storageOptions,
+    CgroupnsMode: engine.cgroupMode,
+    Isolation: engine.isolation,
+    CpuRealtimePeriod: engine.cpuRealtimePeriodMicros,
+    CpuRealtimeRuntime: engine.cpuRealtimeRuntimeMicros,
+    DeviceCgroupRules: engine.deviceCgroupRules,
+    DeviceRequests: engine.deviceRequests?.map((request) => ({
+      Driver: request.driver ?? "",
+      Count: request.count ?? 0,
+      DeviceIDs: request.ids ?? [],
+      // One alternative, all of whose words must hold.
+      Capabilities: [request.capabilities],
+      Options: request.options,
+    })),
+    ...blockPart(engine),
+  };
+}
+
+function blockPart(engine: EngineOptions) {
+  const rates = (list: EngineOptions["blkioReadBps"]) =>
+    list?.map(({ path, rate }) => ({ Path: path, Rate: rate }));
+  return {
     BlkioWeight: engine.blkioWeight,
+    BlkioWeightDevice: engine.blkioWeightDevice?.map(({ path, weight }) => ({
+      Path: path,
+      Weight: weight,
+    })),
+    BlkioDeviceReadBps: rates(engine.blkioReadBps),
+    BlkioDeviceReadIOps: rates(engine.blkioReadIops),
+    BlkioDeviceWriteBps: rates(engine.blkioWriteBps),
+    BlkioDeviceWriteIOps: rates(engine.blkioWriteIops),
   };
 }
 
@@ -154,6 +194,32 @@ function sharedPart(request: ContainerRequest) {
     ...(shareIpcOf === undefined ? {} : { IpcMode: `container:${shareIpcOf}` }),
     ...(shareVolumesOf === undefined ? {} : { VolumesFrom: [shareVolumesOf] }),
   };
+}
+
+/** Each mount in the form that can say what it asks for: the long one, or one of the engine's texts. */
+function mountsPart(mounts: readonly ContainerMount[], apiVersion: string) {
+  const memory = mounts.filter(isMemoryText);
+  return {
+    Mounts: mounts
+      .filter((mount) => !isBindText(mount) && !isMemoryText(mount))
+      .map((mount) => mountPart(mount, apiVersion)),
+    Binds: mounts.filter(isBindText).map(bindText),
+    ...(memory.length === 0
+      ? {}
+      : { Tmpfs: Object.fromEntries(memory.map((mount) => [mount.target, memoryText(mount)])) }),
+  };
+}
+
+type MemoryRequest = Extract<ContainerMount, { kind: "tmpfs" }>;
+
+function isMemoryText(mount: ContainerMount): mount is MemoryRequest {
+  return mount.kind === "tmpfs" && mount.options !== undefined;
+}
+
+function memoryText({ sizeBytes, mode, options = [] }: MemoryRequest): string {
+  const size = sizeBytes === undefined ? [] : [`size=${sizeBytes}`];
+  const bits = mode === undefined ? [] : [`mode=${mode.toString(8)}`];
+  return [...size, ...bits, ...options].join(",");
 }
 
 function mountPart(mount: ContainerMount, apiVersion: string) {
@@ -173,9 +239,7 @@ function mountPart(mount: ContainerMount, apiVersion: string) {
         Source: mount.source,
         Target: mount.target,
         ReadOnly: mount.readOnly,
-        ...(mount.propagation === undefined
-          ? {}
-          : { BindOptions: { Propagation: mount.propagation } }),
+        ...bindOptions(mount, apiVersion),
       };
     case "tmpfs":
       return {
@@ -186,13 +250,45 @@ function mountPart(mount: ContainerMount, apiVersion: string) {
   }
 }
 
+type BindRequest = Extract<ContainerMount, { kind: "bind" }>;
+
+/** Only the engine's short form makes a missing source and relabels files. */
+function isBindText(mount: ContainerMount): mount is BindRequest {
+  if (mount.kind !== "bind" || mount.recursive !== undefined) return false;
+  return mount.createIfMissing === true || mount.selinux !== undefined;
+}
+
+function bindText({ source, target, readOnly, propagation, selinux }: BindRequest): string {
+  const words = [readOnly ? "ro" : "rw", selinux, propagation].filter((word) => word !== undefined);
+  return `${source}:${target}:${words.join(",")}`;
+}
+
+function bindOptions({ propagation, recursive }: BindRequest, apiVersion: string) {
+  if (propagation === undefined && recursive === undefined) return {};
+  if (recursive === "readonly") requireApi(apiVersion, API_RECURSIVE_READ_ONLY, RECURSIVE_NEEDS);
+  const isNew = compareVersions(apiVersion, API_RECURSIVE_READ_ONLY) >= 0;
+  return {
+    BindOptions: {
+      Propagation: propagation,
+      NonRecursive: recursive === "disabled" ? true : undefined,
+      // What older engines do anyway.
+      ReadOnlyNonRecursive: recursive === "writable" && isNew ? true : undefined,
+      ReadOnlyForceRecursive: recursive === "readonly" ? true : undefined,
+    },
+  };
+}
+
+const RECURSIVE_NEEDS = "make the mounts below a bind read-only; Engine 25 and newer can";
+
+function requireApi(apiVersion: string, needed: string, what: string): void {
+  if (compareVersions(apiVersion, needed) >= 0) return;
+  const message = `this engine (API ${apiVersion}) cannot ${what}`;
+  throw new ProtocolError("not_implemented", message, { apiVersion, needed });
+}
+
 function requireSubpath(subpath: string | undefined, apiVersion: string): void {
-  if (subpath === undefined || compareVersions(apiVersion, API_VOLUME_SUBPATH) >= 0) return;
-  throw new ProtocolError(
-    "not_implemented",
-    `this engine (API ${apiVersion}) cannot mount a part of a volume; Engine 26 and newer can`,
-    { apiVersion, needed: API_VOLUME_SUBPATH, subpath },
-  );
+  if (subpath === undefined) return;
+  requireApi(apiVersion, API_VOLUME_SUBPATH, "mount a part of a volume; Engine 26 and newer can");
 }
 
 interface NetworkPart {

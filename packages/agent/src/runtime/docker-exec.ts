@@ -12,19 +12,13 @@ import { ProtocolError } from "@berth/protocol";
 import { type EngineClient, segment } from "./docker-client.ts";
 import { flagAt, numberAt, textAt } from "./docker-json.ts";
 import { framesOf, type OutputPiece } from "./docker-stream.ts";
-import type { ExecRequest, ExecStream } from "./port.ts";
+import type { ExecRequest, ExecStream, InsideOptions } from "./port.ts";
 
 /** Output of `runInside` that is kept: enough for a message. */
 const OUTPUT_BYTES_MAX = 4_096;
 /** The engine may know the code a moment after the output's end; it is asked this often at most. */
 const EXIT_LOOKS_MAX = 50;
 const EXIT_LOOK_MS = 20;
-
-export interface RunInsideOptions {
-  readonly timeoutMs: number;
-  readonly user?: string;
-  readonly signal?: AbortSignal;
-}
 
 /** Starts a command and gives its streams. */
 export async function exec(
@@ -54,15 +48,15 @@ export async function runInside(
   client: EngineClient,
   clock: Clock,
   target: { readonly container: string; readonly command: readonly string[] },
-  options: RunInsideOptions,
+  options: InsideOptions,
 ): Promise<{ readonly exitCode: number; readonly output: string }> {
   const { container, command } = target;
-  const { user, timeoutMs, signal } = options;
+  const { timeoutMs, signal, ...how } = options;
   const abort = new AbortController();
   const onAbort = () => abort.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort, { once: true });
   const cancel = clock.setTimer(timeoutMs, () => abort.abort(tookTooLong(target, timeoutMs)));
-  const request = { command, tty: false, stdin: false, ...(user === undefined ? {} : { user }) };
+  const request = { ...how, command, tty: false, stdin: false };
   let id: string | undefined;
   try {
     signal?.throwIfAborted();
@@ -158,6 +152,7 @@ async function createExec(
       Tty: request.tty,
       Cmd: request.command,
       User: request.user,
+      Privileged: request.privileged ?? false,
       WorkingDir: request.workingDir,
       Env: Object.entries(request.environment ?? {}).map(([name, value]) => `${name}=${value}`),
     },

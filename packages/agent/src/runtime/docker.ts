@@ -27,6 +27,7 @@ import * as volumes from "./docker-volumes.ts";
 import type {
   ContainerRequest,
   ExecRequest,
+  InsideOptions,
   NetworkRequest,
   Runtime,
   RuntimeInfo,
@@ -124,11 +125,7 @@ export class DockerRuntime implements Runtime {
     return exec(await this.#ready(), this.#clock, id, { ...request, signal });
   }
 
-  async runInside(
-    container: string,
-    command: readonly string[],
-    options: Parameters<Runtime["runInside"]>[2],
-  ) {
+  async runInside(container: string, command: readonly string[], options: InsideOptions) {
     return runInside(await this.#ready(), this.#clock, { container, command }, options);
   }
 

@@ -92,12 +92,17 @@ export type ContainerMount =
       readonly target: string;
       readonly readOnly: boolean;
       readonly propagation?: string;
+      /** An absent source becomes a directory, as in Compose's short form. */
+      readonly createIfMissing?: boolean;
+      readonly selinux?: "z" | "Z";
+      readonly recursive?: "disabled" | "writable" | "readonly";
     }
   | {
       readonly kind: "tmpfs";
       readonly target: string;
       readonly sizeBytes?: number;
       readonly mode?: number;
+      readonly options?: readonly string[];
     };
 
 export type ContainerNetwork =
@@ -170,11 +175,22 @@ export interface ExecRequest {
   readonly command: readonly string[];
   readonly tty: boolean;
   readonly stdin: boolean;
+  readonly privileged?: boolean;
   readonly user?: string;
   readonly workingDir?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly columns?: number;
   readonly rows?: number;
+}
+
+/** How a command of a probe or hook is run. */
+export interface InsideOptions {
+  readonly timeoutMs: number;
+  readonly user?: string;
+  readonly workingDir?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly privileged?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 /** A running command: a duplex of bytes, its end, its window. */
@@ -239,7 +255,7 @@ export interface Runtime {
   runInside(
     id: string,
     command: readonly string[],
-    options: { readonly timeoutMs: number; readonly user?: string; readonly signal?: AbortSignal },
+    options: InsideOptions,
   ): Promise<{ readonly exitCode: number; readonly output: string }>;
   /**
    * Log output from the stamp `since` on (included; everything when absent), then as it comes until the

@@ -105,9 +105,8 @@ function mountsOf(assignment: Assignment): ContainerMount[] {
         break;
       }
       case "host": {
-        const { source, target, readOnly, propagation } = mount;
-        const base = { kind: "bind" as const, source, target, readOnly };
-        mounts.push(propagation === undefined ? base : { ...base, propagation });
+        const { kind: _host, ...bind } = mount;
+        mounts.push({ kind: "bind", ...bind });
         break;
       }
       case "tmpfs":

@@ -224,9 +224,9 @@ async function hook({
   signal,
 }: EffectContext): Promise<OperationResult> {
   const { containerId } = record;
-  const commands = told.assignment.spec.postStart ?? [];
+  const hooks = told.assignment.spec.postStart ?? [];
   if (containerId !== undefined) {
-    const failure = await runHooks(ports, { containerId, commands, signal });
+    const failure = await runHooks(ports, { containerId, hooks, signal });
     if (failure !== undefined) {
       throw new ProtocolError("engine_error", `post-start command failed: ${failure}`);
     }
@@ -266,7 +266,7 @@ async function stop({ ports, told, record, signal }: EffectContext): Promise<und
     const begun = ports.clock.monotonic();
     // What the hooks take is taken from the grace period, as orchestrators do.
     if (spec.preStop !== undefined && container.phase === "running") {
-      const options = { containerId: container.id, commands: spec.preStop, signal };
+      const options = { containerId: container.id, hooks: spec.preStop, signal };
       const failure = await runHooks(ports, { ...options, budgetMs: spec.stopGraceMs });
       if (failure !== undefined) ports.log.warn("pre-stop command failed", { failure });
     }

@@ -15,6 +15,7 @@ const FIELDS = {
   image: "aside",
   build: "aside",
   pullPolicy: "aside",
+  pullEveryMs: "aside",
   entrypoint: "container",
   command: "container",
   environment: "container",
@@ -22,6 +23,7 @@ const FIELDS = {
   limits: "container",
   // Room is found for it before it starts.
   requests: "container",
+  countables: "container",
   mounts: "container",
   configs: "container",
   secrets: "container",
@@ -38,8 +40,10 @@ const FIELDS = {
   dependsOn: "aside",
   restart: "container",
   mode: "container",
+  everyNode: "container",
   copies: "aside",
   update: "aside",
+  rollback: "aside",
   // A copy on a node that does not fit any more needs a new one elsewhere.
   constraints: "container",
   spreadOver: "aside",

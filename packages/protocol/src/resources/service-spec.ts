@@ -45,12 +45,23 @@ export const Mount = Type.Union([
     readOnly: Type.Boolean(),
     createIfMissing: Type.Optional(Type.Boolean()),
     propagation: Type.Optional(Type.String()),
+    /** Relabelled for SELinux: shared with other containers (`z`), or the container's own (`Z`). */
+    selinux: Type.Optional(Type.Union([Type.Literal("z"), Type.Literal("Z")])),
+    /**
+     * Mounts below the path: `disabled` leaves them out, `writable` keeps them writable in a read-only
+     * mount, `readonly` insists on the opposite. Absent: the engine's default, which carries them along.
+     */
+    recursive: Type.Optional(
+      Type.Union([Type.Literal("disabled"), Type.Literal("writable"), Type.Literal("readonly")]),
+    ),
   }),
   Type.Object({
     kind: Type.Literal("tmpfs"),
     target: Type.String(),
     sizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     mode: Type.Optional(Type.Integer({ minimum: 0, maximum: 0o7777 })),
+    /** Further words for mount(8): `exec`, `uid=1000`. */
+    options: Type.Optional(Strings),
   }),
 ]);
 export type Mount = Of<typeof Mount>;
@@ -102,6 +113,10 @@ export const RestartSpec = Type.Object({
   policy: Type.Union([Type.Literal("always"), Type.Literal("on-failure"), Type.Literal("no")]),
   /** Restarts at most; unlimited when absent. */
   maxAttempts: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Shortest pause before a restart. Absent: none before the first, then growing ones. */
+  delayMs: Type.Optional(Type.Number({ minimum: 0 })),
+  /** An attempt that lived this long was a success: the count of restarts begins anew. Default 600,000. */
+  windowMs: Type.Optional(Type.Number({ minimum: 0 })),
 });
 export type RestartSpec = Of<typeof RestartSpec>;
 
@@ -122,8 +137,24 @@ export const UpdateSpec = Type.Object({
     Type.Literal("pause"),
     Type.Literal("continue"),
   ]),
+  /** Share of the copies that may fail for good before the rollout has failed. Default 0. */
+  maxFailureRatio: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
 });
 export type UpdateSpec = Of<typeof UpdateSpec>;
+
+/** How a service goes back when a rollout has failed; what is absent is as in `update`, without pauses. */
+export const RollbackSpec = Type.Object({
+  order: Type.Optional(Type.Union([Type.Literal("start-first"), Type.Literal("stop-first")])),
+  /** Copies taken back at once; 0 means all. */
+  parallelism: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Pause between batches. Default 0. */
+  delayMs: Type.Optional(Type.Number({ minimum: 0 })),
+  minHealthyMs: Type.Optional(Type.Number({ minimum: 0 })),
+  /** `pause` (default): a rollback that fails waits for a person; `continue` goes on with the other copies. */
+  failureAction: Type.Optional(Type.Union([Type.Literal("pause"), Type.Literal("continue")])),
+  maxFailureRatio: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+});
+export type RollbackSpec = Of<typeof RollbackSpec>;
 
 export const DependencySpec = Type.Object({
   condition: Type.Union([
@@ -133,13 +164,23 @@ export const DependencySpec = Type.Object({
   ]),
   /** A dependency that is not in the stack is no error. */
   required: Type.Boolean(),
+  /** Restart when the dependency was restarted by a command. Default false. */
+  restart: Type.Optional(Type.Boolean()),
 });
 export type DependencySpec = Of<typeof DependencySpec>;
+
+/** Limits of the kernel by name, `nofile`. */
+const Ulimits = Type.Record(
+  Type.String(),
+  Type.Object({ soft: Type.Integer(), hard: Type.Integer() }),
+);
 
 /** How an image is built from a context that lies in the blobs as a tar archive. */
 export const BuildSpec = Type.Object({
   contextDigest: Digest,
   dockerfile: Type.String(),
+  /** The Dockerfile itself, where the file has it; `dockerfile` is then only its name in the context. */
+  dockerfileText: Type.Optional(Type.String()),
   target: Type.Optional(Type.String()),
   args: StringMap,
   labels: StringMap,
@@ -149,8 +190,49 @@ export const BuildSpec = Type.Object({
   shmSizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   extraHosts: Type.Optional(Strings),
   platform: Type.Optional(Type.String()),
+  /** Further names of the result. */
+  tags: Type.Optional(Strings),
+  /** Images whose layers may be used, pulled before the build. */
+  cacheFrom: Type.Optional(Strings),
+  ulimits: Type.Optional(Ulimits),
+  isolation: Type.Optional(Type.String()),
 });
 export type BuildSpec = Of<typeof BuildSpec>;
+
+/** A command that is run inside the container. */
+export const Hook = Type.Object({
+  command: Strings,
+  user: Type.Optional(Type.String()),
+  workingDir: Type.Optional(Type.String()),
+  environment: Type.Optional(StringMap),
+  /** Needs a policy that allows it. */
+  privileged: Type.Optional(Type.Boolean()),
+});
+export type Hook = Of<typeof Hook>;
+
+/** A hook that has nothing but its command may be written as that. */
+const HookForm = Type.Union([Strings, Hook]);
+
+/** The long form of a hook. */
+export function hookOf(form: readonly string[] | Hook): Hook {
+  return "command" in form ? form : { command: form };
+}
+
+/** Devices that a driver of the engine gives: graphics processors, above all. */
+export const DeviceRequest = Type.Object({
+  driver: Type.Optional(Type.String()),
+  /** -1 is all. */
+  count: Type.Optional(Type.Integer({ minimum: -1 })),
+  ids: Type.Optional(Strings),
+  capabilities: Strings,
+  options: StringMap,
+});
+export type DeviceRequest = Of<typeof DeviceRequest>;
+
+/** A limit for one disk of the host. */
+const BlockRate = Type.Array(
+  Type.Object({ path: Type.String(), rate: Type.Integer({ minimum: 0 }) }),
+);
 
 /** Lines for the engine that change nothing about how Berth treats the task. */
 export const EngineOptions = Type.Object({
@@ -167,9 +249,7 @@ export const EngineOptions = Type.Object({
   capDrop: Type.Optional(Strings),
   securityOptions: Type.Optional(Strings),
   sysctls: Type.Optional(StringMap),
-  ulimits: Type.Optional(
-    Type.Record(Type.String(), Type.Object({ soft: Type.Integer(), hard: Type.Integer() })),
-  ),
+  ulimits: Type.Optional(Ulimits),
   groupAdd: Type.Optional(Strings),
   /** `name:address` */
   extraHosts: Type.Optional(Strings),
@@ -202,6 +282,24 @@ export const EngineOptions = Type.Object({
   oomScoreAdjust: Type.Optional(Type.Integer({ minimum: -1_000, maximum: 1_000 })),
   storageOptions: Type.Optional(StringMap),
   blkioWeight: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
+  blkioWeightDevice: Type.Optional(
+    Type.Array(Type.Object({ path: Type.String(), weight: Type.Integer({ minimum: 0 }) })),
+  ),
+  /** Bytes (`Bps`) or operations (`Iops`) a second. */
+  blkioReadBps: Type.Optional(BlockRate),
+  blkioReadIops: Type.Optional(BlockRate),
+  blkioWriteBps: Type.Optional(BlockRate),
+  blkioWriteIops: Type.Optional(BlockRate),
+  /** Period over which the processor limit holds, microseconds. The engine's 100,000 when absent. */
+  cpuPeriodMicros: Type.Optional(Type.Integer({ minimum: 0 })),
+  cpuRealtimePeriodMicros: Type.Optional(Type.Integer({ minimum: 0 })),
+  cpuRealtimeRuntimeMicros: Type.Optional(Type.Integer({ minimum: 0 })),
+  deviceCgroupRules: Type.Optional(Strings),
+  deviceRequests: Type.Optional(Type.Array(DeviceRequest)),
+  /** `host` or `private`. */
+  cgroupMode: Type.Optional(Type.String()),
+  /** `process` or `hyperv`, on Windows. */
+  isolation: Type.Optional(Type.String()),
 });
 export type EngineOptions = Of<typeof EngineOptions>;
 
@@ -221,6 +319,8 @@ export const ServiceSpec = Type.Object({
     Type.Literal("never"),
     Type.Literal("build"),
   ]),
+  /** With `missing`: the registry is asked again when the image was looked up longer ago than this. */
+  pullEveryMs: Type.Optional(Type.Number({ minimum: 0 })),
   /** Overrides the image's; an empty list clears it. */
   entrypoint: Type.Optional(Strings),
   command: Type.Optional(Strings),
@@ -230,6 +330,8 @@ export const ServiceSpec = Type.Object({
   limits: Resources,
   /** What the scheduler keeps free for a copy; the project's defaults fill what is absent. */
   requests: Resources,
+  /** Countable resources that nodes declare, by name (`generic_resources`, `gpu`), needed by each copy. */
+  countables: Type.Optional(Type.Record(Type.String(), Type.Integer({ minimum: 0 }))),
   mounts: Type.Array(Mount),
   configs: Type.Array(FileReference),
   secrets: Type.Array(FileReference),
@@ -257,9 +359,12 @@ export const ServiceSpec = Type.Object({
   restart: RestartSpec,
   /** `job`: runs to completion once per release. */
   mode: Type.Union([Type.Literal("replicated"), Type.Literal("global"), Type.Literal("job")]),
+  /** Of a job: one run on each node that fits, instead of `copies` runs. Default false. */
+  everyNode: Type.Optional(Type.Boolean()),
   /** The file's number of copies. */
   copies: Type.Integer({ minimum: 0, maximum: 100_000 }),
   update: UpdateSpec,
+  rollback: Type.Optional(RollbackSpec),
   constraints: Strings,
   /** Topology labels to spread over, `node.labels.zone`. */
   spreadOver: Strings,
@@ -270,8 +375,8 @@ export const ServiceSpec = Type.Object({
   /** Time for open connections after leaving the endpoints. Default 30,000. */
   drainMs: Type.Number({ minimum: 0 }),
   /** Commands run in the container after start and before the stop signal. */
-  postStart: Type.Optional(Type.Array(Strings)),
-  preStop: Type.Optional(Type.Array(Strings)),
+  postStart: Type.Optional(Type.Array(HookForm)),
+  preStop: Type.Optional(Type.Array(HookForm)),
   /** Log rotation of the agent. Defaults 10 MiB and 3 files. */
   log: Type.Object({
     maxBytes: Type.Integer({ minimum: 4_096 }),
