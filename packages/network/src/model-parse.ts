@@ -9,14 +9,12 @@
  */
 
 import { isIP } from "node:net";
+import { certificatesShape, ingressShape, thumbprintShape } from "./ingress-parse.ts";
 import { ipv4InRange, ipv4RangesOverlap, parseIpv4, parseIpv4Range } from "./ipv4.ts";
 import {
   type AttachmentModel,
   type EndpointModel,
   type HostPolicyModel,
-  type HttpRouteModel,
-  type IngressModel,
-  type IngressTarget,
   MODEL_FORMAT,
   type NetworkModel,
   type NodeNetworkModel,
@@ -24,8 +22,18 @@ import {
   type ServiceNetworkModel,
   type ServicePortModel,
   serviceKey,
-  type TcpPortModel,
 } from "./model.ts";
+import {
+  ADDRESS,
+  HOST_NAME,
+  ID,
+  isDnsName,
+  NAME,
+  PORT,
+  SERVICE,
+  SMALL_LIST_MAX,
+  STACK,
+} from "./model-shapes.ts";
 import {
   type Drop,
   flag,
@@ -65,39 +73,15 @@ export const NETWORKS_MAX = 1_000;
 export const SERVICES_MAX = 20_000;
 /** Endpoints and attachments of the networks that a node carries. */
 export const ENDPOINTS_MAX = 100_000;
-/** Routes and ports: each is a line or more of HAProxy's configuration. */
-export const ROUTES_MAX = 10_000;
 /** Resolvers of a host: libc reads three; more would only stretch the time of a failure. */
 const FORWARDERS_MAX = 8;
-const SMALL_LIST_MAX = 256;
 
-/** Projects, environments and stacks are one DNS label each, so that full names can be taken apart. */
-const LABEL = text(/^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/, "a name without dots");
-const NAME = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "a name");
-const ID = text(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, "an identifier");
 const BRIDGE = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/, "an interface name");
-const LABEL_PATTERN = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
-const DNS_NAME = new RegExp(`^${LABEL_PATTERN}(\\.${LABEL_PATTERN})*$`);
-const HOST = textWhere(
-  (host) => host === "*" || (host.length <= 253 && DNS_NAME.test(host.replace(/^\*\./, ""))),
-  "a host name, *.name or *",
-);
-const HOST_NAME = textWhere((name) => name.length <= 253 && DNS_NAME.test(name), "a host name");
-/** What a path may hold (RFC 3986) minus the quote, which would end the configuration's own quoting. */
-const PATH = text(/^\/[A-Za-z0-9._~!$&()*+,;=:@%/-]{0,1023}$/, "a path that begins with /");
-const ADDRESS = textWhere((value) => parseIpv4(value) !== undefined, "an IPv4 address");
 const SUBNET = textWhere((value) => parseIpv4Range(value) !== undefined, "an IPv4 network");
 const MAC = text(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address");
-const PORT = integer(1, 65_535);
 const SLOT = integer(0, 1_000_000);
 const PROTOCOL = oneOf("tcp", "udp");
 const FORWARDER = textWhere(isForwarder, "an address with an optional #port");
-/** A day: longer than any drain that somebody waits for, shorter than a timer can count. */
-const DRAIN_TIMEOUT_MS_MAX = 86_400_000;
-
-const STACK = { project: LABEL, environment: LABEL, stack: LABEL } as const;
-const SERVICE = { ...STACK, service: NAME } as const;
-
 const network: Shape<NetworkModel> = record({
   id: ID,
   ...STACK,
@@ -134,51 +118,27 @@ const endpoint: Shape<EndpointModel> = record(
 
 const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC });
 
-const target: Shape<IngressTarget> = record({ ...SERVICE, networkId: ID, port: PORT });
-
-const httpRoute: Shape<HttpRouteModel> = record({
-  id: ID,
-  hosts: nonEmpty(tolerantList(HOST, SMALL_LIST_MAX)),
-  pathPrefix: PATH,
-  target,
-});
-
-const tcpPort: Shape<TcpPortModel> = record({
-  id: ID,
-  hostAddress: ADDRESS,
-  hostPort: PORT,
-  target,
-});
-
-const ingress: Shape<IngressModel> = record(
-  {
-    httpPort: PORT,
-    bindAddress: ADDRESS,
-    httpRoutes: tolerantList(httpRoute, ROUTES_MAX),
-    tcpPorts: tolerantList(tcpPort, ROUTES_MAX),
-    drainTimeoutMs: integer(0, DRAIN_TIMEOUT_MS_MAX),
-  },
-  { connectionsMax: integer(1, 10_000_000) },
-);
-
 const hostPolicy: Shape<HostPolicyModel> = record({
   openPorts: list(record({ protocol: PROTOCOL, port: PORT }), SMALL_LIST_MAX),
   metadataAccess: flag,
 });
 
-const nodeNetworkModel: Shape<NodeNetworkModel> = record({
-  format: oneOf(MODEL_FORMAT),
-  generation: integer(0, Number.MAX_SAFE_INTEGER),
-  cluster: record({ id: text(/^[a-z0-9]{1,8}$/, "1 to 8 of a-z and 0-9") }),
-  domain: textWhere((name) => name.length <= 63 && DNS_NAME.test(name), "a DNS name"),
-  networks: list(network, NETWORKS_MAX),
-  services: tolerantList(service, SERVICES_MAX),
-  endpoints: tolerantList(endpoint, ENDPOINTS_MAX),
-  attachments: tolerantList(attachment, ENDPOINTS_MAX),
-  ingress,
-  forwarders: tolerantList(FORWARDER, FORWARDERS_MAX),
-  hostPolicy,
-});
+const nodeNetworkModel: Shape<NodeNetworkModel> = record(
+  {
+    format: oneOf(MODEL_FORMAT),
+    generation: integer(0, Number.MAX_SAFE_INTEGER),
+    cluster: record({ id: text(/^[a-z0-9]{1,8}$/, "1 to 8 of a-z and 0-9") }),
+    domain: textWhere((name) => name.length <= 63 && isDnsName(name), "a DNS name"),
+    networks: list(network, NETWORKS_MAX),
+    services: tolerantList(service, SERVICES_MAX),
+    endpoints: tolerantList(endpoint, ENDPOINTS_MAX),
+    attachments: tolerantList(attachment, ENDPOINTS_MAX),
+    ingress: ingressShape,
+    forwarders: tolerantList(FORWARDER, FORWARDERS_MAX),
+    hostPolicy,
+  },
+  { certificates: certificatesShape, acmeThumbprint: thumbprintShape },
+);
 
 /** Checks form and references. Never throws; a reason names the place and what was expected there. */
 export function parseModel(value: unknown): ModelResult {
@@ -194,13 +154,6 @@ export function parseModel(value: unknown): ModelResult {
     if (error instanceof ShapeError) return { ok: false, reason: error.message };
     throw error;
   }
-}
-
-function nonEmpty<T>(shape: Shape<readonly T[]>): Shape<readonly T[]> {
-  return (value, path, drop) => {
-    const items = shape(value, path, drop);
-    return items.length > 0 ? items : refuse(path, "at least one item", value);
-  };
 }
 
 function isForwarder(value: string): boolean {

@@ -10,6 +10,10 @@
  * Design page: docs/design/network.md
  */
 
+import type { CertificateModel, IngressModel } from "./ingress-model.ts";
+
+export type * from "./ingress-model.ts";
+
 /** Format of `NodeNetworkModel`; a `net` refuses a model of a format that it does not know. */
 export const MODEL_FORMAT = 1;
 
@@ -36,6 +40,13 @@ export interface NodeNetworkModel {
    */
   readonly forwarders: readonly string[];
   readonly hostPolicy: HostPolicyModel;
+  /** For TLS that ends on this node. Omitted: none. Never written to a disk. */
+  readonly certificates?: readonly CertificateModel[];
+  /**
+   * Of the ACME account's key: HAProxy answers `/.well-known/acme-challenge/TOKEN` on the HTTP port with
+   * `TOKEN.thumbprint`, before every route. Omitted: such paths are like all others.
+   */
+  readonly acmeThumbprint?: string;
 }
 
 /** Full name of a service. */
@@ -111,44 +122,6 @@ export interface AttachmentModel extends ServiceName {
   readonly mac: string;
   readonly taskId: string;
   readonly slot: number;
-}
-
-/** How requests from outside reach services on this node. */
-export interface IngressModel {
-  /** Port for all HTTP routes; it is bound only while there is a route. */
-  readonly httpPort: number;
-  /** Address for `httpPort`; `0.0.0.0` for all. */
-  readonly bindAddress: string;
-  readonly httpRoutes: readonly HttpRouteModel[];
-  readonly tcpPorts: readonly TcpPortModel[];
-  /** How long connections of a vanished endpoint may live on, milliseconds. Default 30,000. */
-  readonly drainTimeoutMs: number;
-  /** Upper bound of connections; the process's file limit may lower it further. Omit for that alone. */
-  readonly connectionsMax?: number;
-}
-
-/** The copies that a route or port leads to: ready endpoints of the service on that network. */
-export interface IngressTarget extends ServiceName {
-  readonly networkId: string;
-  /** Port inside the container. */
-  readonly port: number;
-}
-
-export interface HttpRouteModel {
-  readonly id: string;
-  /** `a.example.com`, `*.example.com` (one or more labels), or `*` for every host. At least one. */
-  readonly hosts: readonly string[];
-  /** Prefix on whole segments: `/api` matches `/api` and `/api/x`, not `/apis`. `/` for all. */
-  readonly pathPrefix: string;
-  readonly target: IngressTarget;
-}
-
-export interface TcpPortModel {
-  readonly id: string;
-  /** IPv4 address of the host; `0.0.0.0` for all. */
-  readonly hostAddress: string;
-  readonly hostPort: number;
-  readonly target: IngressTarget;
 }
 
 /** What containers may reach of the host besides DNS and published ports. */

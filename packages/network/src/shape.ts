@@ -32,10 +32,16 @@ export function text(pattern: RegExp, wanted: string): Shape<string> {
     typeof value === "string" && pattern.test(value) ? value : refuse(path, wanted, value);
 }
 
-/** A string for which `holds`. */
-export function textWhere(holds: (value: string) => boolean, wanted: string): Shape<string> {
-  return (value, path) =>
-    typeof value === "string" && holds(value) ? value : refuse(path, wanted, value);
+/** A string for which `holds`. A `secret` one is not repeated in the message. */
+export function textWhere(
+  holds: (value: string) => boolean,
+  wanted: string,
+  options: { readonly secret?: boolean } = {},
+): Shape<string> {
+  return (value, path) => {
+    if (typeof value === "string" && holds(value)) return value;
+    return refuse(path, wanted, options.secret === true ? "something else" : value);
+  };
 }
 
 export function integer(min: number, max: number): Shape<number> {
@@ -74,6 +80,14 @@ export function tolerantList<T>(item: Shape<T>, max: number): Shape<readonly T[]
         return [];
       }
     });
+}
+
+/** As `shape`, with at least one item. */
+export function nonEmpty<T>(shape: Shape<readonly T[]>): Shape<readonly T[]> {
+  return (value, path, drop) => {
+    const items = shape(value, path, drop);
+    return items.length > 0 ? items : refuse(path, "at least one item", value);
+  };
 }
 
 function checkedArray(value: unknown, path: string, max: number): readonly unknown[] {
