@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Assignment, Network } from "@berth/protocol";
+import type { Assignment, DeclaredService, Network } from "@berth/protocol";
 import { AgentBox } from "./agent-box.ts";
 import { sampleAssignment, sampleWithVolume } from "./task/assignment-sample.ts";
 
@@ -100,6 +100,42 @@ test("a stream that breaks is taken up; a position that is gone means listing ag
   assert.ok(await box.until(() => box.running === 1));
   await box.pass(1_000);
   assert.deepEqual([...box.db.read("record").keys()], ["task01"]);
+  box.kill();
+});
+
+test("declared services of the node's networks are named, also after the server's death", async () => {
+  const box = new AgentBox(16);
+  const { project, environment, stack } = NETWORK;
+  const declared = (service: string): DeclaredService => ({
+    project,
+    environment,
+    stack,
+    service,
+    release: 1,
+    endpointMode: "vip",
+    ports: [],
+    networks: [{ networkId: NETWORK.id, aliases: [] }],
+  });
+  const named = () => box.net.model?.services.map(({ service }) => service).join(" ");
+  box.server.addNetwork(NETWORK);
+  box.server.assign(attached("task01", 7));
+  box.server.declare(declared("db"));
+  box.server.declare(declared("cache"));
+  await box.start();
+  await ready(box, "task01");
+  assert.ok(await box.until(() => named() === "cache db web"));
+  box.server.declare(declared("api"));
+  assert.ok(await box.until(() => named() === "api cache db web"));
+  box.server.goDown();
+  box.server.forgetService(declared("cache"));
+  box.kill();
+  await box.start();
+  assert.ok(await box.until(() => named() === "api cache db web"), "they are on the disk");
+  box.server.isDown = false;
+  assert.ok(await box.until(() => named() === "api db web"), "the list has one less");
+  box.server.breakStreams();
+  box.server.forgetService(declared("api"));
+  assert.ok(await box.until(() => named() === "db web"), "so has a stream that is taken up");
   box.kill();
 });
 

@@ -14,13 +14,14 @@ import { type AgentParts, openParts } from "./agent-parts.ts";
 import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
+import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
-import { nodeNetworkModel } from "./net/node-network-model.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
+import { DirectoryIntake } from "./sync/directory-intake.ts";
 import { NodeReporter } from "./sync/node-reporter.ts";
 import { Operations } from "./sync/operations.ts";
 import { BUILDS_MAX, RESOLVES_MAX } from "./sync/resolve-images.ts";
@@ -152,32 +153,15 @@ class RunningAgent implements Agent {
 
   #makeNet(): NetLink {
     const { net, clock, driver } = this.#options;
-    const { state } = this.#parts;
-    const { ingressHttpPort, ingressBindAddress, domain, hostPolicy } = this.#settings;
-    return new NetLink({
-      net,
-      clock,
-      driver,
-      isKnown: () => this.#isListed,
-      model: () =>
-        nodeNetworkModel({
-          cluster: this.#cluster(),
-          told: state.told.values(),
-          records: state.records,
-          networks: state.networks,
-          isAlive: ({ containerId }) => isAlive(this.#containers.get(containerId ?? "")),
-          ingress: {
-            httpPort: ingressHttpPort,
-            bindAddress: ingressBindAddress,
-            httpRoutes: [],
-            tcpPorts: [],
-            drainTimeoutMs: DRAIN_TIMEOUT_MS,
-          },
-          domain,
-          hostPolicy,
-          forwarders: this.#settings.forwarders ?? this.#forwarders,
-        }),
-    });
+    const sources = {
+      state: this.#parts.state,
+      containers: this.#containers,
+      settings: this.#settings,
+      cluster: () => this.#cluster(),
+      forwarders: () => this.#forwarders,
+    };
+    const model = () => modelOfNode(sources);
+    return new NetLink({ net, clock, driver, model, isKnown: () => this.#isListed });
   }
 
   #makeNetworks(): NodeNetworks {
@@ -365,6 +349,12 @@ class RunningAgent implements Agent {
       log,
       prng: prng.fork(),
       intake: this.#intake,
+      directory: new DirectoryIntake({
+        state,
+        driver,
+        isTrusted: () => this.#intake.isTrusted,
+        onChanged: () => this.#net.changed(),
+      }),
       join: (signal) => this.#node.report(signal),
       pinned: () => state.server.cluster,
       pin: async (cluster) => {
@@ -490,8 +480,6 @@ class RunningAgent implements Agent {
   }
 }
 
-/** HAProxy's bound for connections of copies that vanished; the agent drains long before. */
-const DRAIN_TIMEOUT_MS = 30_000;
 /** Strays are rare leftovers: nobody waits for their end. */
 const STRAYS_PERIOD_MS = 30_000;
 /** Hosts change their resolvers seldom. */

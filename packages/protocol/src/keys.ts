@@ -115,6 +115,9 @@ export const keys = {
   audit: (id: string) => clusterKey("audit", id),
   claim: (claim: Claim) => clusterKey("claim", ...claimName(claim)),
   idempotency: (idempotencyKey: string) => clusterKey("idempotency", idempotencyKey),
+  /** Of a declared service: made for watches, never stored. */
+  declaredService: ({ project, environment, stack, service }: ServiceScope) =>
+    [project, environment, "service", ...[stack, service].map(encodeURIComponent)].join("/"),
   cluster: () => clusterKey("cluster", "self"),
   leader: () => clusterKey("leader", "self"),
 } as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseModel } from "@berth/network";
-import type { Assignment, Network } from "@berth/protocol";
+import type { Assignment, DeclaredService, Network } from "@berth/protocol";
 import type { ToldTask } from "../state/agent-state.ts";
 import { type SampleOptions, sampleAssignment } from "../task/assignment-sample.ts";
 import { newRecord, type TaskRecord } from "../task/record.ts";
@@ -59,8 +59,8 @@ const READY = {
   containerId: "c",
 } as const;
 
-function modelOf(rows: readonly Row[], isAlive = true) {
-  const told: ToldTask[] = rows.map(({ assignment }) => ({ assignment, intent: "run" }));
+function modelOf(rows: readonly Row[], isAlive = true, told: Partial<ModelInput> = {}) {
+  const tasks: ToldTask[] = rows.map(({ assignment }) => ({ assignment, intent: "run" }));
   const records = new Map<string, TaskRecord>();
   for (const { assignment, record } of rows) {
     const { id } = assignment.task;
@@ -68,7 +68,7 @@ function modelOf(rows: readonly Row[], isAlive = true) {
   }
   const input: ModelInput = {
     cluster: "c1-ABC-def",
-    told,
+    told: tasks,
     records,
     isAlive: () => isAlive,
     networks: NETWORKS,
@@ -76,6 +76,7 @@ function modelOf(rows: readonly Row[], isAlive = true) {
     domain: "berth",
     forwarders: ["10.0.0.2"],
     hostPolicy: { openPorts: [], metadataAccess: false },
+    ...told,
   };
   const content = nodeNetworkModel(input);
   // What the data plane would refuse is no model.
@@ -191,6 +192,82 @@ test("members of a pod answer at the address of its first task", () => {
     ["10.64.1.7", "10.64.2.7"],
   );
   assert.equal(attachments.length, 2, "an address belongs to one task");
+});
+
+const DECLARED: DeclaredService = {
+  ...SCOPE,
+  service: "db",
+  release: 2,
+  endpointMode: "vip",
+  ports: [{ port: 5_432, protocol: "tcp" }],
+  networks: [
+    { networkId: "0000000a", aliases: ["database"] },
+    { networkId: "0000000d", aliases: [] },
+  ],
+};
+
+test("a declared service has a name on the networks of this node, without a task here", () => {
+  const services = [DECLARED, { ...DECLARED, service: "far", networks: [] }];
+  const model = modelOf([row("task01", WEB, READY)], true, { services });
+  const { project, environment, stack } = SCOPE;
+  assert.deepEqual(
+    model.services.map(({ service, networks }) => [service, networks]),
+    [
+      ["db", [{ networkId: "0000000a", aliases: ["database"] }]],
+      ["web", model.services[1]?.networks],
+    ],
+  );
+  assert.deepEqual(model.services[0], {
+    project,
+    environment,
+    stack,
+    service: "db",
+    endpointMode: "vip",
+    ports: [{ port: 5_432, protocol: "tcp" }],
+    networks: [{ networkId: "0000000a", aliases: ["database"] }],
+  });
+  assert.deepEqual(modelOf([], true, { services }).services, [], "no network is carried");
+});
+
+test("the newer release says what a service is; a network that it leaves keeps the name", () => {
+  const declared = { ...DECLARED, service: "web", ports: [] };
+  const namesOf = (release: number) =>
+    modelOf([row("task01", WEB, READY)], true, { services: [{ ...declared, release }] })
+      .services[0];
+  const newer = namesOf(2);
+  assert.deepEqual(newer?.ports, []);
+  assert.deepEqual(newer?.networks, [
+    { networkId: "0000000a", aliases: ["database"] },
+    { networkId: "0000000b", aliases: ["web-in-back"] },
+  ]);
+  assert.deepEqual(namesOf(0)?.networks[0]?.aliases, ["www"]);
+});
+
+test("copies of other nodes are attached from the plan on, and endpoints while they are ready", () => {
+  const neighbor = {
+    ...SCOPE,
+    service: "db",
+    task: "task09",
+    slot: 1,
+    node: "n2",
+    attachments: [attachment("0000000a", "10.64.1.9"), attachment("0000000d", "10.64.4.9")],
+    hostname: "db-host",
+  };
+  const seen = (["none", "ready", "draining"] as const).map((endpoint) => {
+    const neighbors = [{ ...neighbor, endpoint }];
+    const { attachments, endpoints } = modelOf([row("task01", WEB, READY)], true, { neighbors });
+    const ofDb = (item: { service: string }) => item.service === "db";
+    return [
+      attachments.filter(ofDb).map(({ address, mac }) => [address, mac]),
+      endpoints.filter(ofDb).map(({ address, state, hostname }) => [address, state, hostname]),
+    ];
+  });
+  const attached = [["10.64.1.9", "02:42:0a:40:01:09"]];
+  assert.deepEqual(seen, [
+    [attached, []],
+    [attached, [["10.64.1.9", "ready", "db-host"]]],
+    [attached, [["10.64.1.9", "draining", "db-host"]]],
+  ]);
 });
 
 test("another stack's network brings its own names, and its alias is found", () => {

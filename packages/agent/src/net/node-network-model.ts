@@ -2,9 +2,10 @@
  * What this node's data plane is to follow, from what the agent knows: assignments, where each task stands
  * on this node, networks. Pure; a name or a copy is there without the server being asked.
  *
- * A name exists as soon as its service has a task here; its addresses only while copies are ready. What
- * was ready and is no more (unready, draining, stopping) is `draining`: no new request, open connections
- * live on. O(tasks).
+ * A name exists from the moment that its service is declared, which the server tells for the networks of
+ * this node; its addresses only while copies are ready. What was ready and is no more (unready, draining,
+ * stopping) is `draining`: no new request, open connections live on. Of tasks of this node its own
+ * knowledge counts, of others the server's. O(tasks + services and copies of others on their networks).
  */
 
 import { createHash } from "node:crypto";
@@ -19,7 +20,14 @@ import {
   serviceKey,
   type TcpPortModel,
 } from "@berth/network";
-import type { Assignment, Attachment, Network, ServiceSpec } from "@berth/protocol";
+import {
+  type Assignment,
+  type Attachment,
+  type DeclaredService,
+  type Network,
+  type NetworkNeighbor,
+  servedPorts,
+} from "@berth/protocol";
 import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
 
@@ -30,6 +38,9 @@ export interface ModelInput {
   /** The container of a task's present attempt runs. */
   readonly isAlive: (record: TaskRecord) => boolean;
   readonly networks: ReadonlyMap<string, Network>;
+  /** Declared services and tasks of other nodes, as the server told; also of networks not carried here. */
+  readonly services?: Iterable<DeclaredService>;
+  readonly neighbors?: Iterable<NetworkNeighbor>;
   readonly ingress: NodeNetworkModel["ingress"];
   readonly domain: string;
   readonly forwarders: readonly string[];
@@ -64,14 +75,20 @@ export function bridgeName(cluster: string, networkId: string): string {
 export function nodeNetworkModel(input: ModelInput): ModelContent {
   const present = presentTasks(input);
   const specs = newestOfServices(present);
+  const networks = networksOf(input, present);
+  const carried = new Set(networks.map(({ id }) => id));
+  const neighbors = neighborsOn(input, carried);
   return {
     format: MODEL_FORMAT,
     cluster: { id: shortCluster(input.cluster) },
     domain: input.domain,
-    networks: networksOf(input, present),
-    services: [...specs.values()].map((task) => serviceModel(task, input.networks)),
-    endpoints: present.flatMap((task) => endpointsOf(task, input)),
-    attachments: present.flatMap(attachmentsOf),
+    networks,
+    services: servicesOf(input, present, { specs, carried }),
+    endpoints: [
+      ...present.flatMap((task) => endpointsOf(task, input)),
+      ...neighbors.flatMap(endpointOfNeighbor),
+    ],
+    attachments: [...present.flatMap(attachmentsOf), ...neighbors.map(attachmentOfNeighbor)],
     ingress: {
       ...input.ingress,
       httpRoutes: [...specs.values()].flatMap(routesOf),
@@ -130,6 +147,70 @@ function networksOf(input: ModelInput, present: readonly Present[]): NetworkMode
   return models;
 }
 
+/**
+ * Services with a task here and services that are declared. The newer release says what a service is;
+ * on a network that it leaves it keeps its name until its last copy has gone.
+ */
+function servicesOf(
+  { networks, services: told = [] }: ModelInput,
+  present: readonly Present[],
+  on: {
+    readonly specs: ReadonlyMap<string, Present>;
+    readonly carried: ReadonlySet<string>;
+  },
+): ServiceModel[] {
+  const services = new Map<string, ServiceModel>();
+  for (const [key, task] of on.specs) services.set(key, serviceModel(task, networks));
+  for (const declared of told) {
+    const key = serviceKey(declared);
+    const local = on.specs.get(key);
+    if (local !== undefined && local.assignment.task.release > declared.release) continue;
+    const model = declaredModel(declared, on.carried);
+    if (model.networks.length > 0) services.set(key, model);
+  }
+  for (const task of present) {
+    const key = serviceKey(task.assignment.task);
+    const known = services.get(key);
+    if (known === undefined) continue;
+    const named = new Set(known.networks.map(({ networkId }) => networkId));
+    const left = serviceModel(task, networks).networks.filter((each) => !named.has(each.networkId));
+    if (left.length > 0) services.set(key, { ...known, networks: [...known.networks, ...left] });
+  }
+  return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model);
+}
+
+function declaredModel(declared: DeclaredService, carried: ReadonlySet<string>): ServiceModel {
+  const { project, environment, stack, service, endpointMode, ports, networks } = declared;
+  const on = networks.filter(({ networkId }) => carried.has(networkId));
+  return { project, environment, stack, service, networks: on, endpointMode, ports };
+}
+
+/** An attachment of a task of another node, on a network that this node carries. */
+interface Neighbor {
+  readonly task: NetworkNeighbor;
+  readonly attachment: Attachment;
+}
+
+function neighborsOn({ neighbors = [] }: ModelInput, carried: ReadonlySet<string>): Neighbor[] {
+  return [...neighbors].flatMap((task) =>
+    task.attachments.flatMap((attachment) =>
+      carried.has(attachment.networkId) ? [{ task, attachment }] : [],
+    ),
+  );
+}
+
+function endpointOfNeighbor({ task, attachment }: Neighbor): EndpointModel[] {
+  const { endpoint: state, hostname } = task;
+  if (state === "none") return [];
+  const { mac: _mac, ...copy } = attachmentOfNeighbor({ task, attachment });
+  return [{ ...copy, state, ...(hostname === undefined ? {} : { hostname }) }];
+}
+
+function attachmentOfNeighbor({ task, attachment }: Neighbor): AttachmentModel {
+  const { project, environment, stack, service, task: taskId, slot } = task;
+  return { project, environment, stack, service, taskId, slot, ...attachment };
+}
+
 function nameOf({ task }: Assignment) {
   const { project, environment, stack, service } = task;
   return { project, environment, stack, service };
@@ -147,14 +228,8 @@ function serviceModel(
       aliases: aliasesOn(assignment, attachments, networks.get(networkId)),
     })),
     endpointMode: spec.endpointMode,
-    ports: servedPorts(spec).map((port) => ({ port, protocol: "tcp" as const })),
+    ports: servedPorts(spec),
   };
-}
-
-function servedPorts(spec: ServiceSpec): readonly number[] {
-  const published = spec.ports.filter(({ protocol }) => protocol === "tcp");
-  const all = [...published.map(({ target }) => target), ...spec.expose];
-  return [...new Set([...all, ...spec.routes.map(({ port }) => port)])].sort((a, b) => a - b);
 }
 
 /**

@@ -6,10 +6,10 @@
  * guessed at. O(1) a change.
  */
 
-import type { Assignment, Network } from "@berth/protocol";
+import type { Assignment, DeclaredService, Network, NetworkNeighbor } from "@berth/protocol";
 import type { TaskRecord } from "../task/record.ts";
 import type { Intent } from "../task/step-input.ts";
-import type { Change, LocalDb } from "./local-db.ts";
+import type { Change, LocalDb, Table } from "./local-db.ts";
 import { VolumeLocks } from "./volume-locks.ts";
 
 /** A task as the server told it last, with what follows from it. */
@@ -42,6 +42,8 @@ export class AgentState {
   readonly #told = new Map<string, ToldTask>();
   readonly #records = new Map<string, TaskRecord>();
   readonly #networks = new Map<string, Network>();
+  readonly #services = new Map<string, DeclaredService>();
+  readonly #neighbors = new Map<string, NetworkNeighbor>();
   readonly #seeded: Set<string>;
   readonly #built = new Map<string, string>();
   #server: ServerMemory;
@@ -53,6 +55,8 @@ export class AgentState {
     for (const [id, row] of db.read("assignment")) this.#told.set(id, row as ToldTask);
     for (const [id, row] of db.read("record")) this.#records.set(id, loaded(row as TaskRecord));
     for (const [id, row] of db.read("network")) this.#networks.set(id, row as Network);
+    for (const [key, row] of db.read("service")) this.#services.set(key, row as DeclaredService);
+    for (const [key, row] of db.read("neighbor")) this.#neighbors.set(key, row as NetworkNeighbor);
     this.#seeded = new Set(db.read("seeded").keys());
     for (const [key, id] of db.read("built")) if (typeof id === "string") this.#built.set(key, id);
     this.#server = (db.read("meta").get("server") ?? {}) as ServerMemory;
@@ -68,6 +72,16 @@ export class AgentState {
 
   get networks(): ReadonlyMap<string, Network> {
     return this.#networks;
+  }
+
+  /** Services declared on the networks that this node carries, by key of the watch. */
+  get services(): ReadonlyMap<string, DeclaredService> {
+    return this.#services;
+  }
+
+  /** Tasks of other nodes on those networks, by key of the watch. */
+  get neighbors(): ReadonlyMap<string, NetworkNeighbor> {
+    return this.#neighbors;
   }
 
   get server(): ServerMemory {
@@ -118,6 +132,29 @@ export class AgentState {
     return this.#db.commit([
       ...networks.map((value) => ({ table: "network" as const, key: value.id, value })),
       ...gone.map((key) => ({ table: "network" as const, key, value: undefined })),
+    ]);
+  }
+
+  putServices(put: ReadonlyMap<string, DeclaredService>, gone: readonly string[]): Promise<void> {
+    return this.#putDirectory("service", this.#services, put, gone);
+  }
+
+  putNeighbors(put: ReadonlyMap<string, NetworkNeighbor>, gone: readonly string[]): Promise<void> {
+    return this.#putDirectory("neighbor", this.#neighbors, put, gone);
+  }
+
+  /** In memory at once: names follow before the disk has, and what is lost with it is told again. */
+  #putDirectory<T>(
+    table: Table,
+    known: Map<string, T>,
+    put: ReadonlyMap<string, T>,
+    gone: readonly string[],
+  ): Promise<void> {
+    for (const [key, value] of put) known.set(key, value);
+    for (const key of gone) known.delete(key);
+    return this.#db.commit([
+      ...[...put].map(([key, value]) => ({ table, key, value })),
+      ...gone.map((key) => ({ table, key, value: undefined })),
     ]);
   }
 

@@ -19,6 +19,8 @@ export const TABLES = {
   kept: "Images of the last releases of each service, for going back.",
   image: "Images that Berth brought to this node with their last use, by identifier.",
   network: "Networks of the cluster that this node was told of, by identifier.",
+  service: "Services declared on the networks of this node, by key.",
+  neighbor: "Tasks of other nodes on the networks of this node, by key.",
 } as const satisfies Readonly<Record<string, string>>;
 export type Table = keyof typeof TABLES;
 

@@ -7,8 +7,10 @@ import {
   type ApiClient,
   type Assignment,
   type CallOptions,
+  type DeclaredService,
   type DialRequest,
   type FrameStream,
+  keys,
   type Network,
   type NodeStatus,
   type Operation,
@@ -17,14 +19,17 @@ import {
   type RouteId,
   type TaskStatus,
   type WatchEvent,
+  type WatchKind,
 } from "@berth/protocol";
 import { Channel } from "../runtime/channel.ts";
 
 const LEASE_MS = 6_000;
 const EVENTS_MAX = 10_000;
 
+const MADE_KINDS: WatchKind[] = ["assignment", "service", "attachment"];
+
 interface Stored {
-  readonly kind: "assignment" | "network" | "operation";
+  readonly kind: "assignment" | "network" | "operation" | "service" | "attachment";
   readonly value: unknown;
 }
 
@@ -64,6 +69,15 @@ export class ScriptedServer {
 
   addNetwork(network: Network): void {
     this.#put(`network/${network.id}`, { kind: "network", value: network });
+  }
+
+  declare(service: DeclaredService): void {
+    this.#put(keys.declaredService(service), { kind: "service", value: service });
+  }
+
+  /** Nobody is told: what happens while no stream stands. */
+  forgetService(service: DeclaredService): void {
+    this.#objects.delete(keys.declaredService(service));
   }
 
   operate(operation: Operation): void {
@@ -170,6 +184,13 @@ export class ScriptedServer {
         stream.push({ type: "put", kind, key, revision: this.revision, value });
       }
       stream.push({ type: "synced", position: `${this.epoch}:${this.revision}` });
+    } else {
+      // Of what history has no past, a stream that is taken up lists all.
+      for (const [key, { kind, value }] of this.#objects) {
+        if (!MADE_KINDS.includes(kind)) continue;
+        stream.push({ type: "put", kind, key, revision: this.revision, value });
+      }
+      stream.push({ type: "listed", kinds: MADE_KINDS });
     }
     this.#streams.add(stream);
     signal?.addEventListener("abort", () => stream.fail(signal.reason), { once: true });

@@ -13,6 +13,7 @@ import {
   ProtocolError,
   type WatchEvent,
 } from "@berth/protocol";
+import { type DirectoryIntake, isOfDirectory } from "./directory-intake.ts";
 import type { ToldIntake } from "./told-intake.ts";
 
 /** Pauses between connections: a server that restarts is back within seconds, and many agents come back. */
@@ -25,6 +26,7 @@ export interface ServerLinkOptions {
   readonly log: Logger;
   readonly prng: Prng;
   readonly intake: ToldIntake;
+  readonly directory: DirectoryIntake;
   /** Reports the node and answers its cluster; throws when there is no contact. */
   readonly join: (signal: AbortSignal) => Promise<string>;
   /** The cluster that this agent belongs to, once known. */
@@ -76,14 +78,17 @@ export class ServerLink {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { api, node, intake, onContact } = this.#options;
+    const { api, node, intake, directory, onContact } = this.#options;
     const selectors = [
       { kind: "assignment" as const, node },
       { kind: "operation" as const, node },
       { kind: "network" as const },
+      { kind: "service" as const, node },
+      { kind: "attachment" as const, node },
     ];
     const position = this.#position;
     if (position === undefined) intake.beginList();
+    directory.begin();
     const body = position === undefined ? { selectors } : { selectors, position };
     const events = await api.call("watch", { params: {}, body, signal });
     onContact(true);
@@ -96,16 +101,21 @@ export class ServerLink {
   }
 
   async #take(event: WatchEvent): Promise<void> {
-    const { intake, onDial, log } = this.#options;
+    const { intake, directory, onDial, log } = this.#options;
     switch (event.type) {
       case "put":
+        if (isOfDirectory(event.kind)) return directory.put(event.kind, event);
         return intake.put(event);
       case "delete":
+        if (isOfDirectory(event.kind)) return directory.delete(event.kind, event.key);
         return intake.delete(event.key);
       case "synced":
         await intake.synced(event.position);
+        directory.listed();
         this.#position = event.position;
         return;
+      case "listed":
+        return directory.listed(event.kinds);
       case "bookmark":
         this.#position = event.position;
         return;

@@ -8,8 +8,8 @@ import type { WatchKind, WatchSelector } from "@berth/protocol";
 import type { Held } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 
-/** `assignment` is made from tasks and found like them. */
-export type StoredWatchKind = Exclude<WatchKind, "assignment">;
+/** `assignment` is made from tasks and found like them; the others are the directory's. */
+export type StoredWatchKind = Exclude<WatchKind, "assignment" | "service" | "attachment">;
 
 export interface Facets {
   readonly project?: string;

@@ -9,17 +9,21 @@ import { ManualClock, Prng } from "@berth/base";
 import {
   keys,
   ProtocolError,
+  type Release,
   type Task,
   type WatchEvent,
   type WatchSelector,
 } from "@berth/protocol";
 import { parseLines } from "@berth/protocol/client/ndjson";
+import { declaredServices, neighborOf } from "../directory/declared.ts";
 import {
   type ApiFixture,
   nodeRow,
   releaseRow,
   SCOPE,
+  serviceSpec,
   settled,
+  stackRow,
   startFixture,
   statusRow,
   taskRow,
@@ -39,6 +43,7 @@ class Follower {
   #position: string | undefined;
   #abort = new AbortController();
   #listed: Set<string> | undefined;
+  #put = new Set<string>();
   lists = 0;
   resumes = 0;
   running: Promise<void> = Promise.resolve();
@@ -66,6 +71,7 @@ class Follower {
   async #run(signal: AbortSignal): Promise<void> {
     const position = this.#position;
     if (position === undefined) this.#listed = new Set();
+    this.#put = new Set();
     const stream = await this.#fixture.api.watches.open({
       selectors: this.#selectors,
       actor: ADMIN,
@@ -85,6 +91,12 @@ class Follower {
     if (event.type === "put") {
       this.objects.set(`${event.kind} ${event.key}`, event.value);
       this.#listed?.add(`${event.kind} ${event.key}`);
+      this.#put.add(`${event.kind} ${event.key}`);
+    } else if (event.type === "listed") {
+      for (const name of this.objects.keys()) {
+        const isOfKind = event.kinds.some((kind) => name.startsWith(`${kind} `));
+        if (isOfKind && !this.#put.has(name)) this.objects.delete(name);
+      }
     } else if (event.type === "delete") this.objects.delete(`${event.kind} ${event.key}`);
     else if (event.type === "synced" || event.type === "bookmark") {
       this.#position = event.position;
@@ -121,7 +133,41 @@ function expected(fixture: ApiFixture, selectors: readonly WatchSelector[]): Map
       }
     }
   }
+  for (const { kind, node } of selectors) {
+    if (kind === "service" || kind === "attachment") {
+      for (const [key, value] of seenBy(fixture, kind, node ?? "")) {
+        found.set(`${kind} ${key}`, value);
+      }
+    }
+  }
   return found;
+}
+
+/** What a node is to see of others, by looking at everything. */
+function seenBy(
+  { state: { view } }: ApiFixture,
+  kind: "service" | "attachment",
+  node: string,
+): [string, unknown][] {
+  const tasks = view.tasks.all();
+  const carried = new Set(
+    tasks
+      .filter(({ value }) => value.node === node)
+      .flatMap(({ value }) => value.attachments.map(({ networkId }) => networkId)),
+  );
+  const isOn = (networks: readonly { readonly networkId: string }[]) =>
+    networks.some(({ networkId }) => carried.has(networkId));
+  if (kind === "attachment") {
+    return tasks.flatMap(({ key, value }) =>
+      value.node !== node && isOn(value.attachments) ? [[key, neighborOf(view, value)]] : [],
+    );
+  }
+  return view.stacks
+    .all()
+    .flatMap(({ value }) => declaredServices(view, value))
+    .flatMap((service) =>
+      isOn(service.networks) ? [[keys.declaredService(service), service]] : [],
+    );
 }
 
 const SELECTIONS: readonly (readonly WatchSelector[])[] = [
@@ -134,6 +180,11 @@ const SELECTIONS: readonly (readonly WatchSelector[])[] = [
     { kind: "task", project: "default", environment: "main", stack: "shop" },
     { kind: "task", node: "node-2" },
     { kind: "node", node: "node-2" },
+  ],
+  [
+    { kind: "service", node: "node-1" },
+    { kind: "attachment", node: "node-1" },
+    { kind: "attachment", node: "node-2" },
   ],
 ];
 
@@ -152,7 +203,7 @@ class Changes {
   async next(): Promise<void> {
     const prng = this.#prng;
     const task = this.#alive.length === 0 ? undefined : prng.pick(this.#alive);
-    const choice = prng.int(0, 6);
+    const choice = prng.int(0, 9);
     if (choice <= 1 || task === undefined) return this.#start();
     if (choice === 2) return this.#write({ ...task, desired: "stopped" });
     if (choice === 3) {
@@ -166,18 +217,50 @@ class Changes {
       const stack = prng.pick(["shop", "blog"]);
       const number = prng.int(1, 3);
       const key = keys.release({ ...SCOPE, stack }, number);
-      return this.#fixture.put(key, releaseRow({ stack, number }));
+      return this.#fixture.put(key, releaseOf(stack, number));
     }
+    if (choice >= 7) return this.#environment(choice);
     const node = prng.pick(["node-1", "node-2"]);
     return this.#fixture.put(keys.node(node), nodeRow(node));
   }
 
+  /** Stacks move between releases and go; networks come and go, one is shared. */
+  async #environment(choice: number): Promise<void> {
+    const prng = this.#prng;
+    const stack = prng.pick(["shop", "blog"]);
+    if (choice === 7) {
+      const name = prng.pick(["default", "back"]);
+      const key = keys.network({ ...SCOPE, stack }, name);
+      if (prng.chance(0.2)) return this.#delete(key);
+      const id = networkId(stack, name);
+      const subnet = "10.64.3.0/24";
+      const row = { ...SCOPE, stack, name, id, subnet, gateway: "10.64.3.1", internal: false };
+      return this.#fixture.put(key, { ...row, createdAt: 0 });
+    }
+    const key = keys.stack({ ...SCOPE, stack });
+    if (prng.chance(0.2)) return this.#delete(key);
+    return this.#fixture.put(key, stackRow({ stack, release: prng.int(1, 3) }));
+  }
+
+  async #delete(key: string): Promise<void> {
+    await this.#fixture.store.txn({ compare: [], then: [{ kind: "delete", key }] });
+  }
+
   async #start(): Promise<void> {
     const prng = this.#prng;
+    const stack = prng.pick(["shop", "blog"]);
+    const release = prng.int(1, 3);
+    const networks = ["default", "back"].filter(() => prng.chance(0.5));
     const task = taskRow(`task${String(++this.#count).padStart(4, "0")}`, {
-      stack: prng.pick(["shop", "blog"]),
+      stack,
+      attachments: networks.map((name) => ({
+        networkId: networkId(prng.chance(0.8) ? stack : "shop", name),
+        address: `10.64.3.${this.#count}`,
+        mac: "02:42:0a:40:03:01",
+      })),
       node: prng.pick(["node-1", "node-2"]),
-      release: prng.int(1, 3),
+      release,
+      template: `t${release}`,
     });
     this.#alive.push(task);
     await this.#write(task);
@@ -197,6 +280,35 @@ class Changes {
       ],
     });
   }
+}
+
+function networkId(stack: string, name: string): string {
+  return `${stack === "shop" ? "1" : "2"}${name === "default" ? "0" : "1"}000000`;
+}
+
+/** `blog` shares a network of `shop`; services come and go with the releases. */
+function releaseOf(stack: string, number: number): Release {
+  const release = releaseRow({ stack, number });
+  const known = Object.values(release.services)[0];
+  assert.ok(known !== undefined);
+  const on = (networks: Record<string, { aliases: string[] }>) => ({
+    ...known,
+    template: `t${number}`,
+    spec: serviceSpec({ networks, expose: [80 + number], engine: { hostname: `h${number}` } }),
+  });
+  const back = stack === "blog" ? { external: { stack: "shop", name: "back" } } : {};
+  return {
+    ...release,
+    services: {
+      web: on({ default: { aliases: ["www"] } }),
+      ...(number === 1 ? {} : { api: on({ default: { aliases: [] }, back: { aliases: ["a"] } }) }),
+      ...(number === 3 ? { db: on({ back: { aliases: [] } }) } : {}),
+    },
+    networks: {
+      default: { internal: false, labels: {} },
+      back: { internal: false, labels: {}, ...back },
+    },
+  };
 }
 
 test("a watcher that disconnects at random and resumes ends with exactly the state", async () => {
@@ -233,7 +345,7 @@ test("a watcher that disconnects at random and resumes ends with exactly the sta
     await fixture.stop();
   }
   // The test is worth something only if both ways were gone often.
-  assert.ok(lists > RUNS * 3 && resumes > RUNS * 10, `${lists} lists, ${resumes} resumes`);
+  assert.ok(lists > RUNS * 4 && resumes > RUNS * 10, `${lists} lists, ${resumes} resumes`);
 });
 
 function pause(clock: ManualClock, ms: number): Promise<void> {

@@ -19,6 +19,7 @@ import {
   type WatchKind,
   type WatchSelector,
 } from "@berth/protocol";
+import { Directory, type DirectoryChange } from "../directory/directory.ts";
 import type { Change, ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
 import type { Actor } from "./actor.ts";
@@ -33,10 +34,13 @@ import {
 import { WatchIndex } from "./watch-index.ts";
 import {
   bookmarkLine,
+  deleteLine,
   dialLine,
   formatPosition,
   HEARTBEAT_LINE,
+  listedLine,
   parsePosition,
+  putLine,
   resyncLine,
   syncedLine,
 } from "./watch-line.ts";
@@ -62,6 +66,15 @@ const URGENT_KINDS: ReadonlySet<WatchKind> = new Set<WatchKind>([
   "deployment",
   "stack",
   "network",
+  "service",
+  "attachment",
+]);
+
+/** Made from several objects, of which history has no joint past: a stream that is taken up lists them. */
+const MADE_KINDS: ReadonlySet<WatchKind> = new Set<WatchKind>([
+  "assignment",
+  "service",
+  "attachment",
 ]);
 
 /** Lines of the stream, ready to be written. */
@@ -86,6 +99,7 @@ export class WatchHub {
   readonly #state: ClusterState;
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #directory: Directory;
   readonly #index = new WatchIndex<Watcher>();
   readonly #watchers = new Set<Watcher>();
   readonly #dirty = new Set<Watcher>();
@@ -101,6 +115,7 @@ export class WatchHub {
     readonly clock: Clock;
   }) {
     this.#state = options.state;
+    this.#directory = new Directory(options.state);
     this.#store = options.store;
     this.#clock = options.clock;
     this.#timers = new WatchTimers({
@@ -164,7 +179,7 @@ export class WatchHub {
 
   #openList(options: WatchOptions): WatchStream {
     const watcher = this.#add(options);
-    const listed = listSelected(this.#state.view, options.selectors);
+    const listed = listSelected(this.#state.view, this.#directory, options.selectors);
     const position = this.#position();
     watcher.toldRevision = this.#state.revision;
     return this.#stream(watcher, this.#listChunks(listed), syncedLine(position));
@@ -174,14 +189,14 @@ export class WatchHub {
     const watcher = this.#add(options);
     const target = this.#state.revision;
     const position = this.#position();
-    // Assignments are made from several objects, of which history has no joint past: they are listed.
-    const assignments = options.selectors.filter(({ kind }) => kind === "assignment");
-    const listed = listSelected(this.#state.view, assignments);
+    const made = options.selectors.filter(({ kind }) => MADE_KINDS.has(kind));
+    const listed = listSelected(this.#state.view, this.#directory, made);
+    const kinds = [...new Set(made.map(({ kind }) => kind))];
     try {
       const replay = replayedChanges(this.#store, { after: revision, target }, options.signal);
       // The first step shows whether history reaches back so far: before the answer has begun.
       const first = await replay.next();
-      const chunks = this.#replayChunks(watcher, listed, first, replay);
+      const chunks = this.#replayChunks(watcher, { listed, kinds }, first, replay);
       return this.#stream(watcher, chunks, bookmarkLine(position));
     } catch (error) {
       this.#remove(watcher);
@@ -292,11 +307,12 @@ export class WatchHub {
 
   async *#replayChunks(
     watcher: Watcher,
-    listed: readonly Listed[],
+    { listed, kinds }: { readonly listed: readonly Listed[]; readonly kinds: readonly WatchKind[] },
     first: IteratorResult<readonly WatchedChange[], void>,
     rest: AsyncIterable<readonly WatchedChange[]>,
   ): AsyncGenerator<readonly Buffer[], void, undefined> {
     yield* this.#listChunks(listed);
+    if (kinds.length > 0) yield [listedLine(kinds)];
     if (first.done) return;
     yield first.value.flatMap((change) => this.#replayLines(watcher, change));
     for await (const changes of rest) {
@@ -315,8 +331,12 @@ export class WatchHub {
   }
 
   #onChange(batch: ChangeBatch): void {
+    const directoryChanges = this.#directory.follow(batch);
     if (this.#watchers.size === 0) return;
     let windowMs = Number.POSITIVE_INFINITY;
+    for (const change of directoryChanges) {
+      windowMs = Math.min(windowMs, this.#dispatchDirectory(change));
+    }
     for (const change of batch.changes) {
       if (change.kind === "release") this.#onRelease(change as Change<"release">);
       if (change.kind === "stack") this.#onStack(change as Change<"stack">);
@@ -362,6 +382,26 @@ export class WatchHub {
         windowMs = Math.min(windowMs, URGENT_KINDS.has(kind) ? URGENT_WINDOW_MS : WINDOW_MS);
       }
     }
+    return windowMs;
+  }
+
+  /** As `#dispatch`, for what nodes see of others. */
+  #dispatchDirectory({ kind, key, revision, now, shown, hidden }: DirectoryChange): number {
+    let windowMs = Number.POSITIVE_INFINITY;
+    const tell = (nodes: ReadonlySet<string>, make: () => Buffer) => {
+      let line: Buffer | undefined;
+      for (const node of nodes) {
+        for (const watcher of this.#index.candidates(kind, { node })) {
+          if (line === undefined) this.#linesMade++;
+          line ??= make();
+          watcher.note(kind, key, line);
+          this.#dirty.add(watcher);
+          windowMs = URGENT_WINDOW_MS;
+        }
+      }
+    };
+    tell(shown, () => putLine(kind, key, now?.revision ?? revision, now?.value));
+    tell(hidden, () => deleteLine(kind, key, revision));
     return windowMs;
   }
 

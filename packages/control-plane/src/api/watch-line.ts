@@ -20,6 +20,11 @@ export function syncedLine(position: string): Buffer {
   return line({ type: "synced", position });
 }
 
+/** After the list of kinds whose past is not kept: what is known of them besides is gone. */
+export function listedLine(kinds: readonly WatchKind[]): Buffer {
+  return line({ type: "listed", kinds: [...kinds] });
+}
+
 export function bookmarkLine(position: string): Buffer {
   return line({ type: "bookmark", position });
 }

@@ -4,6 +4,7 @@
  */
 
 import type { WatchSelector } from "@berth/protocol";
+import type { Directory } from "../directory/directory.ts";
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { assignmentOf } from "./assignment.ts";
@@ -20,13 +21,24 @@ export interface Listed {
 }
 
 /** Every selected object, once per kind. */
-export function listSelected(view: ClusterView, selectors: readonly WatchSelector[]): Listed[] {
+export function listSelected(
+  view: ClusterView,
+  directory: Directory,
+  selectors: readonly WatchSelector[],
+): Listed[] {
   const listed = new Map<string, Listed>();
   for (const selector of selectors) {
-    const stored: StoredWatchKind = selector.kind === "assignment" ? "task" : selector.kind;
+    const { kind } = selector;
+    if (kind === "service" || kind === "attachment") {
+      for (const entity of directory.list(kind, selector.node ?? "")) {
+        listed.set(`${kind} ${entity.key}`, { kind, entity });
+      }
+      continue;
+    }
+    const stored: StoredWatchKind = kind === "assignment" ? "task" : kind;
     for (const entity of candidates(view, stored, selector)) {
       if (!matches(selector, facetsOf(stored, entity))) continue;
-      listed.set(`${selector.kind} ${entity.key}`, { kind: selector.kind, entity });
+      listed.set(`${kind} ${entity.key}`, { kind, entity });
     }
   }
   return [...listed.values()];

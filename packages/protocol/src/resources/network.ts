@@ -26,6 +26,62 @@ export const Network = Type.Object({
 });
 export type Network = Of<typeof Network>;
 
+/**
+ * A service as names and requests need it: there from the moment that its stack's release declares it,
+ * with or without tasks. Made by the server from the stack's current release, for agents whose node carries
+ * one of its networks; not stored.
+ */
+export const DeclaredService = Type.Object({
+  project: Type.String(),
+  environment: Type.String(),
+  stack: Type.String(),
+  service: Type.String(),
+  /** Release that says so. */
+  release: Type.Integer({ minimum: 1 }),
+  endpointMode: Type.Union([Type.Literal("vip"), Type.Literal("dnsrr")]),
+  /** Ports that the service serves, each once, in order: published, exposed, and targets of routes. */
+  ports: Type.Array(
+    Type.Object({
+      port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+      protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
+    }),
+  ),
+  /** Networks that exist: one without any task yet has no identifier and is not here. */
+  networks: Type.Array(
+    Type.Object({
+      networkId: Type.String(),
+      /** Further names on that network. */
+      aliases: Type.Array(Type.String()),
+      /** Address of the service on that network, where it has one. */
+      virtualAddress: Type.Optional(Type.String()),
+    }),
+  ),
+});
+export type DeclaredService = Of<typeof DeclaredService>;
+
+/**
+ * A task of another node on a network that a node carries: who is reachable where, and whether it gets
+ * requests. Made by the server from the task and its status, for agents; not stored.
+ */
+export const NetworkNeighbor = Type.Object({
+  project: Type.String(),
+  environment: Type.String(),
+  stack: Type.String(),
+  service: Type.String(),
+  task: Type.String(),
+  slot: Type.Integer({ minimum: 1 }),
+  node: Type.String(),
+  /** From the plan's commit until the removal is confirmed. */
+  attachments: Type.Array(
+    Type.Object({ networkId: Type.String(), address: Type.String(), mac: Type.String() }),
+  ),
+  /** `none`: attached, no request goes there; `draining`: no new request, connections live on. */
+  endpoint: Type.Union([Type.Literal("none"), Type.Literal("ready"), Type.Literal("draining")]),
+  /** Compose `hostname`. */
+  hostname: Type.Optional(Type.String()),
+});
+export type NetworkNeighbor = Of<typeof NetworkNeighbor>;
+
 /** A volume and its home. Written by the server. */
 export const Volume = Type.Object({
   ...scope,

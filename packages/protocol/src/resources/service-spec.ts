@@ -386,3 +386,19 @@ export const ServiceSpec = Type.Object({
 export type ServiceSpec = Of<typeof ServiceSpec>;
 
 export const ServiceName = ComposeName;
+
+/** Ports that a service serves, each once, by number: published, exposed, and targets of routes. */
+export function servedPorts({
+  ports,
+  expose,
+  routes,
+}: ServiceSpec): { readonly port: number; readonly protocol: "tcp" | "udp" }[] {
+  const served = new Map<string, { port: number; protocol: "tcp" | "udp" }>();
+  const add = (port: number, protocol: "tcp" | "udp") =>
+    served.set(`${port}/${protocol}`, { port, protocol });
+  for (const { target, protocol } of ports) add(target, protocol);
+  for (const port of [...expose, ...routes.map((route) => route.port)]) add(port, "tcp");
+  return [...served.values()].sort(
+    (a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol),
+  );
+}

@@ -4,13 +4,21 @@
  * A stream without a position begins with a `put` for each selected object, then `synced`; from there on
  * changes follow without a gap. `synced` and `bookmark` carry the position from which a broken stream can
  * be taken up; a position of an old epoch or a compacted revision is answered with 410.
+ *
+ * Three kinds are made by the server from several objects: `assignment`, `service` and `attachment`.
+ * A stream that is taken up lists them anew; `listed` says where that list ends, so that a client can drop
+ * what went away meanwhile.
  */
 
 import { Type } from "typebox";
 import type { Of } from "../schema.ts";
 import { Operation } from "./node.ts";
 
-/** Kinds that can be watched; `assignment` is a task joined with its spec, for its node's agent. */
+/**
+ * Kinds that can be watched. Made for a node's agent, and selected by `node`: `assignment`, a task joined
+ * with its spec; `service`, a declared service on a network that the node carries (`DeclaredService`);
+ * `attachment`, a task of another node on such a network (`NetworkNeighbor`).
+ */
 export const WATCH_KINDS = [
   "stack",
   "scale",
@@ -24,6 +32,8 @@ export const WATCH_KINDS = [
   "operation",
   "event",
   "assignment",
+  "service",
+  "attachment",
 ] as const;
 export type WatchKind = (typeof WATCH_KINDS)[number];
 
@@ -109,6 +119,11 @@ export const WatchEvent = Type.Union([
   Type.Object({ type: Type.Literal("bookmark"), position: Type.String() }),
   /** The stream lives; sent when nothing else was for 10 s. */
   Type.Object({ type: Type.Literal("heartbeat") }),
+  /**
+   * Of these kinds everything that exists was sent since the stream began: what is known besides is gone.
+   * Only in streams that were taken up at a position, where `synced` does not come.
+   */
+  Type.Object({ type: Type.Literal("listed"), kinds: Type.Array(Type.Enum([...WATCH_KINDS])) }),
   /** The client was too slow or the position is gone: list again. The stream ends. */
   Type.Object({ type: Type.Literal("resync"), reason: Type.String() }),
   /** Agents only. */

@@ -10,6 +10,8 @@ import type { Handler } from "../handler.ts";
  */
 const AGENT_KINDS: Readonly<Partial<Record<WatchKind, "own" | "all">>> = {
   assignment: "own",
+  service: "own",
+  attachment: "own",
   operation: "own",
   volume: "all",
   "node-status": "own",
@@ -32,7 +34,14 @@ export const watch: Handler<"watch"> = ({ body, actor, signal }, { watches }) =>
   });
 };
 
+/** Kinds that exist only as a node sees them. */
+const OF_NODE: ReadonlySet<WatchKind> = new Set<WatchKind>(["service", "attachment"]);
+
 function checkSelector(actor: Actor, selector: WatchSelector): void {
+  if (OF_NODE.has(selector.kind) && selector.node === undefined) {
+    const message = `${selector.kind} is watched as a node sees it: the selector needs a node`;
+    throw new ProtocolError("invalid_request", message, { kind: selector.kind });
+  }
   if (actor.role !== "agent") return;
   const rule = AGENT_KINDS[selector.kind];
   if (rule === "all" || (rule === "own" && selector.node === actor.node)) return;

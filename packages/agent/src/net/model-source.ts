@@ -1,0 +1,42 @@
+/** The model of this node from what the agent holds: the present, each time that it is asked. */
+
+import type { AgentSettings } from "../agent-options.ts";
+import type { AgentState } from "../state/agent-state.ts";
+import type { Containers } from "../task/containers.ts";
+import { isAlive } from "../task/step-input.ts";
+import { type ModelContent, nodeNetworkModel } from "./node-network-model.ts";
+
+/** HAProxy's bound for connections of copies that vanished; the agent drains long before. */
+const DRAIN_TIMEOUT_MS = 30_000;
+
+export interface ModelSources {
+  readonly state: AgentState;
+  readonly containers: Containers;
+  readonly settings: AgentSettings;
+  readonly cluster: () => string;
+  /** The host's resolvers, unless the settings name others. */
+  readonly forwarders: () => readonly string[];
+}
+
+export function modelOfNode(sources: ModelSources): ModelContent {
+  const { state, containers, settings, cluster, forwarders } = sources;
+  return nodeNetworkModel({
+    cluster: cluster(),
+    told: state.told.values(),
+    records: state.records,
+    networks: state.networks,
+    services: state.services.values(),
+    neighbors: state.neighbors.values(),
+    isAlive: ({ containerId }) => isAlive(containers.get(containerId ?? "")),
+    ingress: {
+      httpPort: settings.ingressHttpPort,
+      bindAddress: settings.ingressBindAddress,
+      httpRoutes: [],
+      tcpPorts: [],
+      drainTimeoutMs: DRAIN_TIMEOUT_MS,
+    },
+    domain: settings.domain,
+    hostPolicy: settings.hostPolicy,
+    forwarders: settings.forwarders ?? forwarders(),
+  });
+}

@@ -1,0 +1,109 @@
+/**
+ * What a node is told about others: the services that stacks declare, on the networks that exist, and the
+ * tasks of other nodes with their addresses. Pure functions of the view.
+ */
+
+import {
+  type DeclaredService,
+  keys,
+  type NetworkNeighbor,
+  type Release,
+  type ReleaseService,
+  type ServiceSpec,
+  type StackScope,
+  servedPorts,
+  type Task,
+  type TaskStatus,
+} from "@berth/protocol";
+import { specOfTask } from "../release/spec-of-task.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+
+/** Services of a stack's current release that are on a network; none while the stack is not there. */
+export function declaredServices(view: ClusterView, scope: StackScope): DeclaredService[] {
+  const stack = view.stacks.get(keys.stack(scope))?.value;
+  if (stack?.release === undefined || stack.deleting !== undefined) return [];
+  const release = view.releases.get(keys.release(stack, stack.release))?.value;
+  if (release === undefined) return [];
+  return Object.entries(release.services).flatMap(([name, service]) => {
+    const networks = networksOf(view, release, service);
+    return networks.length === 0 ? [] : [declared(release, name, service.spec, networks)];
+  });
+}
+
+function declared(
+  release: Release,
+  service: string,
+  spec: ServiceSpec,
+  networks: DeclaredService["networks"],
+): DeclaredService {
+  const { project, environment, stack, number } = release;
+  return {
+    project,
+    environment,
+    stack,
+    service,
+    release: number,
+    endpointMode: spec.endpointMode,
+    ports: servedPorts(spec),
+    networks,
+  };
+}
+
+/** The networks of its pod's first service, where it shares them: it answers at that one's address. */
+function networksOf(
+  view: ClusterView,
+  release: Release,
+  { spec }: ReleaseService,
+): DeclaredService["networks"] {
+  const root = networkRoot(release, spec);
+  if (root?.networkMode !== "networks") return [];
+  const networks: DeclaredService["networks"][number][] = [];
+  for (const name of Object.keys(root.networks).sort()) {
+    const { external } = release.networks[name] ?? {};
+    const owner = external === undefined ? release : { ...release, ...external };
+    const network = view.networks.get(keys.network(owner, external?.name ?? name))?.value;
+    if (network === undefined) continue;
+    networks.push({ networkId: network.id, aliases: spec.networks[name]?.aliases ?? [] });
+  }
+  return networks;
+}
+
+/** A chain of pods is as long as the stack at most; a circle is refused when the release is made. */
+function networkRoot(release: Release, spec: ServiceSpec): ServiceSpec | undefined {
+  let root: ServiceSpec | undefined = spec;
+  for (let hops = Object.keys(release.services).length; hops >= 0; hops--) {
+    const shares = (root?.podShares ?? ["network"]).includes("network");
+    if (root?.podWith === undefined || !shares) return root;
+    root = release.services[root.podWith]?.spec;
+  }
+  return undefined;
+}
+
+/** The task as other nodes see it; `undefined` when it has no address. */
+export function neighborOf(view: ClusterView, task: Task): NetworkNeighbor | undefined {
+  if (task.attachments.length === 0) return undefined;
+  const { project, environment, stack, service, slot, node, attachments } = task;
+  const status = view.statuses.by("task", task.id)[0]?.value;
+  const hostname = specOfTask(view, task)?.service.spec.engine.hostname;
+  return {
+    project,
+    environment,
+    stack,
+    service,
+    task: task.id,
+    slot,
+    node,
+    attachments,
+    endpoint: endpointOf(task, status),
+    ...(hostname === undefined ? {} : { hostname }),
+  };
+}
+
+/** A task that was given up is silent or leaving: nothing new goes to it. */
+function endpointOf(task: Task, status: TaskStatus | undefined): NetworkNeighbor["endpoint"] {
+  if (status === undefined) return "none";
+  const { state, ready, readyAt } = status;
+  if (state === "running" && ready) return task.verdict === undefined ? "ready" : "draining";
+  if (state === "draining" || state === "stopping") return "draining";
+  return state === "running" && readyAt !== undefined ? "draining" : "none";
+}

@@ -1,0 +1,254 @@
+/**
+ * Which services and which tasks of other nodes concern a node: those on the networks that it carries,
+ * which are the networks of its own tasks.
+ *
+ * Kept from the changes of the cluster, so that a changed readiness costs the nodes of its networks and
+ * nobody else. A change of what a node carries shows or hides everything on that network to that node
+ * alone. Cost: a status O(nodes of its networks); a release, or a network that comes or goes, O(services of
+ * the stack, or of the environment); memory O(services + tasks). Design page: docs/design/watch.md.
+ */
+
+import {
+  type DeclaredService,
+  keys,
+  type NetworkNeighbor,
+  type StackScope,
+  stackKey,
+  type Task,
+  type TaskStatus,
+} from "@berth/protocol";
+import type { Change, ChangeBatch, ClusterState } from "../state/cluster-state.ts";
+import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
+import type { Entity } from "../state/entity-table.ts";
+import { Carriers } from "./carriers.ts";
+import { declaredServices, neighborOf } from "./declared.ts";
+
+export type DirectoryKind = "service" | "attachment";
+type Item = Entity<DeclaredService | NetworkNeighbor>;
+
+/** An item as nodes see it: `now` in the nodes `shown`, gone in the nodes `hidden`. */
+export interface DirectoryChange {
+  readonly kind: DirectoryKind;
+  readonly key: string;
+  readonly revision: number;
+  readonly now?: Item;
+  readonly shown: ReadonlySet<string>;
+  readonly hidden: ReadonlySet<string>;
+}
+
+/** Items of one kind, found by network. */
+class Shelf {
+  readonly items = new Map<string, Item>();
+  readonly #byNetwork = new Map<string, Set<string>>();
+
+  set(key: string, item: Item | undefined): void {
+    for (const id of networksOf(this.items.get(key))) this.#byNetwork.get(id)?.delete(key);
+    if (item === undefined) this.items.delete(key);
+    else this.items.set(key, item);
+    for (const id of networksOf(item)) {
+      const keysOfNetwork = this.#byNetwork.get(id) ?? new Set();
+      this.#byNetwork.set(id, keysOfNetwork.add(key));
+    }
+  }
+
+  on(network: string): Iterable<string> {
+    return this.#byNetwork.get(network) ?? [];
+  }
+}
+
+export class Directory {
+  readonly #state: ClusterState;
+  readonly #carriers = new Carriers();
+  readonly #shelves: Readonly<Record<DirectoryKind, Shelf>> = {
+    service: new Shelf(),
+    attachment: new Shelf(),
+  };
+  /** Keys of the services of each stack. */
+  readonly #ofStack = new Map<string, Set<string>>();
+
+  /** Begins with what `state` shows; from then on `follow` every batch. */
+  constructor(state: ClusterState) {
+    this.#state = state;
+    const { tasks, stacks } = state.view;
+    for (const { key, value } of tasks.all()) {
+      this.#carriers.take(key, value);
+      this.#putNeighbor(key, value, state.revision);
+    }
+    for (const { value } of stacks.all()) this.#putServices(value, state.revision, new Map());
+  }
+
+  /** Everything that `node` is to see. O(items on its networks). */
+  list(kind: DirectoryKind, node: string): Item[] {
+    const found = new Map<string, Item>();
+    for (const network of this.#carriers.networksOf(node)) {
+      for (const key of this.#shelves[kind].on(network)) {
+        const item = this.#shelves[kind].items.get(key);
+        if (item !== undefined && isFor(item, node)) found.set(key, item);
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** What the batch, which the view shows already, changes for which nodes. */
+  follow(batch: ChangeBatch): DirectoryChange[] {
+    const before: Record<DirectoryKind, Map<string, Item | undefined>> = {
+      service: new Map(),
+      attachment: new Map(),
+    };
+    const stacks = new Map<string, StackScope>();
+    for (const change of batch.changes) this.#note(change, batch.revision, before, stacks);
+    for (const scope of stacks.values()) {
+      this.#putServices(scope, batch.revision, before.service);
+    }
+    const moved = this.#carriers.takeMoves();
+    const changes = [
+      ...this.#changesOf("service", before.service, moved),
+      ...this.#changesOf("attachment", before.attachment, moved),
+    ].map((change) => ({ ...change, revision: batch.revision }));
+    this.#carriers.settle();
+    return changes;
+  }
+
+  #note(
+    change: Change,
+    revision: number,
+    before: Record<DirectoryKind, Map<string, Item | undefined>>,
+    stacks: Map<string, StackScope>,
+  ): void {
+    const { view } = this.#state;
+    const value = change.entity?.value ?? change.previous?.value;
+    if (change.kind === "task") {
+      const task = change.entity?.value as Task | undefined;
+      this.#carriers.take(change.key, task);
+      remember(before.attachment, this.#shelves.attachment, change.key);
+      this.#putNeighbor(change.key, task, revision);
+    }
+    // What a task is called may become known after it, with its release.
+    for (const { key, value: task } of concerned(view, change)) {
+      remember(before.attachment, this.#shelves.attachment, key);
+      this.#putNeighbor(key, task, revision);
+    }
+    if (change.kind === "stack" || change.kind === "release") {
+      stacks.set(stackKey(value as StackScope), value as StackScope);
+    }
+    if (change.kind === "network") {
+      // Stacks of the whole environment may share it.
+      const scope = environmentOf(value as StackScope);
+      for (const { value: stack } of view.stacks.by("environment", scope)) {
+        stacks.set(stackKey(stack), stack);
+      }
+    }
+  }
+
+  #putNeighbor(key: string, task: Task | undefined, revision: number): void {
+    const value = task && neighborOf(this.#state.view, task);
+    this.#put("attachment", key, value, revision);
+  }
+
+  #putServices(scope: StackScope, revision: number, before: Map<string, Item | undefined>): void {
+    const now = declaredServices(this.#state.view, scope);
+    const known = this.#ofStack.get(stackKey(scope)) ?? new Set<string>();
+    const present = new Set(now.map((service) => keys.declaredService(service)));
+    for (const key of new Set([...known, ...present])) {
+      remember(before, this.#shelves.service, key);
+    }
+    for (const key of known) if (!present.has(key)) this.#put("service", key, undefined, revision);
+    for (const service of now) {
+      this.#put("service", keys.declaredService(service), service, revision);
+    }
+    if (present.size === 0) this.#ofStack.delete(stackKey(scope));
+    else this.#ofStack.set(stackKey(scope), present);
+  }
+
+  /** What says nothing new keeps its revision and is told to nobody. */
+  #put(
+    kind: DirectoryKind,
+    key: string,
+    value: DeclaredService | NetworkNeighbor | undefined,
+    revision: number,
+  ): void {
+    const shelf = this.#shelves[kind];
+    const known = shelf.items.get(key);
+    if (JSON.stringify(known?.value) === JSON.stringify(value)) return;
+    shelf.set(key, value && { key, revision, value });
+  }
+
+  *#changesOf(
+    kind: DirectoryKind,
+    before: ReadonlyMap<string, Item | undefined>,
+    moved: ReadonlyMap<string, ReadonlySet<string>>,
+  ): Iterable<Omit<DirectoryChange, "revision">> {
+    const shelf = this.#shelves[kind];
+    for (const [key, item] of before) {
+      const now = shelf.items.get(key);
+      if (now === item) continue;
+      yield this.#change(kind, key, { now, before: item });
+    }
+    // Everything else on a network that a node carries since now, or no more, concerns that node alone.
+    const touched = new Map<string, Set<string>>();
+    for (const [network, nodes] of moved) {
+      for (const key of shelf.on(network)) {
+        if (before.has(key) && before.get(key) !== shelf.items.get(key)) continue;
+        touched.set(key, new Set([...(touched.get(key) ?? []), ...nodes]));
+      }
+    }
+    for (const [key, nodes] of touched) {
+      const item = shelf.items.get(key);
+      const change = this.#change(kind, key, { now: item, before: item });
+      const shown = [...nodes].filter(
+        (node) => change.shown.has(node) && !this.#sawBefore(item, node),
+      );
+      const hidden = [...nodes].filter((node) => change.hidden.has(node));
+      if (shown.length + hidden.length === 0) continue;
+      yield { ...change, shown: new Set(shown), hidden: new Set(hidden) };
+    }
+  }
+
+  #change(
+    kind: DirectoryKind,
+    key: string,
+    { now, before }: { readonly now: Item | undefined; readonly before: Item | undefined },
+  ): Omit<DirectoryChange, "revision"> {
+    const shown = new Set<string>();
+    const hidden = new Set<string>();
+    for (const network of networksOf(now)) {
+      for (const node of this.#carriers.nodesOf(network)) {
+        if (now !== undefined && isFor(now, node)) shown.add(node);
+      }
+    }
+    for (const network of networksOf(before)) {
+      for (const node of this.#carriers.nodesBefore(network)) {
+        if (before !== undefined && isFor(before, node) && !shown.has(node)) hidden.add(node);
+      }
+    }
+    return { kind, key, shown, hidden, ...(now === undefined ? {} : { now }) };
+  }
+
+  #sawBefore(item: Item | undefined, node: string): boolean {
+    return networksOf(item).some((network) => this.#carriers.nodesBefore(network).has(node));
+  }
+}
+
+/** Other tasks that a change says something about. */
+function concerned(view: ClusterView, { kind, entity, previous }: Change): readonly Entity<Task>[] {
+  const value = entity?.value ?? previous?.value;
+  if (kind === "status") return view.tasks.by("id", (value as TaskStatus).task);
+  return kind === "release" ? view.tasks.by("stack", stackKey(value as StackScope)) : [];
+}
+
+function remember(before: Map<string, Item | undefined>, shelf: Shelf, key: string): void {
+  if (!before.has(key)) before.set(key, shelf.items.get(key));
+}
+
+function networksOf(item: Item | undefined): readonly string[] {
+  if (item === undefined) return [];
+  const { value } = item;
+  return ("attachments" in value ? value.attachments : value.networks).map(
+    (each) => each.networkId,
+  );
+}
+
+/** What a node's own tasks do it knows better, and sooner, than the server. */
+function isFor({ value }: Item, node: string): boolean {
+  return !("node" in value) || value.node !== node;
+}
