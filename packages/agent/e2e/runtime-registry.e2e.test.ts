@@ -1,30 +1,25 @@
 /** Pulls from a registry with credentials: by tag, by digest, with the wrong password, of what is not there. */
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { promisify } from "node:util";
 import { systemClock } from "@berth/base";
 import { rejectsWith } from "../src/runtime/contract-subject.ts";
 import { EngineClient } from "../src/runtime/docker-client.ts";
 import { paddedBase64Url } from "../src/runtime/docker-images.ts";
 import { jsonLinesOf } from "../src/runtime/docker-stream.ts";
+import { openRegistry, type PrivateRegistry } from "./private-registry.ts";
 import { type Lab, openLab } from "./runtime-lab.ts";
 
 const PASSWORD = "a:b\"c'd";
 
 describe("a registry with credentials", () => {
   let lab: Lab;
-  let registry: { readonly address: string; close(): Promise<void> };
+  let registry: PrivateRegistry;
   let repository: string;
   const auth = () => ({ server: registry.address, username: "berth", password: PASSWORD });
   before(async () => {
     lab = await openLab(3);
-    registry = await openRegistry();
+    registry = await openRegistry("berth", PASSWORD);
     repository = `${registry.address}/team/app`;
     await push(lab.image.imageId, repository, auth());
   });
@@ -57,10 +52,10 @@ describe("a registry with credentials", () => {
     await runtime.removeImage(lab.image.imageId);
     assert.equal(await runtime.inspectImage(lab.image.imageId), undefined);
     const pinned = { reference: `${repository}:1`, repoDigest };
-    const wrong = { auth: { ...auth(), password: "wrong" } };
+    const wrong = { auth: async () => ({ ...auth(), password: "wrong" }) };
     const refused = await rejectsWith("image_unavailable", runtime.ensureImage(pinned, wrong));
     assert.equal(refused.details["reason"], "unauthorized");
-    const image = await runtime.ensureImage(pinned, { auth: auth() });
+    const image = await runtime.ensureImage(pinned, { auth: async () => auth() });
     assert.equal(image.imageId, lab.image.imageId);
     assert.equal(image.repoDigest, repoDigest);
     assert.equal(
@@ -75,7 +70,7 @@ describe("a registry with credentials", () => {
     const gone = { reference: "x", repoDigest: `${repository}@${digest}` };
     const error = await rejectsWith(
       "image_unavailable",
-      runtime.ensureImage(gone, { auth: auth() }),
+      runtime.ensureImage(gone, { auth: async () => auth() }),
     );
     assert.equal(error.details["reason"], "not_found");
     const nobody = { reference: "127.0.0.1:9/team/app:1" };
@@ -83,55 +78,6 @@ describe("a registry with credentials", () => {
     assert.equal(away.details["reason"], "unreachable");
   });
 });
-
-async function openRegistry() {
-  const directory = await mkdtemp(join(tmpdir(), "berth-registry-"));
-  const port = await freePort();
-  const { stdout } = await promisify(execFile)("htpasswd", ["-Bbn", "berth", PASSWORD]);
-  await writeFile(join(directory, "htpasswd"), stdout);
-  const config = {
-    version: "0.1",
-    storage: { filesystem: { rootdirectory: join(directory, "data") } },
-    http: { addr: `127.0.0.1:${port}` },
-    auth: { htpasswd: { realm: "berth", path: join(directory, "htpasswd") } },
-  };
-  // JSON is YAML.
-  await writeFile(join(directory, "config.yml"), JSON.stringify(config));
-  const child = spawn("docker-registry", ["serve", join(directory, "config.yml")], {
-    stdio: "ignore",
-  });
-  await answering(port, child);
-  return {
-    address: `127.0.0.1:${port}`,
-    close: async () => {
-      child.kill("SIGKILL");
-      await rm(directory, { recursive: true });
-    },
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** Resolves when the registry answers; it takes a moment to start. */
-async function answering(port: number, child: ChildProcess): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (performance.now() < deadline && child.exitCode === null) {
-    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
-    if (answer?.status === 401) return;
-    await new Promise<void>((resolve) => {
-      systemClock.setTimer(50, resolve);
-    });
-  }
-  throw new Error("the registry did not start");
-}
 
 async function push(
   imageId: string,

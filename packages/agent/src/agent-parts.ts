@@ -10,6 +10,7 @@ import { TaskFiles } from "./files/task-files.ts";
 import { linuxFacts } from "./host-facts.ts";
 import { ImageLedger } from "./images/image-ledger.ts";
 import { localLedgerStore } from "./images/local-ledger.ts";
+import { RegistryCredentials } from "./images/registry-credentials.ts";
 import { LogCapture } from "./logs/capture.ts";
 import { DiskLogFiles } from "./logs/files.ts";
 import { LogStore } from "./logs/store.ts";
@@ -26,6 +27,7 @@ export interface AgentParts {
   readonly state: AgentState;
   readonly blobs: BlobCache;
   readonly ledger: ImageLedger;
+  readonly credentials: RegistryCredentials;
   readonly logStore: LogStore;
   readonly logCapture: LogCapture;
   /** Why secrets are not in memory, when they are not. */
@@ -67,6 +69,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     state,
     blobs,
     ledger: new ImageLedger(localLedgerStore(db)),
+    credentials: new RegistryCredentials({ api, node, log }),
     logStore,
     logCapture,
     memoryProblem,

@@ -208,6 +208,7 @@ class RunningAgent implements Agent {
         logs: taskLogs(clock, logCapture, logStore),
         networks: this.#networks,
         images: this.#parts.ledger,
+        credentials: this.#parts.credentials,
         starts: new Slots(this.#settings.startsMax ?? cpus * STARTS_PER_CPU),
         pulls: new Slots(PULLS_MAX),
         stops: this.#stops,
@@ -253,6 +254,7 @@ class RunningAgent implements Agent {
       containers: this.#containers,
       resolver: {
         runtime,
+        credentials: this.#parts.credentials,
         cluster: () => this.#cluster(),
         resolves: new Slots(RESOLVES_MAX),
         builds: new Slots(BUILDS_MAX),

@@ -30,6 +30,7 @@ function rows(
 }
 
 const context = () => import("./commands/context-commands.ts");
+const registry = () => import("./commands/registry-commands.ts");
 const availability = () => import("./commands/node-availability.ts");
 
 const STACKS = rows("Stacks", [
@@ -69,6 +70,13 @@ const CLUSTER = rows("Cluster", [
     "take a node back in",
     async () => ({ command: (await availability()).uncordon }),
   ],
+  [
+    "registry login",
+    "keep a login at an image registry",
+    async () => ({ command: (await registry()).login }),
+  ],
+  ["registry ls", "logins at registries", async () => ({ command: (await registry()).list })],
+  ["registry logout", "forget a login", async () => ({ command: (await registry()).logout })],
   ["context ls", "servers that you know", async () => ({ command: (await context()).list })],
   ["context use", "choose a server", async () => ({ command: (await context()).use })],
   ["context add", "add a server", async () => ({ command: (await context()).add })],

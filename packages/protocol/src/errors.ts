@@ -128,7 +128,7 @@ export const ERRORS = {
     422,
     false,
     "The image cannot be had.",
-    "Check the reference, the registry and its credentials; on a closed network load or build it.",
+    "Check the reference and the registry; berth registry login keeps credentials; on a closed network load or build it.",
   ),
   build_failed: describe(
     422,

@@ -13,6 +13,7 @@ export * from "./resources/node.ts";
 export * from "./resources/plan.ts";
 export * from "./resources/probe.ts";
 export * from "./resources/record.ts";
+export * from "./resources/registry.ts";
 export * from "./resources/release.ts";
 export * from "./resources/service-spec.ts";
 export * from "./resources/stack.ts";

@@ -18,6 +18,7 @@ export const KINDS = {
   network: { cluster: false, writer: "service controller" },
   volume: { cluster: false, writer: "service controller, API" },
   secret: { cluster: false, writer: "API; encrypted" },
+  registry: { cluster: false, writer: "API; the password is encrypted" },
   event: { cluster: false, writer: "controllers" },
   node: { cluster: true, writer: "API and lease controller, in separate fields" },
   "node-status": { cluster: true, writer: "agent of the node" },
@@ -106,6 +107,8 @@ export const keys = {
     inStack(scope, "volume", slot === undefined ? name : `${name}.${slot}`),
   secret: (scope: StackScope, name: string, version: string) =>
     inStack(scope, "secret", name, version),
+  /** A login of a project, or of the cluster (`-`). */
+  registry: (project: string, server: string) => key(project, CLUSTER_SCOPE, "registry", server),
   event: (project: string, environment: string, id: string) =>
     key(project, environment, "event", id),
   node: (name: string) => clusterKey("node", name),

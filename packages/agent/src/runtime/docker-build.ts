@@ -6,9 +6,15 @@
  */
 
 import type { Clock } from "@berth/base";
-import { type BuildSpec, ProtocolError, type Resources } from "@berth/protocol";
+import {
+  type BuildSpec,
+  DEFAULT_REGISTRY,
+  ProtocolError,
+  type RegistryAuth,
+  type Resources,
+} from "@berth/protocol";
 import type { EngineClient } from "./docker-client.ts";
-import type { DockerImages } from "./docker-images.ts";
+import { type DockerImages, paddedBase64Url } from "./docker-images.ts";
 import { followProgress, type ProgressEnd } from "./docker-progress.ts";
 import { refusal } from "./docker-refusal.ts";
 import { type ImageInfo, type ImageProgress, LABEL_CLUSTER } from "./port.ts";
@@ -16,6 +22,7 @@ import { type ImageInfo, type ImageProgress, LABEL_CLUSTER } from "./port.ts";
 export interface BuildOptions {
   readonly cluster: string;
   readonly limits: Resources;
+  readonly auths?: readonly RegistryAuth[];
   readonly onProgress?: (progress: ImageProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -45,6 +52,7 @@ export async function buildImage(
       path: "/build",
       query: queryOf(reference, spec, options),
       stream: context,
+      headers: registryConfig(options.auths ?? []),
       context: `build image ${reference}`,
     },
     { clock: engine.clock, onProgress, signal },
@@ -53,6 +61,18 @@ export async function buildImage(
   const built = await engine.images.inspect(end.imageId ?? reference, signal);
   if (built === undefined) throw failed(reference, end, "the result is not there");
   return { ...built, reference };
+}
+
+/** The name under which engines know Docker Hub's login. */
+const DEFAULT_REGISTRY_ADDRESS = "https://index.docker.io/v1/";
+
+function registryConfig(auths: readonly RegistryAuth[]): Readonly<Record<string, string>> {
+  if (auths.length === 0) return {};
+  const entries = auths.map(({ server, username, password }) => [
+    server === DEFAULT_REGISTRY ? DEFAULT_REGISTRY_ADDRESS : server,
+    { username, password },
+  ]);
+  return { "x-registry-config": paddedBase64Url(JSON.stringify(Object.fromEntries(entries))) };
 }
 
 function queryOf(reference: string, spec: BuildSpec, options: BuildOptions) {

@@ -14,10 +14,10 @@ import { textAt, textsAt } from "./docker-json.ts";
 import { followProgress } from "./docker-progress.ts";
 import { refusal, registryRefusal } from "./docker-refusal.ts";
 import { entrypointOf, imageOfInspect, imageOfListing, repositoryOf } from "./docker-state.ts";
-import type { ImageInfo, ImageProgress } from "./port.ts";
+import type { ImageInfo, ImageProgress, RegistryAuthSource } from "./port.ts";
 
 export interface EnsureOptions {
-  readonly auth?: RegistryAuth;
+  readonly auth?: RegistryAuthSource;
   readonly onProgress?: (progress: ImageProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -140,7 +140,7 @@ export class DockerImages {
       method: "POST",
       path: "/images/create",
       query,
-      headers: authHeader(options.auth),
+      headers: authHeader(await options.auth?.()),
       context: `pull image ${source}`,
     } as const;
     const { onProgress, signal } = options;

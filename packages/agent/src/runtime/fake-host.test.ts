@@ -227,7 +227,7 @@ describe("a fake registry", () => {
     const pinned = { reference: "r/app:1", repoDigest };
     await rejectsWith("image_unavailable", settle(clock, runtime.ensureImage(pinned, {})));
     const before = clock.monotonic();
-    const image = await settle(clock, runtime.ensureImage(pinned, { auth }));
+    const image = await settle(clock, runtime.ensureImage(pinned, { auth: async () => auth }));
     assert.equal(clock.monotonic() - before, 410);
     assert.equal(image.repoDigest, repoDigest);
     registry.down = true;

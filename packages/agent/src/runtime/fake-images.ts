@@ -31,6 +31,10 @@ export class FakeImages {
     return { repoDigest: digestReference(this.#remote(reference, auth)) };
   }
 
+  isPresent(image: PinnedImage): boolean {
+    return this.#present(image) !== undefined;
+  }
+
   /** Time of the pull that `image` would need. */
   pullMs(image: PinnedImage): number {
     if (this.#present(image) !== undefined || image.repoDigest === undefined) return 0;

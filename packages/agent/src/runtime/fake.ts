@@ -279,15 +279,16 @@ export class FakeRuntime implements Runtime {
     return this.#call("resolveRemote", signal, () => this.#images.resolve(reference, auth));
   }
 
-  ensureImage(
+  async ensureImage(
     image: PinnedImage,
     options: Parameters<Runtime["ensureImage"]>[1],
   ): Promise<ImageInfo> {
+    const auth = this.#images.isPresent(image) ? undefined : await options.auth?.();
     const pullMs = this.#images.pullMs(image);
     return this.#call(
       "ensureImage",
       options.signal,
-      () => this.#images.ensure(image, options.auth, options.onProgress),
+      () => this.#images.ensure(image, auth, options.onProgress),
       pullMs,
     );
   }

@@ -229,6 +229,9 @@ export interface ContainerStats {
   readonly blockWriteBytes: number;
 }
 
+/** Tells the login of an image's registry, or that there is none. */
+export type RegistryAuthSource = () => Promise<RegistryAuth | undefined>;
+
 /**
  * Failures are `ProtocolError`s: `engine_error` (with the engine's status and words in the details),
  * `image_unavailable`, `build_failed`, `not_found`, `claim_taken` (port or name at the engine),
@@ -298,7 +301,8 @@ export interface Runtime {
   ensureImage(
     image: PinnedImage,
     options: {
-      readonly auth?: RegistryAuth;
+      /** Asked when the image has to be fetched. */
+      readonly auth?: RegistryAuthSource;
       readonly onProgress?: (progress: ImageProgress) => void;
       readonly signal?: AbortSignal;
     },
@@ -311,6 +315,8 @@ export interface Runtime {
     options: {
       readonly cluster: string;
       readonly limits: Resources;
+      /** Logins at the registries of the images that it builds on. */
+      readonly auths?: readonly RegistryAuth[];
       readonly onProgress?: (progress: ImageProgress) => void;
       readonly signal?: AbortSignal;
     },

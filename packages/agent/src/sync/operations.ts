@@ -105,7 +105,8 @@ export class Operations {
     switch (input.kind) {
       case "resolve-images": {
         const say = this.#progressOf(operation.id, signal);
-        const images = await resolveImages(this.#options.resolver, input.images, say, signal);
+        const work = { project: operation.project, wishes: input.images };
+        const images = await resolveImages(this.#options.resolver, work, say, signal);
         return { state: "done", images };
       }
       case "remove-volume":

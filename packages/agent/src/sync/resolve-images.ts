@@ -12,6 +12,7 @@ import {
   ProtocolError,
   type Resources,
 } from "@berth/protocol";
+import type { RegistryCredentials } from "../images/registry-credentials.ts";
 import type { ImageInfo, Runtime } from "../runtime/port.ts";
 import type { Slots } from "../task/slots.ts";
 
@@ -27,6 +28,8 @@ const BUILD_PIDS = 4_096;
 export interface ImageResolver {
   readonly runtime: Pick<Runtime, "inspectImage" | "resolveRemote" | "buildImage" | "info">;
   readonly cluster: () => string;
+  /** Logins of the project whose images these are. */
+  readonly credentials: Pick<RegistryCredentials, "authFor" | "allOf">;
   /** Of the agent, for all operations together. */
   readonly resolves: Slots;
   readonly builds: Slots;
@@ -44,7 +47,7 @@ export interface ImageResolver {
 /** The pinned image of each wish, by reference. The first failure fails all: a release is whole or not. */
 export async function resolveImages(
   resolver: ImageResolver,
-  wishes: readonly ImageWish[],
+  { project, wishes }: { readonly project: string; readonly wishes: readonly ImageWish[] },
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Record<string, PinnedImage>> {
@@ -53,7 +56,7 @@ export async function resolveImages(
   let done = 0;
   const resolved = wishes.map(async (wish) => {
     try {
-      const image = await resolveOne(resolver, wish, say, limited);
+      const image = await resolveOne(resolver, { ...wish, project }, say, limited);
       say(`${++done} of ${wishes.length} images are known`);
       return [wish.reference, image] as const;
     } catch (error) {
@@ -64,36 +67,38 @@ export async function resolveImages(
   return Object.fromEntries(await Promise.all(resolved));
 }
 
+type ProjectWish = ImageWish & { readonly project: string };
+
 async function resolveOne(
   resolver: ImageResolver,
-  wish: ImageWish,
+  wish: ProjectWish,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
   const { reference, build } = wish;
   if (build !== undefined && wish.policy !== "never") {
     return await resolver.builds.run("begin", signal, () =>
-      buildOne(resolver, { reference, build }, say, signal),
+      buildOne(resolver, { reference, build, project: wish.project }, say, signal),
     );
   }
   return await resolver.resolves.run("begin", signal, () => lookUp(resolver, wish, signal));
 }
 
 async function lookUp(
-  { runtime }: ImageResolver,
-  { reference, policy }: ImageWish,
+  resolver: ImageResolver,
+  { reference, policy, project }: ProjectWish,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
-  const local = await runtime.inspectImage(reference, signal);
+  const local = await resolver.runtime.inspectImage(reference, signal);
   switch (policy) {
     case "never":
       if (local !== undefined) return pinnedOf(reference, local);
       throw missing(reference, "is not on this node, and its pull policy is never");
     case "missing":
       if (local !== undefined) return pinnedOf(reference, local);
-      return await remote(runtime, reference, signal);
+      return await remote(resolver, { reference, project }, signal);
     case "always": {
-      const pinned = await remote(runtime, reference, signal);
+      const pinned = await remote(resolver, { reference, project }, signal);
       const isHere = local !== undefined && local.repoDigest === pinned.repoDigest;
       return isHere ? pinnedOf(reference, local) : pinned;
     }
@@ -105,17 +110,18 @@ async function lookUp(
 }
 
 async function remote(
-  runtime: ImageResolver["runtime"],
-  reference: string,
+  { runtime, credentials }: ImageResolver,
+  { reference, project }: Pick<ProjectWish, "reference" | "project">,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
-  const { repoDigest } = await runtime.resolveRemote(reference, undefined, signal);
+  const auth = await credentials.authFor(project, reference);
+  const { repoDigest } = await runtime.resolveRemote(reference, auth, signal);
   return { reference, repoDigest };
 }
 
 async function buildOne(
   resolver: ImageResolver,
-  wish: { readonly reference: string; readonly build: BuildSpec },
+  wish: { readonly reference: string; readonly build: BuildSpec; readonly project: string },
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
@@ -133,6 +139,7 @@ async function buildOne(
   const image = await runtime.buildImage(reference, build, context, {
     cluster: cluster(),
     limits: await buildLimits(runtime, signal),
+    auths: await resolver.credentials.allOf(wish.project),
     signal,
     onProgress: ({ line }) => {
       if (line !== undefined && line.trim() !== "") say(`${reference}: ${line.trim()}`);

@@ -81,9 +81,11 @@ async function pull(context: EffectContext): Promise<OperationResult> {
   const { ports, told, record, signal } = context;
   let reportedAt = Number.NEGATIVE_INFINITY;
   let isFetched = false;
+  const { image: pinned, task } = told.assignment;
   const image = await ports.pulls.run("begin", signal, () =>
-    ports.runtime.ensureImage(told.assignment.image, {
+    ports.runtime.ensureImage(pinned, {
       signal,
+      auth: () => ports.credentials.authFor(task.project, pinned.reference),
       onProgress: ({ doneBytes, totalBytes }) => {
         isFetched = true;
         const now = ports.clock.monotonic();

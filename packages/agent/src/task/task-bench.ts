@@ -199,6 +199,7 @@ export class Life {
         finish: async () => {},
         tail: async () => ["last words"],
       },
+      credentials: { authFor: async () => undefined },
       images: { noteOwn: async () => {}, noteUse: async () => {} },
       networks: { ensure: async (_network: Network) => {}, released: () => {} },
       starts: new Slots(4),

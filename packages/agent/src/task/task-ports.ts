@@ -5,6 +5,7 @@
 
 import type { Clock, Logger, Prng } from "@berth/base";
 import type { Assignment, Network, Task } from "@berth/protocol";
+import type { RegistryCredentials } from "../images/registry-credentials.ts";
 import type { ContainerMount, ContainerState, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "./containers.ts";
@@ -86,6 +87,8 @@ export interface TaskPorts {
   readonly logs: TaskLogsPort;
   readonly networks: NetworksPort;
   readonly images: ImagesPort;
+  /** Logins at registries, asked when an image has to be fetched. */
+  readonly credentials: Pick<RegistryCredentials, "authFor">;
   /** Creations and starts at once. */
   readonly starts: Slots;
   readonly pulls: Slots;

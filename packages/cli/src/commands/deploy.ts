@@ -3,7 +3,13 @@
 import { randomUUID } from "node:crypto";
 import { formatBytes, formatDuration, parseDuration } from "@berth/base";
 import { formatProblem } from "@berth/compose";
-import { type ApiClient, type Deployment, ProtocolError, type StackScope } from "@berth/protocol";
+import {
+  type ApiClient,
+  type Deployment,
+  ERRORS,
+  ProtocolError,
+  type StackScope,
+} from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { type DeployOutcome, DeployView } from "../stack/deploy-view.ts";
@@ -254,7 +260,7 @@ function finish(input: CommandInput, scope: StackScope, ending: Ending): number 
       );
       return EXIT.failed;
     case "refused":
-      output.note(`${scope.stack}: ${outcome.error.message}`);
+      for (const line of refusalLines(scope, outcome.error)) output.note(line);
       output.note("  nothing was changed");
       return EXIT.failed;
     case "failed":
@@ -262,6 +268,14 @@ function finish(input: CommandInput, scope: StackScope, ending: Ending): number 
       return EXIT.failed;
   }
 }
+
+function refusalLines({ stack }: StackScope, error: Refusal): string[] {
+  const message = `${stack}: ${error.message}`;
+  if (!Object.hasOwn(ERRORS, error.code)) return [message];
+  const { advice } = ERRORS[error.code as keyof typeof ERRORS];
+  return advice === "" ? [message] : [message, `  ${advice}`];
+}
+type Refusal = Extract<DeployOutcome, { readonly kind: "refused" }>["error"];
 
 const LOG_LINES_SHOWN = 50;
 

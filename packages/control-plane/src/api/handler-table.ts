@@ -6,6 +6,7 @@ import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
 import * as platform from "./handlers/platform.ts";
 import * as records from "./handlers/records.ts";
+import * as registries from "./handlers/registries.ts";
 import * as stackViews from "./handlers/stack-views.ts";
 import * as stacks from "./handlers/stacks.ts";
 import * as tasks from "./handlers/tasks.ts";
@@ -43,6 +44,10 @@ export const handlers: HandlerTable = {
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,
   setNodeAvailability: nodes.setNodeAvailability,
+  listRegistries: registries.listRegistries,
+  putRegistry: registries.putRegistry,
+  removeRegistry: registries.removeRegistry,
+  getRegistryAuths: registries.getRegistryAuths,
   putBlob: blobs.putBlob,
   hasBlobs: blobs.hasBlobs,
   getBlob: blobs.getBlob,

@@ -49,6 +49,44 @@ function isCode(code: string, pattern = /./) {
     error instanceof ProtocolError && error.code === code && pattern.test(error.message);
 }
 
+describe("logins at registries", () => {
+  const body = { username: "ci", password: "pa ss" };
+  const server = "registry.local:5000";
+
+  test("a project's own login goes before the cluster's; both lie sealed", async () => {
+    const { fixture, admin, agent, run } = await setUp();
+    await fixture.put(keys.task(SCOPE, "web00001"), taskRow("web00001"));
+    await run(admin.call("putRegistry", { params: { server: "Registry.Local:5000" }, body }));
+    const ask = (project: string) =>
+      run(agent.call("getRegistryAuths", { params: { node: "node-1" }, query: { project } }));
+    assert.deepEqual(await ask("default"), { auths: [{ server, ...body }] });
+    const own = { username: "own", password: "other" };
+    await run(
+      admin.call("putRegistry", { params: { server }, body: { ...own, project: "default" } }),
+    );
+    assert.deepEqual(await ask("default"), { auths: [{ server, ...own }] });
+    await assert.rejects(ask("stranger"), isCode("not_found", /no work of project stranger/));
+    const stored = JSON.stringify((await fixture.store.list("")).entries);
+    assert.ok(!stored.includes(body.password) && !stored.includes(own.password));
+  });
+
+  test("only administrators keep and forget logins; a list has no passwords", async () => {
+    const { admin, agent, run } = await setUp();
+    await assert.rejects(
+      run(agent.call("putRegistry", { params: { server }, body })),
+      isCode("forbidden"),
+    );
+    await run(admin.call("putRegistry", { params: { server }, body }));
+    const { items } = await run(admin.call("listRegistries", { params: {}, query: {} }));
+    assert.deepEqual(items, [{ server, username: "ci", updatedAt: items[0]?.updatedAt }]);
+    await run(admin.call("removeRegistry", { params: { server }, query: {} }));
+    await assert.rejects(
+      run(admin.call("removeRegistry", { params: { server }, query: {} })),
+      isCode("not_found"),
+    );
+  });
+});
+
 describe("deploying", () => {
   const secret = (text: string) => ({ content: Buffer.from(text).toString("base64") });
 

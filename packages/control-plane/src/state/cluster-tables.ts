@@ -3,6 +3,7 @@
  *
  * `ClusterView` is what pure functions take: the live tables of `ClusterState`, or tables that a test has
  * filled by hand. Audit and idempotency entries are not held: nothing decides by them and they are many.
+ * Logins at registries are not held either: only agents ask for them, seldom.
  * Of secrets only the names are held: contents stay in the store, encrypted.
  *
  * Design page: docs/design/state.md.
@@ -59,7 +60,7 @@ export interface Held {
 export type HeldKind = keyof Held;
 
 /** Kinds that are not held. */
-export const UNHELD = new Set<Kind>(["audit", "idempotency"]);
+export const UNHELD = new Set<Kind>(["audit", "idempotency", "registry"]);
 
 /** Objects of the cluster as of one revision; see each field for what it is found by. */
 export interface ClusterView {

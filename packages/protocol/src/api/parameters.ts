@@ -5,6 +5,7 @@
 
 import { type TSchema, Type } from "typebox";
 import { ComposeName, Digest, Identifier, Name } from "../names.ts";
+import { RegistryServer } from "../resources/registry.ts";
 import type { ParamsOf } from "./route.ts";
 import type { RouteId, Routes } from "./routes.ts";
 
@@ -25,6 +26,7 @@ const checked = {
   session: Identifier,
   task: Identifier,
   digest: Digest,
+  server: RegistryServer,
 } as const satisfies Readonly<Record<ParameterName, TSchema>>;
 
 export const parameterSchemas: Readonly<Record<string, TSchema>> = checked;

@@ -4,10 +4,12 @@
  */
 
 import { Type } from "typebox";
+import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
-import { Node, NodeStatus, Operation } from "../resources/node.ts";
+import { Node, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
 import { DeployPlan, Explanation } from "../resources/plan.ts";
 import { AuditEntry, Event } from "../resources/record.ts";
+import { RegistryLogin } from "../resources/registry.ts";
 import { Release } from "../resources/release.ts";
 import { Deployment, Scale, Stack } from "../resources/stack.ts";
 import { StackSpec } from "../resources/stack-spec.ts";
@@ -329,6 +331,40 @@ export const routes = {
     answer: { kind: "json", schema: Node },
     errors: ["not_found", "conflict"],
   },
+  listRegistries: {
+    method: "GET",
+    path: "/v1/registries",
+    summary: "Logins at image registries: the cluster's, and those of a project. Never passwords.",
+    access: "user",
+    query: Type.Object({ project: text }),
+    answer: { kind: "json", schema: Type.Object({ items: Type.Array(RegistryLogin) }) },
+    errors: [],
+  },
+  putRegistry: {
+    method: "PUT",
+    path: "/v1/registries/{server}",
+    summary: "Keeps a login at a registry, for one project or for all. Nodes use it from now on.",
+    access: "admin",
+    body: Type.Object(
+      {
+        project: Type.Optional(Name),
+        username: Type.String({ minLength: 1, maxLength: 255 }),
+        password: Type.String({ minLength: 1, maxLength: 16_384 }),
+      },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: RegistryLogin },
+    errors: ["limit_exceeded"],
+  },
+  removeRegistry: {
+    method: "DELETE",
+    path: "/v1/registries/{server}",
+    summary: "Forgets a login at a registry.",
+    access: "admin",
+    query: Type.Object({ project: text }),
+    answer: { kind: "json", schema: RegistryLogin },
+    errors: ["not_found"],
+  },
   putBlob: {
     method: "PUT",
     path: "/v1/blobs/{digest}",
@@ -420,6 +456,17 @@ export const routes = {
     summary: "Contents of a task's secrets, base64.",
     access: "node",
     answer: { kind: "json", schema: Type.Record(Type.String(), Type.String()) },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  /** For the engine of a node that has work of the project. */
+  getRegistryAuths: {
+    method: "GET",
+    path: "/v1/nodes/{node}/registry-auths",
+    summary: "The logins that a project's images are pulled with: of one registry, or of all.",
+    access: "node",
+    query: Type.Object({ project: Type.String(), server: text }),
+    answer: { kind: "json", schema: Type.Object({ auths: Type.Array(RegistryAuth) }) },
     errors: ["not_found"],
     unaudited: true,
   },
