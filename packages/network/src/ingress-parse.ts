@@ -85,7 +85,7 @@ const REGEX: Shape<string> = (value, path) => {
 const DURATION_MS = integer(1, TIMER_MS_MAX);
 const TLS_VERSION = oneOf("1.2", "1.3");
 
-const target: Shape<IngressTarget> = record({ ...SERVICE, networkId: ID, port: PORT });
+export const targetShape: Shape<IngressTarget> = record({ ...SERVICE, networkId: ID, port: PORT });
 
 const headerMatch: Shape<HeaderMatchModel> = (value, path, drop) => {
   const kind = record({ kind: oneOf("exact", "prefix", "regex", "present", "absent") });
@@ -172,13 +172,18 @@ const errorPage: Shape<ErrorPageModel> = record(
 
 /** As the model's parts, for the error page's sake in a file of its own. */
 const httpRouteFields: Shape<HttpRouteModel> = record(
-  { id: ID, hosts: nonEmpty(tolerantList(HOST, SMALL_LIST_MAX)), pathPrefix: PATH, target },
+  {
+    id: ID,
+    hosts: nonEmpty(tolerantList(HOST, SMALL_LIST_MAX)),
+    pathPrefix: PATH,
+    target: targetShape,
+  },
   {
     pathExact: PATH,
     pathRegex: REGEX,
     methods: nonEmpty(list(METHOD, HEADERS_MAX)),
     headers: list(headerMatch, HEADERS_MAX),
-    splits: list(record({ target, percent: integer(0, 100) }), HEADERS_MAX),
+    splits: list(record({ target: targetShape, percent: integer(0, 100) }), HEADERS_MAX),
     tls: oneOf("both", "required", "off"),
     tlsVersionMin: TLS_VERSION,
     hsts: record({ maxAgeSeconds: integer(0, TIMER_MS_MAX), subdomains: flag }),
@@ -211,7 +216,7 @@ const httpRoute: Shape<HttpRouteModel> = (value, path, drop) => {
 };
 
 const tcpPort: Shape<TcpPortModel> = record(
-  { id: ID, hostAddress: ADDRESS, hostPort: PORT, target },
+  { id: ID, hostAddress: ADDRESS, hostPort: PORT, target: targetShape },
   {
     serverNames: nonEmpty(list(HOST, SMALL_LIST_MAX)),
     proxyProtocol: flag,

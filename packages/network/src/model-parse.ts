@@ -8,10 +8,17 @@
  * nothing. Cost: O(size), and O(n²) in the number of networks for the overlap.
  */
 
-import { isIP } from "node:net";
-import { certificatesShape, ingressShape, thumbprintShape } from "./ingress-parse.ts";
+import { isIP, isIPv6 } from "node:net";
+import {
+  certificatesShape,
+  ingressShape,
+  ROUTES_MAX,
+  targetShape,
+  thumbprintShape,
+} from "./ingress-parse.ts";
 import { ipv4InRange, ipv4RangesOverlap, parseIpv4, parseIpv4Range } from "./ipv4.ts";
 import {
+  type AffinityModel,
   type AttachmentModel,
   type EndpointModel,
   type HostPolicyModel,
@@ -22,6 +29,7 @@ import {
   type ServiceNetworkModel,
   type ServicePortModel,
   serviceKey,
+  type UdpPortModel,
 } from "./model.ts";
 import {
   ADDRESS,
@@ -78,23 +86,32 @@ const FORWARDERS_MAX = 8;
 
 const BRIDGE = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/, "an interface name");
 const SUBNET = textWhere((value) => parseIpv4Range(value) !== undefined, "an IPv4 network");
+const ADDRESS6 = textWhere((value) => isIPv6(value) && !value.includes("%"), "an IPv6 address");
+const SUBNET6 = textWhere(isIpv6Range, "an IPv6 network");
 const MAC = text(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address");
 const SLOT = integer(0, 1_000_000);
 const PROTOCOL = oneOf("tcp", "udp");
 const FORWARDER = textWhere(isForwarder, "an address with an optional #port");
-const network: Shape<NetworkModel> = record({
-  id: ID,
-  ...STACK,
-  name: NAME,
-  bridge: BRIDGE,
-  subnet: SUBNET,
-  gateway: ADDRESS,
-  internal: flag,
-});
+/** Rules count in whole seconds; a week is longer than any session that somebody keeps by its address. */
+const AFFINITY_TIMEOUT_MS_MIN = 1_000;
+const AFFINITY_TIMEOUT_MS_MAX = 7 * 86_400_000;
+
+const network: Shape<NetworkModel> = record(
+  {
+    id: ID,
+    ...STACK,
+    name: NAME,
+    bridge: BRIDGE,
+    subnet: SUBNET,
+    gateway: ADDRESS,
+    internal: flag,
+  },
+  { subnet6: SUBNET6, gateway6: ADDRESS6 },
+);
 
 const serviceNetwork: Shape<ServiceNetworkModel> = record(
   { networkId: ID, aliases: tolerantList(HOST_NAME, SMALL_LIST_MAX) },
-  { virtualAddress: ADDRESS },
+  { virtualAddress: ADDRESS, virtualAddress6: ADDRESS6 },
 );
 
 const servicePort: Shape<ServicePortModel> = record(
@@ -102,21 +119,36 @@ const servicePort: Shape<ServicePortModel> = record(
   { name: NAME },
 );
 
-const service: Shape<ServiceModel> = record({
-  ...SERVICE,
-  networks: tolerantList(serviceNetwork, SMALL_LIST_MAX),
-  endpointMode: oneOf("vip", "dnsrr"),
-  ports: tolerantList(servicePort, SMALL_LIST_MAX),
+const affinity: Shape<AffinityModel> = record({
+  kind: oneOf("source"),
+  timeoutMs: integer(AFFINITY_TIMEOUT_MS_MIN, AFFINITY_TIMEOUT_MS_MAX),
 });
+
+const service: Shape<ServiceModel> = record(
+  {
+    ...SERVICE,
+    networks: tolerantList(serviceNetwork, SMALL_LIST_MAX),
+    endpointMode: oneOf("vip", "dnsrr"),
+    ports: tolerantList(servicePort, SMALL_LIST_MAX),
+  },
+  { affinity },
+);
 
 const COPY = { ...SERVICE, networkId: ID, address: ADDRESS, taskId: ID, slot: SLOT } as const;
 
 const endpoint: Shape<EndpointModel> = record(
   { ...COPY, state: oneOf("ready", "draining") },
-  { hostname: HOST_NAME },
+  { hostname: HOST_NAME, address6: ADDRESS6 },
 );
 
-const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC });
+const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC }, { address6: ADDRESS6 });
+
+const udpPort: Shape<UdpPortModel> = record({
+  id: ID,
+  hostAddress: ADDRESS,
+  hostPort: PORT,
+  target: targetShape,
+});
 
 const hostPolicy: Shape<HostPolicyModel> = record({
   openPorts: list(record({ protocol: PROTOCOL, port: PORT }), SMALL_LIST_MAX),
@@ -137,7 +169,13 @@ const nodeNetworkModel: Shape<NodeNetworkModel> = record(
     forwarders: tolerantList(FORWARDER, FORWARDERS_MAX),
     hostPolicy,
   },
-  { certificates: certificatesShape, acmeThumbprint: thumbprintShape },
+  {
+    certificates: certificatesShape,
+    acmeThumbprint: thumbprintShape,
+    serviceRange: SUBNET,
+    serviceRange6: SUBNET6,
+    udpPorts: tolerantList(udpPort, ROUTES_MAX),
+  },
 );
 
 /** Checks form and references. Never throws; a reason names the place and what was expected there. */
@@ -154,6 +192,12 @@ export function parseModel(value: unknown): ModelResult {
     if (error instanceof ShapeError) return { ok: false, reason: error.message };
     throw error;
   }
+}
+
+function isIpv6Range(value: string): boolean {
+  const [address = "", prefix = "", ...rest] = value.split("/");
+  const isPrefix = /^\d{1,3}$/.test(prefix) && Number(prefix) <= 128;
+  return isIPv6(address) && !address.includes("%") && isPrefix && rest.length === 0;
 }
 
 function isForwarder(value: string): boolean {

@@ -10,7 +10,7 @@
  * Design page: docs/design/network.md
  */
 
-import type { CertificateModel, IngressModel } from "./ingress-model.ts";
+import type { CertificateModel, IngressModel, IngressTarget } from "./ingress-model.ts";
 
 export type * from "./ingress-model.ts";
 
@@ -47,6 +47,15 @@ export interface NodeNetworkModel {
    * `TOKEN.thumbprint`, before every route. Omitted: such paths are like all others.
    */
   readonly acmeThumbprint?: string;
+  /**
+   * Range that service addresses are from, outside all networks: a connection to an address of it that no
+   * ready copy stands behind is refused at once. Omitted: no service has an address.
+   */
+  readonly serviceRange?: string;
+  /** As `serviceRange`, IPv6. */
+  readonly serviceRange6?: string;
+  /** Published UDP ports: DNAT in our own table, not HAProxy's. Omitted: none. */
+  readonly udpPorts?: readonly UdpPortModel[];
 }
 
 /** Full name of a service. */
@@ -72,6 +81,10 @@ export interface NetworkModel {
   readonly subnet: string;
   /** Address of the bridge on this node, inside `subnet`: DNS answers here, port 53. */
   readonly gateway: string;
+  /** IPv6 CIDR where the network has IPv6, `fd6b:1:2:3::/64`; no two networks overlap. */
+  readonly subnet6?: string;
+  /** IPv6 address of the bridge on this node, inside `subnet6`; set if and only if `subnet6` is. */
+  readonly gateway6?: string;
   /** No way out of the network at all but DNS; not even to published ports. */
   readonly internal: boolean;
 }
@@ -83,6 +96,15 @@ export interface ServiceModel extends ServiceName {
   readonly endpointMode: "vip" | "dnsrr";
   /** Ports for SRV records. */
   readonly ports: readonly ServicePortModel[];
+  /** Connections of one source to the service address go to one copy. Omitted: each to any copy. */
+  readonly affinity?: AffinityModel;
+}
+
+/** How connections to a service address stay together. */
+export interface AffinityModel {
+  readonly kind: "source";
+  /** The source is forgotten after this time without a new connection, milliseconds. */
+  readonly timeoutMs: number;
 }
 
 export interface ServiceNetworkModel {
@@ -91,6 +113,8 @@ export interface ServiceNetworkModel {
   readonly aliases: readonly string[];
   /** Service address on this network (outside all subnets); omitted: the name answers the copies. */
   readonly virtualAddress?: string;
+  /** As `virtualAddress`, IPv6. */
+  readonly virtualAddress6?: string;
 }
 
 export interface ServicePortModel {
@@ -110,6 +134,8 @@ export interface EndpointModel extends ServiceName {
   readonly taskId: string;
   readonly networkId: string;
   readonly address: string;
+  /** IPv6 address on the network, where that has IPv6. */
+  readonly address6?: string;
   readonly state: "ready" | "draining";
   /** Compose `hostname`; answered as a name of this copy unless a service has that name. */
   readonly hostname?: string;
@@ -119,9 +145,20 @@ export interface EndpointModel extends ServiceName {
 export interface AttachmentModel extends ServiceName {
   readonly networkId: string;
   readonly address: string;
+  /** IPv6 address on the network, where that has IPv6. */
+  readonly address6?: string;
   readonly mac: string;
   readonly taskId: string;
   readonly slot: number;
+}
+
+/** A UDP port of the host; datagrams keep their source, those of one flow go to one ready copy. */
+export interface UdpPortModel {
+  readonly id: string;
+  /** IPv4 address of the host; `0.0.0.0` for all. */
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly target: IngressTarget;
 }
 
 /** What containers may reach of the host besides DNS and published ports. */

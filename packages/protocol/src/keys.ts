@@ -73,6 +73,8 @@ export type Claim =
   | { readonly kind: "http-route"; readonly host: string; readonly path: string }
   | { readonly kind: "subnet"; readonly subnet: string }
   | { readonly kind: "address"; readonly networkId: string; readonly address: string }
+  /** The virtual address of a service on a network: for as long as the stack declares the service. */
+  | { readonly kind: "service-address"; readonly address: string }
   | { readonly kind: "exclusive-volume"; readonly engineName: string }
   | { readonly kind: "slot"; readonly service: string; readonly slot: number };
 
@@ -86,6 +88,8 @@ function claimName(claim: Claim): string[] {
       return [claim.kind, claim.subnet];
     case "address":
       return [claim.kind, claim.networkId, claim.address];
+    case "service-address":
+      return [claim.kind, claim.address];
     case "exclusive-volume":
       return [claim.kind, claim.engineName];
     case "slot":

@@ -141,8 +141,12 @@ function networksOf(input: ModelInput, present: readonly Present[]): NetworkMode
     const network = input.networks.get(id);
     if (network === undefined) continue;
     const { project, environment, stack, name, subnet, gateway, internal } = network;
+    const { subnet6, gateway6 } = network;
     const bridge = bridgeName(input.cluster, id);
-    models.push({ id, project, environment, stack, name, bridge, subnet, gateway, internal });
+    models.push({
+      ...{ id, project, environment, stack, name, bridge, subnet, gateway, internal },
+      ...(subnet6 === undefined || gateway6 === undefined ? {} : { subnet6, gateway6 }),
+    });
   }
   return models;
 }
@@ -223,12 +227,15 @@ function serviceModel(
   const { spec } = assignment;
   return {
     ...nameOf(assignment),
-    networks: attachments.map(({ networkId }) => ({
+    networks: attachments.map(({ networkId, serviceAddress, serviceAddress6 }) => ({
       networkId,
       aliases: aliasesOn(assignment, attachments, networks.get(networkId)),
+      ...(serviceAddress === undefined ? {} : { virtualAddress: serviceAddress }),
+      ...(serviceAddress6 === undefined ? {} : { virtualAddress6: serviceAddress6 }),
     })),
     endpointMode: spec.endpointMode,
     ports: servedPorts(spec),
+    ...(spec.affinity === undefined ? {} : { affinity: spec.affinity }),
   };
 }
 
@@ -252,12 +259,13 @@ function endpointsOf({ assignment, record, attachments }: Present, input: ModelI
   if (state === undefined || !input.isAlive(record)) return [];
   const { hostname } = assignment.spec.engine;
   return attachments.map(
-    ({ networkId, address }): EndpointModel => ({
+    ({ networkId, address, address6 }): EndpointModel => ({
       ...nameOf(assignment),
       slot: assignment.task.slot,
       taskId: assignment.task.id,
       networkId,
       address,
+      ...(address6 === undefined ? {} : { address6 }),
       state,
       ...(hostname === undefined ? {} : { hostname }),
     }),
@@ -272,9 +280,12 @@ function endpointState(record: TaskRecord): EndpointModel["state"] | undefined {
 
 function attachmentsOf({ assignment }: Present): AttachmentModel[] {
   const { task } = assignment;
-  return task.attachments.map((attachment) => ({
+  return task.attachments.map(({ networkId, address, address6, mac }) => ({
     ...nameOf(assignment),
-    ...attachment,
+    networkId,
+    address,
+    ...(address6 === undefined ? {} : { address6 }),
+    mac,
     taskId: task.id,
     slot: task.slot,
   }));

@@ -36,6 +36,7 @@ const FIELDS = {
   expose: "aside",
   routes: "aside",
   endpointMode: "aside",
+  affinity: "aside",
   probes: "container",
   dependsOn: "aside",
   restart: "container",

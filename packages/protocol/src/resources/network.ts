@@ -21,6 +21,14 @@ export const Network = Type.Object({
   subnet: Type.String(),
   /** First address of the subnet: the bridge's own, where DNS answers. */
   gateway: Type.String(),
+  /** Addresses are given out from here only; the whole subnet when absent. */
+  ipRange: Type.Optional(Type.String()),
+  /** Addresses that nobody gets: used by hosts or devices that the file names. */
+  reserved: Type.Optional(Type.Array(Type.String())),
+  /** `fd6b:1:2:3::/64`, where the network has IPv6. */
+  subnet6: Type.Optional(Type.String()),
+  /** The bridge's own IPv6 address; set together with `subnet6`. */
+  gateway6: Type.Optional(Type.String()),
   internal: Type.Boolean(),
   createdAt: Timestamp,
 });

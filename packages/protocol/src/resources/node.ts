@@ -51,6 +51,10 @@ export const NodeStatus = Type.Object({
   diskPressure: Type.Boolean(),
   /** The address by which other nodes and clients reach this one. */
   address: Type.String(),
+  /** Ranges that the host itself uses (interfaces, routes), ours left out: no network may overlap. */
+  hostRanges: Type.Optional(
+    Type.Array(Type.Object({ range: Type.String(), interface: Type.String() })),
+  ),
   /** Problems that a person should see: code, sentence, what to do. */
   conditions: Type.Array(
     Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String() }),

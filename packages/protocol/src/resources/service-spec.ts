@@ -306,8 +306,19 @@ export type EngineOptions = Of<typeof EngineOptions>;
 const NetworkUse = Type.Object({
   aliases: Strings,
   ipv4Address: Type.Optional(Type.String()),
+  /** Fixed addresses by slot: copy 1 has the first. As many as copies at least. */
+  addresses: Type.Optional(Strings),
+  ipv6Address: Type.Optional(Type.String()),
   macAddress: Type.Optional(Type.String()),
 });
+
+/** Connections of one source to the service's address go to one copy. */
+export const Affinity = Type.Object({
+  kind: Type.Literal("source"),
+  /** The source is forgotten after this time without a new connection. Default 10,800,000 (3 h). */
+  timeoutMs: Type.Integer({ minimum: 1_000, maximum: 604_800_000 }),
+});
+export type Affinity = Of<typeof Affinity>;
 
 export const ServiceSpec = Type.Object({
   /** Reference as written; for a service that only builds, the name that the build gets. */
@@ -354,6 +365,8 @@ export const ServiceSpec = Type.Object({
   expose: Type.Array(Port),
   routes: Type.Array(RouteSpec),
   endpointMode: Type.Union([Type.Literal("vip"), Type.Literal("dnsrr")]),
+  /** Default: each connection to any ready copy. */
+  affinity: Type.Optional(Affinity),
   probes: Probes,
   dependsOn: Type.Record(Type.String(), DependencySpec),
   restart: RestartSpec,

@@ -16,6 +16,16 @@ export const NetworkSpec = Type.Object({
   external: Type.Optional(Type.Object({ stack: Type.String(), name: Type.String() })),
   /** A wish for a range, `10.9.0.0/24`; the platform chooses otherwise. */
   subnet: Type.Optional(Type.String()),
+  /** The bridge's own address inside `subnet`; its first one by default. */
+  gateway: Type.Optional(Type.String()),
+  /** Part of `subnet` that addresses are given out from. */
+  ipRange: Type.Optional(Type.String()),
+  /** Addresses of `subnet` that are given to nobody, by the name that the file calls them. */
+  auxAddresses: Type.Optional(StringMap),
+  /** The network has IPv6 as well. Default false. */
+  ipv6: Type.Optional(Type.Boolean()),
+  /** A wish for the IPv6 range; the platform chooses a /64 otherwise. */
+  subnet6: Type.Optional(Type.String()),
   labels: StringMap,
 });
 export type NetworkSpec = Of<typeof NetworkSpec>;

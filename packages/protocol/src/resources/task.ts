@@ -15,8 +15,14 @@ function literals<Key extends string>(table: Readonly<Record<Key, string>>) {
 export const Attachment = Type.Object({
   networkId: Type.String(),
   address: Type.String(),
-  /** A function of the address. */
+  /** A function of the address, unless the file gives one. */
   mac: Type.String(),
+  /** IPv6 address, where the network has IPv6. */
+  address6: Type.Optional(Type.String()),
+  /** Address of the task's service on this network; absent with `endpoint_mode: dnsrr`. */
+  serviceAddress: Type.Optional(Type.String()),
+  /** As `serviceAddress`, IPv6. */
+  serviceAddress6: Type.Optional(Type.String()),
 });
 export type Attachment = Of<typeof Attachment>;
 
