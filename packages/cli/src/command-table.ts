@@ -29,6 +29,7 @@ function rows(
   }));
 }
 
+const pausing = () => import("./commands/pause.ts");
 const context = () => import("./commands/context-commands.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const availability = () => import("./commands/node-availability.ts");
@@ -42,6 +43,8 @@ const STACKS = rows("Stacks", [
   ["config", "print what a Compose file means", () => import("./commands/config.ts")],
   ["scale", "set the number of copies of a service", () => import("./commands/scale.ts")],
   ["restart", "replace every copy of a service", () => import("./commands/restart.ts")],
+  ["pause", "take one copy out of service", async () => ({ command: (await pausing()).pause })],
+  ["resume", "put a paused copy back", async () => ({ command: (await pausing()).resume })],
   ["rollback", "move a stack to an earlier release", () => import("./commands/rollback.ts")],
   ["releases", "releases of a stack", () => import("./commands/releases.ts")],
   ["stack ls", "stacks of the environment", () => import("./commands/stack-ls.ts")],

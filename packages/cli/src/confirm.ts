@@ -7,10 +7,15 @@ import { type CommandInput, flagOption } from "./command.ts";
  * True when the reader typed `word`, or gave `--yes`. Without a terminal `--yes` is needed: a script that
  * forgot it must not take anything away.
  */
-export async function confirmed(input: CommandInput, word: string, what: string): Promise<boolean> {
+export async function confirmed(
+  input: CommandInput,
+  word: string,
+  what: string,
+  otherwise = "nothing was removed",
+): Promise<boolean> {
   if (flagOption(input, "yes")) return true;
   if (!process.stdin.isTTY) {
-    const message = "nothing was removed: there is no terminal to ask at; give --yes to go on";
+    const message = `${otherwise}: there is no terminal to ask at; give --yes to go on`;
     throw new ProtocolError("invalid_request", message, { what });
   }
   const { createInterface } = await import("node:readline/promises");
@@ -21,6 +26,6 @@ export async function confirmed(input: CommandInput, word: string, what: string)
   } finally {
     ask.close();
   }
-  input.output.note("nothing was removed");
+  input.output.note(otherwise);
   return false;
 }

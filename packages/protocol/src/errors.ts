@@ -82,6 +82,12 @@ export const ERRORS = {
     "A host, port, address or name belongs to somebody else.",
     "The problem names the holder: free it there or choose another one.",
   ),
+  last_ready_copy: describe(
+    409,
+    false,
+    "No other copy of the service is ready: without this one it would answer nobody.",
+    "Wait until another copy is ready (berth ps), or confirm it: --yes, in the API `force`.",
+  ),
   still_in_use: describe(
     409,
     false,

@@ -6,6 +6,7 @@ export * from "./api/route.ts";
 export * from "./api/routes.ts";
 export * from "./errors.ts";
 export * from "./keys.ts";
+export * from "./leaving-words.ts";
 export * from "./names.ts";
 export * from "./openapi.ts";
 export * from "./resources/network.ts";

@@ -13,7 +13,7 @@ export const KINDS = {
   release: { cluster: false, writer: "deployment controller, once" },
   scale: { cluster: false, writer: "API, autoscaler" },
   deployment: { cluster: false, writer: "API, then deployment controller" },
-  task: { cluster: false, writer: "service controller" },
+  task: { cluster: false, writer: "service controller and, for `paused`, API" },
   status: { cluster: false, writer: "agent of the task's node" },
   network: { cluster: false, writer: "service controller" },
   volume: { cluster: false, writer: "service controller, API" },

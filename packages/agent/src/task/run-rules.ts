@@ -20,6 +20,11 @@ function isComing({ record }: RuleInput): boolean {
   return record.state === "creating" || record.state === "starting";
 }
 
+/** Not to be put into service, nor ended for a check: somebody looks at it. */
+function isPaused({ assignment }: RuleInput): boolean {
+  return assignment.task.paused !== undefined;
+}
+
 /** A container of another attempt that could come to life: a start may still be under way in the engine. */
 function mayWake(input: RuleInput): boolean {
   return input.leftovers.some((container) => !hasEnded(container));
@@ -170,8 +175,11 @@ const RUNNING: readonly Rule[] = [
   {
     name: "live-bad",
     why: "The file asks for a restart when the live probe fails.",
-    when: ({ record, facts }) =>
-      record.state === "running" && facts.probes.live === "bad" && facts.liveTurn,
+    when: (input) =>
+      input.record.state === "running" &&
+      !isPaused(input) &&
+      input.facts.probes.live === "bad" &&
+      input.facts.liveTurn,
     then: (input) => beginLeaving(input, "live", failedProbe(input, "live")),
   },
   {
@@ -187,10 +195,22 @@ const RUNNING: readonly Rule[] = [
     then: ({ record }) => ({ next: record, command: "probe" }),
   },
   {
+    name: "pause",
+    why: "A person took it out of service: no new request, connections live on, its process too.",
+    when: (input) => input.record.state === "running" && input.record.ready && isPaused(input),
+    then: ({ record }) => ({
+      next: { ...without(record, "readyAt"), ready: false },
+      command: "ready",
+    }),
+  },
+  {
     name: "become-ready",
     why: "Every check that gates requests is good.",
-    when: ({ record, facts }) =>
-      record.state === "running" && !record.ready && facts.probes.ready === "good",
+    when: (input) =>
+      input.record.state === "running" &&
+      !input.record.ready &&
+      !isPaused(input) &&
+      input.facts.probes.ready === "good",
     then: ({ record, now }) => ({
       next: {
         // A failed attempt's words stay until this one is healthy; a failed check's words are over.
@@ -315,15 +335,18 @@ function wasBlameless(record: TaskRecord, bootId: string): boolean {
 
 /** Milliseconds until time alone may change the decision about a running task. */
 function lookIn(input: RuleInput): number {
-  const waitsForTurn = input.facts.probes.live === "bad" && !input.facts.liveTurn;
+  const isBad = input.facts.probes.live === "bad" && !isPaused(input);
+  const waitsForTurn = isBad && !input.facts.liveTurn;
   return waitsForTurn ? Math.min(LIVE_TURN_LOOK_MS, healthyIn(input)) : healthyIn(input);
 }
 
 /** What a copy that was never ready waits for. A failed attempt's words are worth more, and stay. */
-function waitingWords({ record, facts, now }: RuleInput): string | undefined {
+function waitingWords(input: RuleInput): string | undefined {
+  const { record, facts, now } = input;
   const { message, startup } = facts.probes;
   const isLate = now - (record.startedAt ?? now) >= TELL_UNREADY_AFTER_MS;
   if (record.state !== "running" || record.ready || record.published) return undefined;
+  if (isPaused(input)) return undefined;
   if (message === undefined || !isLate || record.failures.length > 0) return undefined;
   return `waits for its ${startup === "good" ? "readiness" : "startup"} check: ${message}`;
 }

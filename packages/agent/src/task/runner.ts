@@ -154,7 +154,8 @@ export class TaskRunner {
     const service = serviceKey(this.#told.assignment.task);
     const { live, ready } = probes.factsOf(this.task);
     const record = state.records.get(this.task);
-    if (record?.state === "running" && live === "bad") {
+    const isPaused = this.#told.assignment.task.paused !== undefined;
+    if (record?.state === "running" && live === "bad" && !isPaused) {
       return liveTurns.take(service, this.task, clock.now());
     }
     const isOver = record !== undefined && isFinal(record.state);

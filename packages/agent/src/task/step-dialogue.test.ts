@@ -4,7 +4,7 @@
  * explain.
  *
  *     task [exclusive] [restart=POLICY[:MAX]] [postStart] [drain=MS]    begins anew
- *     want run|stop|forget · now +MS · reboot
+ *     want run|stop|forget · pause · resume · now +MS · reboot
  *     container none|created|running|exited CODE · leftover created|exited|none
  *     fact NAME=VALUE      contactSinceBoot, prepared, attended, probing, hooked, drained, gathered,
  *                          lock=HOLDER, pod=waiting|ID|alone, startup=, ready=, live=
@@ -60,6 +60,10 @@ class Scene {
         return this.#begin(rest);
       case "want":
         this.intent = first as Intent;
+        return "";
+      case "pause":
+      case "resume":
+        this.#pause(command === "pause");
         return "";
       case "now":
         this.now += Number(first);
@@ -119,6 +123,12 @@ class Scene {
     this.intent = "run";
     this.facts = FRESH;
     return "";
+  }
+
+  #pause(isPaused: boolean): void {
+    const { paused: _before, ...task } = this.assignment.task;
+    const paused = isPaused ? { paused: { at: this.now, by: "admin" } } : {};
+    this.assignment = { ...this.assignment, task: { ...task, ...paused } };
   }
 
   #observe(phase: string, exitCode: number): void {

@@ -82,25 +82,28 @@ function* records(): Generator<TaskRecord | undefined> {
 }
 
 function* inputs(): Generator<StepInput> {
-  const assignment = sampleAssignment("t", {
-    task: { exclusive: true },
-    spec: { restart: { policy: "on-failure" } },
-  });
+  const spec = { restart: { policy: "on-failure" as const } };
+  const paused = { at: 1, by: "admin" };
+  const assignments = [
+    sampleAssignment("t", { task: { exclusive: true }, spec }),
+    sampleAssignment("t", { task: { exclusive: true, paused }, spec }),
+  ];
   const leftovers = [[], [container("created")], [container("exited", 1)]];
-  for (const record of records())
-    for (const intent of ["run", "stop", "forget"] as const)
-      for (const observed of CONTAINERS)
-        for (const left of leftovers)
-          for (const fact of facts())
-            yield {
-              intent,
-              assignment,
-              record,
-              container: observed,
-              leftovers: left,
-              facts: fact,
-              now: 5,
-            };
+  for (const assignment of assignments)
+    for (const record of records())
+      for (const intent of ["run", "stop", "forget"] as const)
+        for (const observed of CONTAINERS)
+          for (const left of leftovers)
+            for (const fact of facts())
+              yield {
+                intent,
+                assignment,
+                record,
+                container: observed,
+                leftovers: left,
+                facts: fact,
+                now: 5,
+              };
 }
 
 test("step is total, never goes back, and records a state in which its operation belongs", () => {
@@ -204,6 +207,8 @@ test("from everywhere, obeying comes to rest: running and ready, or removed, or 
     if (decision.wait === "settled") {
       const at = decision.next.state;
       assert.ok(at === "removed" || (first.intent === "run" && at === "running"), at);
+      const { paused } = first.assignment.task;
+      if (paused !== undefined) assert.equal(decision.next.ready, false, "paused and ready");
     }
     if (decision.command === "forget") assert.equal(first.intent, "forget");
     if (decision.wait === "backoff") assert.ok((decision.waitUntil ?? 0) > input.now);

@@ -1,7 +1,15 @@
 /** `berth ps` */
 
 import { formatDuration } from "@berth/base";
-import { type ApiClient, type Of, type TaskView, taskName } from "@berth/protocol";
+import {
+  type ApiClient,
+  isFinal,
+  leavingWords,
+  type Of,
+  type TaskStatus,
+  type TaskView,
+  taskName,
+} from "@berth/protocol";
 import { allPages, pageQuery } from "../all-pages.ts";
 import { type CommandDescription, type CommandInput, flagOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
@@ -83,13 +91,32 @@ async function listCopies(
     tasks.map((task) => copyRow(output, task, now)),
   ))
     output.line(line);
+  for (const line of tasks.flatMap((task) => noteOf(task, now))) output.line(line);
   return EXIT.done;
+}
+
+/** What the row of a copy has no room for: that it leaves, that a person took it out of service. */
+function noteOf({ task, status }: Of<typeof TaskView>, now: number): string[] {
+  const name = `${task.stack}/${taskName(task)}`;
+  const { paused } = task;
+  const leaving = status?.leaving;
+  if (leaving !== undefined) return [`${name} ${leavingWords(leaving, now)}`];
+  if (paused === undefined || hasEnded(status)) return [];
+  const why = paused.reason === undefined ? "" : `: ${paused.reason}`;
+  return [`${name} is out of service by ${paused.by}${why}; back with: berth resume ${name}`];
+}
+
+function hasEnded(status: TaskStatus | undefined): boolean {
+  return status !== undefined && isFinal(status.state);
 }
 
 function copyRow(output: Output, { task, status }: Of<typeof TaskView>, now: number): string[] {
   const ready = status?.ready === true ? "ready" : undefined;
-  const state = status?.outcome ?? ready ?? status?.state ?? "assigned";
-  const since = status?.exitedAt ?? status?.readyAt ?? status?.startedAt ?? task.createdAt;
+  const paused = task.paused !== undefined && status?.state === "running" ? "paused" : undefined;
+  const state = status?.outcome ?? paused ?? ready ?? status?.state ?? "assigned";
+  const pausedAt = paused === undefined ? undefined : task.paused?.at;
+  const since =
+    status?.exitedAt ?? pausedAt ?? status?.readyAt ?? status?.startedAt ?? task.createdAt;
   return [
     `${task.stack}/${taskName(task)}`,
     paintState(output, state),

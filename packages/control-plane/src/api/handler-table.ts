@@ -36,6 +36,8 @@ export const handlers: HandlerTable = {
   listTasks: tasks.listTasks,
   readLogs: tasks.readLogs,
   execTask: tasks.execTask,
+  pauseTask: tasks.pauseTask,
+  resumeTask: tasks.resumeTask,
   listVolumes: volumes.listVolumes,
   removeVolume: volumes.removeVolume,
   listNetworks: volumes.listNetworks,

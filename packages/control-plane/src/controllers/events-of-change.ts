@@ -94,6 +94,23 @@ function nodeEvents(node: Held["node"], before: Held["node"] | undefined): Event
 }
 
 function taskEvents(task: Held["task"], before: Held["task"] | undefined): EventDraft[] {
+  return [...pauseEvents(task, before), ...verdictEvents(task, before)];
+}
+
+function pauseEvents(task: Held["task"], before: Held["task"] | undefined): EventDraft[] {
+  const { project, environment, stack, service, id, node, paused } = task;
+  if (before === undefined || (paused === undefined) === (before.paused === undefined)) return [];
+  const where = { project, environment, stack, service, task: id, node };
+  const name = taskName(task);
+  if (paused === undefined) {
+    return [{ ...where, level: "info", reason: "task_resumed", message: `${name} is resumed` }];
+  }
+  const why = paused.reason === undefined ? "" : `: ${paused.reason}`;
+  const message = `${name} was taken out of service by ${paused.by}${why}`;
+  return [{ ...where, level: "info", reason: "task_paused", message }];
+}
+
+function verdictEvents(task: Held["task"], before: Held["task"] | undefined): EventDraft[] {
   if (task.verdict === undefined || before === undefined || before.verdict !== undefined) return [];
   const { project, environment, stack, service, id, node } = task;
   const message = `${taskName(task)} was given up: ${task.verdict.reason}`;

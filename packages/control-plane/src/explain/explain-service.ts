@@ -10,9 +10,11 @@ import {
   ERRORS,
   type Explanation,
   keys,
+  leavingWords,
   type ServiceScope,
   type Stack,
   stackKey,
+  type Task,
   type TaskStatus,
   taskName,
   type Wait,
@@ -158,6 +160,7 @@ function taskLine(record: TaskRecord, input: ServiceInput): Explanation["tasks"]
   const line = `release ${task.release}, ${standsWords(record, input)}`;
   const reasons = [
     ...staysReasons(record, input),
+    ...pausedReasons(task),
     ...(task.verdict === undefined ? [] : [`given up: ${task.verdict.reason}`]),
     ...(status === undefined ? [] : troubleReasons(status)),
     ...(task.desired === "stopped" && task.stopReason !== undefined
@@ -175,6 +178,13 @@ function troubleReasons(status: TaskStatus): string[] {
   return [...said, `failed ${often} in ten minutes, last exited ${exitWords(status)}`];
 }
 
+function pausedReasons({ stack, paused, ...task }: Task): string[] {
+  if (paused === undefined) return [];
+  const why = paused.reason === undefined ? "" : `: ${paused.reason}`;
+  const back = `back with: berth resume ${stack}/${taskName(task)}`;
+  return [`out of service by ${paused.by}${why}; ${back}`];
+}
+
 /** A drained node keeps what cannot run elsewhere. */
 function staysReasons({ task }: TaskRecord, input: ServiceInput): string[] {
   const stays = input.standing(task.node) === "draining" && !input.movable(task);
@@ -186,6 +196,7 @@ function standsWords({ task, status }: TaskRecord, input: ServiceInput): string 
   if (status === undefined) return "not known to its node yet";
   const ago = (at: number) => formatDuration(Math.max(0, input.now - at));
   if (input.standing(task.node) === "down") return `${stateWords(status)} as far as is known`;
+  if (status.leaving !== undefined) return leavingWords(status.leaving, input.now);
   if (status.ready && status.readyAt !== undefined) return `ready for ${ago(status.readyAt)}`;
   if (status.state !== "ended" && status.state !== "removed") return stateWords(status);
   const when = status.exitedAt === undefined ? "" : ` ${ago(status.exitedAt)} ago`;

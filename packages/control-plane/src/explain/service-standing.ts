@@ -19,6 +19,7 @@ export const SERVICE_STATES = {
   completed: "Every copy ran to its end with code 0.",
   failed: "Copies have ended or end again and again, and none is ready.",
   lost: "The node of its copies is silent, and they cannot run elsewhere.",
+  paused: "A person took copies out of service; all others are ready.",
   degraded: "Fewer copies are ready than wanted, although no rollout is under way.",
   updating: "Copies are being replaced.",
   "rolling-back": "The last good release is being restored.",
@@ -58,10 +59,12 @@ interface LiveCounts {
   readonly old: number;
   readonly looping: number;
   readonly lost: number;
+  /** Copies of the target that a person took out of service. */
+  readonly paused: number;
 }
 
 function countLive(input: ServiceInput): LiveCounts {
-  const counts = { live: 0, running: 0, ready: 0, old: 0, looping: 0, lost: 0 };
+  const counts = { live: 0, running: 0, ready: 0, old: 0, looping: 0, lost: 0, paused: 0 };
   const sorted = sortIntoPlaces(input);
   for (const { current, old, lost, leaving } of sorted.places) {
     counts.live += lost.length;
@@ -74,6 +77,7 @@ function countLive(input: ServiceInput): LiveCounts {
       if (status.recentFailures >= CRASH_LOOP_FAILURES && !status.ready) counts.looping++;
     }
     counts.old += old.length;
+    counts.paused += current.some(({ task }) => task.paused !== undefined) ? 1 : 0;
   }
   counts.live += sorted.surplus.length;
   return counts;
@@ -94,5 +98,6 @@ function stateOf(
   if (done === 0 && counts.lost > 0) return "lost";
   if (done >= facts.wanted) return "healthy";
   if (counts.live === 0) return "waiting";
+  if (counts.paused > 0 && done + counts.paused >= facts.wanted) return "paused";
   return isUnderWay(stack) || counts.ready === 0 ? "starting" : "degraded";
 }

@@ -15,6 +15,7 @@ import {
   failedWait,
   lostWait,
   minimumHealthyWait,
+  pausedWait,
   placeName,
   predecessorWait,
 } from "./waits.ts";
@@ -66,7 +67,9 @@ function withCurrent(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | un
   if (from === undefined) {
     // Together with an old copy only if the rules are start-first; then the old one stays until it is.
     const stops = isStopFirst(input) ? tasks.old.map((each) => replaced(each, record, input)) : [];
-    const waits = [comingWait(record, runsToCompletion(spec))];
+    const { paused } = record.task;
+    const wait = paused === undefined ? undefined : pausedWait(record.task, paused);
+    const waits = [wait ?? comingWait(record, runsToCompletion(spec))];
     return { state: "coming", record, stops: [...twice, ...stops], waits };
   }
   if (from > input.now) {

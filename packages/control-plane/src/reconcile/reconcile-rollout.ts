@@ -184,7 +184,10 @@ interface Deadline {
   readonly progress: ServiceProgress;
 }
 
-/** When the rollout has failed for want of progress; none while a job is running, which takes its time. */
+/**
+ * When the rollout has failed for want of progress; none while a job is running, which takes its time, or
+ * while a person has a copy out of service: nobody is to be rolled back for having looked.
+ */
 function deadlineOf(
   unsettled: readonly ServiceProgress[],
   progressAt: number,
@@ -195,10 +198,15 @@ function deadlineOf(
     if (spec === undefined) continue;
     const runs = progress.decision.places.some(({ record }) => record?.status?.state === "running");
     if (runsToCompletion(spec) && runs) return undefined;
+    if (progress.decision.places.some(isPaused)) return undefined;
     const at = progressAt + spec.update.progressDeadlineMs;
     if (last === undefined || at > last.at) last = { at, progress };
   }
   return last;
+}
+
+function isPaused({ state, record }: PlaceReport): boolean {
+  return state === "coming" && record?.task.paused !== undefined;
 }
 
 interface Failing {

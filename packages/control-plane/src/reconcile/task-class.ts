@@ -135,9 +135,12 @@ export function readySince(status: TaskStatus | undefined): number | undefined {
   return status.readyAt ?? status.updatedAt;
 }
 
-/** From when on the task counts: ready for the minimum healthy time. May lie in the future. */
+/**
+ * From when on the task counts: ready for the minimum healthy time. May lie in the future. A copy that a
+ * person took out of service does not count, also before its agent has heard of it.
+ */
 export function healthyAt(record: TaskRecord, spec: ServiceSpec): number | undefined {
-  if (runsToCompletion(spec)) return undefined;
+  if (runsToCompletion(spec) || record.task.paused !== undefined) return undefined;
   const since = readySince(record.status);
   return since === undefined ? undefined : since + spec.update.minHealthyMs;
 }

@@ -1,7 +1,7 @@
 /** Waits as data with their one rendering into words: what a copy waits for and until when. */
 
 import { assertNever, formatBytes, formatDuration } from "@berth/base";
-import { type Task, type TaskStatus, taskName, type Wait } from "@berth/protocol";
+import { type Pause, type Task, type TaskStatus, taskName, type Wait } from "@berth/protocol";
 import type { Place, TaskRecord } from "./service-input.ts";
 
 /** `web-1` of a place that has no task. */
@@ -80,6 +80,13 @@ export function minimumHealthyWait(task: Task, until: number, minHealthyMs: numb
   const time = formatDuration(minHealthyMs);
   const message = `${taskName(task)} is ready; waiting ${time} minimum healthy time`;
   return { kind: "minimum-healthy", message, until, slot: task.slot, task: task.id };
+}
+
+/** A copy that a person took out of service. */
+export function pausedWait(task: Task, { at, by, reason }: Pause): Wait {
+  const why = reason === undefined ? "" : `: ${reason}`;
+  const message = `${taskName(task)} is paused by ${by}${why}`;
+  return { kind: "paused", message, since: at, slot: task.slot, task: task.id };
 }
 
 export function lostWait(record: TaskRecord): Wait {

@@ -6,6 +6,7 @@
  *     volume data [shared] [per-copy]         service web key=value ...         drop web
  *     deploy · scale web 3 · restart web · rollback [2] · rm [volume ...]
  *     task web-1#1 pulling|running|ready|unready|crashed|complete|failed|rejected|removed [failures=3]
+ *     pause web-1#1 [force] [REASON...] · resume web-1#1
  *     pass 5s · look · operations · ps · explain web · plan
  */
 
@@ -34,6 +35,7 @@ import {
   rollbackStack,
   scaleService,
 } from "../release/stack-commands.ts";
+import { pauseTask, resumeTask } from "../release/task-commands.ts";
 import type { Respond } from "./dialogue.ts";
 import { serviceOf } from "./service-words.ts";
 import { EXCLUSIVE_VOLUME, stackSpec } from "./specs.ts";
@@ -72,6 +74,8 @@ class StackDialogue {
       rm: () =>
         this.#decide(removeStack(this.#view, { scope: SCOPE, volumes: words, now: this.#now })),
       task: () => this.#task(words),
+      pause: () => this.#pause(words),
+      resume: () => this.#decide(resumeTask(this.#view, this.#taskScope(words[0]))),
       pass: () => this.#pass(words),
       look: () => this.#look(),
       operations: () => this.#finishOperations(),
@@ -211,6 +215,23 @@ class StackDialogue {
     const before = this.#view.statuses.get(key)?.value;
     this.#cluster.put("status", key, statusOf(task, before, words, this.#now));
     return [];
+  }
+
+  #taskScope(name = "") {
+    const { project, environment } = SCOPE;
+    return { project, environment, task: present(this.#names.get(name), `task ${name}`) };
+  }
+
+  #pause([name, ...words]: readonly string[]): string[] {
+    const reason = words.filter((word) => word !== "force").join(" ");
+    const request = {
+      scope: this.#taskScope(name),
+      by: "me",
+      force: words.includes("force"),
+      now: this.#now,
+      ...(reason === "" ? {} : { reason }),
+    };
+    return this.#decide(pauseTask(this.#view, request));
   }
 
   #pass([duration = ""]: readonly string[]): string[] {

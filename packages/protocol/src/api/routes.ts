@@ -258,6 +258,29 @@ export const routes = {
     answer: { kind: "upgrade" },
     errors: ["not_found", "node_unreachable", "conflict"],
   },
+  pauseTask: {
+    method: "POST",
+    path: `${ENV}/tasks/{task}/pause`,
+    summary: "Takes a copy out of service while it runs on. The last ready one only with `force`.",
+    access: "user",
+    body: Type.Object(
+      {
+        reason: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+        force: Type.Optional(Type.Boolean()),
+      },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: Task },
+    errors: ["not_found", "conflict", "last_ready_copy"],
+  },
+  resumeTask: {
+    method: "POST",
+    path: `${ENV}/tasks/{task}/resume`,
+    summary: "Puts a paused copy back into service: it gets requests once its checks are good.",
+    access: "user",
+    answer: { kind: "json", schema: Task },
+    errors: ["not_found", "conflict"],
+  },
   listVolumes: {
     method: "GET",
     path: `${ENV}/volumes`,

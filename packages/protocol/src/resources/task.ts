@@ -43,6 +43,37 @@ export const Verdict = Type.Object({
 });
 export type Verdict = Of<typeof Verdict>;
 
+/**
+ * A person took the copy out of service: no name, service address or route leads to it, it runs on and does
+ * not count as ready. Writer: API.
+ */
+export const Pause = Type.Object({
+  at: Timestamp,
+  /** Name of the token. */
+  by: Type.String(),
+  /** In that person's words. */
+  reason: Type.Optional(Type.String({ maxLength: 200 })),
+});
+export type Pause = Of<typeof Pause>;
+
+/** What a copy that leaves waits for, in this order. */
+export const LEAVING_PHASES = {
+  acknowledgement: "Names, service addresses and ingress confirm that no new request goes to it.",
+  connections: "Open connections end, and names that clients remember run out.",
+  process: "Pre-stop commands, the stop signal and the grace period.",
+} as const satisfies Readonly<Record<string, string>>;
+export type LeavingPhase = keyof typeof LEAVING_PHASES;
+
+/** How far a copy is that leaves. Writer: the agent. */
+export const Leaving = Type.Object({
+  phase: literals(LEAVING_PHASES),
+  /** When the phase ends at the latest, by the clock of the copy's node. */
+  until: Timestamp,
+  /** Connections that were open at the last count; absent where nobody could count them. */
+  connections: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+export type Leaving = Of<typeof Leaving>;
+
 /** A task as controllers write it. */
 export const Task = Type.Object({
   id: Identifier,
@@ -71,6 +102,8 @@ export const Task = Type.Object({
     memoryBytes: Type.Integer({ minimum: 0 }),
   }),
   verdict: Type.Optional(Verdict),
+  /** Out of service by a person's word, until the same is said to resume. Writer: API. */
+  paused: Type.Optional(Pause),
 });
 export type Task = Of<typeof Task>;
 
@@ -104,6 +137,8 @@ export const TaskStatus = Type.Object({
   pullDoneBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   pullTotalBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   containerId: Type.Optional(Type.String()),
+  /** While it leaves: in the states `draining` and `stopping`. */
+  leaving: Type.Optional(Leaving),
   /** Starts with an unexpected end within the last ten minutes, of this and earlier attempts. */
   recentFailures: Type.Integer({ minimum: 0 }),
   updatedAt: Timestamp,

@@ -10,7 +10,12 @@ import {
   stackKey,
   type Task,
 } from "@berth/protocol";
+import {
+  pauseTask as decidePause,
+  resumeTask as decideResumption,
+} from "../../release/task-commands.ts";
 import { type ClusterView, environmentOf } from "../../state/cluster-tables.ts";
+import { commitDecision } from "../commit.ts";
 import type { ApiContext, Handler } from "../handler.ts";
 import { LOG_NODES_MAX, openLogs } from "../log-stream.ts";
 import { booleanOf, integerOf, pageOf } from "../paging.ts";
@@ -151,6 +156,32 @@ function runningTask(
   if (state === "running" || state === "draining") return task;
   throw new ProtocolError("conflict", `task ${task.id} is not running: it is ${state}`, { state });
 }
+
+export const pauseTask: Handler<"pauseTask"> = (request, context) => {
+  const { params: scope, body, actor } = request;
+  const { reason, force = false } = body;
+  const now = context.clock.now();
+  return commitDecision(
+    context,
+    request,
+    { route: "pauseTask", matched: (view) => view.tasks.by("id", scope.task)[0] },
+    (view) =>
+      decidePause(view, {
+        ...{ scope, by: actor.name, force, now },
+        ...(reason === undefined ? {} : { reason }),
+      }),
+  );
+};
+
+export const resumeTask: Handler<"resumeTask"> = (request, context) => {
+  const { params: scope } = request;
+  return commitDecision(
+    context,
+    request,
+    { route: "resumeTask", matched: (view) => view.tasks.by("id", scope.task)[0] },
+    (view) => decideResumption(view, scope),
+  );
+};
 
 /** The agent's end: the stream is handed to who asked, until that side is done with it. */
 export const openSession: Handler<"openSession"> = ({ params }, { sessions }) =>
