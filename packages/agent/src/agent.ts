@@ -264,6 +264,8 @@ class RunningAgent implements Agent {
           await state.noteBuilt(key, imageId);
           await this.#parts.ledger.noteOwn(imageId, clock.now());
         },
+        lookUps: state,
+        clock,
         refusesBuilds: () => this.#disk.refusesBuilds,
       },
     });

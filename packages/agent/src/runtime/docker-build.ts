@@ -5,6 +5,7 @@
  * connection does. Build arguments and labels pass as JSON, never through a shell.
  */
 
+import { buffer } from "node:stream/consumers";
 import type { Clock } from "@berth/base";
 import {
   type BuildSpec,
@@ -13,6 +14,7 @@ import {
   type RegistryAuth,
   type Resources,
 } from "@berth/protocol";
+import { pack } from "tar-stream";
 import type { EngineClient } from "./docker-client.ts";
 import { type DockerImages, paddedBase64Url } from "./docker-images.ts";
 import { followProgress, type ProgressEnd } from "./docker-progress.ts";
@@ -45,14 +47,15 @@ export async function buildImage(
 ): Promise<ImageInfo> {
   const { reference, spec, context } = input;
   const { onProgress, signal } = options;
+  await fetchCacheImages(engine.images, spec.cacheFrom ?? [], signal);
   const end = await followProgress(
     engine.client,
     {
       method: "POST",
       path: "/build",
       query: queryOf(reference, spec, options),
-      stream: context,
       headers: registryConfig(options.auths ?? []),
+      stream: withDockerfile(spec, context),
       context: `build image ${reference}`,
     },
     { clock: engine.clock, onProgress, signal },
@@ -75,10 +78,43 @@ function registryConfig(auths: readonly RegistryAuth[]): Readonly<Record<string,
   return { "x-registry-config": paddedBase64Url(JSON.stringify(Object.fromEntries(entries))) };
 }
 
+/** The classic builder takes layers of images that are there; one that cannot be had only helps nothing. */
+async function fetchCacheImages(
+  images: DockerImages,
+  references: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const reference of references) {
+    try {
+      await images.ensure({ reference }, signal === undefined ? {} : { signal });
+    } catch {
+      signal?.throwIfAborted();
+    }
+  }
+}
+
+/** Two blocks of zeros end an archive: what stands before them can be put before another archive. */
+const ARCHIVE_END_BYTES = 1_024;
+
+/** The context with the Dockerfile of the stack file in it. */
+async function* withDockerfile(
+  { dockerfile, dockerfileText }: BuildSpec,
+  context: AsyncIterable<Uint8Array>,
+): AsyncIterable<Uint8Array> {
+  if (dockerfileText !== undefined) {
+    const archive = pack();
+    archive.entry({ name: dockerfile }, dockerfileText);
+    archive.finalize();
+    const bytes = await buffer(archive);
+    yield bytes.subarray(0, bytes.length - ARCHIVE_END_BYTES);
+  }
+  yield* context;
+}
+
 function queryOf(reference: string, spec: BuildSpec, options: BuildOptions) {
   const { cpuMillis, memoryBytes } = options.limits;
   return {
-    t: reference,
+    t: [reference, ...(spec.tags ?? [])],
     version: 1,
     rm: true,
     forcerm: true,
@@ -90,8 +126,20 @@ function queryOf(reference: string, spec: BuildSpec, options: BuildOptions) {
     pull: spec.pull,
     networkmode: spec.networkMode,
     shmsize: spec.shmSizeBytes,
-    extrahosts: spec.extraHosts?.join(","),
+    extrahosts: spec.extraHosts,
     platform: spec.platform,
+    cachefrom: spec.cacheFrom === undefined ? undefined : JSON.stringify(spec.cacheFrom),
+    isolation: spec.isolation,
+    ulimits:
+      spec.ulimits === undefined
+        ? undefined
+        : JSON.stringify(
+            Object.entries(spec.ulimits).map(([name, { soft, hard }]) => ({
+              Name: name,
+              Soft: soft,
+              Hard: hard,
+            })),
+          ),
     memory: memoryBytes,
     // As much swap as memory is none: a build must not page the machine to a standstill.
     memswap: memoryBytes,

@@ -23,7 +23,10 @@ export interface EngineCall {
   readonly method: "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
   /** Without the version; segments are encoded by the caller (`segment`). */
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** A list stands for the parameter repeated. */
+  readonly query?: Readonly<
+    Record<string, string | number | boolean | readonly string[] | undefined>
+  >;
   /** Sent as JSON. */
   readonly json?: unknown;
   /** Sent as it is, type `application/x-tar`. */
@@ -194,7 +197,8 @@ export class EngineClient {
   #pathOf(call: EngineCall): string {
     const query = new URLSearchParams();
     for (const [key, value] of Object.entries(call.query ?? {})) {
-      if (value !== undefined) query.set(key, String(value));
+      if (Array.isArray(value)) for (const each of value) query.append(key, each);
+      else if (value !== undefined) query.set(key, String(value));
     }
     const plain = this.#version === undefined || call.unversioned === true;
     const prefix = plain ? "" : `/v${this.#version}`;

@@ -31,6 +31,12 @@ export interface ServerMemory {
   readonly ingressHttpPort?: number;
 }
 
+/** What a registry had under a reference, and when (wall time). */
+export interface RegistryLookUp {
+  readonly at: number;
+  readonly repoDigest: string;
+}
+
 /** Builds that are remembered: more than the stacks of one machine have. */
 const BUILT_MAX = 1_000;
 
@@ -190,6 +196,16 @@ export class AgentState {
     const gone =
       oldest === undefined ? [] : [{ table: "built" as const, key: oldest, value: undefined }];
     await this.#db.commit([{ table: "built", key, value: imageId }, ...gone]);
+  }
+
+  /** The last answer of a registry about a reference; kept among the builds, which are no references. */
+  lookUpOf(reference: string): RegistryLookUp | undefined {
+    const [at, repoDigest] = (this.#built.get(`registry ${reference}`) ?? "").split(" ");
+    return repoDigest === undefined ? undefined : { at: Number(at), repoDigest };
+  }
+
+  async noteLookUp(reference: string, { at, repoDigest }: RegistryLookUp): Promise<void> {
+    await this.noteBuilt(`registry ${reference}`, `${at} ${repoDigest}`);
   }
 
   readSecret(task: string): unknown {

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { assertNever, GIB } from "@berth/base";
+import { assertNever, type Clock, GIB } from "@berth/base";
 import {
   type BuildSpec,
   type ImageWish,
@@ -14,6 +14,7 @@ import {
 } from "@berth/protocol";
 import type { RegistryCredentials } from "../images/registry-credentials.ts";
 import type { ImageInfo, Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
 import type { Slots } from "../task/slots.ts";
 
 /** Look-ups at once: registries limit clients, and a deployment has a few dozen images at most. */
@@ -40,6 +41,9 @@ export interface ImageResolver {
   /** What an equal build made before, if it was recorded. */
   readonly builtBefore: (key: string) => string | undefined;
   readonly noteBuilt: (key: string, imageId: string) => Promise<void>;
+  /** What registries answered last. */
+  readonly lookUps: Pick<AgentState, "lookUpOf" | "noteLookUp">;
+  readonly clock: Clock;
   /** The disk has no room for a build. */
   readonly refusesBuilds: () => boolean;
 }
@@ -86,19 +90,23 @@ async function resolveOne(
 
 async function lookUp(
   resolver: ImageResolver,
-  { reference, policy, project }: ProjectWish,
+  wish: ProjectWish,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
-  const local = await resolver.runtime.inspectImage(reference, signal);
+  const { runtime } = resolver;
+  const { reference, policy } = wish;
+  const local = await runtime.inspectImage(reference, signal);
   switch (policy) {
     case "never":
       if (local !== undefined) return pinnedOf(reference, local);
       throw missing(reference, "is not on this node, and its pull policy is never");
-    case "missing":
-      if (local !== undefined) return pinnedOf(reference, local);
-      return await remote(resolver, { reference, project }, signal);
+    case "missing": {
+      if (wish.pullEveryMs === undefined && local !== undefined) return pinnedOf(reference, local);
+      const fresh = await freshEnough(resolver, wish, local, signal);
+      return fresh ?? (await remote(resolver, wish, signal));
+    }
     case "always": {
-      const pinned = await remote(resolver, { reference, project }, signal);
+      const pinned = await remote(resolver, wish, signal);
       const isHere = local !== undefined && local.repoDigest === pinned.repoDigest;
       return isHere ? pinnedOf(reference, local) : pinned;
     }
@@ -109,13 +117,33 @@ async function lookUp(
   }
 }
 
+/**
+ * What is here, when the registry was asked a short time ago. An image that was pulled by its digest has no
+ * name at the engine: the registry's last answer says which it is.
+ */
+async function freshEnough(
+  { runtime, lookUps, clock }: ImageResolver,
+  { reference, pullEveryMs }: ImageWish,
+  local: ImageInfo | undefined,
+  signal: AbortSignal,
+): Promise<PinnedImage | undefined> {
+  const last = lookUps.lookUpOf(reference);
+  if (pullEveryMs === undefined || last === undefined) return undefined;
+  const age = clock.now() - last.at;
+  // Looked up in the future: the clock was set back.
+  if (age < 0 || age > pullEveryMs) return undefined;
+  const here = local ?? (await runtime.inspectImage(last.repoDigest, signal));
+  return here === undefined ? undefined : pinnedOf(reference, here);
+}
+
 async function remote(
-  { runtime, credentials }: ImageResolver,
+  { runtime, clock, credentials, lookUps }: ImageResolver,
   { reference, project }: Pick<ProjectWish, "reference" | "project">,
   signal: AbortSignal,
 ): Promise<PinnedImage> {
   const auth = await credentials.authFor(project, reference);
   const { repoDigest } = await runtime.resolveRemote(reference, auth, signal);
+  await lookUps.noteLookUp(reference, { at: clock.now(), repoDigest });
   return { reference, repoDigest };
 }
 

@@ -11,7 +11,7 @@ import { hasEnded } from "./step-input.ts";
 
 /** The record after the container of a running or starting task was found ended or gone. */
 export function afterExit(input: RuleInput): TaskRecord {
-  const { record, now, facts } = input;
+  const { record, facts } = input;
   const exit = exitFacts(input);
   const gone = { ready: false, everRan: true, ...exit };
   // A reboot is no fault of the task: it counts for nothing and the next attempt begins at once.
@@ -21,16 +21,16 @@ export function afterExit(input: RuleInput): TaskRecord {
   if (exit.exitCode === 0 && input.assignment.spec.restart.policy !== "always") {
     return advance(record, "exited", { ...gone, message: "exited with code 0" });
   }
-  return advance(record, "exited", { ...gone, ...failed(record, now), message: words(input) });
+  return advance(record, "exited", { ...gone, ...failed(input), message: words(input) });
 }
 
 /** The record after we ended the process of an attempt to begin the next. */
 export function afterLeaving(input: RuleInput): TaskRecord {
-  const { record, now } = input;
+  const { record } = input;
   const gone = { ...exitFacts(input), ready: false };
   // A task is not to blame for the container that it shares with; a failed probe is a failure like an exit.
   if (record.stopCause === "pod") return advance(record, "exited", gone);
-  return advance(record, "exited", { ...gone, ...failed(record, now) });
+  return advance(record, "exited", { ...gone, ...failed(input) });
 }
 
 /** Facts of an ended process, as far as the engine tells. */
@@ -53,8 +53,8 @@ export function afterFailure(
   if (isHopeless(failure.code, record)) {
     return advance(record, "ended", { ...said, outcome: "rejected" });
   }
-  const next = failed(record, now);
-  const nextAttemptAt = now + retryDelayMs(record.failuresInRow + 1);
+  const next = oneMoreFailure(record, now);
+  const nextAttemptAt = now + retryDelayMs(next.failuresInRow);
   return advance(record, "exited", { ...said, exitedAt: now, ...next, nextAttemptAt });
 }
 
@@ -65,14 +65,15 @@ export function isOver({ record, assignment }: RuleInput): boolean {
   return !mayRestart(assignment.spec.restart, record.exitCode, record.restarts);
 }
 
-/** Counts one more failure at `now`. */
-export function failed(record: TaskRecord, now: number): Partial<TaskRecord> {
-  const failuresInRow = record.failuresInRow + 1;
-  return {
-    failures: failuresWith(record, now),
-    failuresInRow,
-    nextAttemptAt: now + restartDelayMs(failuresInRow),
-  };
+/** One more failure, and when the next attempt may begin. */
+function failed({ record, assignment, now }: RuleInput): Partial<TaskRecord> {
+  const next = oneMoreFailure(record, now);
+  const pauseMs = restartDelayMs(next.failuresInRow, assignment.spec.restart);
+  return { ...next, nextAttemptAt: now + pauseMs };
+}
+
+function oneMoreFailure(record: TaskRecord, now: number) {
+  return { failures: failuresWith(record, now), failuresInRow: record.failuresInRow + 1 };
 }
 
 function words({ container }: RuleInput): string {

@@ -49,9 +49,18 @@ export function recentFailures(record: TaskRecord, now: number): readonly number
   return record.failures.filter((at) => at > now - FAILURES_WINDOW_MS);
 }
 
-/** Pause before the next attempt when `failuresInRow` attempts failed, the last one included. */
-export function restartDelayMs(failuresInRow: number): number {
-  return failuresInRow <= 1 ? 0 : backoffMs(failuresInRow - 1, RESTART_BACKOFF);
+/**
+ * Pause before the next attempt when `failuresInRow` attempts failed, the last one included; never shorter
+ * than the file says.
+ */
+export function restartDelayMs(failuresInRow: number, { delayMs = 0 }: RestartSpec): number {
+  const pauseMs = failuresInRow <= 1 ? 0 : backoffMs(failuresInRow - 1, RESTART_BACKOFF);
+  return Math.max(delayMs, pauseMs);
+}
+
+/** No pause that we make is longer: one that is comes of a clock that was set back. */
+export function restartDelayMsMax({ delayMs = 0 }: RestartSpec): number {
+  return Math.max(delayMs, RESTART_BACKOFF.maxMs);
 }
 
 /** Pauses after attempts that never ran: what stood in the way (engine, network, disk) takes its time. */

@@ -7,7 +7,7 @@
 
 import { afterExit, isOver } from "./exit.ts";
 import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from "./record.ts";
-import { HEALTHY_AFTER_MS, RESTART_BACKOFF } from "./restart.ts";
+import { HEALTHY_AFTER_MS, restartDelayMsMax } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { hasEnded, isAlive, TELL_UNREADY_AFTER_MS } from "./step-input.ts";
 import { beginLeaving } from "./stop-rules.ts";
@@ -255,8 +255,14 @@ const RUNNING: readonly Rule[] = [
     name: "healthy",
     why: "A crash after a long life is a first crash again.",
     when: (input) => input.record.state === "running" && healthyIn(input) <= 0,
-    then: ({ record }) => ({
-      next: { ...without(record, ...FAILURE_FACTS), failuresInRow: 0, failures: [] },
+    then: ({ record, assignment }) => ({
+      next: {
+        ...without(record, ...FAILURE_FACTS),
+        failuresInRow: 0,
+        failures: [],
+        // Where the file says what a success is, its count of attempts begins anew with one.
+        ...(assignment.spec.restart.windowMs === undefined ? {} : { restarts: 0 }),
+      },
     }),
   },
   {
@@ -295,10 +301,11 @@ const EXITED: readonly Rule[] = [
   {
     name: "back-off",
     why: "What fails again and again may not eat the node.",
-    when: ({ record, now }) => {
+    when: ({ record, assignment, now }) => {
       const pauseMs = (record.nextAttemptAt ?? 0) - now;
       // A longer pause than we ever make means that the wall clock was set back: no reason to wait.
-      return record.state === "exited" && pauseMs > 0 && pauseMs <= RESTART_BACKOFF.maxMs;
+      const pauseMsMax = restartDelayMsMax(assignment.spec.restart);
+      return record.state === "exited" && pauseMs > 0 && pauseMs <= pauseMsMax;
     },
     then: ({ record }) => ({
       next: record,
@@ -322,10 +329,12 @@ const EXITED: readonly Rule[] = [
 export const RUN_RULES: readonly Rule[] = [...GATES, ...STARTING, ...RUNNING, ...EXITED];
 
 /** Milliseconds until the attempt has lived long enough; infinite when there is nothing to forgive. */
-function healthyIn({ record, now }: RuleInput): number {
-  const marked = record.failuresInRow > 0 || record.failures.length > 0;
+function healthyIn({ record, assignment, now }: RuleInput): number {
+  const { windowMs } = assignment.spec.restart;
+  const counted = windowMs !== undefined && record.restarts > 0;
+  const marked = record.failuresInRow > 0 || record.failures.length > 0 || counted;
   if (!record.ready || !(marked || record.message !== undefined)) return Number.POSITIVE_INFINITY;
-  return (record.readyAt ?? now) + HEALTHY_AFTER_MS - now;
+  return (record.readyAt ?? now) + (windowMs ?? HEALTHY_AFTER_MS) - now;
 }
 
 /** The attempt ended for a reason outside the task: the restart is not counted against its policy. */

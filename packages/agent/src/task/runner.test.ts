@@ -55,7 +55,13 @@ test("a killed container runs again at once, and slower each further time", asyn
   }
   const [first = 0, second = 0, third = 0, fourth = 0] = pauses;
   assert.ok(first < 500, `running again after ${first} ms`);
-  assert.deepEqual([1, 2, 3, 4, 5, 30].map(restartDelayMs), [0, 100, 200, 400, 800, 300_000]);
+  const planned = (delayMs?: number) =>
+    [1, 2, 3, 4, 5, 30].map((failures) =>
+      restartDelayMs(failures, { policy: "always", ...(delayMs === undefined ? {} : { delayMs }) }),
+    );
+  assert.deepEqual(planned(), [0, 100, 200, 400, 800, 300_000]);
+  assert.deepEqual(planned(400), [400, 400, 400, 400, 800, 300_000]);
+  assert.deepEqual(planned(600_000), Array(6).fill(600_000));
   assert.ok(second > 100 && third > 200 && fourth > 400, `${pauses}`);
   const status = box.status("task01");
   assert.equal(status?.recentFailures, 4);

@@ -3,7 +3,7 @@
  * `----`, what was said. `BERTH_GOLDEN=1` rewrites what is said; commit only differences that you can
  * explain.
  *
- *     task [exclusive] [restart=POLICY[:MAX]] [postStart] [drain=MS]    begins anew
+ *     task [exclusive] [restart=POLICY[:MAX]] [pause=MS] [window=MS] [postStart] [drain=MS]    begins anew
  *     want run|stop|forget · pause · resume · now +MS · reboot
  *     container none|created|running|exited CODE · leftover created|exited|none
  *     fact NAME=VALUE      contactSinceBoot, prepared, attended, probing, hooked, drained, gathered,
@@ -108,6 +108,8 @@ class Scene {
     const restart: RestartSpec = {
       policy: policy as RestartSpec["policy"],
       ...(max === undefined ? {} : { maxAttempts: Number(max) }),
+      ...(option("pause") === undefined ? {} : { delayMs: Number(option("pause")) }),
+      ...(option("window") === undefined ? {} : { windowMs: Number(option("window")) }),
     };
     this.assignment = sampleAssignment("task01", {
       task: { exclusive: words.includes("exclusive") },

@@ -221,13 +221,13 @@ test("missing variables are warnings with the place of the variable", () => {
 });
 
 test("keys that are not honoured are warned of with what happens instead", () => {
-  const result = load(`version: "3"\n${web("container_name: a, isolation: default")}`);
+  const result = load(`version: "3"\n${web("container_name: a, deploy: {endpoint_mode: dnsrr}")}`);
   assert.ok(result.ok);
   assert.deepEqual(
     result.warnings.map((one) => `${one.line}:${one.column} ${one.path}: ${one.message}`),
     [
       "1:1 version: is not honoured: it is obsolete and says nothing; remove it",
-      "3:19 services.web.container_name: is not honoured: containers have names of the platform; the name works as an alias in DNS",
+      "3:19 services.web.container_name: is honoured in part: it is a name in DNS; containers at the engine have names of the platform",
     ],
   );
 });

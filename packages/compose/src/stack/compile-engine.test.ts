@@ -80,3 +80,48 @@ oom_score_adj: 100`);
     oomScoreAdjust: 100,
   });
 });
+
+test("disks' limits, the period of the processor limit, rules and drivers of devices", () => {
+  const { web } = compileWeb(`cpu_quota: 25000
+cpu_period: 50000
+cpu_rt_runtime: 1000
+cpu_rt_period: 2000
+cgroup: private
+device_cgroup_rules: ["c 1:3 rw"]
+gpus: [{count: 2}]
+blkio_config:
+  weight: 300
+  weight_device: [{path: /dev/a, weight: 400}]
+  device_read_bps: [{path: /dev/a, rate: 1mb}]
+  device_write_iops: [{path: /dev/a, rate: 30}]
+deploy:
+  resources:
+    reservations:
+      devices: [{capabilities: [tpu], driver: acme, device_ids: ["0", "3"]}]
+      generic_resources: [{discrete_resource_spec: {kind: license, value: 3}}]`);
+  assert.deepEqual(web.engine, {
+    labels: {},
+    cgroupMode: "private",
+    deviceCgroupRules: ["c 1:3 rw"],
+    deviceRequests: [
+      { count: 2, capabilities: ["gpu"], options: {} },
+      { driver: "acme", ids: ["0", "3"], capabilities: ["tpu"], options: {} },
+    ],
+    cpuPeriodMicros: 50_000,
+    cpuRealtimePeriodMicros: 2_000,
+    cpuRealtimeRuntimeMicros: 1_000,
+    blkioWeight: 300,
+    blkioWeightDevice: [{ path: "/dev/a", weight: 400 }],
+    blkioReadBps: [{ path: "/dev/a", rate: 1_048_576 }],
+    blkioWriteIops: [{ path: "/dev/a", rate: 30 }],
+  });
+  assert.deepEqual(web.limits, { cpuMillis: 500 });
+  assert.deepEqual(web.countables, { license: 3, gpu: 2 });
+});
+
+test("all graphics processors are one to the scheduler, named ones as many as there are", () => {
+  const of = (lines: string) => compileWeb(lines).web.countables;
+  assert.deepEqual(of("gpus: all"), { gpu: 1 });
+  assert.deepEqual(of('gpus: [{device_ids: ["0", "1"]}]'), { gpu: 2 });
+  assert.equal(of("tty: true"), undefined);
+});

@@ -1,7 +1,8 @@
 /** Lines for the container engine: hostname, capabilities, devices and the like, one to one. */
 
-import type { EngineOptions, Resources } from "@berth/protocol";
-import type { ComposeService } from "../model/service-model.ts";
+import type { DeviceRequest, EngineOptions, Resources, ServiceSpec } from "@berth/protocol";
+import type { DeviceRequest as ComposeDeviceRequest } from "../model/deploy-model.ts";
+import type { BlkioLimit, ComposeService } from "../model/service-model.ts";
 import type { ProblemList } from "./compile-problem.ts";
 import { presentFields } from "./present-fields.ts";
 
@@ -10,10 +11,11 @@ export function compileEngine(service: ComposeService): EngineOptions {
     ...processOptions(service),
     ...namespaceOptions(service),
     ...limitOptions(service),
+    ...blockOptions(service),
   });
 }
 
-type Loose = { readonly [Key in keyof EngineOptions]: EngineOptions[Key] | undefined };
+type Loose = { readonly [Key in keyof EngineOptions]?: EngineOptions[Key] | undefined };
 
 function processOptions(service: ComposeService): Loose {
   return {
@@ -41,7 +43,57 @@ function processOptions(service: ComposeService): Loose {
       target: device.target ?? device.source,
       permissions: device.permissions ?? "rwm",
     })),
+    deviceCgroupRules: service.deviceCgroupRules,
+    deviceRequests: driverDevices(service),
   };
+}
+
+/** Devices that a driver of the engine gives; an empty list would be a list. */
+function driverDevices(service: ComposeService): DeviceRequest[] | undefined {
+  const wishes = deviceWishes(service);
+  if (wishes.length === 0) return undefined;
+  return wishes.map((wish) =>
+    presentFields<DeviceRequest>({
+      driver: wish.driver,
+      // Neither a count nor identifiers: all, as the specification says.
+      count: wish.count ?? (wish.deviceIds === undefined ? ALL_DEVICES : undefined),
+      ids: wish.deviceIds,
+      capabilities: wish.capabilities ?? [],
+      options: wish.options ?? {},
+    }),
+  );
+}
+
+const ALL_DEVICES = -1;
+
+/** `gpus`, whose capability is in its name, and `reservations.devices`. */
+function deviceWishes(service: ComposeService): readonly ComposeDeviceRequest[] {
+  const gpus = (service.gpus ?? []).map((gpu) => ({
+    ...gpu,
+    capabilities: [...new Set([GPU, ...(gpu.capabilities ?? [])])],
+  }));
+  return [...gpus, ...(service.deploy?.resources?.reservations?.devices ?? [])];
+}
+
+/** The countable resource that nodes with graphics processors declare. */
+const GPU = "gpu";
+
+/**
+ * What the scheduler counts: `generic_resources` by their kind, and graphics processors as `gpu`. "All" is
+ * counted as one: how many that is differs from node to node.
+ */
+export function compileCountables(service: ComposeService): ServiceSpec["countables"] {
+  const counts = new Map<string, number>();
+  const add = (kind: string, count: number) => counts.set(kind, (counts.get(kind) ?? 0) + count);
+  for (const { discreteResourceSpec } of service.deploy?.resources?.reservations
+    ?.genericResources ?? []) {
+    if (discreteResourceSpec?.kind) add(discreteResourceSpec.kind, discreteResourceSpec.value ?? 1);
+  }
+  for (const { capabilities, count, deviceIds } of deviceWishes(service)) {
+    if (!capabilities?.includes(GPU)) continue;
+    add(GPU, count !== undefined && count > 0 ? count : (deviceIds?.length ?? 1));
+  }
+  return counts.size === 0 ? undefined : Object.fromEntries(counts);
 }
 
 function namespaceOptions(service: ComposeService): Loose {
@@ -57,6 +109,8 @@ function namespaceOptions(service: ComposeService): Loose {
     usernsMode: service.usernsMode,
     utsMode: service.uts,
     cgroupParent: service.cgroupParent,
+    cgroupMode: service.cgroup,
+    isolation: service.isolation === "default" ? undefined : service.isolation,
     macAddress: service.macAddress,
   };
 }
@@ -82,8 +136,29 @@ function limitOptions(service: ComposeService): Loose {
     cpuset: service.cpuset,
     oomKillDisable: service.oomKillDisable,
     oomScoreAdjust: service.oomScoreAdj,
-    blkioWeight: service.blkioConfig?.weight,
+    cpuPeriodMicros: service.cpuPeriod || undefined,
+    cpuRealtimePeriodMicros: service.cpuRtPeriod || undefined,
+    cpuRealtimeRuntimeMicros: service.cpuRtRuntime || undefined,
   };
+}
+
+function blockOptions({ blkioConfig: block }: ComposeService): Loose {
+  return {
+    blkioWeight: block?.weight,
+    blkioWeightDevice: block?.weightDevice?.flatMap(({ path, weight }) =>
+      path === undefined ? [] : [{ path, weight: weight ?? 0 }],
+    ),
+    blkioReadBps: rates(block?.deviceReadBps),
+    blkioReadIops: rates(block?.deviceReadIops),
+    blkioWriteBps: rates(block?.deviceWriteBps),
+    blkioWriteIops: rates(block?.deviceWriteIops),
+  };
+}
+
+function rates(limits: readonly BlkioLimit[] | undefined): EngineOptions["blkioReadBps"] {
+  return limits?.flatMap(({ path, rate }) =>
+    path === undefined ? [] : [{ path, rate: rate ?? 0 }],
+  );
 }
 
 /** `deploy.resources.limits` wins over the older keys of the service. */

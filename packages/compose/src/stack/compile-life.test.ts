@@ -19,6 +19,10 @@ const RESTARTS: readonly (readonly [string, RestartSpec])[] = [
     "deploy: {restart_policy: {condition: on-failure, max_attempts: 2}}",
     { policy: "on-failure", maxAttempts: 2 },
   ],
+  [
+    "deploy: {restart_policy: {delay: 2s, window: 1m}}",
+    { policy: "always", delayMs: 2_000, windowMs: 60_000 },
+  ],
   ["deploy: {mode: replicated-job}", { policy: "no" }],
   ["restart: always\ndeploy: {mode: replicated-job}", { policy: "on-failure" }],
 ];
@@ -61,12 +65,34 @@ test("copies: scale, replicas, global", () => {
   assert.deepEqual(of("deploy: {mode: replicated-job, replicas: 4}"), ["job", 4]);
 });
 
-test("global-job says that it is not run on each node", () => {
+test("jobs of every node, and words that no mode has", () => {
   const { web, said } = compileWeb("deploy: {mode: global-job}");
-  assert.equal(web.mode, "job");
-  assert.deepEqual(said, [
-    "warning services.web.deploy.mode: global-job runs once, not once on every node",
+  assert.deepEqual([web.mode, web.copies, web.everyNode, said], ["job", 0, true, []]);
+  assert.deepEqual(compileWeb("deploy: {mode: replicatd}").said, [
+    'error services.web.deploy.mode: "replicatd" is not known: replicated, global, replicated-job, global-job',
   ]);
+});
+
+test("a rollback of its own pace; what it leaves out is the update's", () => {
+  const of = (lines: string) => compileWeb(lines).web.rollback;
+  assert.equal(of("tty: false"), undefined);
+  assert.deepEqual(
+    of(
+      "deploy: {rollback_config: {parallelism: 0, delay: 2s, monitor: 1s, order: stop-first, failure_action: continue, max_failure_ratio: 0.5}}",
+    ),
+    {
+      order: "stop-first",
+      parallelism: 0,
+      delayMs: 2_000,
+      minHealthyMs: 1_000,
+      failureAction: "continue",
+      maxFailureRatio: 0.5,
+    },
+  );
+  assert.match(
+    compileWeb("deploy: {rollback_config: {failure_action: rollback}}").said.join(),
+    /^error services.web.deploy.rollback_config.failure_action: "rollback" is not known: pause/,
+  );
 });
 
 const UPDATE: UpdateSpec = {
@@ -82,13 +108,14 @@ const UPDATES: readonly (readonly [string, string, Partial<UpdateSpec>])[] = [
   ["the defaults", "tty: false", {}],
   [
     "every key",
-    "deploy: {update_config: {order: stop-first, parallelism: 0, delay: 10s, monitor: 3s, failure_action: pause}}",
+    "deploy: {update_config: {order: stop-first, parallelism: 0, delay: 10s, monitor: 3s, failure_action: pause, max_failure_ratio: 0.2}}",
     {
       order: "stop-first",
       parallelism: 0,
       delayMs: 10_000,
       minHealthyMs: 3_000,
       failureAction: "pause",
+      maxFailureRatio: 0.2,
     },
   ],
   [
@@ -125,9 +152,16 @@ test("pull policies", () => {
   assert.equal(of("tty: false"), "missing");
   for (const word of ["always", "never", "missing"]) assert.equal(of(`pull_policy: ${word}`), word);
   assert.equal(of("pull_policy: if_not_present"), "missing");
-  for (const word of ["daily", "weekly", "every_12h"]) {
-    assert.equal(of(`pull_policy: ${word}`), "always");
-  }
+  const every = (lines: string) => compileWeb(lines).web.pullEveryMs;
+  assert.deepEqual(
+    ["daily", "weekly", "every_1d12h", "refresh"].map((word) => every(`pull_policy: ${word}`)),
+    [86_400_000, 604_800_000, 129_600_000, 86_400_000],
+  );
+  assert.equal(every("pull_policy: refresh\npull_refresh_after: 30m"), 1_800_000);
+  assert.match(
+    compileWeb("pull_policy: refresh\npull_refresh_after: soon").said.join(),
+    /^error services.web.pull_refresh_after: "soon" is no time/,
+  );
   assert.match(
     compileWeb("pull_policy: build").said.join(),
     /^error services.web.pull_policy: build needs a build section/,

@@ -1,6 +1,12 @@
 /** How a service lives: restarts, copies, updates, dependencies. */
 
-import type { DependencySpec, RestartSpec, ServiceSpec, UpdateSpec } from "@berth/protocol";
+import type {
+  DependencySpec,
+  RestartSpec,
+  RollbackSpec,
+  ServiceSpec,
+  UpdateSpec,
+} from "@berth/protocol";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import type { ProblemList } from "./compile-problem.ts";
@@ -44,26 +50,47 @@ export function compileRestart(service: ComposeService, isJob: boolean): Restart
         ? "on-failure"
         : "always"
       : "on-failure";
-  return presentFields<RestartSpec>({ policy, maxAttempts });
+  return presentFields<RestartSpec>({
+    policy,
+    maxAttempts,
+    delayMs: deploy?.delayMs,
+    windowMs: deploy?.windowMs,
+  });
 }
+
+const MODES = ["replicated", "global", "replicated-job", "global-job"] as const;
 
 export function compileMode(
   name: string,
   service: ComposeService,
   options: { readonly isJob: boolean; readonly problems: ProblemList },
-): Pick<ServiceSpec, "mode" | "copies"> {
-  const mode = service.deploy?.mode;
+): Pick<ServiceSpec, "mode" | "copies" | "everyNode"> {
+  const path = ["services", name, "deploy", "mode"];
+  const mode = oneOfWords(service.deploy?.mode, MODES, path, options.problems);
   const copies = service.scale ?? service.deploy?.replicas ?? 1;
-  if (mode === "global") return { mode: "global", copies: 0 };
-  if (mode === "global-job") {
-    options.problems.warn(
-      ["services", name, "deploy", "mode"],
-      `global-job runs ${copies === 1 ? "once" : `${copies} times`}, not once on every node`,
-    );
+  if (mode === "global" || mode === "global-job") {
+    return options.isJob
+      ? { mode: "job", copies: 0, everyNode: true }
+      : { mode: "global", copies: 0 };
   }
   if (options.isJob) return { mode: "job", copies };
   return { mode: "replicated", copies };
 }
+
+/** The word, or an error that names those there are: the specification leaves these keys to platforms. */
+function oneOfWords<Word extends string>(
+  text: string | undefined,
+  words: readonly Word[],
+  path: readonly string[],
+  problems: ProblemList,
+): Word | undefined {
+  if (text === undefined || text === "") return undefined;
+  const word = words.find((each) => each === text);
+  if (word === undefined) problems.error(path, `"${text}" is not known: ${words.join(", ")}`);
+  return word;
+}
+
+const FAILURE_ACTIONS = ["rollback", "pause", "continue"] as const;
 
 export function compileUpdate(
   name: string,
@@ -72,14 +99,17 @@ export function compileUpdate(
 ): UpdateSpec {
   const update = service.deploy?.updateConfig;
   const wishes = service.xBerth;
+  const path = ["services", name, "deploy", "update_config"];
   if (options.exclusive && update?.order === "start-first") {
-    options.problems.error(
-      ["services", name, "deploy", "update_config", "order"],
-      "start-first is impossible: the service has a volume or address that only one copy may use at a time; use stop-first, or make the volume shared or per_copy",
-    );
+    options.problems.error([...path, "order"], START_FIRST_IMPOSSIBLE);
   }
-  const action = update?.failureAction;
-  return {
+  const action = oneOfWords(
+    update?.failureAction,
+    FAILURE_ACTIONS,
+    [...path, "failure_action"],
+    options.problems,
+  );
+  return presentFields<UpdateSpec>({
     order: options.exclusive ? "stop-first" : (update?.order ?? "start-first"),
     parallelism: update?.parallelism ?? 1,
     delayMs: update?.delayMs ?? 0,
@@ -88,8 +118,36 @@ export function compileUpdate(
       PROGRESS_DEADLINE_MS_MIN,
       wishes?.progressDeadlineMs ?? PROGRESS_DEADLINE_MS,
     ),
-    failureAction: action === "pause" || action === "continue" ? action : "rollback",
-  };
+    failureAction: action ?? "rollback",
+    maxFailureRatio: update?.maxFailureRatio || undefined,
+  });
+}
+
+const START_FIRST_IMPOSSIBLE =
+  "start-first is impossible: the service has a volume or address that only one copy may use at a time; use stop-first, or make the volume shared or per_copy";
+
+/** `rollback_config`: what it leaves out is as in the update. */
+export function compileRollback(
+  name: string,
+  service: ComposeService,
+  options: { readonly exclusive: boolean; readonly problems: ProblemList },
+): RollbackSpec | undefined {
+  const config = service.deploy?.rollbackConfig;
+  if (config === undefined) return undefined;
+  const path = ["services", name, "deploy", "rollback_config"];
+  if (options.exclusive && config.order === "start-first") {
+    options.problems.error([...path, "order"], START_FIRST_IMPOSSIBLE);
+  }
+  const actions = ["pause", "continue"] as const;
+  const at = [...path, "failure_action"];
+  return presentFields<RollbackSpec>({
+    order: config.order,
+    parallelism: config.parallelism,
+    delayMs: config.delayMs,
+    minHealthyMs: config.monitorMs,
+    failureAction: oneOfWords(config.failureAction, actions, at, options.problems),
+    maxFailureRatio: config.maxFailureRatio || undefined,
+  });
 }
 
 const CONDITIONS = {
@@ -100,9 +158,9 @@ const CONDITIONS = {
 
 export function compileDependencies(service: ComposeService): Record<string, DependencySpec> {
   return Object.fromEntries(
-    Object.entries(service.dependsOn ?? {}).map(([target, { condition, required }]) => [
+    Object.entries(service.dependsOn ?? {}).map(([target, { condition, required, restart }]) => [
       target,
-      { condition: CONDITIONS[condition], required },
+      { condition: CONDITIONS[condition], required, ...(restart === true ? { restart } : {}) },
     ]),
   );
 }
@@ -112,15 +170,50 @@ export function compilePullPolicy(
   name: string,
   service: ComposeService,
   problems: ProblemList,
-): ServiceSpec["pullPolicy"] {
+): Pick<ServiceSpec, "pullPolicy" | "pullEveryMs"> {
   const policy = service.pullPolicy;
   if (policy === "build" && service.build === undefined) {
     problems.error(["services", name, "pull_policy"], "build needs a build section");
   }
-  if (policy === "always" || policy === "never") return policy;
-  if (policy === "build" || service.build !== undefined) return "build";
-  // `daily` and the like ask for freshness: each deploy looks at the registry.
-  return policy === undefined || policy === "missing" || policy === "if_not_present"
-    ? "missing"
-    : "always";
+  if (policy === "always" || policy === "never") return { pullPolicy: policy };
+  if (policy === "build" || service.build !== undefined) return { pullPolicy: "build" };
+  const after = service.pullRefreshAfter;
+  if (after !== undefined && !LONG_DURATION.test(after)) {
+    const message = `"${after}" is no time like 12h or 1d`;
+    problems.error(["services", name, "pull_refresh_after"], message);
+  }
+  const pullEveryMs = pullPeriodMs(service);
+  return pullEveryMs === undefined
+    ? { pullPolicy: "missing" }
+    : { pullPolicy: "missing", pullEveryMs };
+}
+
+/** `daily`, `weekly`, `every_12h`, or `refresh` with `pull_refresh_after`. */
+function pullPeriodMs({ pullPolicy, pullRefreshAfter }: ComposeService): number | undefined {
+  if (pullPolicy === "daily") return DAY_MS;
+  if (pullPolicy === "weekly") return 7 * DAY_MS;
+  if (pullPolicy === "refresh") return parseLongDuration(pullRefreshAfter ?? "24h");
+  if (pullPolicy?.startsWith("every_")) return parseLongDuration(pullPolicy.slice(EVERY_CHARS));
+  return undefined;
+}
+
+const EVERY_CHARS = "every_".length;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const UNIT_MS: Readonly<Record<string, number>> = {
+  w: 7 * DAY_MS,
+  d: DAY_MS,
+  h: 60 * 60 * 1_000,
+  m: 60 * 1_000,
+  s: 1_000,
+};
+
+const LONG_DURATION = /^(\d+[wdhms])+$/;
+
+/** `1d12h`: weeks and days besides what durations have elsewhere. */
+function parseLongDuration(text: string): number {
+  let total = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)([wdhms])/g)) {
+    total += Number(count) * (UNIT_MS[unit ?? ""] ?? 0);
+  }
+  return total;
 }

@@ -110,16 +110,47 @@ const CASES: readonly MountCase[] = [
     mounts: [{ kind: "volume", volume: "db", target: "/db", readOnly: true, noCopy: true }],
   },
   {
-    says: "tmpfs takes size and mode and names what it does not take",
-    lines: "tmpfs: ['/run:size=64m,mode=1770,exec', '/tmp:mode=rwx,size=half']",
+    says: "tmpfs takes what mount does and names what it does not take",
+    lines:
+      "tmpfs: ['/run:size=64m,mode=1770,exec,uid=5', '/tmp:mode=rwx,size=half,colour', '/x:size=50%']",
     mounts: [
-      { kind: "tmpfs", target: "/run", sizeBytes: 67_108_864, mode: 0o1770 },
+      {
+        kind: "tmpfs",
+        target: "/run",
+        sizeBytes: 67_108_864,
+        mode: 0o1770,
+        options: ["exec", "uid=5"],
+      },
       { kind: "tmpfs", target: "/tmp" },
+      { kind: "tmpfs", target: "/x", options: ["size=50%"] },
     ],
     said: [
-      'warning services.web.tmpfs.0: the tmpfs option "exec"',
-      'warning services.web.tmpfs.1: the tmpfs option "mode=rwx"',
-      'warning services.web.tmpfs.1: the tmpfs option "size=half"',
+      'error services.web.tmpfs.1: "mode=rwx" is no option',
+      'error services.web.tmpfs.1: "size=half" is no option',
+      'error services.web.tmpfs.1: "colour" is no option',
+    ],
+  },
+  {
+    says: "a host's path with everything that is said of it",
+    lines:
+      "volumes: ['/srv:/a:ro,Z', {type: bind, source: /srv, target: /b, bind: {propagation: rslave, recursive: disabled}}]",
+    mounts: [
+      {
+        kind: "host",
+        source: "/srv",
+        target: "/a",
+        readOnly: true,
+        createIfMissing: true,
+        selinux: "Z",
+      },
+      {
+        kind: "host",
+        source: "/srv",
+        target: "/b",
+        readOnly: false,
+        propagation: "rslave",
+        recursive: "disabled",
+      },
     ],
   },
   {

@@ -111,15 +111,24 @@ function anonymousVolume(mount: VolumeMount, context: MountContext): string {
   return volume;
 }
 
+type HostMount = Extract<Mount, { kind: "host" }>;
+
 function hostMount(mount: BindMount): Mount {
-  return presentFields<Extract<Mount, { kind: "host" }>>({
+  return presentFields<HostMount>({
     kind: "host",
     source: mount.source.path,
     target: mount.target,
     readOnly: mount.readOnly ?? false,
     createIfMissing: mount.bind?.createHostPath,
     propagation: mount.bind?.propagation,
+    selinux: mount.bind?.selinux,
+    recursive: recursiveOf(mount.bind?.recursive),
   });
+}
+
+/** `enabled` is what engines do by themselves. */
+function recursiveOf(word: string | undefined): HostMount["recursive"] {
+  return word === "disabled" || word === "writable" || word === "readonly" ? word : undefined;
 }
 
 function relativeBind(mount: BindMount, path: Path, context: MountContext): Mount[] {
@@ -182,12 +191,14 @@ function tmpfsOf(text: string, path: Path, problems: ProblemList): Mount {
   const [target = "", options = ""] = text.split(":");
   let sizeBytes: number | undefined;
   let mode: number | undefined;
+  const further: string[] = [];
   for (const option of options.split(",").filter((word) => word !== "")) {
-    const [key, value = ""] = option.split("=");
+    const [key = "", value = ""] = option.split("=");
     if (key === "size" && parseByteSize(value) !== undefined) sizeBytes = parseByteSize(value);
     else if (key === "mode" && /^[0-7]{1,4}$/.test(value)) mode = Number.parseInt(value, 8);
-    else if (!TMPFS_WORDS.has(key ?? "")) {
-      problems.warn(path, `the tmpfs option "${option}" is not honoured`);
+    else if (TMPFS_OPTIONS.has(key) || /^size=\d+%$/.test(option)) further.push(option);
+    else if (!TMPFS_DEFAULTS.has(key)) {
+      problems.error(path, `"${option}" is no option of a file system in memory`);
     }
   }
   return presentFields<Extract<Mount, { kind: "tmpfs" }>>({
@@ -195,11 +206,20 @@ function tmpfsOf(text: string, path: Path, problems: ProblemList): Mount {
     target,
     sizeBytes,
     mode,
+    options: further.length === 0 ? undefined : further,
   });
 }
 
 /** Options that are the default anyway. */
-const TMPFS_WORDS: ReadonlySet<string> = new Set(["rw", "nosuid", "nodev", "noexec"]);
+const TMPFS_DEFAULTS: ReadonlySet<string> = new Set(["rw", "nosuid", "nodev", "noexec"]);
+/** Options that the engine takes besides size and mode; the kernel refuses what is wrong about them. */
+const TMPFS_OPTIONS: ReadonlySet<string> = new Set(
+  ["ro", "exec", "suid", "dev", "uid", "gid", "nr_inodes", "nr_blocks"].concat(
+    ["async", "sync", "dirsync", "atime", "noatime", "diratime", "nodiratime"],
+    ["relatime", "norelatime", "strictatime", "nostrictatime", "mand", "nomand"],
+    ["rprivate", "private", "rshared", "shared", "rslave", "slave", "huge", "mpol"],
+  ),
+);
 
 /** The volumes that the file declares. */
 export function compileVolumes(

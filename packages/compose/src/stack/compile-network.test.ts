@@ -126,3 +126,30 @@ test("routes and the endpoint mode", () => {
   ]);
   assert.equal(web.endpointMode, "dnsrr");
 });
+
+test("links give names to the services that they lead to, one meaning each", () => {
+  const { spec, problems } = compileSample(`services:
+  web: {image: x, links: ["db:database", "db", "cache:db"]}
+  job: {image: x, links: ["db:database", "cache:database"]}
+  db: {image: x, container_name: the-db}
+  cache: {image: x}
+`);
+  assert.deepEqual(spec.services["db"]?.networks, { default: { aliases: ["the-db", "database"] } });
+  assert.deepEqual(spec.services["cache"]?.networks, { default: { aliases: [] } });
+  assert.deepEqual(
+    problems.map(({ path, message }) => `${path.join(".")}: ${message.split(";")[0]}`),
+    [
+      'services.web.links.2: the alias "db" means db already',
+      'services.job.links.1: the alias "database" means db already',
+    ],
+  );
+});
+
+test("the network with the default route is first, and the service's own MAC is there", () => {
+  const { web } = compileWeb(
+    "mac_address: 02:42:0a:00:00:09\nnetworks: {a: {priority: 9}, b: {gw_priority: 1}, c: {priority: 10}}",
+    { rest: "networks: {a: , b: , c: }\n" },
+  );
+  assert.deepEqual(Object.keys(web.networks), ["b", "c", "a"]);
+  assert.equal(web.networks["b"]?.macAddress, "02:42:0a:00:00:09");
+});

@@ -1,6 +1,7 @@
 /** Networks, ports and routes of a service, and the networks of the stack. */
 
 import type { NetworkSpec, PublishedPort, RouteSpec, ServiceSpec } from "@berth/protocol";
+import type { NetworkAttachment } from "../model/network-model.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService, ServicePort } from "../model/service-model.ts";
 import type { ProblemList } from "./compile-problem.ts";
@@ -15,8 +16,9 @@ export interface PodWish {
 export function compileNetworks(
   name: string,
   service: ComposeService,
-  problems: ProblemList,
+  options: { readonly problems: ProblemList; readonly linked: LinkAliases },
 ): Pick<ServiceSpec, "networks" | "networkMode"> {
+  const { problems, linked } = options;
   const mode = service.networkMode;
   if (mode === "host" || mode === "none") return { networks: {}, networkMode: mode };
   if (mode?.startsWith("service:")) return { networks: {}, networkMode: "networks" };
@@ -27,19 +29,50 @@ export function compileNetworks(
     );
   }
   const uses = Object.entries(service.networks ?? { default: {} })
-    .toSorted(([, a], [, b]) => (b?.priority ?? 0) - (a?.priority ?? 0))
-    .map(([network, use]) => {
+    .toSorted(([, a], [, b]) => rankOf(b) - rankOf(a) || (b?.priority ?? 0) - (a?.priority ?? 0))
+    .map(([network, use], index) => {
       const named = service.containerName === undefined ? [] : [service.containerName];
+      const aliases = [...(use?.aliases ?? []), ...named, ...(linked.get(name) ?? [])];
       return [
         network,
         presentFields<ServiceSpec["networks"][string]>({
-          aliases: [...new Set([...(use?.aliases ?? []), ...named])],
+          aliases: [...new Set(aliases)],
           ipv4Address: use?.ipv4Address,
-          macAddress: use?.macAddress,
+          // The service's own key speaks of the network with the default route.
+          macAddress: use?.macAddress ?? (index === 0 ? service.macAddress : undefined),
         }),
       ] as const;
     });
   return { networks: Object.fromEntries(uses), networkMode: "networks" };
+}
+
+/** The first network has the default route: the highest `gw_priority`, then the highest `priority`. */
+function rankOf(use: NetworkAttachment | undefined): number {
+  return use?.gatewayPriority ?? 0;
+}
+
+/** Names that others call a service by (`links: ["db:database"]`), by service. */
+export type LinkAliases = ReadonlyMap<string, readonly string[]>;
+
+/** Aliases of all links; one that would mean two services is an error where the second stands. */
+export function linkAliases(project: ComposeProject, problems: ProblemList): LinkAliases {
+  const owners = new Map<string, string>();
+  const aliases = new Map<string, string[]>();
+  for (const [name, service] of Object.entries(project.services)) {
+    for (const [index, link] of (service.links ?? []).entries()) {
+      const [target = "", alias = target] = link.split(":");
+      if (alias === target) continue;
+      const owner = owners.get(alias) ?? (project.services[alias] === undefined ? target : alias);
+      if (owner !== target) {
+        const message = `the alias "${alias}" means ${owner} already; a name has one meaning on a network`;
+        problems.error(["services", name, "links", index], message);
+        continue;
+      }
+      if (!owners.has(alias)) aliases.set(target, [...(aliases.get(target) ?? []), alias]);
+      owners.set(alias, target);
+    }
+  }
+  return aliases;
 }
 
 export function compilePod(name: string, service: ComposeService, problems: ProblemList): PodWish {

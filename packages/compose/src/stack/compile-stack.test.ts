@@ -43,8 +43,6 @@ test("what cannot be built is an error at its key", () => {
   assert.deepEqual(missing, [
     'error services.web.build: the build context "./src" is no directory',
   ]);
-  const inline = compileWeb("build: {context: ., dockerfile_inline: FROM scratch}").said;
-  assert.match(inline[0] ?? "", /^error services.web.build.dockerfile_inline: cannot be built yet/);
   const remote = compileWeb("build: https://example.com/a.git").said;
   assert.match(remote[0] ?? "", /only local build contexts/);
 });
@@ -108,13 +106,44 @@ test("log limits, and drivers that are not used", () => {
   assert.match(of("logging: {driver: syslog}").said.join(), /the driver syslog is not used/);
 });
 
-test("commands around a life; more than the command is named", () => {
+test("commands around a life, with who runs them and where", () => {
   const { web, said } = compileWeb(
-    "post_start: [{command: [a, b]}]\npre_stop: [{command: c d, user: root}]\nstop_grace_period: 3s\nx-berth: {drain: 5s}",
+    "post_start: [{command: [a, b]}]\npre_stop: [{command: c d, user: root, working_dir: /w, privileged: true, environment: [A=1]}]\nstop_grace_period: 3s\nx-berth: {drain: 5s}",
   );
-  assert.deepEqual([web.postStart, web.preStop], [[["a", "b"]], [["c", "d"]]]);
-  assert.deepEqual([web.stopGraceMs, web.drainMs], [3_000, 5_000]);
-  assert.match(said.join(), /^warning services.web.pre_stop.0: runs as the service itself does/);
+  assert.deepEqual(web.postStart, [["a", "b"]]);
+  assert.deepEqual(web.preStop, [
+    {
+      command: ["c", "d"],
+      user: "root",
+      workingDir: "/w",
+      environment: { A: "1" },
+      privileged: true,
+    },
+  ]);
+  assert.deepEqual([web.stopGraceMs, web.drainMs, said], [3_000, 5_000, []]);
+});
+
+test("a build with everything that is said of it", () => {
+  const lines = `build:
+  context: ./src
+  dockerfile_inline: FROM scratch
+  tags: [a:1, b:2]
+  cache_from: [c:3]
+  ulimits: {nofile: 20}
+  extra_hosts: ["db:10.0.0.1", "log=10.0.0.2"]`;
+  const { web, said } = compileWeb(lines, { found: { src: "directory" } });
+  const { contextDigest: _digest, ...build } = web.build ?? {};
+  assert.deepEqual(said, []);
+  assert.deepEqual(build, {
+    dockerfile: ".berth-inline.Dockerfile",
+    dockerfileText: "FROM scratch",
+    args: {},
+    labels: {},
+    extraHosts: ["db:10.0.0.1", "log:10.0.0.2"],
+    tags: ["a:1", "b:2"],
+    cacheFrom: ["c:3"],
+    ulimits: { nofile: { soft: 20, hard: 20 } },
+  });
 });
 
 test("environment: unset variables are absent, empty ones are empty", () => {

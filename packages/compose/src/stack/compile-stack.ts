@@ -7,22 +7,30 @@
  */
 
 import type {
-  BuildSpec,
   FileReference as FileReferenceSpec,
+  Hook,
   ServiceSpec,
   StackSpec,
   VolumeSpec,
 } from "@berth/protocol";
+import type { ServiceHook } from "../model/deploy-model.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import type { ComposeFileObject, FileReference } from "../model/storage-model.ts";
 import { parseByteSize } from "../text/byte-size.ts";
-import { compileEngine, compileLimits, compileRequests } from "./compile-engine.ts";
+import { compileBuild } from "./compile-build.ts";
+import {
+  compileCountables,
+  compileEngine,
+  compileLimits,
+  compileRequests,
+} from "./compile-engine.ts";
 import {
   compileDependencies,
   compileMode,
   compilePullPolicy,
   compileRestart,
+  compileRollback,
   compileUpdate,
   completionTargets,
   DRAIN_MS,
@@ -37,6 +45,8 @@ import {
   compilePorts,
   compileRoutes,
   compileStackNetworks,
+  type LinkAliases,
+  linkAliases,
 } from "./compile-network.ts";
 import { compileProbes } from "./compile-probes.ts";
 import { type CompileProblem, ProblemList } from "./compile-problem.ts";
@@ -87,10 +97,11 @@ export function compileStack(input: CompileInput): CompileResult {
   const volumes = compileVolumes(project, problems);
   const jobs = completionTargets(project);
   const writers = bindWriters(project);
+  const shared = { input, volumes, writers, problems, linked: linkAliases(project, problems) };
   const services: Record<string, ServiceSpec> = {};
   for (const [name, service] of Object.entries(project.services)) {
     const isJob = jobs.has(name) || service.deploy?.mode?.endsWith("-job") === true;
-    services[name] = compileService({ input, name, service, isJob, volumes, writers, problems });
+    services[name] = compileService({ ...shared, name, service, isJob });
   }
   const used = new Set(Object.values(services).flatMap((spec) => Object.keys(spec.networks)));
   const spec: StackSpec = {
@@ -111,11 +122,12 @@ interface ServiceContext {
   /** Grows by the volumes that binds and anonymous volumes make. */
   readonly volumes: Record<string, VolumeSpec>;
   readonly writers: ReadonlyMap<string, string>;
+  readonly linked: LinkAliases;
   readonly problems: ProblemList;
 }
 
 function compileService(context: ServiceContext): ServiceSpec {
-  const { input, name, service, isJob, volumes, writers, problems } = context;
+  const { input, name, service, isJob, volumes, writers, linked, problems } = context;
   const mounts = compileMounts({
     name,
     service,
@@ -124,7 +136,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     extraVolumes: volumes,
     writers,
   });
-  const network = compileNetworks(name, service, problems);
+  const network = compileNetworks(name, service, { problems, linked });
   const pod = compilePod(name, service, problems);
   const exclusive =
     Object.values(network.networks).some((use) => use.ipv4Address !== undefined) ||
@@ -134,14 +146,15 @@ function compileService(context: ServiceContext): ServiceSpec {
     });
   return presentFields<ServiceSpec>({
     image: service.image ?? `berth/${input.stack}-${name.toLowerCase()}`,
-    build: compileBuild(context),
-    pullPolicy: compilePullPolicy(name, service, problems),
+    build: compileBuild(name, service, input.objects, problems),
+    ...compilePullPolicy(name, service, problems),
     entrypoint: service.entrypoint ?? undefined,
     command: service.command ?? undefined,
-    environment: environmentOf(service),
+    environment: valuesOf(service.environment),
     engine: compileEngine(service),
     limits: compileLimits(service),
     requests: compileRequests(name, service, problems),
+    countables: compileCountables(service),
     mounts,
     configs: fileReferences(context, "configs"),
     secrets: fileReferences(context, "secrets"),
@@ -156,64 +169,26 @@ function compileService(context: ServiceContext): ServiceSpec {
     restart: compileRestart(service, isJob),
     ...compileMode(name, service, { isJob, problems }),
     update: compileUpdate(name, service, { exclusive, problems }),
+    rollback: compileRollback(name, service, { exclusive, problems }),
     constraints: service.deploy?.placement?.constraints ?? [],
     spreadOver: (service.deploy?.placement?.preferences ?? []).flatMap((p) => p.spread ?? []),
     maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
     drainMs: service.xBerth?.drainMs ?? DRAIN_MS,
-    postStart: hooks(context, "postStart"),
-    preStop: hooks(context, "preStop"),
+    postStart: hooks(service.postStart),
+    preStop: hooks(service.preStop),
     log: logLimits(context),
   });
 }
 
 /** Values byte for byte; a key without a value that nobody set is not set in the container either. */
-function environmentOf(service: ComposeService): Record<string, string> {
+function valuesOf(environment: ComposeService["environment"]): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(service.environment ?? {}).flatMap(([key, value]) =>
+    Object.entries(environment ?? {}).flatMap(([key, value]) =>
       value === null ? [] : [[key, value] as const],
     ),
   );
-}
-
-function compileBuild(context: ServiceContext): BuildSpec | undefined {
-  const { input, name, service, problems } = context;
-  const build = service.build;
-  if (build === undefined) return undefined;
-  const path = ["services", name, "build"];
-  if (build.dockerfileInline !== undefined) {
-    problems.error(
-      [...path, "dockerfile_inline"],
-      "cannot be built yet; put it into a file and name that with dockerfile",
-    );
-  }
-  if (build.context?.kind !== "local") {
-    problems.error(path, "only local build contexts can be built");
-    return undefined;
-  }
-  const found = input.objects.get(build.context.directory.path);
-  if (found?.kind !== "directory") {
-    problems.error(path, `the build context "${build.context.directory.original}" is no directory`);
-    return undefined;
-  }
-  return presentFields<BuildSpec>({
-    contextDigest: found.digest,
-    dockerfile: build.dockerfile ?? "Dockerfile",
-    target: build.target,
-    args: Object.fromEntries(
-      Object.entries(build.args ?? {}).flatMap(([key, value]) =>
-        value === null ? [] : [[key, value] as const],
-      ),
-    ),
-    labels: build.labels ?? {},
-    noCache: build.noCache,
-    pull: build.pull,
-    networkMode: build.network,
-    shmSizeBytes: build.shmSizeBytes,
-    extraHosts: build.extraHosts,
-    platform: build.platforms?.[0] ?? service.platform,
-  });
 }
 
 /** Permission bits of configs and secrets when the file says nothing, as with Docker. */
@@ -256,21 +231,19 @@ function absoluteTarget(target: string, fallback: string): string {
   return `${fallback.slice(0, fallback.lastIndexOf("/"))}/${target}`;
 }
 
-const HOOK_KEYS = { postStart: "post_start", preStop: "pre_stop" } as const;
-
-function hooks(
-  { service, name, problems }: ServiceContext,
-  kind: keyof typeof HOOK_KEYS,
-): ServiceSpec["preStop"] {
-  const commands = (service[kind] ?? []).flatMap((hook, index) => {
+function hooks(list: readonly ServiceHook[] | undefined): ServiceSpec["preStop"] {
+  const compiled = (list ?? []).flatMap((hook) => {
     const { command, user, privileged, workingDir, environment } = hook;
-    if (user ?? workingDir ?? environment ?? (privileged || undefined)) {
-      const path = ["services", name, HOOK_KEYS[kind], index];
-      problems.warn(path, "runs as the service itself does: only its command is honoured");
-    }
-    return command ? [command] : [];
+    if (!command) return [];
+    const how = presentFields<Omit<Hook, "command">>({
+      user: user || undefined,
+      workingDir: workingDir || undefined,
+      environment: environment === undefined ? undefined : valuesOf(environment),
+      privileged: privileged || undefined,
+    });
+    return [Object.keys(how).length === 0 ? command : { command, ...how }];
   });
-  return commands.length === 0 ? undefined : commands;
+  return compiled.length === 0 ? undefined : compiled;
 }
 
 const LOG_BYTES_MAX = 10 * 1024 * 1024;

@@ -132,14 +132,20 @@ function imageWishes(deployment: Pick<Deployment, "spec">): ImageWish[] {
     const known = wishes.get(spec.image);
     const policy = known === undefined ? spec.pullPolicy : moreEager(known.policy, spec.pullPolicy);
     const build = known?.build ?? spec.build;
+    const pullEveryMs = shorter(known?.pullEveryMs, spec.pullEveryMs);
     wishes.set(spec.image, {
       reference: spec.image,
       policy,
+      ...(pullEveryMs === undefined ? {} : { pullEveryMs }),
       ...(build === undefined ? {} : { build }),
       services: [...(known?.services ?? []), service],
     });
   }
   return [...wishes.values()];
+}
+
+function shorter(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
 function moreEager(a: ImageWish["policy"], b: ImageWish["policy"]): ImageWish["policy"] {

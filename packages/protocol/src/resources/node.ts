@@ -6,6 +6,10 @@ import type { Of } from "../schema.ts";
 import { PinnedImage } from "./release.ts";
 import { BuildSpec } from "./service-spec.ts";
 
+/** How many there are of each, by name. */
+export const Countables = Type.Record(Type.String(), Type.Integer({ minimum: 0 }));
+export type Countables = Of<typeof Countables>;
+
 /** A node as users and controllers write it. */
 export const Node = Type.Object({
   name: Type.String(),
@@ -16,6 +20,8 @@ export const Node = Type.Object({
   /** Written by the lease controller: whether the agent is in contact. Only transitions are stored. */
   contact: Type.Union([Type.Literal("up"), Type.Literal("down")]),
   contactChangedAt: Timestamp,
+  /** Countable things that tasks may ask for, by name: `gpu: 2`. Written by users. */
+  countables: Type.Optional(Countables),
 });
 export type Node = Of<typeof Node>;
 
@@ -80,6 +86,8 @@ export const ImageWish = Type.Object({
     Type.Literal("never"),
     Type.Literal("build"),
   ]),
+  /** With `missing`: the registry is asked when it was asked longer ago than this. */
+  pullEveryMs: Type.Optional(Type.Number({ minimum: 0 })),
   build: Type.Optional(BuildSpec),
   /** The services that want it. */
   services: Type.Array(Type.String()),
