@@ -114,15 +114,43 @@ export const textTable: Codec<Readonly<Record<string, string>>> = {
   schema: tableSchema(),
 };
 
-/** A table of texts in mapping form only (options of drivers). */
-export const optionTable: Codec<Readonly<Record<string, string>>> = {
-  read(tree, path, reading) {
-    if (tree.kind === "map") return textTable.read(tree, path, reading);
-    return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected: "a mapping" });
-  },
-  print: (table, format) => printTable(table, format),
-  schema: { type: "object", additionalProperties: { type: ["string", "number", "null"] } },
-};
+/** A table of texts in mapping form only (options of drivers), whose values may be of some types and no other. */
+export function optionTable(
+  types: readonly ("string" | "int" | "float" | "null")[],
+): Codec<Readonly<Record<string, string>>> {
+  const allowed: ReadonlySet<string> = new Set([...types, "timestamp"]);
+  return {
+    read(tree, path, reading) {
+      if (tree.kind !== "map") {
+        return refuse(reading, tree, path, {
+          found: `is ${kindName(tree)}`,
+          expected: "a mapping",
+        });
+      }
+      let good = true;
+      for (const [key, { value }] of tree.entries) {
+        if (value.kind !== "scalar" || allowed.has(value.type)) continue;
+        good = false;
+        refuse(reading, value, `${path}.${key}`, {
+          found: `is ${kindName(value)}`,
+          expected: value.type === "null" ? "text" : `text: "${value.text}" in quotes`,
+        });
+      }
+      const read = textTable.read(tree, path, reading);
+      return good ? read : undefined;
+    },
+    print: (table, format) => printTable(table, format),
+    schema: {
+      type: "object",
+      additionalProperties: { type: types.map((type) => SCHEMA_TYPES[type]) },
+    },
+  };
+}
+
+const SCHEMA_TYPES = { string: "string", int: "integer", float: "number", null: "null" } as const;
+
+/** Options of drivers of networks, volumes and secrets. */
+export const driverOptions = optionTable(["string", "int", "float"]);
 
 function tableSchema(): Codec<unknown>["schema"] {
   const value = { type: ["string", "number", "boolean", "null"] };

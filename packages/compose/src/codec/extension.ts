@@ -3,7 +3,7 @@
  */
 
 import type { Tree } from "../tree/tree.ts";
-import type { Printed, PrintFormat } from "./codec.ts";
+import type { Printed, PrintedNumber, PrintFormat } from "./codec.ts";
 import { keyOrder } from "./key-order.ts";
 
 /** `x-` keys with their values as printed trees. */
@@ -50,5 +50,18 @@ function inOrder(value: Printed, format: PrintFormat): Printed {
     const entries = [...(value as ReadonlyMap<string, Printed>)].sort(keyOrder(format));
     return new Map(entries.map(([key, each]) => [key, inOrder(each, format)]));
   }
-  return Array.isArray(value) ? value.map((each: Printed) => inOrder(each, format)) : value;
+  if (value !== null && typeof value === "object" && "numberText" in value) {
+    return format === "json" ? jsonNumber(value) : value;
+  }
+  if (!Array.isArray(value)) return value;
+  // The reference's JSON has nothing where an extension has an empty list.
+  if (value.length === 0) return format === "json" ? null : value;
+  return value.map((each: Printed) => inOrder(each, format));
+}
+
+/** JSON has a notation of floats of its own, and none for what is not finite. */
+function jsonNumber(value: PrintedNumber): Printed {
+  if (/^-?\d+$/.test(value.numberText)) return value;
+  const number = Number(value.numberText);
+  return Number.isFinite(number) ? { numberText: String(number) } : null;
 }

@@ -64,20 +64,30 @@ export const bool: Codec<boolean> = {
 export interface NumberBounds {
   readonly min?: number;
   readonly max?: number;
+  /** A fraction is cut off a number that is not in quotes, as the reference does where its schema says "number". */
+  readonly truncate?: boolean;
+  /** A number in quotes is refused. */
+  readonly unquoted?: boolean;
 }
 
 /** A whole number, in quotes or not. */
 export function integer(bounds: NumberBounds = {}): Codec<number> {
-  const expected = `a whole number${boundsText(bounds)}`;
+  const quotes = bounds.unquoted === true ? " without quotes" : "";
+  const expected = `a whole number${boundsText(bounds)}${quotes}`;
   return {
     read(tree, path, reading) {
-      const value = wholeNumber(tree);
+      const value = wholeNumber(tree, bounds);
       if (value !== undefined && within(value, bounds)) return value;
       if (isUnexpanded(tree, reading)) return 0;
       return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
     },
     print: (value) => (value === 0 ? undefined : value),
-    schema: { type: ["integer", "string"] },
+    schema: {
+      type: [
+        bounds.truncate === true ? "number" : "integer",
+        ...(bounds.unquoted === true ? [] : ["string"]),
+      ],
+    },
   };
 }
 
@@ -113,8 +123,6 @@ export const cpuMillis: Codec<number> = {
 
 /** Which forms of a size a key takes. */
 export interface BytesForm {
-  /** `-1` for "no limit". */
-  readonly unlimited?: boolean;
   /** The reference refuses a number without quotes here. */
   readonly textOnly?: boolean;
   /** Fractions of a byte are refused and not cut off. */
@@ -142,13 +150,15 @@ export function bytes(form: BytesForm = {}): Codec<number> {
 function sizeOf(tree: Tree, form: BytesForm): number | undefined {
   if (tree.kind !== "scalar") return undefined;
   if (tree.type === "string") {
-    return form.unlimited === true && tree.text === "-1" ? -1 : parseByteSize(tree.text);
+    // The canonical form prints "no limit" as this text; the reference refuses to read it back (a row of the table).
+    return tree.text === "-1" && form.textOnly !== true ? -1 : parseByteSize(tree.text);
   }
   if (form.textOnly === true || (tree.type !== "int" && tree.type !== "float")) return undefined;
-  if (form.whole === true && !Number.isInteger(Number(tree.text))) return undefined;
-  const value = Math.trunc(Number(tree.text));
-  if (!Number.isSafeInteger(value)) return undefined;
-  return value >= 0 || (form.unlimited === true && value === -1) ? value : undefined;
+  const value = Number(tree.text);
+  // The reference reads nothing from a fraction where it does not refuse it.
+  if (!Number.isInteger(value)) return form.whole === true ? undefined : 0;
+  // Below zero is "no limit".
+  return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /** A duration such as `1m30s`, in milliseconds. */
@@ -194,8 +204,13 @@ export function isUnexpanded(tree: Tree, reading: Reading): boolean {
   return reading.lenient && tree.kind === "scalar" && tree.text.includes("$");
 }
 
-function wholeNumber(tree: Tree): number | undefined {
+function wholeNumber(tree: Tree, { truncate, unquoted }: NumberBounds): number | undefined {
   if (tree.kind !== "scalar") return undefined;
+  if (unquoted === true && tree.type === "string") return undefined;
+  if (truncate === true && tree.type === "float") {
+    const cut = Math.trunc(Number(tree.text));
+    return Number.isSafeInteger(cut) ? cut : undefined;
+  }
   const whole = tree.type === "string" ? /^[-+]?\d{1,16}$/.test(tree.text) : tree.type === "int";
   const float = tree.type === "float" && Number.isInteger(Number(tree.text));
   const value = whole || float ? Number(tree.text) : undefined;

@@ -119,12 +119,23 @@ function refer(
   name: string,
   { kind, among }: { readonly kind: string; readonly among: Readonly<Record<string, unknown>> },
 ): void {
-  if (Object.hasOwn(among, name) || check.wrote(`${kind}s.${name}`)) return;
+  if (Object.hasOwn(among, name) || (name !== "" && check.wrote(`${kind}s.${name}`))) return;
   check.error(path, `there is no ${kind} ${JSON.stringify(name)} in the file`, {
     suggestion: nearestWord(name, Object.keys(among)),
-    expected: `one of the top-level ${kind}s`,
+    expected: expectedName(kind, Object.keys(among)),
   });
 }
+
+/** The names to choose from, or where to declare the first one. */
+function expectedName(kind: string, names: readonly string[]): string {
+  if (names.length === 0) return `${kind}s at the top of the file that declare it`;
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ");
+  const more = names.length - NAMES_SHOWN_MAX;
+  return `one of the top-level ${kind}s: ${shown}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** More names than this are a list that nobody reads. */
+const NAMES_SHOWN_MAX = 8;
 
 /** Keys that say the same in two places must say it alike. */
 function checkTwins(check: Check, service: ComposeService, path: string): void {

@@ -56,7 +56,7 @@ volumes: {data: }
     deploy: { resources: { limits: { cpuMillis: 500, memoryBytes: 64 * 1024 * 1024 } } },
     healthcheck: { test: ["CMD-SHELL", "curl -f http://localhost"], intervalMs: 90_000 },
     restart: { policy: "on-failure", maxRetries: 5 },
-    networks: { default: {} },
+    networks: { default: { nameOnly: true } },
   });
 });
 

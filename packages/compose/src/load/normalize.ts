@@ -72,7 +72,9 @@ function inherited(value: string | null, key: string, place: ProjectPlace): stri
 
 function attachmentsOf(service: ComposeService): NonNullable<ComposeService["networks"]> {
   const { networks } = service;
-  return networks === undefined || Object.keys(networks).length === 0 ? { default: {} } : networks;
+  return networks === undefined || Object.keys(networks).length === 0
+    ? { default: { nameOnly: true } }
+    : networks;
 }
 
 function normalizeBuild(build: Build, place: ProjectPlace): Build {

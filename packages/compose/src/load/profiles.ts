@@ -6,13 +6,16 @@ import type { ComposeService } from "../model/service-model.ts";
 import { compareBytes } from "../text/go-number.ts";
 import type { Environment } from "./session.ts";
 
-/** The profiles that were asked for, `COMPOSE_PROFILES` when none were. */
+/**
+ * The profiles that were asked for, `COMPOSE_PROFILES` when none were. Without either the profile "" is active, as in
+ * the reference, where that is the one word of an empty text.
+ */
 export function activeProfiles(
   asked: readonly string[] | undefined,
   environment: Environment,
 ): ReadonlySet<string> {
   const names = asked ?? (environment.get("COMPOSE_PROFILES") ?? "").split(",");
-  return new Set(names.map((name) => name.trim()).filter((name) => name !== ""));
+  return new Set(names.map((name) => name.trim()));
 }
 
 /** A service without profiles always takes part. */

@@ -39,10 +39,15 @@ export function projectNameOf(
     return "invalid";
   }
   const written = nameInFiles(documents, from.environment);
-  if (written === "") {
+  if (written !== undefined && normalizeProjectName(written) === "") {
     const at = documents.find((document) => document.entries.has("name")) ?? documents[0];
     const origin = at?.entries.get("name")?.key;
-    if (origin !== undefined) session.problems.error(origin, "name", "the project's name is empty");
+    if (origin !== undefined)
+      session.problems.error(
+        origin,
+        "name",
+        `the project's name ${JSON.stringify(written)} has no letter or digit`,
+      );
   }
   const name =
     normalizeProjectName(written ?? "") || normalizeProjectName(baseName(from.directory));

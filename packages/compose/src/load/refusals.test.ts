@@ -112,7 +112,7 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
   [
     "a volume that is not declared",
     "services:\n  web: {image: x, volumes: ['dta:/d']}\nvolumes: {data: }\n",
-    '2:29  services.web.volumes[0]   there is no volume "dta" in the file; expected one of the top-level volumes; did you mean data?',
+    '2:29  services.web.volumes[0]   there is no volume "dta" in the file; expected one of the top-level volumes: data; did you mean data?',
   ],
   [
     "a missing service",

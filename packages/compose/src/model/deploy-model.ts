@@ -149,7 +149,7 @@ export interface Develop {
 
 export interface WatchTrigger {
   readonly path: HostPath;
-  readonly action: string;
+  readonly action: "rebuild" | "sync" | "restart" | "sync+restart" | "sync+exec";
   readonly target?: string;
   readonly exec?: ServiceHook;
   readonly ignore?: readonly string[];

@@ -52,5 +52,7 @@ export interface NetworkAttachment {
   readonly linkLocalIps?: readonly string[];
   readonly macAddress?: string;
   readonly driverOpts?: Readonly<Record<string, string>>;
+  /** Only the network's name is written: it prints as nothing, while an empty mapping prints as one. */
+  readonly nameOnly?: true;
   readonly extensions?: Extensions;
 }

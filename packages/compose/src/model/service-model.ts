@@ -21,7 +21,10 @@ import type { FileReference, HostPath, ServiceMount } from "./storage-model.ts";
 
 /** When a container that ended is started again. */
 export interface RestartPolicy {
-  readonly policy: "no" | "always" | "on-failure" | "unless-stopped";
+  /** `unknown`: none of the words, which is warned of; the platform refuses it at deploy. */
+  readonly policy: "no" | "always" | "on-failure" | "unless-stopped" | "unknown";
+  /** What the file says, where that is none of the words. */
+  readonly written?: string;
   /** `on-failure:5`; absent is without end. */
   readonly maxRetries?: number;
 }

@@ -8,12 +8,12 @@ import {
   list,
   orNothing,
   tableOf,
-  textOrTexts,
   texts,
   textTable,
+  uniqueTexts,
 } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
-import { bool, bytes, integer, text } from "../codec/scalar-codecs.ts";
+import { bool, bytes, integer, oneOf, text } from "../codec/scalar-codecs.ts";
 import type { Build, BuildContext, Develop, Ulimit, WatchTrigger } from "../model/deploy-model.ts";
 import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap } from "../tree/key-values.ts";
@@ -96,9 +96,14 @@ const boolOrText: Codec<string> = {
   schema: { type: ["string", "boolean"] },
 };
 
+const ownContext: Codec<BuildContext> = {
+  ...buildContext,
+  print: (value, format) => buildContext.print(value, format) || undefined,
+};
+
 const buildWords = record<Build>(
   {
-    context: field("context", buildContext),
+    context: field("context", ownContext),
     dockerfile: field("dockerfile", text),
     dockerfileInline: field("dockerfile_inline", text),
     entitlements: field("entitlements", texts),
@@ -118,7 +123,7 @@ const buildWords = record<Build>(
     target: field("target", text),
     secrets: field("secrets", buildSecretReferences),
     shmSizeBytes: field("shm_size", bytes()),
-    tags: field("tags", textOrTexts),
+    tags: field("tags", uniqueTexts),
     ulimits: field("ulimits", ulimits),
     platforms: field("platforms", texts),
     privileged: field("privileged", bool),
@@ -144,13 +149,15 @@ export const build: Codec<Build> = {
   },
 };
 
+const WATCH_ACTIONS = ["rebuild", "sync", "restart", "sync+restart", "sync+exec"] as const;
+
 const watchTrigger = record<WatchTrigger>({
   path: field("path", hostPath, { required: true }),
-  action: field("action", text, { required: true }),
+  action: field("action", oneOf(WATCH_ACTIONS), { required: true }),
   target: field("target", text),
   exec: field("exec", serviceHook, { jsonAbsent: new Map([["command", null]]) }),
-  ignore: field("ignore", textOrTexts),
-  include: field("include", textOrTexts),
+  ignore: field("ignore", uniqueTexts),
+  include: field("include", uniqueTexts),
   initialSync: field("initial_sync", bool),
 });
 

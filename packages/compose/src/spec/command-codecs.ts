@@ -52,7 +52,7 @@ export const healthcheck = record<Healthcheck>({
   test: field("test", healthTest),
   timeoutMs: field("timeout", durationMs),
   intervalMs: field("interval", durationMs),
-  retries: field("retries", integer({ min: 0 }), { keepZero: true }),
+  retries: field("retries", integer({ min: 0, truncate: true }), { keepZero: true }),
   startPeriodMs: field("start_period", durationMs),
   startIntervalMs: field("start_interval", durationMs),
   disable: field("disable", bool),

@@ -4,7 +4,7 @@
 
 import { type Codec, refuse } from "../codec/codec.ts";
 import { compareBytes } from "../text/go-number.ts";
-import { isNull, kindName, type MapTree, type SeqTree, type Tree } from "../tree/tree.ts";
+import { kindName, type MapTree, type SeqTree, type Tree } from "../tree/tree.ts";
 
 /** `host=address`, sorted; both spellings, `=` and `:` as separators, several addresses of a host. */
 export const extraHosts: Codec<readonly string[]> = {
@@ -49,7 +49,7 @@ function pairsOfMap(tree: MapTree): readonly HostPair[] {
   return [...tree.entries].flatMap(([host, { value }]) =>
     (value.kind === "seq" ? value.items : [value]).map((at) => ({
       host,
-      address: at.kind === "scalar" && !isNull(at) ? at.text : undefined,
+      address: at.kind === "scalar" && at.type === "string" ? at.text : undefined,
       at,
     })),
   );

@@ -151,7 +151,8 @@ function shortMount(
     type: "volume",
     ...source,
     ...(Object.keys(bind).length > 0 ? { bind } : {}),
-    volume,
+    // The reference has a short cut for texts this short, and forgets the options there.
+    ...(spec.length <= 2 ? {} : { volume }),
   };
 }
 

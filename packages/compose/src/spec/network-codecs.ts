@@ -2,8 +2,9 @@
  * Networks: at the top of a file, and as attachments of a service.
  */
 
-import { type Codec, refuse } from "../codec/codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import {
+  driverOptions,
   list,
   optionTable,
   orNothing,
@@ -17,8 +18,8 @@ import type { ComposeNetwork, Ipam, IpamPool, NetworkAttachment } from "../model
 import { valuesList } from "../tree/key-values.ts";
 import { external } from "./external.ts";
 
-const attachment = record<NetworkAttachment>({
-  priority: field("priority", integer()),
+const attachment = record<Omit<NetworkAttachment, "nameOnly">>({
+  priority: field("priority", integer({ unquoted: true })),
   gatewayPriority: field("gw_priority", integer(), { hidden: true }),
   aliases: field("aliases", uniqueTexts),
   interfaceName: field("interface_name", text),
@@ -26,38 +27,22 @@ const attachment = record<NetworkAttachment>({
   ipv6Address: field("ipv6_address", text),
   linkLocalIps: field("link_local_ips", uniqueTexts),
   macAddress: field("mac_address", text),
-  driverOpts: field("driver_opts", optionTable),
+  driverOpts: field("driver_opts", driverOptions),
 });
 
-/** An attachment without wishes prints as nothing. */
 const maybeAttachment: Codec<NetworkAttachment> = {
-  ...orNothing(attachment, {}),
-  print: (value, format) =>
-    Object.keys(value).length === 0 ? null : attachment.print(value, format),
+  ...orNothing<NetworkAttachment>(attachment, { nameOnly: true }),
+  print: (value, format) => (value.nameOnly === true ? null : attachment.print(value, format)),
 };
 
 /** `networks` of a service. */
 export const attachments = tableOf(maybeAttachment, { list: true });
 
-const SUBNET = /^[0-9a-fA-F:.]+\/\d{1,3}$/;
-
-const subnet: Codec<string> = {
-  ...text,
-  read(tree, path, reading) {
-    const written = text.read(tree, path, reading);
-    if (written === undefined || SUBNET.test(written) || reading.lenient) return written;
-    return refuse(reading, tree, path, {
-      found: `is ${JSON.stringify(written)}`,
-      expected: "a range such as 10.5.0.0/16",
-    });
-  },
-};
-
 const pool = record<IpamPool>({
-  subnet: field("subnet", subnet),
+  subnet: field("subnet", text),
   gateway: field("gateway", text),
   ipRange: field("ip_range", text),
-  auxAddresses: field("aux_addresses", textTable),
+  auxAddresses: field("aux_addresses", optionTable(["string"])),
 });
 
 const pools: Codec<readonly IpamPool[]> = {
@@ -68,7 +53,7 @@ const pools: Codec<readonly IpamPool[]> = {
 const ipam = record<Ipam>({
   driver: field("driver", text),
   config: field("config", pools),
-  options: field("options", optionTable, { hidden: true }),
+  options: field("options", optionTable(["string"]), { hidden: true }),
 });
 
 /** A network of the stack. */
@@ -76,7 +61,7 @@ export const network: Codec<ComposeNetwork> = external(
   record<ComposeNetwork>({
     name: field("name", text),
     driver: field("driver", text),
-    driverOpts: field("driver_opts", optionTable),
+    driverOpts: field("driver_opts", driverOptions),
     ipam: field("ipam", ipam, { jsonAbsent: new Map() }),
     external: field("external", bool),
     internal: field("internal", bool),

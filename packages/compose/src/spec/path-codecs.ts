@@ -54,7 +54,8 @@ function isRemote(written: string): boolean {
 /** A build context from its text. */
 export function buildContextOf(written: string, tree: Tree, reading: Reading): BuildContext {
   if (isRemote(written)) return { kind: "remote", url: written };
-  return { kind: "local", directory: hostPathOf(written === "" ? "." : written, tree, reading) };
+  const directory = hostPathOf(written === "" ? "." : written, tree, reading);
+  return { kind: "local", directory: { ...directory, original: written } };
 }
 
 /** A directory or a remote context of a build. */
@@ -63,7 +64,11 @@ export const buildContext: Codec<BuildContext> = {
     const written = text.read(tree, path, reading);
     return written === undefined ? undefined : buildContextOf(written, tree, reading);
   },
-  print: (value) => (value.kind === "remote" ? value.url : value.directory.path),
+  // The reference leaves an empty text (a variable that is not set) as it is, and builds here.
+  print(value) {
+    if (value.kind === "remote") return value.url;
+    return value.directory.original === "" ? "" : value.directory.path;
+  },
   schema: { type: "string" },
 };
 

@@ -79,7 +79,7 @@ function portIdentity(port: ServicePort): string {
   return `${port.hostIp ?? "0.0.0.0"}:${port.published ?? ""}:${port.target}/${port.protocol ?? "tcp"}`;
 }
 
-/** The reference lets the empty text through, which a variable without a value leaves. */
+/** What names a port or a range; the reference lets any text through, so others are warned of and open nothing. */
 const EXPOSE = /^(\d{1,5}(-\d{1,5})?(\/[a-zA-Z]+)?)?$/;
 
 const exposeEntry: Codec<string> = {
@@ -87,10 +87,10 @@ const exposeEntry: Codec<string> = {
     const written = textOrNumber.read(tree, path, reading);
     if (written === undefined || EXPOSE.test(written) || isUnexpanded(tree, reading))
       return written;
-    return refuse(reading, tree, path, {
-      found: `is ${JSON.stringify(written)}`,
+    reading.problems.warn(tree, path, `is ${JSON.stringify(written)}, which opens nothing`, {
       expected: "a port or a range, with /tcp or /udp",
     });
+    return written;
   },
   print: (value) => value,
   schema: textOrNumber.schema,

@@ -28,6 +28,7 @@ export function parsePortSpec(spec: string): readonly ServicePort[] | string {
   const address = parts.length > 2 ? addressOf(parts.slice(0, -2).join(":")) : "";
   if (address === undefined) return "the part before the ports is not an address";
   const container = parseRange(containerText);
+  if (container?.first === 0) return "0 is no port of a container";
   if (container === undefined) return `${JSON.stringify(containerText)} is not a port`;
   const host = hostText === "" ? undefined : parseRange(hostText);
   if (hostText !== "" && host === undefined) return `${JSON.stringify(hostText)} is not a port`;

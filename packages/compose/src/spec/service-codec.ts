@@ -2,7 +2,7 @@
  * A service: all keys of the specification, in the order in which the reference implementation prints them.
  */
 
-import { type Codec, refuse } from "../codec/codec.ts";
+import { type Codec, type Reading, refuse } from "../codec/codec.ts";
 import {
   distinctTexts,
   environmentTable,
@@ -19,7 +19,6 @@ import {
   bytes,
   cpuMillis,
   durationMs,
-  float32,
   integer,
   isUnexpanded,
   oneOf,
@@ -40,7 +39,7 @@ import type {
   ServiceModelUse,
 } from "../model/service-model.ts";
 import { nearestWord } from "../suggest.ts";
-import { isNull, kindName, mapTree, textTree } from "../tree/tree.ts";
+import { isNull, kindName, mapTree, type Tree, textTree } from "../tree/tree.ts";
 import { serviceWishes } from "./berth-service-codec.ts";
 import { build, develop, ulimits } from "./build-codecs.ts";
 import { command, healthcheck, serviceHooks } from "./command-codecs.ts";
@@ -96,7 +95,7 @@ const credentialSpec = record<CredentialSpec>({
 
 const logging = record<Logging>({
   driver: field("driver", text),
-  options: field("options", optionTable),
+  options: field("options", optionTable(["string", "int", "float", "null"])),
 });
 
 const CONDITIONS = [
@@ -152,26 +151,43 @@ const envFile: Codec<EnvFile> = {
 
 const RESTART_WORDS = ["no", "always", "on-failure", "unless-stopped"] as const;
 
+/** Any text is a policy to the reference; what is none is printed as it is, and refused at deploy. */
 const restart: Codec<RestartPolicy> = {
   read(tree, path, reading) {
-    const written = tree.kind === "scalar" && tree.type === "string" ? tree.text : undefined;
-    const match = /^([a-z-]+)(?::(\d{1,9}))?$/.exec(written ?? "");
+    if (tree.kind !== "scalar" || tree.type !== "string") return refuseRestart(tree, path, reading);
+    const written = tree.text;
+    if (written === "") return undefined;
+    const match = /^([a-z-]+)(?::(\d{1,9}))?$/.exec(written);
     const policy = RESTART_WORDS.find((word) => word === match?.[1]);
     if (policy !== undefined && (match?.[2] === undefined || policy === "on-failure")) {
       return match?.[2] === undefined ? { policy } : { policy, maxRetries: Number(match[2]) };
     }
-    if (written === "" || isUnexpanded(tree, reading)) return { policy: "no" };
-    const isFalse = tree.kind === "scalar" && tree.type === "bool" && tree.text === "false";
-    return refuse(reading, tree, path, {
-      found: `is ${kindName(tree)}`,
-      expected: '"no", "always", "on-failure[:TIMES]" or "unless-stopped"',
-      suggestion: isFalse ? '"no"' : nearestWord(written ?? "", RESTART_WORDS),
-    });
+    if (!isUnexpanded(tree, reading)) {
+      reading.problems.warn(tree, path, `is ${kindName(tree)}, which berth deploy refuses`, {
+        expected: RESTART_EXPECTED,
+        suggestion: nearestWord(written, RESTART_WORDS),
+      });
+    }
+    return { policy: "unknown", written };
   },
-  print: ({ policy, maxRetries }) =>
-    maxRetries === undefined ? policy : `${policy}:${maxRetries}`,
-  schema: { type: "string" },
+  print: ({ policy, maxRetries, written }) =>
+    written ?? (maxRetries === undefined ? policy : `${policy}:${maxRetries}`),
+  schema: {
+    type: "string",
+    anyOf: [{ enum: RESTART_WORDS }, { pattern: "^on-failure:[0-9]+$" }, { pattern: "\\$" }],
+  },
 };
+
+const RESTART_EXPECTED = '"no", "always", "on-failure[:TIMES]" or "unless-stopped"';
+
+function refuseRestart(tree: Tree, path: string, reading: Reading): undefined {
+  const isFalse = tree.kind === "scalar" && tree.type === "bool" && tree.text === "false";
+  return refuse(reading, tree, path, {
+    found: `is ${kindName(tree)}`,
+    expected: RESTART_EXPECTED,
+    suggestion: isFalse ? '"no"' : undefined,
+  });
+}
 
 const PULL_WORDS = [
   "always",
@@ -224,7 +240,8 @@ const dns: Codec<readonly string[]> = {
     textOrTexts.read(tree, path, reading)?.filter((server) => server !== ""),
 };
 
-const number = integer();
+/** Whole numbers of which the reference cuts a fraction off. */
+const number = integer({ truncate: true });
 
 /** `services.*`. */
 export const service = record<ComposeService>(
@@ -240,7 +257,7 @@ export const service = record<ComposeService>(
     cgroupParent: field("cgroup_parent", text),
     cgroup: field("cgroup", oneOf(["host", "private"])),
     cpuCount: field("cpu_count", integer({ min: 0 })),
-    cpuPercent: field("cpu_percent", float32({ min: 0, max: 100 })),
+    cpuPercent: field("cpu_percent", integer({ min: 0, max: 100 })),
     cpuPeriod: field("cpu_period", number),
     cpuQuota: field("cpu_quota", number),
     cpuRtPeriod: field("cpu_rt_period", number),
@@ -283,9 +300,9 @@ export const service = record<ComposeService>(
     links: field("links", uniqueTexts),
     logging: field("logging", logging),
     memLimitBytes: field("mem_limit", bytes()),
-    memReservationBytes: field("mem_reservation", bytes()),
-    memSwapLimitBytes: field("memswap_limit", bytes({ unlimited: true })),
-    memSwappiness: field("mem_swappiness", bytes()),
+    memReservationBytes: field("mem_reservation", bytes({ whole: true })),
+    memSwapLimitBytes: field("memswap_limit", bytes()),
+    memSwappiness: field("mem_swappiness", bytes({ whole: true })),
     macAddress: field("mac_address", text),
     models: field("models", tableOf(modelUse, { list: true })),
     networkMode: field("network_mode", text),
@@ -293,7 +310,7 @@ export const service = record<ComposeService>(
     oomKillDisable: field("oom_kill_disable", bool),
     oomScoreAdj: field("oom_score_adj", integer({ min: -1000, max: 1000 })),
     pid: field("pid", text, { nullable: true }),
-    pidsLimit: field("pids_limit", integer({ min: -1 })),
+    pidsLimit: field("pids_limit", integer({ min: -1, truncate: true })),
     platform: field("platform", text),
     ports: field("ports", ports),
     privileged: field("privileged", bool),
@@ -310,7 +327,7 @@ export const service = record<ComposeService>(
     stdinOpen: field("stdin_open", bool),
     stopGracePeriodMs: field("stop_grace_period", durationMs),
     stopSignal: field("stop_signal", text),
-    storageOpt: field("storage_opt", textTable),
+    storageOpt: field("storage_opt", optionTable(["string", "int", "null"])),
     sysctls: field("sysctls", textTable),
     tmpfs: field("tmpfs", textOrTexts),
     tty: field("tty", bool),
@@ -351,20 +368,24 @@ export const service = record<ComposeService>(
   },
 );
 
+/** Any text to the reference; a name made of an unset variable (`-db`) is common. The platform only uses it as an alias. */
 function containerNameCodec(): Codec<string> {
   return {
     ...text,
     read(tree, path, reading) {
       const written = text.read(tree, path, reading);
       if (written === undefined || written === "" || isUnexpanded(tree, reading)) return written;
-      if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(written)) return written;
-      return refuse(reading, tree, path, {
-        found: `is ${JSON.stringify(written)}`,
+      if (CONTAINER_NAME.test(written)) return written;
+      reading.problems.warn(tree, path, `is ${JSON.stringify(written)}, which names nothing`, {
         expected: "letters, digits, '_', '.', '-', the first a letter or digit",
       });
+      return written;
     },
   };
 }
+
+/** What a container may be called. */
+export const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** All keys of a service, texts included for the schema and the support table. */
 export const SERVICE_KEYS: ReadonlySet<string> = new Set([...service.keys.keys(), "extends"]);

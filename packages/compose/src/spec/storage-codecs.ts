@@ -3,7 +3,7 @@
  */
 
 import type { Codec } from "../codec/codec.ts";
-import { optionTable, texts, textTable } from "../codec/collection-codecs.ts";
+import { driverOptions, texts, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bool, integer, text } from "../codec/scalar-codecs.ts";
 import type { ComposeModel } from "../model/project-model.ts";
@@ -16,7 +16,7 @@ import { hostPath, hostPathOf } from "./path-codecs.ts";
 const volumeWords = record<Omit<ComposeVolume, "bindDevice">>({
   name: field("name", text),
   driver: field("driver", text),
-  driverOpts: field("driver_opts", optionTable),
+  driverOpts: field("driver_opts", driverOptions),
   external: field("external", bool),
   labels: field("labels", textTable),
   xBerth: field("x-berth", volumeWishes),
@@ -43,7 +43,7 @@ const fileObject = record<ComposeFileObject>({
   external: field("external", bool),
   labels: field("labels", textTable),
   driver: field("driver", text),
-  driverOpts: field("driver_opts", optionTable),
+  driverOpts: field("driver_opts", driverOptions),
   templateDriver: field("template_driver", text),
 });
 

@@ -103,7 +103,7 @@ function namespaceOptions(service: ComposeService): Loose {
     dnsServers: service.dns,
     dnsSearch: service.dnsSearch,
     dnsOptions: service.dnsOpt,
-    shmSizeBytes: service.shmSizeBytes,
+    shmSizeBytes: aboveZero(service.shmSizeBytes),
     pidMode: ownMode(service.pid),
     ipcMode: ownMode(service.ipc),
     usernsMode: service.usernsMode,
@@ -131,7 +131,7 @@ function limitOptions(service: ComposeService): Loose {
           ),
     memorySwapBytes: service.memSwapLimitBytes,
     memorySwappiness: service.memSwappiness,
-    memoryReservationBytes: service.memReservationBytes,
+    memoryReservationBytes: aboveZero(service.memReservationBytes),
     cpuShares: service.cpuShares,
     cpuset: service.cpuset,
     oomKillDisable: service.oomKillDisable,
@@ -166,7 +166,7 @@ export function compileLimits(service: ComposeService): Resources {
   const limits = service.deploy?.resources?.limits;
   return presentFields<Resources>({
     cpuMillis: limits?.cpuMillis ?? service.cpuMillis ?? quotaMillis(service),
-    memoryBytes: limits?.memoryBytes ?? service.memLimitBytes,
+    memoryBytes: aboveZero(limits?.memoryBytes ?? service.memLimitBytes),
     pids: boundedPids(limits?.pids ?? service.pidsLimit),
   });
 }
@@ -192,7 +192,8 @@ export function compileRequests(
   const limits = compileLimits(service);
   const requests = presentFields<Resources>({
     cpuMillis: wished?.cpuMillis ?? reserved?.cpuMillis,
-    memoryBytes: wished?.memoryBytes ?? reserved?.memoryBytes ?? service.memReservationBytes,
+    memoryBytes:
+      wished?.memoryBytes ?? reserved?.memoryBytes ?? aboveZero(service.memReservationBytes),
     pids: undefined,
   });
   for (const key of ["cpuMillis", "memoryBytes"] as const) {
@@ -205,4 +206,9 @@ export function compileRequests(
     }
   }
   return requests;
+}
+
+/** Zero and below are "no limit" in a file; the platform says that by silence. */
+function aboveZero(bytes: number | undefined): number | undefined {
+  return bytes !== undefined && bytes > 0 ? bytes : undefined;
 }

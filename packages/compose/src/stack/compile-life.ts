@@ -37,7 +37,17 @@ export function completionTargets(project: ComposeProject): ReadonlySet<string> 
  * `deploy.restart_policy` wins over `restart`. Without either, a failure is restarted and an exit with code
  * 0 is an end: long-running services do not exit 0, and one-shot ones need no word for it.
  */
-export function compileRestart(service: ComposeService, isJob: boolean): RestartSpec {
+export function compileRestart(
+  name: string,
+  service: ComposeService,
+  { isJob, problems }: { readonly isJob: boolean; readonly problems: ProblemList },
+): RestartSpec {
+  if (service.restart?.policy === "unknown") {
+    problems.error(
+      ["services", name, "restart"],
+      `is ${JSON.stringify(service.restart.written)}; expected "no", "always", "on-failure[:TIMES]" or "unless-stopped"`,
+    );
+  }
   const deploy = service.deploy?.restartPolicy;
   // A restart_policy that names no condition means any, as the specification says.
   const condition = deploy === undefined ? service.restart?.policy : (deploy.condition ?? "any");

@@ -1,9 +1,10 @@
 /** Networks, ports and routes of a service, and the networks of the stack. */
 
 import type { NetworkSpec, PublishedPort, RouteSpec, ServiceSpec } from "@berth/protocol";
-import type { NetworkAttachment } from "../model/network-model.ts";
+import type { ComposeNetwork, NetworkAttachment } from "../model/network-model.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService, ServicePort } from "../model/service-model.ts";
+import { CONTAINER_NAME } from "../spec/service-codec.ts";
 import type { ProblemList } from "./compile-problem.ts";
 import { presentFields } from "./present-fields.ts";
 
@@ -31,7 +32,8 @@ export function compileNetworks(
   const uses = Object.entries(service.networks ?? { default: {} })
     .toSorted(([, a], [, b]) => rankOf(b) - rankOf(a) || (b?.priority ?? 0) - (a?.priority ?? 0))
     .map(([network, use], index) => {
-      const named = service.containerName === undefined ? [] : [service.containerName];
+      const own = service.containerName ?? "";
+      const named = CONTAINER_NAME.test(own) ? [own] : [];
       const aliases = [...(use?.aliases ?? []), ...named, ...(linked.get(name) ?? [])];
       return [
         network,
@@ -189,7 +191,7 @@ export function compileStackNetworks(
     specs[key] = presentFields<NetworkSpec>({
       internal: network.internal ?? false,
       external: network.external === true ? externalNetwork(key, network.name) : undefined,
-      subnet: network.ipam?.config?.[0]?.subnet,
+      subnet: compileSubnet(key, network, problems),
       labels: network.labels ?? {},
     });
   }
@@ -197,6 +199,22 @@ export function compileStackNetworks(
     specs["default"] = { internal: false, labels: {} };
   }
   return specs;
+}
+
+/** Any text loads, as in the reference; an empty one, as an unset variable leaves it, wishes nothing. */
+function compileSubnet(
+  key: string,
+  network: ComposeNetwork,
+  problems: ProblemList,
+): string | undefined {
+  const subnet = network.ipam?.config?.[0]?.subnet ?? "";
+  if (subnet === "") return undefined;
+  if (/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/.test(subnet)) return subnet;
+  problems.error(
+    ["networks", key, "ipam", "config", 0, "subnet"],
+    `is ${JSON.stringify(subnet)}; expected a range of IPv4 addresses such as 10.5.0.0/16`,
+  );
+  return undefined;
 }
 
 /**

@@ -166,7 +166,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     endpointMode: service.deploy?.endpointMode === "dnsrr" ? "dnsrr" : "vip",
     probes: compileProbes(name, service, problems),
     dependsOn: compileDependencies(service),
-    restart: compileRestart(service, isJob),
+    restart: compileRestart(name, service, { isJob, problems }),
     ...compileMode(name, service, { isJob, problems }),
     update: compileUpdate(name, service, { exclusive, problems }),
     rollback: compileRollback(name, service, { exclusive, problems }),

@@ -3,14 +3,17 @@
  * container finds in its environment for an unquoted number.
  */
 
-/** A 64-bit float as Go's `%v`: shortest form, exponent below 1e-4 and from 1e21 on, two digits of exponent. */
+/** Floats from here on are written with an exponent; whole numbers that fit 64 bits never are. */
+const EXPONENT_FROM = 1e6;
+
+/** A 64-bit float as Go's `%v`: shortest form, an exponent below 1e-4 and from 1e6 on, of two digits or more. */
 export function goFloat(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   if (value === Number.POSITIVE_INFINITY) return "+Inf";
   if (value === Number.NEGATIVE_INFINITY) return "-Inf";
   if (Object.is(value, -0)) return "-0";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e21)) {
+  if (size !== 0 && (size < 1e-4 || size >= EXPONENT_FROM)) {
     const [mantissa = "0", exponent = "0"] = value.toExponential().split("e");
     const sign = exponent.startsWith("-") ? "-" : "+";
     return `${mantissa}e${sign}${exponent.replace(/^[+-]/, "").padStart(2, "0")}`;

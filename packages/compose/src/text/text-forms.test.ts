@@ -85,7 +85,10 @@ table("a line splits into words without a shell", shellWords, [
 table("floats are printed as Go prints them", goFloat, [
   [1.5, "1.5"],
   [1e21, "1e+21"],
-  [1e20, "100000000000000000000"],
+  [1e20, "1e+20"],
+  [1e6, "1e+06"],
+  [1234567.5, "1.2345675e+06"],
+  [999999.5, "999999.5"],
   [0.0001, "0.0001"],
   [0.00001, "1e-05"],
   [-0, "-0"],

@@ -1,5 +1,6 @@
 /**
- * Block scalars: `|` keeps lines, `>` folds them; `-` and `+` say what becomes of the line breaks at the end.
+ * Block scalars: `|` keeps lines, `>` folds them; `-` and `+` say what becomes of the line breaks at the end. A text that
+ * ends with the file has no line break there, and gets none (the reference's reader; the grammar would add one).
  */
 
 import { type Cursor, NEWLINE, SPACE, TAB } from "./cursor.ts";
@@ -51,7 +52,8 @@ export function readBlockScalar(cursor: Cursor, parentIndent: number): string {
   cursor.at = end;
   const onlyBlanks = lines.every((line) => line.trim() === "");
   if (onlyBlanks && lines.some((line) => line !== "")) cursor.giveUp("a text of blanks only");
-  return joinLines(lines, header);
+  const isUnended = end === text.length && lines.at(-1) !== "";
+  return joinLines(lines, isUnended ? { ...header, chomp: "strip" } : header);
 }
 
 function endOfLine(text: string, from: number): number {

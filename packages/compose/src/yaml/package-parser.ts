@@ -139,8 +139,16 @@ interface Place {
 }
 
 function scalarTree(node: Scalar, origin: Origin): Tree {
-  const text = typeof node.value === "string" ? node.value : (node.source ?? "");
+  const value = typeof node.value === "string" ? node.value : (node.source ?? "");
+  const text = isUnendedBlock(node, origin.source.text) ? value.replace(/\n$/, "") : value;
   if (node.type !== "PLAIN" && node.type !== undefined) return textTree(origin, text);
   const resolved = resolvePlain(text);
   return scalar(origin, resolved.type, resolved.text);
+}
+
+/** A block that ends with a file without a line break at its end: see block-scalar.ts. */
+function isUnendedBlock(node: Scalar, text: string): boolean {
+  if (node.type !== "BLOCK_LITERAL" && node.type !== "BLOCK_FOLDED") return false;
+  const last = text.slice(text.lastIndexOf("\n") + 1);
+  return (node.range?.[1] ?? 0) >= text.length && last.trim() !== "";
 }

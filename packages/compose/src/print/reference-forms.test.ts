@@ -1,0 +1,74 @@
+/**
+ * Forms whose printed value is not what one would guess: each was seen in docker compose 2.26.1 and is kept here in the
+ * words of its JSON.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { memoryFiles } from "../files.ts";
+import { loadCompose } from "../load/load.ts";
+import { formatProblem } from "../problem.ts";
+import { printCanonical } from "./print.ts";
+
+function printed(text: string): string {
+  const result = loadCompose({
+    files: ["/p/compose.yaml"],
+    environment: { COMPOSE_PROJECT_NAME: "p" },
+    fs: memoryFiles({ "/p/compose.yaml": text }),
+  });
+  assert.ok(result.ok, result.ok ? "" : result.problems.map(formatProblem).join("\n"));
+  return printCanonical(result.project, "json").replace(/\s+/g, " ");
+}
+
+const web = (keys: string) => `services:\n  web: {image: x, ${keys}}\n`;
+
+/** What is written, and what the JSON has of it. */
+const FORMS: readonly (readonly [string, string, string])[] = [
+  ["an attachment without a value is nothing", web("networks: {default: }"), '"default": null'],
+  ["an empty attachment is a mapping", web("networks: {default: {}}"), '"default": {}'],
+  ["an empty list of an extension is nothing", `${web("")}x-a: {b: []}\n`, '"x-a": { "b": null }'],
+  [
+    "floats of extensions are JSON's",
+    `${web("")}x-a: [1e-7, 1e21, 3000000.0]\n`,
+    "[ 1e-7, 1e+21, 3000000 ]",
+  ],
+  ["floats of tables are Go's", web("environment: {A: 1234567.5}"), '"A": "1.2345675e+06"'],
+  [
+    "whole numbers over 64 bits are floats",
+    web("labels: {a: 123456789012345680000}"),
+    '"1.2345678901234568e+20"',
+  ],
+  ["an anonymous volume has options", web("volumes: [/ab]"), '"target": "/ab", "volume": {}'],
+  ["a very short one has none", web("volumes: [/a]"), '"target": "/a" } ]'],
+  ["an empty restart is none", web("restart: ''"), '"default": null } } }'],
+  ["a restart that is no word is kept", web("restart: 'sometimes'"), '"restart": "sometimes"'],
+  [
+    "a name that no container can have is kept",
+    web("container_name: '-db'"),
+    '"container_name": "-db"',
+  ],
+  ["a fraction is cut off a quota", web("cpu_quota: 1.5"), '"cpu_quota": 1,'],
+  ["no limit is a negative size", web("mem_limit: -1"), '"mem_limit": "-1"'],
+  [
+    "an empty build context is none",
+    "services:\n  web: {build: {context: ''}}\n",
+    '"build": { "dockerfile": "Dockerfile" }',
+  ],
+  ["a service of the profile that is no word takes part", web("profiles: ['']"), '"image": "x"'],
+  ["expose takes any text", web("expose: [web]"), '"expose": [ "web" ]'],
+];
+
+for (const [name, text, expected] of FORMS) {
+  test(name, () => {
+    const shown = printed(text);
+    assert.ok(shown.includes(expected), shown);
+  });
+}
+
+test("a block that ends with a file without a line break has none either", () => {
+  const text = "services:\n  web:\n    image: x\n    command:\n      - |\n        a\n        b";
+  assert.ok(printed(text).includes('"a\\nb"'));
+  assert.ok(printed(`${text}\n`).includes('"a\\nb\\n"'));
+  // The explicit key is read by the other reader.
+  assert.ok(printed(`? x-a\n: 1\n${text}`).includes('"a\\nb"'));
+});
