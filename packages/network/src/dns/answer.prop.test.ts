@@ -140,7 +140,8 @@ function oracleAddresses(
     () => {
       const owners = services(base) ?? hosts(base) ?? [];
       const found = owners.flatMap((hit) => copyAddresses(model, hit, Number(slot)));
-      return found.length === 0 ? undefined : found;
+      const exists = owners.some((hit) => isAttached(model, hit, Number(slot)));
+      return found.length > 0 || exists ? found : undefined;
     },
   ];
   for (const step of steps) {
@@ -194,6 +195,16 @@ function copies(model: NodeNetworkModel, service: ServiceModel, id: string) {
     (item) =>
       item.state === "ready" &&
       item.networkId === id &&
+      item.service === service.service &&
+      item.stack === service.stack,
+  );
+}
+
+function isAttached(model: NodeNetworkModel, [service, id]: Hit, slot: number): boolean {
+  return model.attachments.some(
+    (item) =>
+      item.networkId === id &&
+      item.slot === slot &&
       item.service === service.service &&
       item.stack === service.stack,
   );

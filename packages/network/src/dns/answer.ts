@@ -8,16 +8,9 @@
  */
 
 import { formatIpv4, ipv4InRange, parseIpv4 } from "../ipv4.ts";
-import { type DnsAnswer, type DnsRecord, failure } from "./encode.ts";
-import type {
-  Asker,
-  CopyNames,
-  DnsTables,
-  NameEntry,
-  NetworkNames,
-  ServiceNames,
-} from "./tables.ts";
-import { asciiLower, CLASS_IN, type Query, RCODE, TYPE } from "./wire.ts";
+import type { DnsAnswer, DnsRecord } from "./encode.ts";
+import type { Asker, DnsTables, NameEntry, NetworkNames, ServiceNames } from "./tables.ts";
+import { asciiLower, type Query, RCODE, TYPE } from "./wire.ts";
 
 /** `forward`: not ours to answer. */
 export type Outcome =
@@ -26,30 +19,57 @@ export type Outcome =
 
 /** Clients may keep an address this long: a rollout's drain is longer by far. */
 export const TTL_S = 1;
-/** Answers beyond this would be truncated over UDP anyway; the rotation gives every copy its turn. */
-const COPIES_MAX = 64;
+/**
+ * Copies of one answer: a few more than fit (74 addresses in 1,232 bytes, 4,090 in 64 KiB), so that what is
+ * left out shows as truncation. The rotation gives every copy its turn.
+ */
+const COPIES_MAX = { udp: 80, tcp: 4_100 } as const;
 
-/** Answers `query` for `asker`. Addresses are rotated by the query's id: same query, same answer. */
-export function answer(tables: DnsTables, asker: Asker, query: Query): Outcome {
-  if (query.class !== CLASS_IN) return { kind: "answer", answer: failure(RCODE.refused) };
-  if (query.name.endsWith(REVERSE_SUFFIX)) return answerReverse(tables, asker, query);
-  if (isLocalhost(query.name)) return done(tables, query, localhostRecords(query.type));
-  const srv = SRV_NAME.exec(query.name);
-  if (srv !== null) {
-    const [, port = "", protocol = "", rest = ""] = srv;
-    const hit = lookUp(tables, asker, rest);
-    if (hit !== undefined) return answerService(tables, query, { hit, port, protocol });
-    return isOurs(tables, rest) ? missing(tables, query) : { kind: "forward" };
+/**
+ * Answers `query`, one that `refusalOf` has let through, for `asker`. Addresses are rotated by the query's
+ * id: same query, same answer.
+ */
+export function answer(
+  tables: DnsTables,
+  asker: Asker,
+  query: Query,
+  transport: "udp" | "tcp" = "udp",
+): Outcome {
+  const { name } = query;
+  const copiesMax = COPIES_MAX[transport];
+  if (name.endsWith(REVERSE_SUFFIX)) return answerReverse(tables, asker, query);
+  if (isLocalhost(name)) return done(tables, query, localhostRecords(query.type));
+  if (name.startsWith("_")) {
+    const outcome = answerPort(tables, asker, query, copiesMax);
+    if (outcome !== undefined) return outcome;
   }
-  if (query.name === tables.domain)
-    return done(tables, query, query.type === TYPE.SOA ? [SOA] : []);
-  const hit = lookUp(tables, asker, query.name);
-  if (hit !== undefined) return answerAddress(tables, query, hit);
-  return isOurs(tables, query.name) ? missing(tables, query) : { kind: "forward" };
+  if (name === tables.domain) return done(tables, query, query.type === TYPE.SOA ? [SOA] : []);
+  const hit = lookUp(tables, asker, name);
+  if (hit !== undefined) return answerAddress(tables, query, hit, copiesMax);
+  if (isParent(tables, asker, name)) return done(tables, query, []);
+  return isOurs(tables, name) ? missing(tables, query) : { kind: "forward" };
+}
+
+/** `_http._tcp.web`, and its parent `_tcp.web`, which exists without data; `undefined`: no such form. */
+function answerPort(
+  tables: DnsTables,
+  asker: Asker,
+  query: Query,
+  copiesMax: number,
+): Outcome | undefined {
+  const [, port, protocol = "", rest = ""] = SRV_NAME.exec(query.name) ?? [];
+  if (rest === "") return undefined;
+  const hit = lookUp(tables, asker, rest);
+  if (hit === undefined) return isOurs(tables, rest) ? missing(tables, query) : { kind: "forward" };
+  if (port !== undefined) return answerService(tables, query, { hit, port, protocol, copiesMax });
+  const serves = hit.entries.some(({ service }) =>
+    service.ports.some((each) => each.protocol === protocol),
+  );
+  return serves ? done(tables, query, []) : missing(tables, query);
 }
 
 const REVERSE_SUFFIX = ".in-addr.arpa";
-const SRV_NAME = /^_([^.]+)\._(tcp|udp)\.(.+)$/;
+const SRV_NAME = /^(?:_([^.]+)\.)?_(tcp|udp)\.(.+)$/;
 const COPY_NAME = /^(.+)-(\d{1,7})$/;
 const TASKS_PREFIX = "tasks.";
 const SOA: DnsRecord = { type: "SOA", ttlS: TTL_S };
@@ -67,6 +87,15 @@ function isLocalhost(name: string): boolean {
 
 function isOurs(tables: DnsTables, name: string): boolean {
   return !name.includes(".") || name.endsWith(`.${tables.domain}`);
+}
+
+/** An empty non-terminal (RFC 8020): NXDOMAIN would say that nothing is below it either. */
+function isParent(tables: DnsTables, asker: Asker, name: string): boolean {
+  const ending = `.${tables.domain}`;
+  if (!name.endsWith(ending)) return false;
+  const labels = name.slice(0, -ending.length);
+  const parent = labels.startsWith(TASKS_PREFIX) ? labels.slice(TASKS_PREFIX.length) : labels;
+  return asker.networks.some(({ parents }) => parents.has(parent));
 }
 
 function lookUp(tables: DnsTables, asker: Asker, name: string): Hit | undefined {
@@ -87,12 +116,14 @@ function lookUpLabel(asker: Asker, label: string, suffix: string | undefined): H
   }
   const [, service, slot] = COPY_NAME.exec(label) ?? [];
   if (service === undefined || String(Number(slot)) !== slot) return undefined;
-  const copies = (entriesOf(asker, service, suffix) ?? []).flatMap((entry) =>
+  const owners = entriesOf(asker, service, suffix) ?? [];
+  const copies = owners.flatMap((entry) =>
     entry.service.copies
       .filter((copy) => copy.slot === Number(slot))
       .map((copy) => ({ service: entry.service, copy })),
   );
-  return copies.length === 0 ? undefined : { entries: copies, all: true };
+  const exists = copies.length > 0 || owners.some((entry) => entry.service.slots.has(Number(slot)));
+  return exists ? { entries: copies, all: true } : undefined;
 }
 
 /** A service of that name, else a copy of that host name: a host never takes a service's clients. */
@@ -133,56 +164,82 @@ function withSuffix(
   return suffix === undefined ? entries : entries.filter((item) => item.service.suffix === suffix);
 }
 
-function answerAddress(tables: DnsTables, query: Query, hit: Hit): Outcome {
+function answerAddress(tables: DnsTables, query: Query, hit: Hit, copiesMax: number): Outcome {
   if (query.type !== TYPE.A && query.type !== TYPE.ANY) return done(tables, query, []);
-  const addresses = new Set(hit.entries.flatMap((entry) => addressesOf(entry, hit.all)));
   return done(
     tables,
     query,
-    rotate([...addresses], query.id).map((address) => ({ type: "A", address, ttlS: TTL_S })),
+    rotate(addressesOf(hit), query.id, copiesMax).map((address) => ({
+      type: "A",
+      address,
+      ttlS: TTL_S,
+    })),
   );
 }
 
-function addressesOf(entry: NameEntry, all: boolean): readonly number[] {
+function addressesOf({ entries, all }: Hit): readonly number[] {
+  const [first, second] = entries;
+  if (first === undefined) return [];
+  // Mostly there is one, whose addresses are all different already.
+  if (second === undefined) return entryAddresses(first, all);
+  return [...new Set(entries.flatMap((entry) => entryAddresses(entry, all)))];
+}
+
+function entryAddresses(entry: NameEntry, all: boolean): readonly number[] {
   if (entry.copy !== undefined) return [entry.copy.address];
   const { virtualAddress, copies } = entry.service;
   if (virtualAddress !== undefined && !all) return [virtualAddress];
   return copies.map((copy) => copy.address);
 }
 
-/** SRV names every copy: a client that asks for SRV chooses among copies by itself. */
+/** Where SRV leads: what the name itself answers, so the service's own address, or every copy. */
+interface Target {
+  readonly name: string;
+  readonly address: number;
+}
+
 function answerService(
   tables: DnsTables,
   query: Query,
-  asked: { readonly hit: Hit; readonly port: string; readonly protocol: string },
+  asked: {
+    readonly hit: Hit;
+    readonly port: string;
+    readonly protocol: string;
+    readonly copiesMax: number;
+  },
 ): Outcome {
-  const found = asked.hit.entries.flatMap((entry) =>
-    portsOf(entry.service, asked.port, asked.protocol).flatMap((port) =>
-      copiesOf(entry).map((copy) => ({ port, copy })),
-    ),
-  );
-  const known = asked.hit.entries.some(
-    (entry) => portsOf(entry.service, asked.port, asked.protocol).length > 0,
-  );
+  const { hit, port: wanted, protocol } = asked;
+  let known = false;
+  const found = hit.entries.flatMap((entry) => {
+    const ports = portsOf(entry.service, wanted, protocol);
+    known ||= ports.length > 0;
+    return ports.flatMap((port) => targetsOf(entry, hit.all).map((target) => ({ port, target })));
+  });
   if (!known) return missing(tables, query);
   if (query.type !== TYPE.SRV && query.type !== TYPE.ANY) return done(tables, query, []);
-  const chosen = rotate(found, query.id);
+  const chosen = rotate(found, query.id, asked.copiesMax);
   const answers = chosen.map(
-    ({ port, copy }): DnsRecord => ({ type: "SRV", port, target: copy.fullName, ttlS: TTL_S }),
+    ({ port, target }): DnsRecord => ({ type: "SRV", port, target: target.name, ttlS: TTL_S }),
   );
   const additional = chosen.map(
-    ({ copy }): DnsRecord => ({
+    ({ target: { name, address } }): DnsRecord => ({
       type: "A",
-      owner: copy.fullName,
-      address: copy.address,
+      owner: name,
+      address,
       ttlS: TTL_S,
     }),
   );
   return done(tables, query, answers, additional);
 }
 
-function copiesOf(entry: NameEntry): readonly CopyNames[] {
-  return entry.copy === undefined ? entry.service.copies : [entry.copy];
+function targetsOf(entry: NameEntry, all: boolean): readonly Target[] {
+  const { virtualAddress, fullName, copies } = entry.service;
+  if (entry.copy === undefined && virtualAddress !== undefined && !all) {
+    return fullName === undefined ? [] : [{ name: fullName, address: virtualAddress }];
+  }
+  return (entry.copy === undefined ? copies : [entry.copy]).flatMap((copy) =>
+    copy.fullName === undefined ? [] : [{ name: copy.fullName, address: copy.address }],
+  );
 }
 
 function portsOf(service: ServiceNames, wanted: string, protocol: string): readonly number[] {
@@ -198,14 +255,26 @@ function portsOf(service: ServiceNames, wanted: string, protocol: string): reado
 function answerReverse(tables: DnsTables, asker: Asker, query: Query): Outcome {
   const octets = query.name.slice(0, -REVERSE_SUFFIX.length).split(".").reverse();
   const address = parseIpv4(octets.join("."));
-  if (address === undefined) return { kind: "forward" };
+  if (address === undefined) return answerReverseParent(tables, query, octets);
   if (address >>> 24 === LOOPBACK >>> 24) return done(tables, query, pointer(query, "localhost"));
   for (const network of asker.networks) {
     const name = network.reverse.get(address);
     if (name !== undefined) return done(tables, query, pointer(query, name));
   }
-  const ours = [...tables.networks.values()].some((item) => ipv4InRange(address, item.range));
-  return ours ? missing(tables, query) : { kind: "forward" };
+  return isInRange(tables, address) ? missing(tables, query) : { kind: "forward" };
+}
+
+/** `0.1.10.in-addr.arpa` of a network of ours exists, without data; what is above belongs to the world. */
+function answerReverseParent(tables: DnsTables, query: Query, octets: readonly string[]): Outcome {
+  const base = octets.length === 3 ? parseIpv4(`${octets.join(".")}.0`) : undefined;
+  return base !== undefined && isInRange(tables, base)
+    ? done(tables, query, [])
+    : { kind: "forward" };
+}
+
+function isInRange(tables: DnsTables, address: number): boolean {
+  for (const { range } of tables.networks.values()) if (ipv4InRange(address, range)) return true;
+  return false;
 }
 
 function pointer(query: Query, target: string): readonly DnsRecord[] {
@@ -255,9 +324,14 @@ function soaFor(name: string, domain: string): DnsRecord {
   return { ...SOA, owner: ancestor ?? "" };
 }
 
-function rotate<T>(items: readonly T[], by: number): readonly T[] {
-  const start = items.length === 0 ? 0 : by % items.length;
-  return [...items.slice(start), ...items.slice(0, start)].slice(0, COPIES_MAX);
+/** At most `max` items, beginning with another one for each `by`. */
+function rotate<T>(items: readonly T[], by: number, max: number): readonly T[] {
+  const { length } = items;
+  if (length <= 1) return items;
+  const start = by % length;
+  const end = Math.min(length, start + max);
+  const wrapped = Math.min(start, max - (end - start));
+  return [...items.slice(start, end), ...items.slice(0, wrapped)];
 }
 
 /** Reverse name of an address, for tests and diagnostics. */

@@ -7,6 +7,7 @@ import { dialogueTests } from "../testing/dialogue.ts";
 import { modelOf } from "../testing/model-text.ts";
 import { answer } from "./answer.ts";
 import { encodeAnswer, failure } from "./encode.ts";
+import { refusalOf } from "./refusals.ts";
 import { askerOf, buildTables, type DnsTables } from "./tables.ts";
 import { parseQuery, RCODE } from "./wire.ts";
 
@@ -31,7 +32,7 @@ interface Ask {
   readonly networkId: string;
   readonly name: string;
   readonly type: string;
-  /** `udp=512` (no EDNS), `edns=4096`, `tcp`, `id=7`. */
+  /** `edns=4096`, `do`, `version=1`, `class=CH`, `tcp`, `id=7`; without `edns` the packet is 512 bytes. */
   readonly options: readonly string[];
 }
 
@@ -43,38 +44,54 @@ function ask(tables: DnsTables, asked: Ask): string {
   const asker = askerOf(tables, network, parseIpv4(asked.from) ?? 0);
   const options = { transport, recursion: true } as const;
   if (asker === undefined) return show(encodeAnswer(parsed.query, failure(RCODE.refused), options));
-  const outcome = answer(tables, asker, parsed.query);
+  const refusal = refusalOf(parsed.query, transport);
+  if (refusal !== undefined) return show(encodeAnswer(parsed.query, failure(refusal), options));
+  const outcome = answer(tables, asker, parsed.query, transport);
   if (outcome.kind === "forward") return "forward";
   return show(encodeAnswer(parsed.query, outcome.answer, options));
 }
 
+function wordOf(asked: Ask, name: string): string | undefined {
+  return asked.options.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
 function option(asked: Ask, name: string): number | undefined {
-  const found = asked.options.find((text) => text.startsWith(`${name}=`));
-  return found === undefined ? undefined : Number(found.slice(name.length + 1));
+  const found = wordOf(asked, name);
+  return found === undefined ? undefined : Number(found);
 }
 
 function queryBytes(asked: Ask): Buffer {
   const edns = option(asked, "edns");
+  const opt = {
+    type: "OPT",
+    name: ".",
+    udpPayloadSize: edns,
+    ednsVersion: option(asked, "version") ?? 0,
+    flags: asked.options.includes("do") ? packet.DNSSEC_OK : 0,
+  };
+  const dnsClass = (wordOf(asked, "class") ?? "IN") as "IN";
   return packet.encode({
     type: "query",
     id: option(asked, "id") ?? 0,
     flags: packet.RECURSION_DESIRED,
-    questions: [{ name: asked.name, type: asked.type as "A" }],
-    ...(edns === undefined
-      ? {}
-      : {
-          additionals: [
-            { type: "OPT", name: ".", udpPayloadSize: edns, flags: 0 } as unknown as Answer,
-          ],
-        }),
+    questions: [{ name: asked.name, type: asked.type as "A", class: dnsClass }],
+    ...(edns === undefined ? {} : { additionals: [opt as unknown as Answer] }),
   });
+}
+
+/** The code of the header, with the upper bits that EDNS has for it. */
+function codeOf(message: Buffer, decoded: DecodedPacket): string {
+  const opt = decoded.additionals?.find((record) => record.type === "OPT");
+  const upper = (opt as { extendedRcode?: number } | undefined)?.extendedRcode ?? 0;
+  const code = (upper << 4) | (message.readUInt16BE(2) & 15);
+  return RCODE_NAMES[code] ?? (code === RCODE.badVersion ? "BADVERS" : String(code));
 }
 
 /** Read by a library that has nothing in common with the encoder. */
 function show(message: Buffer): string {
   const decoded = packet.decode(message) as DecodedPacket & { flag_aa: boolean; flag_tc: boolean };
   const flags = [decoded.flag_aa ? "aa" : "", decoded.flag_tc ? "tc" : ""].filter(Boolean);
-  const head = [RCODE_NAMES[message.readUInt16BE(2) & 15], ...flags, `${message.length} bytes`];
+  const head = [codeOf(message, decoded), ...flags, `${message.length} bytes`];
   const sections = [
     ["", decoded.answers],
     ["authority ", decoded.authorities],
@@ -88,7 +105,13 @@ function show(message: Buffer): string {
 
 function showRecord(record: Answer): string {
   const name = record.name === "" ? "." : record.name;
-  if (record.type === "OPT") return "OPT";
+  if (record.type === "OPT") {
+    const { ednsVersion, flag_do: dnssecOk } = record as unknown as {
+      ednsVersion: number;
+      flag_do: boolean;
+    };
+    return `OPT version ${ednsVersion}${dnssecOk ? " do" : ""}`;
+  }
   if (record.type === "SOA") return `${name} ${record.ttl} SOA minimum ${record.data.minimum}`;
   if (record.type === "SRV") {
     return `${name} ${record.ttl} SRV ${record.data.port} ${record.data.target}`;

@@ -10,6 +10,7 @@ import {
   CLASS_IN,
   encodeName,
   HEADER_BYTES,
+  type MessageError,
   type Query,
   RCODE,
   TYPE,
@@ -66,7 +67,7 @@ export function encodeAnswer(query: Query, answer: DnsAnswer, options: EncodeOpt
   // Additional records are a courtesy: all of them or none, and their absence is no truncation.
   const courtesy = additional.count === answer.additional.length;
   let offset = courtesy ? additional.offset : authority.offset;
-  if (optBytes > 0) offset = writeOpt(offset, answer.rcode);
+  if (query.edns !== undefined) offset = writeOpt(offset, answer.rcode, query.edns.dnssecOk);
   const flags =
     FLAG.response |
     (answer.authoritative ? FLAG.authoritative : 0) |
@@ -81,11 +82,13 @@ export function encodeAnswer(query: Query, answer: DnsAnswer, options: EncodeOpt
   return Buffer.from(scratch.subarray(0, offset));
 }
 
-/** An answer without a question, to a message whose question could not be read. */
-export function encodeError(id: number, opcode: number, rcode: number): Buffer {
-  const message = Buffer.alloc(HEADER_BYTES);
+/** The answer to a message whose question is not to be answered, or could not even be read. */
+export function encodeError({ id, flags, rcode, question }: MessageError): Buffer {
+  const message = Buffer.alloc(HEADER_BYTES + (question?.length ?? 0));
   message.writeUInt16BE(id, 0);
-  message.writeUInt16BE(FLAG.response | (opcode << 11) | rcode, 2);
+  message.writeUInt16BE(FLAG.response | flags | rcode, 2);
+  message.writeUInt16BE(question === undefined ? 0 : 1, 4);
+  question?.copy(message, HEADER_BYTES);
   return message;
 }
 
@@ -121,12 +124,13 @@ function writeHeader(query: Query, flags: number, counts: readonly number[]): vo
   for (const [index, count] of counts.entries()) scratch.writeUInt16BE(count, 6 + 2 * index);
 }
 
-/** The space was kept free by the caller. */
-function writeOpt(offset: number, rcode: number): number {
+/** The space was kept free by the caller. DO comes back as it was asked (RFC 3225); version 0, no options. */
+function writeOpt(offset: number, rcode: number, dnssecOk: boolean): number {
   scratch.fill(0, offset, offset + OPT_BYTES);
   scratch.writeUInt16BE(TYPE.OPT, offset + 1);
   scratch.writeUInt16BE(UDP_BYTES_MAX, offset + 3);
   scratch.writeUInt8(rcode >>> 4, offset + 5);
+  if (dnssecOk) scratch.writeUInt16BE(0x8000, offset + 7);
   return offset + OPT_BYTES;
 }
 

@@ -16,6 +16,8 @@ export type Transport = "udp" | "tcp";
 
 /** Connections of all clients; resolvers use TCP for the rare long answer only. */
 const TCP_CONNECTIONS_MAX = 256;
+/** Of one client: nobody can take the place of all others. */
+const TCP_CONNECTIONS_PER_CLIENT_MAX = 32;
 /** RFC 7766 asks for some seconds; a container that leaves connections open must not use them up. */
 const TCP_IDLE_MS = 10_000;
 /** Answers that a TCP client has not read: beyond, its connection is closed. */
@@ -40,6 +42,7 @@ export interface GatewayListenerOptions {
 export class GatewayListener {
   readonly #options: GatewayListenerOptions;
   readonly #connections = new Set<TcpSocket>();
+  readonly #perClient = new Map<string, number>();
   #udp: Socket | undefined;
   #tcp: Server | undefined;
   #problem: NetProblem | undefined;
@@ -122,13 +125,9 @@ export class GatewayListener {
   }
 
   #send(socket: Socket, reply: Buffer, to: RemoteInfo): void {
-    if (this.#udp === socket) socket.send(reply, to.port, to.address, this.#sent);
+    // Without a callback, which would cost a tick for each answer: who is gone needs none.
+    if (this.#udp === socket) socket.send(reply, to.port, to.address);
   }
-
-  /** A failed send (its asker is gone) is not worth more than a line at debug level. */
-  readonly #sent = (error: Error | null): void => {
-    if (error !== null) this.#options.log.debug("answer not sent", { error });
-  };
 
   #openTcp(): Promise<Server> {
     const { address, port } = this.#options;
@@ -143,14 +142,25 @@ export class GatewayListener {
   }
 
   #onConnection(connection: TcpSocket): void {
+    const client = connection.remoteAddress ?? "";
+    const ofClient = this.#perClient.get(client) ?? 0;
+    if (ofClient >= TCP_CONNECTIONS_PER_CLIENT_MAX) return void connection.destroy();
     this.#connections.add(connection);
+    this.#perClient.set(client, ofClient + 1);
     const reader = new MessageReader();
     connection.setTimeout(TCP_IDLE_MS, () => connection.destroy());
     connection.on("error", () => connection.destroy());
-    connection.on("close", () => this.#connections.delete(connection));
+    connection.on("close", () => this.#forget(connection, client));
     connection.on("data", (chunk: Buffer) => {
       for (const message of reader.push(chunk)) this.#onTcpMessage(connection, message);
     });
+  }
+
+  #forget(connection: TcpSocket, client: string): void {
+    this.#connections.delete(connection);
+    const left = (this.#perClient.get(client) ?? 1) - 1;
+    if (left > 0) this.#perClient.set(client, left);
+    else this.#perClient.delete(client);
   }
 
   async #onTcpMessage(connection: TcpSocket, message: Buffer): Promise<void> {

@@ -16,6 +16,7 @@ import { answer } from "./answer.ts";
 import { encodeAnswer, encodeError, failure, SERVER_FAILURE } from "./encode.ts";
 import { Forwarder, type ForwarderFigures } from "./forwarder.ts";
 import { GatewayListener, type Transport } from "./gateway-listener.ts";
+import { refusalOf } from "./refusals.ts";
 import { responseFor } from "./response.ts";
 import { askerOf, buildTables, type DnsTables, type NetworkNames } from "./tables.ts";
 import { parseQuery, type Query, RCODE } from "./wire.ts";
@@ -121,7 +122,7 @@ export class DnsServer {
   ): Buffer | undefined | Promise<Buffer> {
     this.#queries[transport]++;
     const parsed = parseQuery(message);
-    if (parsed.kind === "error") return encodeError(parsed.id, parsed.opcode, parsed.rcode);
+    if (parsed.kind === "error") return encodeError(parsed);
     const tables = this.#tables;
     const network = tables?.networks.get(networkId);
     if (parsed.kind === "drop" || tables === undefined || network === undefined) {
@@ -138,13 +139,12 @@ export class DnsServer {
     from: { readonly address: string; readonly transport: Transport },
   ): Buffer | Promise<Buffer> {
     const options = { transport: from.transport, recursion: this.#forwarder.available };
-    if (query.edns !== undefined && query.edns.version !== 0) {
-      return encodeAnswer(query, failure(RCODE.badVersion), options);
-    }
     const asker = askerOf(tables, network, parseIpv4(from.address) ?? 0);
     // Somebody outside the network who routed a packet to its gateway: we are nobody's open resolver.
     if (asker === undefined) return encodeAnswer(query, failure(RCODE.refused), options);
-    const outcome = answer(tables, asker, query);
+    const refusal = refusalOf(query, from.transport);
+    if (refusal !== undefined) return encodeAnswer(query, failure(refusal), options);
+    const outcome = answer(tables, asker, query, from.transport);
     if (outcome.kind === "answer") return encodeAnswer(query, outcome.answer, options);
     if (!this.#forwarder.available) {
       return encodeAnswer(query, { ...failure(RCODE.nameError) }, options);

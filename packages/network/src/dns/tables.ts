@@ -10,6 +10,7 @@
 
 import { type Ipv4Range, ipv4InRange, parseIpv4, parseIpv4Range } from "../ipv4.ts";
 import {
+  type AttachmentModel,
   type EndpointModel,
   type NetworkModel,
   type NodeNetworkModel,
@@ -18,14 +19,14 @@ import {
   type ServicePortModel,
   serviceKey,
 } from "../model.ts";
-import { asciiLower } from "./wire.ts";
+import { asciiLower, isWireName } from "./wire.ts";
 
 /** A ready copy, on one network. */
 export interface CopyNames {
   readonly slot: number;
   readonly address: number;
-  /** `web-1.shop.main.default.berth` */
-  readonly fullName: string;
+  /** `web-1.shop.main.default.berth`; absent where that is too long for a name. */
+  readonly fullName?: string;
 }
 
 /** A service on one network. */
@@ -33,9 +34,13 @@ export interface ServiceNames {
   readonly stack: string;
   /** `shop.main.default`: what stands between the service's name and the domain, lower case. */
   readonly suffix: string;
+  /** `web.shop.main.default.berth`; absent where that is too long for a name. */
+  readonly fullName?: string;
   readonly virtualAddress?: number;
   /** Ready copies, by slot. */
   readonly copies: readonly CopyNames[];
+  /** Slots of all copies that are attached: their names exist before and after they are ready. */
+  readonly slots: ReadonlySet<number>;
   readonly ports: readonly ServicePortModel[];
 }
 
@@ -55,6 +60,8 @@ export interface NetworkNames {
   readonly services: ReadonlyMap<string, readonly NameEntry[]>;
   /** Host names of ready copies, lower case: asked for only where no service has the name. */
   readonly hosts: ReadonlyMap<string, readonly NameEntry[]>;
+  /** Parents of full names, without the domain: `shop.main.default`, `main.default`, `default`. */
+  readonly parents: ReadonlySet<string>;
   /** Full names by address: attachments (also of copies that are not ready) and virtual addresses. */
   readonly reverse: ReadonlyMap<number, string>;
 }
@@ -77,9 +84,14 @@ export interface DnsTables {
 
 export function buildTables(model: NodeNetworkModel): DnsTables {
   const domain = asciiLower(model.domain);
-  const copies = readyCopies(model, domain);
+  const copies = { ready: readyCopies(model, domain), slots: attachedSlots(model) };
+  const members = servicesByNetwork(model);
+  const attached = attachmentsByNetwork(model);
   const networks = new Map(
-    model.networks.map((network) => [network.id, buildNetwork(network, model, copies, domain)]),
+    model.networks.map((network) => {
+      const on = { services: members.get(network.id), attachments: attached.get(network.id) };
+      return [network.id, buildNetwork(network, on, copies, domain)];
+    }),
   );
   return { domain, networks, sources: buildSources(model) };
 }
@@ -110,6 +122,47 @@ function copiesKey(service: ServiceName, networkId: string): string {
   return `${serviceKey(service)}@${networkId}`;
 }
 
+/** What is known of the copies of a service on a network. */
+interface Copies {
+  readonly ready: CopiesByService;
+  readonly slots: ReadonlyMap<string, ReadonlySet<number>>;
+}
+
+interface Member {
+  readonly service: ServiceModel;
+  readonly membership: ServiceModel["networks"][number];
+}
+
+/** Grouped once: looking through all services for each of a thousand networks would be quadratic. */
+function servicesByNetwork(model: NodeNetworkModel): ReadonlyMap<string, readonly Member[]> {
+  const members = new Map<string, Member[]>();
+  for (const service of model.services) {
+    for (const membership of service.networks) {
+      append(members, membership.networkId, { service, membership });
+    }
+  }
+  return members;
+}
+
+function attachmentsByNetwork(
+  model: NodeNetworkModel,
+): ReadonlyMap<string, readonly AttachmentModel[]> {
+  const attached = new Map<string, AttachmentModel[]>();
+  for (const item of model.attachments) append(attached, item.networkId, item);
+  return attached;
+}
+
+function attachedSlots(model: NodeNetworkModel): Copies["slots"] {
+  const slots = new Map<string, Set<number>>();
+  for (const item of model.attachments) {
+    const key = copiesKey(item, item.networkId);
+    const known = slots.get(key);
+    if (known === undefined) slots.set(key, new Set([item.slot]));
+    else known.add(item.slot);
+  }
+  return slots;
+}
+
 function readyCopies(model: NodeNetworkModel, domain: string): CopiesByService {
   const copies = new Map<string, (CopyNames & { hostname?: string })[]>();
   for (const endpoint of model.endpoints) {
@@ -124,10 +177,11 @@ function readyCopies(model: NodeNetworkModel, domain: string): CopiesByService {
 }
 
 function copyNames(endpoint: EndpointModel, domain: string): CopyNames & { hostname?: string } {
+  const fullName = fullCopyName(endpoint, endpoint.slot, domain);
   return {
     slot: endpoint.slot,
     address: parseIpv4(endpoint.address) ?? 0,
-    fullName: fullCopyName(endpoint, endpoint.slot, domain),
+    ...(fullName === undefined ? {} : { fullName }),
     ...(endpoint.hostname === undefined ? {} : { hostname: asciiLower(endpoint.hostname) }),
   };
 }
@@ -136,39 +190,46 @@ function suffixOf(name: ServiceName): string {
   return `${name.stack}.${name.environment}.${name.project}`;
 }
 
-function fullCopyName(name: ServiceName, slot: number, domain: string): string {
-  return asciiLower(`${name.service}-${slot}.${suffixOf(name)}.${domain}`);
+function fullCopyName(name: ServiceName, slot: number, domain: string): string | undefined {
+  return fullName(`${name.service}-${slot}`, name, domain);
+}
+
+/** Services may have names that are no labels, and long ones: what is too long has no full name. */
+function fullName(label: string, of: ServiceName, domain: string): string | undefined {
+  const name = asciiLower(`${label}.${suffixOf(of)}.${domain}`);
+  return isWireName(name) ? name : undefined;
 }
 
 function buildNetwork(
   network: NetworkModel,
-  model: NodeNetworkModel,
-  copiesByService: CopiesByService,
+  on: {
+    readonly services?: readonly Member[] | undefined;
+    readonly attachments?: readonly AttachmentModel[] | undefined;
+  },
+  copies: Copies,
   domain: string,
 ): NetworkNames {
   const services = new Map<string, NameEntry[]>();
   const hosts = new Map<string, NameEntry[]>();
   const reverse = new Map<number, string>();
-  for (const service of model.services) {
-    const membership = service.networks.find((entry) => entry.networkId === network.id);
-    if (membership === undefined) continue;
-    const copies = copiesByService.get(copiesKey(service, network.id)) ?? [];
-    const virtual = service.endpointMode === "vip" ? membership.virtualAddress : undefined;
-    const entry = { service: serviceNames(service, copies, virtual) };
+  const parents = new Set<string>();
+  for (const { service, membership } of on.services ?? []) {
+    const entry = { service: serviceNames(service, membership, copies, domain) };
     for (const label of new Set([service.service, ...membership.aliases].map(asciiLower))) {
       append(services, label, entry);
     }
-    for (const copy of copies) {
+    const { virtualAddress, fullName: name, suffix } = entry.service;
+    for (let from = 0; from >= 0; from = suffix.indexOf(".", from) + 1 || -1) {
+      parents.add(suffix.slice(from));
+    }
+    for (const copy of copies.ready.get(copiesKey(service, network.id)) ?? []) {
       if (copy.hostname !== undefined) append(hosts, copy.hostname, { ...entry, copy });
     }
-    if (virtual !== undefined) {
-      const fullName = asciiLower(`${service.service}.${suffixOf(service)}.${domain}`);
-      reverse.set(parseIpv4(virtual) ?? 0, fullName);
-    }
+    if (virtualAddress !== undefined && name !== undefined) reverse.set(virtualAddress, name);
   }
-  for (const item of model.attachments) {
-    if (item.networkId !== network.id) continue;
-    reverse.set(parseIpv4(item.address) ?? 0, fullCopyName(item, item.slot, domain));
+  for (const item of on.attachments ?? []) {
+    const name = fullCopyName(item, item.slot, domain);
+    if (name !== undefined) reverse.set(parseIpv4(item.address) ?? 0, name);
   }
   return {
     id: network.id,
@@ -177,21 +238,28 @@ function buildNetwork(
     stack: stackKey(network),
     services,
     hosts,
+    parents,
     reverse,
   };
 }
 
 function serviceNames(
   service: ServiceModel,
-  copies: readonly CopyNames[],
-  virtualAddress: string | undefined,
+  membership: Member["membership"],
+  copies: Copies,
+  domain: string,
 ): ServiceNames {
+  const key = copiesKey(service, membership.networkId);
+  const virtual = service.endpointMode === "vip" ? membership.virtualAddress : undefined;
+  const name = fullName(service.service, service, domain);
   return {
     stack: stackKey(service),
     suffix: asciiLower(suffixOf(service)),
-    copies,
+    copies: copies.ready.get(key) ?? [],
+    slots: copies.slots.get(key) ?? new Set(),
     ports: service.ports,
-    ...(virtualAddress === undefined ? {} : { virtualAddress: parseIpv4(virtualAddress) ?? 0 }),
+    ...(name === undefined ? {} : { fullName: name }),
+    ...(virtual === undefined ? {} : { virtualAddress: parseIpv4(virtual) ?? 0 }),
   };
 }
 

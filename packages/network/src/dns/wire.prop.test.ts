@@ -39,7 +39,9 @@ test("any bytes are a query, an error or nothing, and the answer can be encoded"
     fc.property(fc.oneof(noise, damaged), (bytes) => {
       const parsed = parseQuery(bytes);
       if (parsed.kind === "error") {
-        assert.equal(encodeError(parsed.id, parsed.opcode, parsed.rcode).length, 12);
+        const reply = encodeError(parsed);
+        assert.equal(reply.length, 12 + (parsed.question?.length ?? 0));
+        assert.equal(reply.readUInt16BE(2) & 15, parsed.rcode);
       } else if (parsed.kind === "query") {
         const options = { transport: "udp", recursion: false } as const;
         const reply = encodeAnswer(parsed.query, failure(RCODE.refused), options);
