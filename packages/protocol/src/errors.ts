@@ -130,6 +130,12 @@ export const ERRORS = {
     "A named limit would be exceeded.",
     "The problem names the limit and the value; ask for less or raise the limit.",
   ),
+  invalid_certificate: describe(
+    422,
+    false,
+    "The certificate cannot be served, or cannot be had.",
+    "The problem names what is wrong with it; nothing was changed.",
+  ),
   image_unavailable: describe(
     422,
     false,

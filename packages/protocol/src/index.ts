@@ -9,6 +9,7 @@ export * from "./keys.ts";
 export * from "./leaving-words.ts";
 export * from "./names.ts";
 export * from "./openapi.ts";
+export * from "./resources/certificate.ts";
 export * from "./resources/network.ts";
 export * from "./resources/node.ts";
 export * from "./resources/plan.ts";

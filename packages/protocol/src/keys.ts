@@ -5,7 +5,12 @@
  * Numbers in keys are padded so that key order is number order.
  */
 
-import { CLUSTER_SCOPE, type ServiceScope, type StackScope } from "./names.ts";
+import {
+  CLUSTER_SCOPE,
+  type EnvironmentScope,
+  type ServiceScope,
+  type StackScope,
+} from "./names.ts";
 
 /** Every kind of object in the store: what it is and who may write it. */
 export const KINDS = {
@@ -20,6 +25,10 @@ export const KINDS = {
   secret: { cluster: false, writer: "API; encrypted" },
   registry: { cluster: false, writer: "API; the password is encrypted" },
   event: { cluster: false, writer: "controllers" },
+  certificate: { cluster: false, writer: "API (wishes), certificate controller (the rest)" },
+  acme: { cluster: false, writer: "API, certificate controller (account)" },
+  sealed: { cluster: false, writer: "API and certificate controller; encrypted" },
+  authority: { cluster: true, writer: "server, once" },
   node: { cluster: true, writer: "API and lease controller, in separate fields" },
   "node-status": { cluster: true, writer: "agent of the node" },
   operation: { cluster: true, writer: "server, then agent of the node" },
@@ -115,6 +124,14 @@ export const keys = {
   registry: (project: string, server: string) => key(project, CLUSTER_SCOPE, "registry", server),
   event: (project: string, environment: string, id: string) =>
     key(project, environment, "event", id),
+  /** `-` as project and environment: for the whole cluster; likewise for `acme` and `sealed`. */
+  certificate: ({ project, environment }: EnvironmentScope, name: string) =>
+    key(project, environment, "certificate", name),
+  acme: ({ project, environment }: EnvironmentScope) => key(project, environment, "acme", "self"),
+  /** Private keys and the like: what it is of, and which. */
+  sealed: ({ project, environment }: EnvironmentScope, ...name: string[]) =>
+    key(project, environment, "sealed", ...name),
+  authority: () => clusterKey("authority", "self"),
   node: (name: string) => clusterKey("node", name),
   nodeStatus: (name: string) => clusterKey("node-status", name),
   operation: (node: string, id: string) => clusterKey("operation", node, id),

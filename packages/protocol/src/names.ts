@@ -35,10 +35,14 @@ export function isName(text: string): boolean {
   return nameExpression.test(text);
 }
 
-/** Project, environment and stack: what almost everything belongs to. */
-export interface StackScope {
+/** A project's environment; `CLUSTER_SCOPE` as both stands for the whole cluster. */
+export interface EnvironmentScope {
   readonly project: string;
   readonly environment: string;
+}
+
+/** Project, environment and stack: what almost everything belongs to. */
+export interface StackScope extends EnvironmentScope {
   readonly stack: string;
 }
 

@@ -29,6 +29,7 @@ export function facetsOf(kind: StoredWatchKind, entity: Entity<Held[StoredWatchK
     case "volume":
     case "operation":
     case "event":
+    case "certificate":
       return entity.value as Facets;
     case "node":
     case "node-status":

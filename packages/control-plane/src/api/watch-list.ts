@@ -81,6 +81,10 @@ function candidates(view: ClusterView, kind: StoredWatchKind, selector: WatchSel
       return inEnvironment ? view.volumes.by("environment", inEnvironment) : view.volumes.all();
     case "event":
       return inEnvironment ? view.events.by("environment", inEnvironment) : view.events.all();
+    case "certificate":
+      return inEnvironment
+        ? view.certificates.by("environment", inEnvironment)
+        : view.certificates.all();
     case "operation":
       return node === undefined ? view.operations.all() : view.operations.by("node", node);
     case "node":

@@ -21,6 +21,7 @@ const SHOWN: Readonly<Record<StoredWatchKind, true>> = {
   "node-status": true,
   operation: true,
   event: true,
+  certificate: true,
 };
 
 export function isShown(kind: Kind): kind is StoredWatchKind {

@@ -4,12 +4,15 @@
  * `ClusterView` is what pure functions take: the live tables of `ClusterState`, or tables that a test has
  * filled by hand. Audit and idempotency entries are not held: nothing decides by them and they are many.
  * Logins at registries are not held either: only agents ask for them, seldom.
- * Of secrets only the names are held: contents stay in the store, encrypted.
+ * Of secrets only the names are held, of sealed keys nothing: they stay in the store, encrypted.
  *
  * Design page: docs/design/state.md.
  */
 
 import type {
+  AcmeSettings,
+  Authority,
+  Certificate,
   Claim,
   Deployment,
   Event,
@@ -49,6 +52,9 @@ export interface Held {
   readonly volume: Volume;
   readonly secret: SecretName;
   readonly event: Event;
+  readonly certificate: Certificate;
+  readonly acme: AcmeSettings;
+  readonly authority: Authority;
   readonly node: Node;
   readonly "node-status": NodeStatus;
   readonly operation: Operation;
@@ -60,7 +66,7 @@ export interface Held {
 export type HeldKind = keyof Held;
 
 /** Kinds that are not held. */
-export const UNHELD = new Set<Kind>(["audit", "idempotency", "registry"]);
+export const UNHELD = new Set<Kind>(["audit", "idempotency", "registry", "sealed"]);
 
 /** Objects of the cluster as of one revision; see each field for what it is found by. */
 export interface ClusterView {
@@ -79,6 +85,11 @@ export interface ClusterView {
   readonly volumes: ReadTable<Volume, "stack" | "environment" | "engineName">;
   readonly secrets: ReadTable<SecretName, "stack">;
   readonly events: ReadTable<Event, "environment">;
+  /** By `environment`; cluster-wide ones under `-/-`. */
+  readonly certificates: ReadTable<Certificate, "environment">;
+  /** One an environment at most, and one for the cluster. */
+  readonly acme: ReadTable<AcmeSettings>;
+  readonly authority: ReadTable<Authority>;
   readonly nodes: ReadTable<Node>;
   readonly nodeStatuses: ReadTable<NodeStatus>;
   /** By `node`, `stack` and `id`. */
@@ -122,6 +133,11 @@ export class ClusterTables implements ClusterView {
   });
   readonly secrets = new EntityTable<SecretName, "stack">({ stack: stackKey });
   readonly events = new EntityTable<Event, "environment">({ environment: environmentOf });
+  readonly certificates = new EntityTable<Certificate, "environment">({
+    environment: environmentOf,
+  });
+  readonly acme = new EntityTable<AcmeSettings>({});
+  readonly authority = new EntityTable<Authority>({});
   readonly nodes = new EntityTable<Node>({});
   readonly nodeStatuses = new EntityTable<NodeStatus>({});
   readonly operations = new EntityTable<Operation, "node" | "stack" | "id">({
@@ -161,6 +177,9 @@ export class ClusterTables implements ClusterView {
     volume: this.volumes,
     secret: this.secrets,
     event: this.events,
+    certificate: this.certificates,
+    acme: this.acme,
+    authority: this.authority,
     node: this.nodes,
     "node-status": this.nodeStatuses,
     operation: this.operations,

@@ -104,6 +104,13 @@ export const RouteSpec = Type.Object({
   /** Prefix; "/" by default. */
   path: Type.String({ pattern: "^/", maxLength: 1_024 }),
   port: Port,
+  /**
+   * TLS that ends at the ingress: `both` serves HTTP as well, `required` redirects it to HTTPS. The
+   * certificate is found or made by itself (docs/design/certificates.md). Absent: as `off`.
+   */
+  tls: Type.Optional(
+    Type.Union([Type.Literal("both"), Type.Literal("required"), Type.Literal("off")]),
+  ),
 });
 export type RouteSpec = Of<typeof RouteSpec>;
 

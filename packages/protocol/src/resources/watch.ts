@@ -31,6 +31,7 @@ export const WATCH_KINDS = [
   "node-status",
   "operation",
   "event",
+  "certificate",
   "assignment",
   "service",
   "attachment",

@@ -21,6 +21,7 @@ const AGENT_KINDS: Readonly<Partial<Record<WatchKind, "own" | "all">>> = {
   node: "all",
   stack: "all",
   scale: "all",
+  certificate: "all",
 };
 
 export const watch: Handler<"watch"> = ({ body, actor, signal }, { watches }) => {
