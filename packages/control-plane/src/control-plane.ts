@@ -7,6 +7,11 @@
 
 import type { Clock, Driver, Logger, Prng } from "@berth/base";
 import { keys, type ServiceScope, type Stack, serviceKey, stackKey } from "@berth/protocol";
+import {
+  CertificateController,
+  type CertificatePorts,
+} from "./certificates/certificate-controller.ts";
+import { NodeServing } from "./certificates/node-serving.ts";
 import { DeploymentController } from "./controllers/deployment-controller.ts";
 import type { ControllerDeps } from "./controllers/deps.ts";
 import { EventRecorder } from "./controllers/event-recorder.ts";
@@ -33,6 +38,8 @@ export interface ControlPlaneOptions {
   readonly prng: Prng;
   readonly driver: Driver;
   readonly settings: ControlPlaneSettings;
+  /** The outside world of certificates; without, none are issued. */
+  readonly certificates?: CertificatePorts;
 }
 
 export class ControlPlane {
@@ -40,12 +47,15 @@ export class ControlPlane {
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight = new InFlight();
+  /** What nodes serve with, as they said last. */
+  readonly serving = new NodeServing();
   readonly #options: ControlPlaneOptions;
   readonly #events: EventRecorder;
   readonly #leases: LeaseController;
   readonly #services: ServiceController;
   readonly #deployments: DeploymentController;
   readonly #garbage: GarbageController;
+  readonly #certificates: CertificateController | undefined;
   /** Holds while this server leads; empty before `start`. */
   #leadership: readonly Compare[] = [];
 
@@ -76,6 +86,15 @@ export class ControlPlane {
     this.#services = new ServiceController(deps, () => this.#leases.suspended());
     this.#deployments = new DeploymentController(deps);
     this.#garbage = new GarbageController(deps);
+    this.#certificates =
+      options.certificates &&
+      new CertificateController({
+        deps,
+        ports: options.certificates,
+        serving: this.serving,
+        prng: prng.fork(),
+        clusterId: () => this.clusterId(),
+      });
   }
 
   /** Follows the store, takes the leadership and begins to act. Resolves when the state is known. */
@@ -88,6 +107,7 @@ export class ControlPlane {
     this.#deployments.start();
     this.#services.start();
     this.#garbage.start();
+    this.#certificates?.start();
   }
 
   /** Stops acting; resolves when nothing is under way. The store stays open. */
@@ -97,6 +117,7 @@ export class ControlPlane {
       this.#deployments.stop(),
       this.#leases.stop(),
       this.#garbage.stop(),
+      this.#certificates?.stop(),
       this.#events.stop(),
     ]);
     await this.state.stop();
@@ -105,6 +126,12 @@ export class ControlPlane {
   /** An agent was heard of: its node is in contact. */
   renewLease(node: string): void {
     this.#leases.renew(node);
+  }
+
+  /** A node said what it serves with. */
+  noteServing(node: string, serving: Parameters<NodeServing["note"]>[1]): void {
+    this.serving.note(node, serving);
+    this.#certificates?.wake();
   }
 
   /** The cluster's own identifier; known after `start`. */

@@ -13,6 +13,9 @@ import { ApiMetrics } from "../api/api-metrics.ts";
 import { createApi } from "../api/create-api.ts";
 import { SecretBox } from "../api/secret-box.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
+import { programHook } from "../certificates/acme/hook.ts";
+import { httpsTransport } from "../certificates/acme/transport.ts";
+import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
 import { ControlPlane } from "../control-plane.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
 import type { Store } from "../store/port.ts";
@@ -89,7 +92,20 @@ async function serve(
   const store = metrics.timedStore(opened, () => clock.monotonic());
   const prng = new Prng(randomBytes(6).readUIntBE(0, 6));
   const driver = new Driver({ clock, log, prng });
-  const control = new ControlPlane({ store, clock, log, prng: prng.fork(), driver, settings });
+  const control = new ControlPlane({
+    store,
+    clock,
+    log,
+    prng: prng.fork(),
+    driver,
+    settings,
+    certificates: {
+      box: secrets,
+      transport: httpsTransport({ clock, userAgent: `berth/${version}` }),
+      hook: programHook,
+      txtRecords: authoritativeTxtRecords,
+    },
+  });
   const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
   await control.start();
   const api = createApi({

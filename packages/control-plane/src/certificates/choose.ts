@@ -1,0 +1,112 @@
+/**
+ * Which certificate a route is served with, and what routes there are with TLS. Pure.
+ *
+ * Order: the environment's own for exactly this host, the cluster's, one with a fitting wildcard of the
+ * environment, of the cluster; then the automatic one of the route. So a route never gets another host's
+ * certificate while there is one of its own. O(routes × certificates of the environment).
+ */
+
+import {
+  type Certificate,
+  CLUSTER_SCOPE,
+  type EnvironmentScope,
+  keys,
+  type RouteSpec,
+  type Stack,
+} from "@berth/protocol";
+import { liveReleaseNumbers } from "../release/claims.ts";
+import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
+import type { Entity } from "../state/entity-table.ts";
+import { coverage, plainHost } from "./host-names.ts";
+
+/** Project and environment of what belongs to the whole cluster. */
+export const CLUSTER: EnvironmentScope = { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE };
+
+/** The certificate of this name, cluster-wide, is for clients that name no host of ours. */
+export const DEFAULT_NAME = "default";
+
+/** A route whose requests come over TLS that ends at the ingress. */
+export interface TlsRoute extends EnvironmentScope {
+  readonly stack: string;
+  readonly service: string;
+  /** Plain form. */
+  readonly host: string;
+  readonly path: string;
+}
+
+/** Whether TLS ends at the ingress for this route. */
+export function wantsTls(route: RouteSpec): boolean {
+  return route.tls === "both" || route.tls === "required";
+}
+
+/** `default/main/shop/web shop.example.com/api` */
+export function routeText({ project, environment, stack, service, host, path }: TlsRoute): string {
+  return `${project}/${environment}/${stack}/${service} ${host}${path}`;
+}
+
+/** Every route with TLS of every release that a stack may go to by itself; each once. */
+export function tlsRoutes(view: ClusterView): TlsRoute[] {
+  const routes = view.stacks.all().flatMap(({ value }) => tlsRoutesOfStack(view, value));
+  return [...new Map(routes.map((route) => [routeText(route), route])).values()];
+}
+
+function tlsRoutesOfStack(view: ClusterView, stack: Stack): TlsRoute[] {
+  const { project, environment } = stack;
+  return liveReleaseNumbers(stack).flatMap((number) => {
+    const release = view.releases.get(keys.release(stack, number))?.value;
+    return Object.entries(release?.services ?? {}).flatMap(([service, { spec }]) =>
+      spec.routes.filter(wantsTls).map(({ host, path }) => ({
+        project,
+        environment,
+        stack: stack.stack,
+        service,
+        host: plainHost(host),
+        path,
+      })),
+    );
+  });
+}
+
+/** Names that a certificate is good for: of what it is, or of what it will be. */
+export function hostsOf({ current, hosts }: Certificate): readonly string[] {
+  return current?.hosts ?? hosts;
+}
+
+/** The certificate that a person brought or ordered for `host`; `undefined` when there is none. */
+export function ownCertificate(
+  view: ClusterView,
+  scope: EnvironmentScope,
+  host: string,
+): Entity<Certificate> | undefined {
+  const candidates = [scope, CLUSTER].flatMap((each) =>
+    view.certificates
+      .by("environment", environmentOf(each))
+      .filter(({ value }) => !value.automatic),
+  );
+  const fitting = (how: "exact" | "wildcard") =>
+    candidates.find(({ value }) => coverage(hostsOf(value), host) === how);
+  return fitting("exact") ?? fitting("wildcard");
+}
+
+/** The certificate that `host` is served with in this environment. */
+export function chosenCertificate(
+  view: ClusterView,
+  scope: EnvironmentScope,
+  host: string,
+): Entity<Certificate> | undefined {
+  const own = ownCertificate(view, scope, host);
+  if (own !== undefined) return own;
+  return view.certificates
+    .by("environment", environmentOf(scope))
+    .find(({ value }) => value.automatic && value.hosts[0] === host);
+}
+
+/** Routes that are served with the certificate. */
+export function usersOf(view: ClusterView, certificate: Entity<Certificate>): TlsRoute[] {
+  const { project } = certificate.value;
+  return tlsRoutes(view).filter(
+    (route) =>
+      (project === CLUSTER_SCOPE || environmentOf(route) === environmentOf(certificate.value)) &&
+      chosenCertificate(view, route, route.host)?.key === certificate.key,
+  );
+}
