@@ -1,3 +1,4 @@
+export * from "./api/certificate-routes.ts";
 export * from "./api/client-port.ts";
 export * from "./api/exec-request.ts";
 export * from "./api/frames.ts";

@@ -74,6 +74,8 @@ export async function startFixture(
       explain: (scope) => control.explain(scope),
       planDeployment: (request) => control.planDeployment(request),
       viewStack: (stack) => control.viewStack(stack),
+      serving: control.serving,
+      noteServing: (node, serving) => control.noteServing(node, serving),
     },
     settings,
     secrets: new SecretBox(new Uint8Array(32).fill(7)),

@@ -1,7 +1,9 @@
 /** Every handler under the identifier of its route. A route without one does not compile. */
 
 import type { HandlerTable } from "./handler.ts";
+import * as acme from "./handlers/acme.ts";
 import * as blobs from "./handlers/blobs.ts";
+import * as certificates from "./handlers/certificates.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
 import * as platform from "./handlers/platform.ts";
@@ -50,6 +52,17 @@ export const handlers: HandlerTable = {
   putRegistry: registries.putRegistry,
   removeRegistry: registries.removeRegistry,
   getRegistryAuths: registries.getRegistryAuths,
+  listCertificates: certificates.listCertificates,
+  getCertificate: certificates.getCertificate,
+  putCertificate: certificates.putCertificate,
+  issueCertificate: certificates.issueCertificate,
+  renewCertificate: certificates.renewCertificate,
+  removeCertificate: certificates.removeCertificate,
+  getAuthority: certificates.getAuthority,
+  syncNodeCertificates: certificates.syncNodeCertificates,
+  getAcme: acme.getAcme,
+  setAcme: acme.setAcme,
+  removeAcme: acme.removeAcme,
   putBlob: blobs.putBlob,
   hasBlobs: blobs.hasBlobs,
   getBlob: blobs.getBlob,

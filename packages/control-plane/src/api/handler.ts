@@ -48,7 +48,7 @@ export interface ApiContext {
 /** What handlers need of the control plane, beside the state that everybody reads. */
 export type Controls = Pick<
   ControlPlane,
-  "renewLease" | "explain" | "planDeployment" | "viewStack"
+  "renewLease" | "explain" | "planDeployment" | "viewStack" | "serving" | "noteServing"
 >;
 
 export interface ApiRequest<Id extends RouteId> {

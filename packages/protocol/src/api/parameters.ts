@@ -5,6 +5,7 @@
 
 import { type TSchema, Type } from "typebox";
 import { ComposeName, Digest, Identifier, Name } from "../names.ts";
+import { CertificateName } from "../resources/certificate.ts";
 import { RegistryServer } from "../resources/registry.ts";
 import type { ParamsOf } from "./route.ts";
 import type { RouteId, Routes } from "./routes.ts";
@@ -20,6 +21,7 @@ const checked = {
   service: ComposeName,
   /** `data`, or `data.2` for the volume of a slot. */
   volume: Type.String({ pattern: "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}$" }),
+  certificate: CertificateName,
   release: Type.String({ pattern: "^[1-9][0-9]{0,7}$" }),
   deployment: Identifier,
   operation: Identifier,

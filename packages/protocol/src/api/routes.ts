@@ -15,6 +15,7 @@ import { Deployment, Scale, Stack } from "../resources/stack.ts";
 import { StackSpec } from "../resources/stack-spec.ts";
 import { Task, TaskStatus } from "../resources/task.ts";
 import { LogLine, OperationReport, WatchEvent, WatchRequest } from "../resources/watch.ts";
+import { certificateRoutes } from "./certificate-routes.ts";
 import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
 
 const ENV = "/v1/projects/{project}/environments/{environment}";
@@ -388,6 +389,7 @@ export const routes = {
     answer: { kind: "json", schema: RegistryLogin },
     errors: ["not_found"],
   },
+  ...certificateRoutes,
   putBlob: {
     method: "PUT",
     path: "/v1/blobs/{digest}",
