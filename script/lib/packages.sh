@@ -39,7 +39,7 @@ missing_packages() {
   echo "${list[*]}"
 }
 
-# What only the tests need: other people's resolvers and registries, to test against.
+# What only the tests need: other people's resolvers, registries and certificate authorities, to test against.
 missing_test_packages() {
   local list=()
   have_program dig || list+=(bind9-dnsutils)
@@ -47,6 +47,8 @@ missing_test_packages() {
   have_program htpasswd || list+=(apache2-utils)
   have_program git || list+=(git)
   have_program curl || list+=(curl)
+  have_program openssl || list+=(openssl)
+  have_program pebble || list+=(pebble)
   have_program ps || list+=(procps)
   echo "${list[*]}"
 }
