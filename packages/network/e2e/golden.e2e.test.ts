@@ -2,29 +2,38 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { goldenConfig, goldenNames } from "../src/testing/golden-config.ts";
 
-function golden(folder: string, ending: string): string[] {
-  const path = fileURLToPath(new URL(`../src/${folder}/testdata/`, import.meta.url));
-  const files = readdirSync(path).filter((name) => name.endsWith(ending));
-  assert.ok(files.length > 0);
-  return files.map((name) => `${path}${name}`);
-}
-
-for (const file of golden("ingress", ".cfg")) {
-  test(`haproxy -c takes ${file.split("/").at(-1)} without a warning`, () => {
-    const result = spawnSync("haproxy", ["-c", "-f", file], { encoding: "utf8" });
+for (const name of goldenNames()) {
+  test(`haproxy -c takes ${name} without a warning`, (t) => {
+    const folder = mkdtempSync(`${tmpdir()}/bgold-`);
+    t.after(() => rmSync(folder, { recursive: true }));
+    const { config } = goldenConfig(name, folder);
+    const path = `${folder}/haproxy.cfg`;
+    for (const [file, text] of [...config.files, [path, config.text] as const]) {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    }
+    const result = spawnSync("haproxy", ["-c", "-f", path], { encoding: "utf8" });
     assert.equal(result.status, 0, result.stderr);
     assert.doesNotMatch(result.stderr, /WARNING/);
   });
 }
 
-for (const file of golden("firewall", ".nft")) {
-  test(`nft -c takes ${file.split("/").at(-1)}`, () => {
+const rulesets = fileURLToPath(new URL("../src/firewall/testdata/", import.meta.url));
+const files = readdirSync(rulesets).filter((name) => name.endsWith(".nft"));
+assert.ok(files.length > 0);
+
+for (const file of files) {
+  test(`nft -c takes ${file}`, () => {
     // In a namespace: a check looks at the kernel's tables as well.
-    const result = spawnSync("unshare", ["-n", "nft", "-c", "-f", file], { encoding: "utf8" });
+    const args = ["-n", "nft", "-c", "-f", `${rulesets}${file}`];
+    const result = spawnSync("unshare", args, { encoding: "utf8" });
     assert.equal(result.status, 0, result.stderr);
   });
 }

@@ -13,7 +13,7 @@ import { request } from "node:http";
 import { type Clock, sleep, systemClock } from "@berth/base";
 import { errorOfProblem, ProtocolError } from "@berth/protocol/errors";
 import type { NodeNetworkModel } from "./model.ts";
-import type { ApplyReport, EndpointSessions, NetStatus } from "./report.ts";
+import type { ApplyReport, EndpointSessions, NetStatus, RouteFigures } from "./report.ts";
 
 export interface NetClientOptions {
   /** See `netSocketPath`. */
@@ -58,6 +58,16 @@ export class NetClient {
       signal,
     };
     return (await this.#call(call)) as ApplyReport;
+  }
+
+  /** Figures of all routes and published ports, since `net` began. */
+  async routes(signal?: AbortSignal): Promise<readonly RouteFigures[]> {
+    return (await this.#get("/routes", signal)) as readonly RouteFigures[];
+  }
+
+  /** Prometheus text. */
+  async metrics(signal?: AbortSignal): Promise<string> {
+    return (await this.#get("/metrics", signal)) as string;
   }
 
   async status(signal?: AbortSignal): Promise<NetStatus> {
@@ -144,7 +154,9 @@ function callSocket(socketPath: string, call: Call): Promise<unknown> {
         });
         incoming.on("end", () => {
           try {
-            resolve(answerOf(incoming.statusCode ?? 0, Buffer.concat(chunks).toString()));
+            const text = Buffer.concat(chunks).toString();
+            const isText = incoming.headers["content-type"]?.startsWith("text/plain") ?? false;
+            resolve(isText ? text : answerOf(incoming.statusCode ?? 0, text));
           } catch (error) {
             reject(error);
           }

@@ -1,5 +1,5 @@
 /**
- * The agent's door to `net`: four requests over HTTP on a unix socket that only its owner may open.
+ * The agent's door to `net`: a few requests over HTTP on a unix socket that only its owner may open.
  *
  * The socket is also the lock: whoever listens on it is the one `net` of the folder. A file without a
  * listener is a dead process's and is replaced.
@@ -16,7 +16,8 @@ export interface ControlHandlers {
   readonly apply: (body: unknown) => Promise<unknown>;
   readonly status: () => unknown;
   readonly sessions: (endpoint: { address: string; port: number }) => Promise<unknown>;
-  readonly metrics: () => string;
+  readonly routes: () => Promise<unknown>;
+  readonly metrics: () => Promise<string>;
   readonly stop: (options: StopOptions) => void;
 }
 
@@ -95,6 +96,8 @@ export class ControlSocket {
         return this.#handlers.status();
       case "GET /sessions":
         return this.#handlers.sessions(endpointOf(url));
+      case "GET /routes":
+        return this.#handlers.routes();
       case "GET /metrics":
         return this.#handlers.metrics();
       case "POST /stop":

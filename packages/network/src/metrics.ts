@@ -1,7 +1,7 @@
 /** `net`'s figures as Prometheus text. Pure. */
 
 import type { DnsFigures } from "./dns/server.ts";
-import type { ApplyReport } from "./report.ts";
+import type { ApplyReport, RouteFigures } from "./report.ts";
 
 export interface NetFigures {
   readonly report: ApplyReport;
@@ -11,7 +11,9 @@ export interface NetFigures {
     readonly starts: number;
     readonly reloads: number;
     readonly oldWorkers: number;
+    readonly tableChanges: number;
   };
+  readonly routes: readonly RouteFigures[];
   readonly firewall: { readonly loads: number; readonly repairs: number };
   readonly endpoints: number;
   readonly servicesWithEndpoints: number;
@@ -20,10 +22,12 @@ export interface NetFigures {
 
 type Kind = "gauge" | "counter";
 
+type Metric = (name: string, kind: Kind, help: string, samples: Record<string, number>) => void;
+
 export function metricsText(figures: NetFigures): string {
   const { report, dns, ingress, firewall } = figures;
   const lines: string[] = [];
-  const metric = (name: string, kind: Kind, help: string, samples: Record<string, number>) => {
+  const metric: Metric = (name, kind, help, samples) => {
     lines.push(`# HELP berth_net_${name} ${help}`, `# TYPE berth_net_${name} ${kind}`);
     for (const [labels, value] of Object.entries(samples)) {
       lines.push(`berth_net_${name}${labels} ${value}`);
@@ -64,6 +68,10 @@ export function metricsText(figures: NetFigures): string {
   metric("ingress_old_workers", "gauge", "Workers that a reload has left behind.", {
     "": ingress.oldWorkers,
   });
+  metric("ingress_table_changes_total", "counter", "Tables exchanged without a reload.", {
+    "": ingress.tableChanges,
+  });
+  routeMetrics(figures.routes, metric);
   metric("firewall_loads_total", "counter", "Loads of the table.", { "": firewall.loads });
   metric("firewall_repairs_total", "counter", "Loads because somebody had changed it.", {
     "": firewall.repairs,
@@ -72,4 +80,36 @@ export function metricsText(figures: NetFigures): string {
     "": figures.residentBytes,
   });
   return `${lines.join("\n")}\n`;
+}
+
+/** Names of routes have no quotes or backslashes. */
+function routeMetrics(routes: readonly RouteFigures[], metric: Metric): void {
+  const each = (value: (figures: RouteFigures) => number) =>
+    Object.fromEntries(routes.map((route) => [`{route="${route.routeId}"}`, value(route)]));
+  metric("route_requests_total", "counter", "Requests of a route, connections of a port.", {
+    ...each(({ requests }) => requests),
+  });
+  const answers = routes.flatMap(({ routeId, statuses }) =>
+    statuses.map((count, index) => [`{route="${routeId}",class="${index + 1}xx"}`, count] as const),
+  );
+  metric("route_answers_total", "counter", "Answers by class of status.", {
+    ...Object.fromEntries(answers),
+  });
+  metric("route_bytes_total", "counter", "Bytes from and to clients.", {
+    ...Object.fromEntries(
+      routes.flatMap(({ routeId, bytesIn, bytesOut }) => [
+        [`{route="${routeId}",direction="in"}`, bytesIn],
+        [`{route="${routeId}",direction="out"}`, bytesOut],
+      ]),
+    ),
+  });
+  metric("route_sessions", "gauge", "Requests or connections now.", {
+    ...each(({ sessions }) => sessions),
+  });
+  metric("route_answer_milliseconds", "gauge", "Until an answer began, mean of the last 1,024.", {
+    ...each(({ answerMsMean }) => answerMsMean),
+  });
+  metric("route_total_milliseconds", "gauge", "Until an answer ended, mean of the last 1,024.", {
+    ...each(({ totalMsMean }) => totalMsMean),
+  });
 }

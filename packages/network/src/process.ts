@@ -29,6 +29,8 @@ export interface NetOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly driver: Driver;
+  /** Folder in memory for what must not reach a disk: keys, hashes. Below `dataDir` when omitted. */
+  readonly memoryDir?: string;
   /** 53 unless a test has no right to it. */
   readonly dnsPort?: number;
   /** `haproxy` and `nft`, found by PATH. */
@@ -97,13 +99,17 @@ class Net implements NetProcess {
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
-    this.#file = new ModelFile(`${dataDir}/model.json`, log);
+    const memoryDir = options.memoryDir ?? `${dataDir}/memory`;
+    mkdirSync(memoryDir, { recursive: true, mode: 0o700 });
+    const paths = { path: `${dataDir}/model.json`, secretsPath: `${memoryDir}/secrets.json` };
+    this.#file = new ModelFile(paths, log);
     this.#dns = new DnsServer({ ...options, port: this.#dnsPort });
     const haproxyProgram = options.haproxyProgram ?? "haproxy";
     this.#ingress = new IngressController({
       ...options,
       haproxyProgram,
       dir: `${dataDir}/haproxy`,
+      filesDir: `${memoryDir}/haproxy`,
     });
     this.#firewall = new FirewallController({
       ...options,
@@ -113,6 +119,7 @@ class Net implements NetProcess {
       apply: (body) => this.#accept(body),
       status: () => this.status(),
       sessions: (endpoint) => this.#sessions(endpoint),
+      routes: () => this.#ingress.routeFigures(),
       metrics: () => this.#metrics(),
       stop: (wanted) => this.#stopSoon(wanted),
     });
@@ -180,7 +187,7 @@ class Net implements NetProcess {
     return this.#serially(async () => {
       this.#refuseStale(model);
       if (model.generation === this.#model?.generation) return this.#report();
-      this.#file.save(body);
+      this.#file.save(body, model.generation);
       this.#model = model;
       this.#dropped = result.dropped;
       await this.#followDns(model);
@@ -251,12 +258,13 @@ class Net implements NetProcess {
     return { state: problems.length === 0 ? "ok" : "degraded", generation, problems };
   }
 
-  #metrics(): string {
+  async #metrics(): Promise<string> {
     const services = new Set(this.#model?.endpoints.map(serviceKey));
     return metricsText({
       report: this.#report(),
       dns: this.#dns.figures(),
       ingress: { ...this.#ingress.figures(), running: this.#ingress.pid !== undefined },
+      routes: await this.#ingress.routeFigures(),
       firewall: this.#firewall.figures(),
       endpoints: this.#model?.endpoints.length ?? 0,
       servicesWithEndpoints: services.size,

@@ -25,6 +25,14 @@ export type NetProblem =
     }
   /** Two routes of the model want the same; `otherId` has it. */
   | { readonly code: "route_clash"; readonly id: string; readonly otherId: string }
+  /** A route that HAProxy could not read, in its words; left out. */
+  | { readonly code: "route_invalid"; readonly id: string; readonly detail: string }
+  /** A route wants HTTPS alone and there is none; it is answered with 421 on the HTTP port. */
+  | { readonly code: "no_https"; readonly id: string; readonly detail: string }
+  /** A certificate that cannot be used; its hosts get the default one. */
+  | { readonly code: "certificate_invalid"; readonly id: string; readonly detail: string }
+  /** The users of a route with authentication are not known; it answers 503. */
+  | { readonly code: "users_missing"; readonly id: string }
   /** No privilege for the port (below 1024 without root), or for the firewall. */
   | { readonly code: "not_permitted"; readonly id: string; readonly detail: string }
   /** The program (haproxy, nft) is not installed. */
@@ -74,6 +82,23 @@ export interface NetStatus extends ApplyReport {
   }[];
 }
 
+/** Answer of `GET /routes`: one for each route and published port that HAProxy serves. */
+export interface RouteFigures {
+  readonly routeId: string;
+  /** TCP counts connections. */
+  readonly requests: number;
+  /** Answers by the first digit of their status, 1 to 5; zeroes for TCP. */
+  readonly statuses: readonly [number, number, number, number, number];
+  /** From clients, to clients. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Now. */
+  readonly sessions: number;
+  /** Milliseconds until an answer began and until it had ended: means of the last 1,024. */
+  readonly answerMsMean: number;
+  readonly totalMsMean: number;
+}
+
 /** Answer of `GET /sessions`: connections and queued requests of an endpoint, over all HAProxy workers. */
 export interface EndpointSessions {
   readonly sessions: number;
@@ -93,6 +118,14 @@ export function describeProblem(problem: NetProblem): string {
       return `${problem.id}: this host has no address ${problem.address} (port ${problem.port})`;
     case "route_clash":
       return `${problem.id}: the same host and path or port belong to ${problem.otherId}`;
+    case "route_invalid":
+      return `${problem.id}: left out, HAProxy cannot read it: ${problem.detail}`;
+    case "no_https":
+      return `${problem.id}: wants HTTPS, but ${problem.detail}`;
+    case "certificate_invalid":
+      return `certificate ${problem.id}: not used: ${problem.detail}`;
+    case "users_missing":
+      return `${problem.id}: answers 503, as its users are not known`;
     case "not_permitted":
       return `${problem.id}: not permitted: ${problem.detail}`;
     case "invalid_item":

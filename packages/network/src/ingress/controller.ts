@@ -9,24 +9,45 @@
  * Design page: docs/design/ingress.md
  */
 
+import { createHash } from "node:crypto";
 import { type Clock, type Driver, type Logger, type Loop, sleep } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
 import type { NodeNetworkModel } from "../model.ts";
 import { bindProblem } from "../port-problem.ts";
-import type { EndpointSessions, NetProblem } from "../report.ts";
-import { type ConfigSettings, connectionsMaxFor, renderConfig } from "./config.ts";
+import type { EndpointSessions, NetProblem, RouteFigures } from "../report.ts";
+import {
+  type ConfigSettings,
+  connectionsMaxFor,
+  type RenderedConfig,
+  renderConfig,
+} from "./config.ts";
 import { Haproxy, type LoadResult, type RunningHaproxy } from "./haproxy.ts";
 import { descriptorsMax, haproxyUser, tryBind } from "./host-facts.ts";
 import { type IngressBind, type IngressPlan, parseBindName, planIngress } from "./plan.ts";
-import { parseServersState, parseStat, planServers } from "./runtime.ts";
+import { FiguresOfRoutes } from "./route-figures.ts";
+import { CURRENT_WORKER, oldWorker, ServerSync } from "./server-sync.ts";
+import { parseBackendFigures, parseStat } from "./stat.ts";
+import { syncCertificates, syncMaps } from "./table-sync.ts";
+import { type BrokenRoutes, findBroken, stillBroken, type Verdict } from "./usable-plan.ts";
 
 export interface IngressControllerOptions {
   /** Folder for HAProxy's files; see `HaproxyOptions`. */
   readonly dir: string;
+  readonly filesDir: string;
   readonly haproxyProgram: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly driver: Driver;
+}
+
+/** Counted since this `net` began. */
+export interface IngressFigures {
+  readonly starts: number;
+  readonly reloads: number;
+  /** Workers that a reload has left behind, now. */
+  readonly oldWorkers: number;
+  /** Tables and certificates that were exchanged without a reload. */
+  readonly tableChanges: number;
 }
 
 export interface HostPort {
@@ -42,15 +63,17 @@ const LEAVING_POLL_MS = 100;
 const PORT_RETRY_MS = 1_000;
 /** Safety net under the watched connection: a hanging master, a table changed by hand. */
 const CHECK_PERIOD_MS = 10_000;
-/** Add, enable, confirm: two rounds do; more means that HAProxy refuses something. */
-const SYNC_ROUNDS_MAX = 4;
 const LOOP_NAME = "ingress";
 
 export class IngressController {
   readonly #options: IngressControllerOptions;
   readonly #haproxy: Haproxy;
   readonly #loop: Loop;
-  readonly #leavingSince = new Map<string, number>();
+  readonly #servers: ServerSync;
+  readonly #figures = new FiguresOfRoutes();
+  #broken: BrokenRoutes = new Map();
+  /** Tables and certificates that the current worker is known to have. */
+  #synced: { readonly workerPid: number | undefined; readonly config: RenderedConfig } | undefined;
   #model: NodeNetworkModel | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #problems: readonly NetProblem[] = [];
@@ -59,12 +82,14 @@ export class IngressController {
   #unwatch: (() => void) | undefined;
   #lastReloadMs = Number.NEGATIVE_INFINITY;
   #starts = 0;
+  #tableChanges = 0;
   #reloads = 0;
   #closed = false;
 
   constructor(options: IngressControllerOptions) {
     this.#options = options;
     this.#haproxy = new Haproxy({ ...options, program: options.haproxyProgram });
+    this.#servers = new ServerSync(this.#haproxy.cli, options.clock);
     this.#loop = options.driver.add({
       name: LOOP_NAME,
       purpose: "keeps HAProxy running and in line with the model",
@@ -99,15 +124,17 @@ export class IngressController {
     return this.#running?.masterPid;
   }
 
-  figures(): { readonly starts: number; readonly reloads: number; readonly oldWorkers: number } {
+  figures(): IngressFigures {
     const oldWorkers = this.#running?.oldWorkers.length ?? 0;
-    return { starts: this.#starts, reloads: this.#reloads, oldWorkers };
+    const tableChanges = this.#tableChanges;
+    return { starts: this.#starts, reloads: this.#reloads, oldWorkers, tableChanges };
   }
 
   /** Connections and queued requests of an endpoint over all workers; 0 when HAProxy does not run. */
   async sessions(endpoint: HostPort): Promise<EndpointSessions> {
     const running = await this.#haproxy.find();
-    const workers = running === undefined ? [] : [...running.oldWorkers.map(oldPrefix), "@1"];
+    const workers =
+      running === undefined ? [] : [...running.oldWorkers.map(oldWorker), CURRENT_WORKER];
     const address = `${endpoint.address}:${endpoint.port}`;
     let sessions = 0;
     let queued = 0;
@@ -119,6 +146,14 @@ export class IngressController {
       }
     }
     return { sessions, queued };
+  }
+
+  /** Figures of all routes and ports, over reloads. Empty when HAProxy does not run. */
+  async routeFigures(): Promise<readonly RouteFigures[]> {
+    return this.#serially(async () => {
+      await this.#observeFigures(await this.#haproxy.find());
+      return this.#figures.all();
+    });
   }
 
   /** Stops watching; HAProxy goes on unless `stopIngress`. */
@@ -142,7 +177,9 @@ export class IngressController {
     const { pathProblem } = this.#haproxy;
     if (pathProblem !== undefined) throw new ProtocolError("limit_exceeded", pathProblem);
     const running = await this.#find();
-    const wanted = planIngress(this.#model);
+    const model = this.#model;
+    this.#broken = stillBroken(this.#broken, model);
+    const wanted = planIngress(model, { broken: reasons(this.#broken) });
     if (running === undefined && wanted.binds.length > 0) await this.#haproxy.clearOrphans();
     const { plan, problems } = await this.#withFreePorts(wanted);
     // Without a port to serve there is no reason to start one; a running one stays, empty.
@@ -150,10 +187,16 @@ export class IngressController {
       this.#problems = problems;
       return retryIn(problems);
     }
-    const failure = await this.#load(plan, running);
-    this.#problems = failure === undefined ? problems : [...problems, failure];
-    if (failure !== undefined) return { againMs: PORT_RETRY_MS };
-    const leaving = await this.#syncServers(plan);
+    const loaded = await this.#load(plan, running);
+    if ("failure" in loaded) {
+      this.#problems = [...problems, loaded.failure];
+      return { againMs: PORT_RETRY_MS };
+    }
+    const newlyBroken = loaded.plan.problems.filter(({ code }) => code === "route_invalid");
+    const known = problems.filter(({ code }) => code !== "route_invalid");
+    this.#problems = [...known, ...newlyBroken];
+    const leaving = await this.#servers.run(loaded.plan, this.#running?.oldWorkers ?? []);
+    await this.#syncTables(loaded.config);
     return leaving > 0 ? { againMs: LEAVING_POLL_MS } : retryIn(problems);
   }
 
@@ -171,7 +214,7 @@ export class IngressController {
 
   async #learn(running: RunningHaproxy): Promise<void> {
     this.#running = running;
-    const rows = parseStat(await this.#haproxy.cli.ask("@1 show stat -1 1 -1"));
+    const rows = parseStat(await this.#haproxy.cli.ask(`${CURRENT_WORKER} show stat -1 1 -1`));
     this.#bound = rows.flatMap((row) => parseBindName(row.backend) ?? []);
     this.#unwatch?.();
     this.#unwatch = this.#haproxy.cli.watch(() => this.#loop.wake());
@@ -197,108 +240,149 @@ export class IngressController {
     return { plan: { ...wanted, binds }, problems };
   }
 
-  /** Starts or reloads HAProxy when its skeleton is not the wanted one. Returns what went wrong. */
-  async #load(
-    plan: IngressPlan,
-    running: RunningHaproxy | undefined,
-  ): Promise<NetProblem | undefined> {
-    const { text, skeleton } = renderConfig(plan, this.#settings());
-    if (running?.skeleton === skeleton) {
-      this.#haproxy.writeConfig(text);
-      return undefined;
+  /** Starts or reloads HAProxy when its skeleton is not the wanted one; leaves out what it cannot read. */
+  async #load(plan: IngressPlan, running: RunningHaproxy | undefined): Promise<Loaded> {
+    const config = renderConfig(plan, this.#settings(running));
+    if (running?.skeleton === config.skeleton) {
+      this.#haproxy.writeConfig(config);
+      return { plan, config };
     }
     const { clock } = this.#options;
     const waitMs = this.#lastReloadMs + RELOAD_INTERVAL_MS - clock.monotonic();
     if (running !== undefined && waitMs > 0) await sleep(clock, waitMs);
-    const result = await this.#startOrReload({ text, skeleton }, running);
+    const readable = await this.#readable(plan, config, running);
+    if ("failure" in readable) return readable;
+    await this.#observeFigures(running).catch(() => {});
+    const result = await this.#startOrReload(readable.config, running);
     this.#lastReloadMs = clock.monotonic();
-    if (result.kind === "loaded") {
-      await this.#learn(result.running);
-      return undefined;
+    if (result.kind !== "loaded") return { failure: this.#failureOf(result) };
+    await this.#learn(result.running);
+    return readable;
+  }
+
+  /** The plan without the routes that HAProxy cannot read. */
+  async #readable(
+    plan: IngressPlan,
+    config: RenderedConfig,
+    running: RunningHaproxy | undefined,
+  ): Promise<Loaded> {
+    const first = await this.#haproxy.check(config);
+    if (first === undefined) return { plan, config };
+    if (first.kind === "missing") return { failure: this.#failureOf(first) };
+    const settings = this.#settings(running);
+    const free = new Set(plan.binds.map(({ name }) => name));
+    const without = (broken: BrokenRoutes) => {
+      const next = planIngress(plan.model, { broken: reasons(broken) });
+      const binds = next.binds.filter(({ name }) => free.has(name));
+      return { ...next, binds };
+    };
+    const judge = async (broken: BrokenRoutes): Promise<Verdict> => {
+      const tried = renderConfig(without(broken), settings);
+      const refusal = await this.#haproxy.check(tried);
+      if (refusal?.kind !== "refused") return { kind: "readable" };
+      const routeIds = refusal.lines.flatMap((line) => tried.owners[line - 1] ?? []);
+      return { kind: "unreadable", detail: refusal.detail, routeIds: [...new Set(routeIds)] };
+    };
+    const found = await findBroken(plan.model, this.#broken, judge);
+    if ("detail" in found) {
+      return { failure: { code: "part_failed", part: "ingress", detail: found.detail } };
     }
+    this.#broken = found.broken;
+    this.#options.log.warn("routes are left out", { ids: [...found.broken.keys()] });
+    const usable = without(found.broken);
+    return { plan: usable, config: renderConfig(usable, settings) };
+  }
+
+  #failureOf(result: Exclude<LoadResult, { kind: "loaded" }>): NetProblem {
     if (result.kind === "missing") {
       return { code: "program_missing", program: this.#options.haproxyProgram };
     }
     return { code: "part_failed", part: "ingress", detail: result.detail };
   }
 
-  #startOrReload(
-    config: { readonly text: string; readonly skeleton: string },
-    running: RunningHaproxy | undefined,
-  ): Promise<LoadResult> {
+  #startOrReload(config: RenderedConfig, running: RunningHaproxy | undefined): Promise<LoadResult> {
     if (running === undefined) {
       this.#starts++;
       this.#options.log.info("starting HAProxy");
-      return this.#haproxy.start(config.text, config.skeleton);
+      return this.#haproxy.start(config);
     }
     this.#reloads++;
     this.#options.log.info("reloading HAProxy", { from: running.skeleton, to: config.skeleton });
-    return this.#haproxy.reload(config.text, config.skeleton, running);
+    return this.#haproxy.reload(config, running);
   }
 
-  /** Brings all workers' servers into line. Returns how many servers still have to leave. */
-  async #syncServers(plan: IngressPlan): Promise<number> {
-    for (const pid of this.#running?.oldWorkers ?? []) {
-      // An old worker may end at any time; it then has nothing left that could go wrong.
-      await this.#syncWorker(plan, oldPrefix(pid), true).catch(() => {});
+  /** Tables and certificates of the current worker; old ones keep those that they began with. */
+  async #syncTables(config: RenderedConfig): Promise<void> {
+    const workerPid = this.#running?.currentWorkers[0];
+    const known = this.#synced?.workerPid === workerPid ? this.#synced?.config : undefined;
+    const ask = (commands: readonly string[]) =>
+      this.#haproxy.cli.run(commands.map((command) => `${CURRENT_WORKER} ${command}`));
+    const maps = [...config.maps].filter(([path, text]) => known?.maps.get(path) !== text);
+    this.#tableChanges += await syncMaps(ask, new Map(maps));
+    const list = config.files.get(config.certificateListPath);
+    const listKnown = known?.files.get(config.certificateListPath);
+    const [first] = config.certificates;
+    const [firstKnown] = known?.certificates ?? [];
+    if (list !== listKnown || first?.pem !== firstKnown?.pem) {
+      const { certificateListPath, certificates } = config;
+      this.#tableChanges += await syncCertificates(ask, certificateListPath, certificates);
     }
-    let leaving: readonly string[] = [];
-    for (let round = 0; round < SYNC_ROUNDS_MAX; round++) {
-      const result = await this.#syncWorker(plan, "@1", false);
-      leaving = result.leaving;
-      if (result.commands.length === 0 || result.commands.every(isDeletion)) break;
-    }
-    this.#forgetGone(new Set(leaving));
-    return leaving.length;
+    this.#synced = { workerPid, config };
   }
 
-  async #syncWorker(plan: IngressPlan, worker: string, old: boolean) {
-    const observed = parseServersState(await this.#askWorker(worker, "show servers state"));
-    const overdue = (server: string) => this.#overdue(server);
-    const result = planServers(plan.backends, observed, { old, overdue });
-    if (result.commands.length > 0) {
-      await this.#haproxy.cli.run(result.commands.map((command) => `${worker} ${command}`));
+  async #observeFigures(running: RunningHaproxy | undefined): Promise<void> {
+    const figures = new Map<number, ReturnType<typeof parseBackendFigures>>();
+    for (const pid of running?.oldWorkers ?? []) {
+      const said = await this.#askWorker(oldWorker(pid), "show stat -1 2 -1").catch(() => "");
+      if (said !== "") figures.set(pid, parseBackendFigures(said));
     }
-    return result;
+    const [current] = running?.currentWorkers ?? [];
+    if (current !== undefined) {
+      const said = await this.#askWorker(CURRENT_WORKER, "show stat -1 2 -1");
+      figures.set(current, parseBackendFigures(said));
+    }
+    this.#figures.observe(figures);
   }
 
   #askWorker(worker: string, command: string): Promise<string> {
     return this.#haproxy.cli.ask(`${worker} ${command}`);
   }
 
-  #overdue(server: string): boolean {
-    const nowMs = this.#options.clock.monotonic();
-    const since = this.#leavingSince.get(server) ?? nowMs;
-    this.#leavingSince.set(server, since);
-    return nowMs - since >= (this.#model?.ingress.drainTimeoutMs ?? 0);
-  }
-
-  #forgetGone(leaving: ReadonlySet<string>): void {
-    for (const server of this.#leavingSince.keys()) {
-      if (!leaving.has(server)) this.#leavingSince.delete(server);
-    }
-  }
-
-  #settings(): ConfigSettings {
-    const connectionsMax = connectionsMaxFor(descriptorsMax(), this.#model?.ingress.connectionsMax);
+  #settings(running: RunningHaproxy | undefined): ConfigSettings {
+    const ingress = this.#model?.ingress;
     const user = process.getuid?.() === 0 ? haproxyUser() : undefined;
+    const { filesDir } = this.#options;
     return {
       statsSocketPath: this.#haproxy.statsSocketPath,
-      connectionsMax,
+      insideAddress: `abns@berth-${createHash("sha256").update(filesDir).digest("hex").slice(0, 12)}`,
+      filesDir,
+      connectionsMax: connectionsMaxFor(descriptorsMax(), ingress?.connectionsMax),
+      accessLog:
+        (ingress?.accessLog?.enabled ?? true) &&
+        (running === undefined || this.#haproxy.writesAccessLog(running)),
       ...(user === undefined ? {} : { user }),
     };
   }
 }
 
-function oldPrefix(pid: number): string {
-  return `@!${pid}`;
+/** What HAProxy has loaded, or why not. */
+type Loaded =
+  | { readonly plan: IngressPlan; readonly config: RenderedConfig }
+  | { readonly failure: NetProblem };
+
+function reasons(broken: BrokenRoutes): ReadonlyMap<string, string> {
+  return new Map([...broken].map(([id, { detail }]) => [id, detail]));
 }
 
-function isDeletion(command: string): boolean {
-  return command.startsWith("del server") || command.startsWith("shutdown sessions");
-}
+/** Problems that may go without another model. */
+const CURABLE: ReadonlySet<NetProblem["code"]> = new Set([
+  "port_taken",
+  "address_missing",
+  "not_permitted",
+  "program_missing",
+  "part_failed",
+]);
 
 function retryIn(problems: readonly NetProblem[]): { readonly againMs?: number } {
-  const curable = problems.some((problem) => problem.code !== "route_clash");
-  return curable ? { againMs: PORT_RETRY_MS } : {};
+  return problems.some(({ code }) => CURABLE.has(code)) ? { againMs: PORT_RETRY_MS } : {};
 }

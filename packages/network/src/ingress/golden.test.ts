@@ -1,36 +1,68 @@
 /** HAProxy's configuration for models worth reading; e2e/golden.e2e.test.ts has `haproxy -c` read them. */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { assertGolden } from "../testing/dialogue.ts";
+import {
+  GOLDEN_FOLDER,
+  GOLDEN_SETTINGS,
+  goldenConfig,
+  goldenNames,
+} from "../testing/golden-config.ts";
 import { modelOf } from "../testing/model-text.ts";
 import { connectionsMaxFor, renderConfig } from "./config.ts";
 import { planIngress } from "./plan.ts";
 
-const FOLDER = new URL("testdata/", import.meta.url);
-const SETTINGS = {
-  statsSocketPath: "/run/berth/worker.sock",
-  connectionsMax: 9_750,
-  user: { name: "haproxy", group: "haproxy" },
-};
-
-for (const file of readdirSync(FOLDER).filter((name) => name.endsWith(".model"))) {
-  test(`configuration of ${file}`, () => {
-    const plan = planIngress(modelOf(readFileSync(new URL(file, FOLDER), "utf8")));
+for (const name of goldenNames()) {
+  test(`configuration of ${name}`, () => {
+    const { plan, config } = goldenConfig(name);
     const problems = plan.problems.map((problem) => `# problem: ${JSON.stringify(problem)}\n`);
-    const golden = new URL(file.replace(".model", ".cfg"), FOLDER);
-    assertGolden(golden, problems.join("") + renderConfig(plan, SETTINGS).text);
+    const files = [...config.files]
+      .filter(([path, text]) => !path.endsWith(".pem") && text !== "" && isLookedUp(path, config))
+      .map(([path, text]) => `\n# ${path}\n${text.replace(/^/gm, "#   ").trimEnd()}\n`);
+    const golden = new URL(`${name}.cfg`, GOLDEN_FOLDER);
+    assertGolden(golden, problems.join("") + config.text + files.join("").replaceAll(/ +$/gm, ""));
   });
 }
 
-test("copies do not change the skeleton, routes and ports do", () => {
-  const lines = ["network n1 s 10.1.0.0/24", "service s/web n1", "route r1 a.test / s/web n1 80"];
-  const skeleton = (...more: string[]) =>
-    renderConfig(planIngress(modelOf([...lines, ...more].join("\n"))), SETTINGS).skeleton;
-  assert.equal(skeleton(), skeleton("endpoint s/web 1 n1 10.1.0.11"));
-  assert.notEqual(skeleton(), skeleton("route r2 b.test / s/web n1 80"));
-  assert.notEqual(skeleton(), skeleton("port p1 0.0.0.0 81 s/web n1 80"));
+function isLookedUp(path: string, { text }: { readonly text: string }): boolean {
+  return text.includes(path);
+}
+
+const LINES = ["network n1 s 10.1.0.0/24", "service s/web n1", "route r1 a.test / s/web n1 80"];
+
+function rendered(...more: string[]) {
+  return renderConfig(planIngress(modelOf([...LINES, ...more].join("\n"))), GOLDEN_SETTINGS);
+}
+
+test("copies and hosts do not change the skeleton, routes and ports do", () => {
+  const { skeleton } = rendered();
+  assert.equal(rendered("endpoint s/web 1 n1 10.1.0.11").skeleton, skeleton);
+  assert.equal(rendered('wish r1 {"hosts":["b.test","c.test"]}').skeleton, skeleton);
+  assert.notEqual(rendered("route r2 b.test / s/web n1 80").skeleton, skeleton);
+  assert.notEqual(rendered('wish r1 {"compression":true}').skeleton, skeleton);
+  assert.notEqual(rendered("port p1 0.0.0.0 81 s/web n1 80").skeleton, skeleton);
+});
+
+test("each line of the text knows whose it is", () => {
+  const { text, owners } = rendered(
+    "route r2 b.test / s/web n1 80",
+    "port p1 0.0.0.0 81 s/web n1 80",
+  );
+  const lines = text.trimEnd().split("\n");
+  assert.equal(owners.length, lines.length + 1);
+  const at = lines.indexOf("backend http:r2");
+  assert.deepEqual([owners[at - 1], owners[at], owners[at + 1]], [[], ["r2"], ["r2"]]);
+});
+
+test("a route that is broken is left out, its ports and neighbours stay", () => {
+  const model = modelOf([...LINES, "route r2 b.test / s/web n1 80"].join("\n"));
+  const plan = planIngress(model, { broken: new Map([["r1", "no good"]]) });
+  assert.deepEqual(
+    plan.backends.map(({ name }) => name),
+    ["http:r2"],
+  );
+  assert.deepEqual(plan.problems, [{ code: "route_invalid", id: "r1", detail: "no good" }]);
 });
 
 test("connections follow the file limit, a wish may lower them", () => {

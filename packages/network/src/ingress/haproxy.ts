@@ -15,18 +15,22 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { type Clock, type Logger, sleep } from "@berth/base";
 import { runProgram } from "../program.ts";
+import { GeneratedFiles, linkTo } from "./generated-files.ts";
 import { type MasterCli, masterCli } from "./master-cli.ts";
 import { type HaproxyProcesses, parseProcesses } from "./runtime.ts";
 
 export interface HaproxyOptions {
   /** Folder for configuration, sockets and log; short, as sockets' paths are limited. */
   readonly dir: string;
+  /** Folder for what it reads: configuration, tables, certificates; in memory, as keys are in it. */
+  readonly filesDir: string;
   readonly program: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -41,12 +45,24 @@ export interface RunningHaproxy extends HaproxyProcesses {
 export type LoadResult =
   | { readonly kind: "loaded"; readonly running: RunningHaproxy }
   | { readonly kind: "missing" }
-  | { readonly kind: "refused"; readonly detail: string };
+  | {
+      readonly kind: "refused";
+      readonly detail: string;
+      /** Lines that it complains about, the first is 1; empty when it was not the text. */
+      readonly lines: readonly number[];
+    };
+
+/** What HAProxy is given. */
+export interface LoadableConfig {
+  readonly text: string;
+  readonly skeleton: string;
+  readonly files: ReadonlyMap<string, string>;
+}
 
 /** HAProxy adds a suffix of 10 characters to its socket's path while it binds; the kernel's limit is 107. */
 const SOCKET_PATH_BYTES_MAX = 97;
-/** `haproxy -c` reads 10,000 routes in a second. */
-const CHECK_TIMEOUT_MS = 10_000;
+/** `haproxy -c` reads 5,000 routes in about a second; a loaded machine takes far longer. */
+const CHECK_TIMEOUT_MS = 30_000;
 /** From start or reload to a worker that answers: 20 to 50 ms, far more under load. */
 const LOAD_TIMEOUT_MS = 5_000;
 const LOAD_POLL_MS = 5;
@@ -58,6 +74,7 @@ const LOG_BYTES_MAX = 1024 * 1024;
 export class Haproxy {
   readonly #options: HaproxyOptions;
   readonly #cli: MasterCli;
+  readonly #files: GeneratedFiles;
   /** Text that this program has accepted: after a crash it is not checked again, which halves the gap. */
   #accepted: string | undefined;
 
@@ -65,6 +82,7 @@ export class Haproxy {
     this.#options = options;
     this.#cli = masterCli(this.masterSocketPath, options.clock);
     mkdirSync(options.dir, { recursive: true, mode: 0o755 });
+    this.#files = new GeneratedFiles(options.filesDir);
   }
 
   get cli(): MasterCli {
@@ -79,8 +97,14 @@ export class Haproxy {
     return `${this.#options.dir}/master.sock`;
   }
 
+  /** A link into the folder in memory: the path that a running master knows stays the same. */
   get configPath(): string {
     return `${this.#options.dir}/haproxy.cfg`;
+  }
+
+  /** Its standard output, a line for each request. */
+  get accessLogPath(): string {
+    return `${this.#options.dir}/access.log`;
   }
 
   /** Why this folder cannot be used, if so. */
@@ -104,36 +128,49 @@ export class Haproxy {
     }
   }
 
-  /** Keeps the file what a reload or a start should begin with. */
-  writeConfig(text: string): void {
-    writeFileSync(`${this.configPath}.new`, text, { mode: 0o640 });
-    renameSync(`${this.configPath}.new`, this.configPath);
+  /** Keeps the files what a reload or a start should begin with. */
+  writeConfig({ text, files }: LoadableConfig): void {
+    this.#files.write(files);
+    const path = this.#files.path("haproxy.cfg");
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    linkTo(path, this.configPath);
+    this.#files.removeOthers(files);
   }
 
-  /** Starts HAProxy with `text`. What was left of an earlier one has been cleared (`clearOrphans`). */
-  async start(text: string, skeleton: string): Promise<LoadResult> {
-    const refusal = await this.#check(text);
+  /** Whether a running HAProxy writes its access log to our file: an older `net` started it otherwise. */
+  writesAccessLog({ masterPid }: RunningHaproxy): boolean {
+    try {
+      return readlinkSync(`/proc/${masterPid}/fd/1`) === this.accessLogPath;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Starts HAProxy. What was left of an earlier one has been cleared (`clearOrphans`). */
+  async start(config: LoadableConfig): Promise<LoadResult> {
+    const refusal = await this.check(config);
     if (refusal !== undefined) return refusal;
-    this.writeConfig(text);
+    this.writeConfig(config);
     this.#spawn();
-    const running = await this.#awaitLoaded((found) => found.skeleton === skeleton);
+    const running = await this.#awaitLoaded((found) => found.skeleton === config.skeleton);
     if (running !== undefined) return { kind: "loaded", running };
-    return { kind: "refused", detail: `it did not start: ${this.#lastWords()}` };
+    return { kind: "refused", detail: `it did not start: ${this.#lastWords()}`, lines: [] };
   }
 
-  /** Changes to `text` without closing a port or a connection. The old worker goes on if that fails. */
-  async reload(text: string, skeleton: string, before: RunningHaproxy): Promise<LoadResult> {
-    const refusal = await this.#check(text);
+  /** Changes to `config` without closing a port or a connection. The old worker goes on if that fails. */
+  async reload(config: LoadableConfig, before: RunningHaproxy): Promise<LoadResult> {
+    const refusal = await this.check(config);
     if (refusal !== undefined) return refusal;
-    this.writeConfig(text);
+    this.writeConfig(config);
     await this.#cli.ask("reload");
     const [oldWorker] = before.currentWorkers;
     const running = await this.#awaitLoaded(
-      (found) => found.skeleton === skeleton && found.currentWorkers[0] !== oldWorker,
+      (found) => found.skeleton === config.skeleton && found.currentWorkers[0] !== oldWorker,
       (found) => found.reloadsFailed > before.reloadsFailed,
     );
     if (running !== undefined) return { kind: "loaded", running };
-    return { kind: "refused", detail: `the reload failed: ${this.#lastWords()}` };
+    return { kind: "refused", detail: `the reload failed: ${this.#lastWords()}`, lines: [] };
   }
 
   /** Ends HAProxy and all its workers, with their connections. */
@@ -142,10 +179,15 @@ export class Haproxy {
     await this.clearOrphans();
   }
 
-  async #check(text: string): Promise<Exclude<LoadResult, { kind: "loaded" }> | undefined> {
+  /** What the installed HAProxy says against it, if anything. */
+  async check({
+    text,
+    files,
+  }: LoadableConfig): Promise<Exclude<LoadResult, { kind: "loaded" }> | undefined> {
     if (text === this.#accepted) return undefined;
-    const path = `${this.configPath}.check`;
-    writeFileSync(path, text, { mode: 0o640 });
+    this.#files.write(files);
+    const path = this.#files.path("haproxy.cfg.check");
+    writeFileSync(path, text, { mode: 0o600 });
     const { program, clock } = this.#options;
     const args = ["-c", "-q", "-f", path];
     const result = await runProgram({ file: program, args, clock, timeoutMs: CHECK_TIMEOUT_MS });
@@ -154,23 +196,28 @@ export class Haproxy {
       this.#accepted = text;
       return undefined;
     }
-    const alert = result.stderr.split("\n").find((line) => line.includes("[ALERT]"));
-    return { kind: "refused", detail: (alert ?? result.stderr).slice(0, 500) };
+    const alerts = result.stderr.split("\n").filter((line) => line.includes("[ALERT]"));
+    const words = (alerts[0] ?? result.stderr).replaceAll(path, "haproxy.cfg");
+    const lines = alerts.flatMap((line) => /\.check:(\d+)\]/.exec(line)?.[1] ?? []).map(Number);
+    return { kind: "refused", detail: words.slice(0, 500), lines };
   }
 
   #spawn(): void {
     const path = `${this.#options.dir}/haproxy.log`;
     const large = (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_BYTES_MAX;
     const log = openSync(path, large ? "w" : "a", 0o640);
+    // Appending: whoever shortens the file does not leave a hole.
+    const accessLog = openSync(this.accessLogPath, "a", 0o600);
     const args = ["-W", "-S", `${this.masterSocketPath},mode,600`, "-f", this.configPath];
     const child = spawn(this.#options.program, args, {
       detached: true,
-      stdio: ["ignore", log, log],
+      stdio: ["ignore", accessLog, log],
       cwd: "/",
     });
     child.on("error", (error) => this.#options.log.warn("HAProxy could not be started", { error }));
     child.unref();
     closeSync(log);
+    closeSync(accessLog);
   }
 
   async #awaitLoaded(

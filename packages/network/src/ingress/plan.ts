@@ -1,193 +1,206 @@
 /**
  * What HAProxy should serve on this node: ports to bind, routes on them, and the copies behind each.
  *
- * A pure function of the model. Two wishes for the same port or the same host and path are settled here
- * (the smaller id has it; the server has refused such claims before, so this is the last resort) and
- * become problems of the losing route alone. A target without ready copies keeps its backend: requests
- * then get a clear answer instead of somebody else's page. Cost: O(n log n) in routes and endpoints.
+ * A pure function of the model. Two wishes for the same port or the same host, path and conditions are settled
+ * here (the smaller id has it; the server has refused such claims before, so this is the last resort) and
+ * become problems of the losing route alone. A route without ready copies keeps its backend: requests then
+ * get a clear answer instead of somebody else's page. Cost: O(n log n) in routes and endpoints.
  */
 
 import {
+  type CertificateModel,
   type HttpRouteModel,
   type IngressTarget,
   type NodeNetworkModel,
   serviceKey,
+  type TcpPortModel,
 } from "../model.ts";
 import type { NetProblem } from "../report.ts";
-
-export type IngressMode = "http" | "tcp";
+import { usableCertificates } from "./certificates.ts";
+import { type RouteTable, routeTable } from "./route-table.ts";
+import { splitWeights } from "./split-weights.ts";
 
 export interface IngressServer {
-  /** Unique in its backend: task and address, so that a name never changes its meaning. */
+  /** Unique in its backend: task, address and port, so that a name never changes its meaning. */
   readonly name: string;
   readonly address: string;
   readonly port: number;
   readonly state: "ready" | "draining";
+  /** 0 to 256, relative to the others of the backend; 1 where nothing is split. */
+  readonly weight: number;
 }
 
-export interface IngressBackend {
+/** A route's or port's own: its policy, its figures, its copies. */
+export type IngressBackend = {
   readonly name: string;
-  readonly mode: IngressMode;
   readonly target: IngressTarget;
   readonly servers: readonly IngressServer[];
-}
+} & (
+  | { readonly mode: "http"; readonly route: HttpRouteModel }
+  | { readonly mode: "tcp"; readonly port: TcpPortModel }
+);
 
-/** One rule on the HTTP port; the list is in order of precedence. */
-export interface HttpRule {
-  readonly routeId: string;
-  readonly host: string;
-  /** Without a slash at the end: "" for all paths. */
-  readonly path: string;
-  readonly backend: string;
-}
-
-export interface IngressBind {
+/** A port of the host. */
+export type IngressBind = {
   /** `tcp:0.0.0.0:5432`: name of the frontend, from which an adopted HAProxy's ports are read back. */
   readonly name: string;
-  readonly mode: IngressMode;
   readonly address: string;
   readonly port: number;
   /** Routes that need this port: a port that is taken is a problem of each. */
   readonly routeIds: readonly string[];
-  /** Where a TCP port leads; HTTP has rules instead. */
-  readonly backend?: string;
-  readonly rules: readonly HttpRule[];
+} & (
+  | { readonly mode: "http" | "https"; readonly table: RouteTable }
+  | { readonly mode: "tcp"; readonly backend: string }
+  /** TLS by server name; what no name asks for goes on to HTTPS, if that is served here. */
+  | { readonly mode: "names"; readonly names: readonly NameEntry[]; readonly https?: RouteTable }
+);
+
+export interface NameEntry {
+  /** `db.shop.test`, `*.shop.test`, `*`. */
+  readonly host: string;
+  readonly backend: string;
 }
 
 export interface IngressPlan {
   readonly binds: readonly IngressBind[];
   readonly backends: readonly IngressBackend[];
+  /** The default first. */
+  readonly certificates: readonly CertificateModel[];
   readonly problems: readonly NetProblem[];
+  /** What concerns every request; the model's. */
+  readonly model: NodeNetworkModel;
 }
 
 const ANY_ADDRESS = "0.0.0.0";
 
-export function planIngress(model: NodeNetworkModel): IngressPlan {
+export interface PlanOptions {
+  /** Routes and ports that HAProxy could not read, with the reason. */
+  readonly broken?: ReadonlyMap<string, string>;
+}
+
+export function planIngress(model: NodeNetworkModel, options: PlanOptions = {}): IngressPlan {
+  const broken = options.broken ?? new Map<string, string>();
   const problems: NetProblem[] = [];
-  const targets = new Map<string, { mode: IngressMode; target: IngressTarget }>();
-  const backendFor = (mode: IngressMode, target: IngressTarget): string => {
-    const name = backendName(mode, target);
-    targets.set(name, { mode, target });
-    return name;
+  const routes = model.ingress.httpRoutes.filter(({ id }) => !broken.has(id));
+  const ports = model.ingress.tcpPorts.filter(({ id }) => !broken.has(id));
+  for (const [id, detail] of broken) problems.push({ code: "route_invalid", id, detail });
+  const certificates = usableCertificates(model.certificates ?? [], problems);
+  const wishes = [
+    ...httpBinds(model, routes, certificates.length > 0, problems),
+    ...tcpBinds(ports, problems),
+  ];
+  const binds = withoutClashes(joinedNames(wishes), problems);
+  return {
+    binds,
+    backends: backendsOf(model, routes, ports, binds),
+    certificates,
+    problems: unique(problems),
+    model,
   };
-  const rules = planRules(model, backendFor, problems);
-  const wishes = [...httpBind(model, rules), ...tcpBinds(model, backendFor)];
-  const binds = withoutClashes(wishes, problems);
-  const servers = serversByTarget(model);
-  const used = new Set(
-    binds.flatMap((bind) => [bind.backend, ...bind.rules.map((r) => r.backend)]),
-  );
-  const backends = [...targets]
-    .filter(([name]) => used.has(name))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { mode, target }]) => ({
-      name,
-      mode,
-      target,
-      servers: (servers.get(targetKey(target)) ?? []).map((server) => ({
-        ...server,
-        port: target.port,
-      })),
-    }));
-  return { binds, backends, problems };
 }
 
 /** Frontend name of a bind, and back. */
-export function bindName(mode: IngressMode, address: string, port: number): string {
+export function bindName(mode: IngressBind["mode"], address: string, port: number): string {
   return `${mode}:${address}:${port}`;
 }
 
 /** The address and port in a frontend's name; `undefined` when it is no name of ours. */
 export function parseBindName(name: string): { address: string; port: number } | undefined {
-  const [, address, port] = /^(?:http|tcp):([\d.]+):(\d+)$/.exec(name) ?? [];
+  const [, address, port] = /^(?:https?|tcp|names):([\d.]+):(\d+)$/.exec(name) ?? [];
   return address === undefined ? undefined : { address, port: Number(port) };
 }
 
-function backendName(mode: IngressMode, target: IngressTarget): string {
-  const { project, environment, stack, service, port, networkId } = target;
-  return [mode, project, environment, stack, service, port, networkId].join(":");
+function httpBackendName({ id }: HttpRouteModel): string {
+  return `http:${id}`;
 }
 
-function targetKey(target: Omit<IngressTarget, "port">): string {
-  return `${serviceKey(target)}@${target.networkId}`;
+function tcpBackendName({ id }: TcpPortModel): string {
+  return `tcp:${id}`;
 }
 
-function serversByTarget(
+/** The route or port that a backend's name stands for. */
+export function routeIdOf(backend: string): string | undefined {
+  return /^(?:http|tcp):(.+)$/.exec(backend)?.[1];
+}
+
+function httpBinds(
   model: NodeNetworkModel,
-): ReadonlyMap<string, readonly Omit<IngressServer, "port">[]> {
-  const result = new Map<string, Omit<IngressServer, "port">[]>();
-  for (const endpoint of model.endpoints) {
-    const key = targetKey(endpoint);
-    const list = result.get(key) ?? [];
-    result.set(key, list);
-    const { address, state, taskId } = endpoint;
-    list.push({ name: `${taskId}-${address}`, address, state });
-  }
-  for (const list of result.values()) list.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return result;
-}
-
-function planRules(
-  model: NodeNetworkModel,
-  backendFor: (mode: IngressMode, target: IngressTarget) => string,
+  routes: readonly HttpRouteModel[],
+  hasCertificates: boolean,
   problems: NetProblem[],
-): readonly HttpRule[] {
-  const holders = new Map<string, string>();
-  const rules: HttpRule[] = [];
-  for (const route of [...model.ingress.httpRoutes].sort(byId)) {
-    for (const rule of rulesOf(route, backendFor("http", route.target))) {
-      const holder = holders.get(`${rule.host}${rule.path}`);
-      if (holder === undefined) {
-        holders.set(`${rule.host}${rule.path}`, route.id);
-        rules.push(rule);
-      } else if (holder !== route.id) {
-        problems.push({ code: "route_clash", id: route.id, otherId: holder });
-      }
+): IngressBind[] {
+  const { bindAddress: address, httpPort, httpsPort } = model.ingress;
+  const bind = (mode: "http" | "https", port: number, list: readonly HttpRouteModel[]) => {
+    const table = routeTable(list, httpBackendName);
+    problems.push(...table.problems);
+    const routeIds = list.map(({ id }) => id).sort();
+    return { name: bindName(mode, address, port), mode, address, port, routeIds, table };
+  };
+  const secure = routes.filter(({ tls }) => tls !== "off");
+  const serves = httpsPort !== undefined && hasCertificates;
+  if (!serves) {
+    const reason =
+      httpsPort === undefined ? "this node serves no HTTPS" : "there is no certificate at all";
+    for (const { id, tls } of routes) {
+      if (tls === "required") problems.push({ code: "no_https", id, detail: reason });
     }
   }
-  return rules.sort(byPrecedence);
+  const needsHttp = routes.length > 0 || model.acmeThumbprint !== undefined;
+  return [
+    ...(needsHttp ? [bind("http", httpPort, routes)] : []),
+    ...(serves && secure.length > 0 ? [bind("https", httpsPort, secure)] : []),
+  ];
 }
 
-function rulesOf(route: HttpRouteModel, backend: string): HttpRule[] {
-  const path = route.pathPrefix.replace(/\/+$/, "");
-  const hosts = route.hosts.map((host) => host.toLowerCase().replace(/\.$/, ""));
-  return hosts.map((host) => ({ routeId: route.id, host, path, backend }));
+function tcpBinds(ports: readonly TcpPortModel[], problems: NetProblem[]): IngressBind[] {
+  const named = new Map<string, Extract<IngressBind, { mode: "names" }>>();
+  const binds: IngressBind[] = [];
+  for (const port of [...ports].sort(byId)) {
+    const { hostAddress: address, hostPort, serverNames, id } = port;
+    const backend = tcpBackendName(port);
+    const place = { address, port: hostPort };
+    if (serverNames === undefined) {
+      const name = bindName("tcp", address, hostPort);
+      binds.push({ name, mode: "tcp", ...place, routeIds: [id], backend });
+      continue;
+    }
+    const name = bindName("names", address, hostPort);
+    const known = named.get(name) ?? { name, mode: "names", ...place, routeIds: [], names: [] };
+    const hosts = [...new Set(serverNames.map((host) => host.toLowerCase().replace(/\.$/, "")))];
+    const free = hosts.filter((host) => {
+      const holder = known.names.find((entry) => entry.host === host);
+      if (holder === undefined) return true;
+      const otherId = routeIdOf(holder.backend) ?? holder.backend;
+      problems.push({ code: "route_clash", id, otherId });
+      return false;
+    });
+    const names = [...known.names, ...free.map((host) => ({ host, backend }))];
+    named.set(name, { ...known, names, routeIds: [...known.routeIds, id] });
+  }
+  return [...named.values(), ...binds];
 }
 
-/** Exact hosts before wildcards, wildcards with more labels first, then longer paths. */
-function byPrecedence(a: HttpRule, b: HttpRule): number {
-  return (
-    hostRank(b.host) - hostRank(a.host) ||
-    (a.host < b.host ? -1 : a.host > b.host ? 1 : b.path.length - a.path.length) ||
-    (a.path < b.path ? -1 : 1)
-  );
-}
-
-function hostRank(host: string): number {
-  if (host === "*") return -1;
-  return host.startsWith("*.") ? host.length : 1_000;
-}
-
-function httpBind(model: NodeNetworkModel, rules: readonly HttpRule[]): IngressBind[] {
-  if (rules.length === 0) return [];
-  const { bindAddress: address, httpPort: port } = model.ingress;
-  const routeIds = [...new Set(rules.map((rule) => rule.routeId))].sort();
-  return [{ name: bindName("http", address, port), mode: "http", address, port, routeIds, rules }];
-}
-
-function tcpBinds(
-  model: NodeNetworkModel,
-  backendFor: (mode: IngressMode, target: IngressTarget) => string,
-): IngressBind[] {
-  return [...model.ingress.tcpPorts].sort(byId).map((item) => ({
-    name: bindName("tcp", item.hostAddress, item.hostPort),
-    mode: "tcp" as const,
-    address: item.hostAddress,
-    port: item.hostPort,
-    routeIds: [item.id],
-    backend: backendFor("tcp", item.target),
-    rules: [],
-  }));
+/** TLS by name on the HTTPS port: one bind looks at the name and hands the rest on. */
+function joinedNames(wishes: readonly IngressBind[]): IngressBind[] {
+  const joined: IngressBind[] = [];
+  for (const wish of wishes) {
+    const at = joined.findIndex(
+      (bind) => bind.mode === "https" && wish.mode === "names" && overlaps(bind, wish),
+    );
+    const https = joined[at];
+    if (wish.mode !== "names" || https?.mode !== "https") joined.push(wish);
+    else {
+      const { address, port } = https;
+      joined[at] = {
+        ...wish,
+        name: bindName("names", address, port),
+        address,
+        routeIds: [...wish.routeIds, ...https.routeIds],
+        https: https.table,
+      };
+    }
+  }
+  return joined;
 }
 
 /** A port on all addresses clashes with the same port on one address, as it would in the kernel. */
@@ -196,10 +209,10 @@ function withoutClashes(wishes: readonly IngressBind[], problems: NetProblem[]):
   for (const wish of wishes) {
     const holder = binds.find((bind) => overlaps(bind, wish));
     if (holder === undefined) binds.push(wish);
-    // The same wish twice (`8080:80` and `8080:80/tcp` in one file) is no clash.
-    else if (holder.name !== wish.name || holder.backend !== wish.backend) {
+    else {
       const otherId = holder.routeIds[0] ?? holder.name;
-      problems.push(...wish.routeIds.map((id) => ({ code: "route_clash", id, otherId }) as const));
+      const losers = wish.routeIds.filter((id) => id !== otherId);
+      problems.push(...losers.map((id) => ({ code: "route_clash", id, otherId }) as const));
     }
   }
   return binds;
@@ -208,6 +221,84 @@ function withoutClashes(wishes: readonly IngressBind[], problems: NetProblem[]):
 function overlaps(a: IngressBind, b: IngressBind): boolean {
   const anywhere = a.address === ANY_ADDRESS || b.address === ANY_ADDRESS;
   return a.port === b.port && (anywhere || a.address === b.address);
+}
+
+function backendsOf(
+  model: NodeNetworkModel,
+  routes: readonly HttpRouteModel[],
+  ports: readonly TcpPortModel[],
+  binds: readonly IngressBind[],
+): IngressBackend[] {
+  const used = new Set(binds.flatMap(({ routeIds }) => routeIds));
+  const endpoints = endpointsByTarget(model);
+  const http = routes
+    .filter(({ id }) => used.has(id))
+    .map((route): IngressBackend => {
+      const { target, splits = [] } = route;
+      const servers = route.redirect === undefined ? serversOf(target, splits, endpoints) : [];
+      return { name: httpBackendName(route), mode: "http", target, servers, route };
+    });
+  const tcp = ports
+    .filter(({ id }) => used.has(id))
+    .map((port): IngressBackend => {
+      const { target } = port;
+      const servers = serversOf(target, [], endpoints);
+      return { name: tcpBackendName(port), mode: "tcp", target, servers, port };
+    });
+  return [...http, ...tcp].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+type Endpoints = ReadonlyMap<string, readonly Omit<IngressServer, "port" | "weight">[]>;
+
+function serversOf(
+  target: IngressTarget,
+  splits: NonNullable<HttpRouteModel["splits"]>,
+  endpoints: Endpoints,
+): IngressServer[] {
+  const rest = 100 - splits.reduce((sum, { percent }) => sum + percent, 0);
+  const shares = [{ target, percent: rest }, ...splits].map((share) => ({
+    ...share,
+    copies: endpoints.get(targetKey(share.target)) ?? [],
+  }));
+  const weights = splits.length === 0 ? [1] : splitWeights(shares);
+  const servers = new Map<string, IngressServer>();
+  for (const [
+    index,
+    {
+      target: { port },
+      copies,
+    },
+  ] of shares.entries()) {
+    for (const copy of copies) {
+      const name = `${copy.name}:${port}`;
+      if (servers.has(name)) continue;
+      servers.set(name, { ...copy, name, port, weight: weights[index] ?? 1 });
+    }
+  }
+  return [...servers.values()];
+}
+
+function targetKey(target: Omit<IngressTarget, "port">): string {
+  return `${serviceKey(target)}@${target.networkId}`;
+}
+
+function endpointsByTarget(model: NodeNetworkModel): Endpoints {
+  const result = new Map<string, Omit<IngressServer, "port" | "weight">[]>();
+  for (const endpoint of model.endpoints) {
+    const key = targetKey(endpoint);
+    const list = result.get(key) ?? [];
+    result.set(key, list);
+    const { address, state, taskId } = endpoint;
+    list.push({ name: `${taskId}:${address}`, address, state });
+  }
+  for (const list of result.values()) list.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return result;
+}
+
+/** The same is wrong on both ports of HTTP. */
+function unique(problems: readonly NetProblem[]): NetProblem[] {
+  const texts = new Map(problems.map((problem) => [JSON.stringify(problem), problem]));
+  return [...texts.values()];
 }
 
 function byId(a: { readonly id: string }, b: { readonly id: string }): number {

@@ -2,15 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { HttpRouteModel } from "../model.ts";
 import type { IngressBackend } from "./plan.ts";
 import {
   type ObservedServer,
   parseProcesses,
   parseServersState,
-  parseStat,
   planServers,
   type ServerState,
 } from "./runtime.ts";
+import { parseStat } from "./stat.ts";
 
 const TARGET = {
   project: "default",
@@ -24,38 +25,42 @@ const TARGET = {
 type Wanted = "ready" | "draining" | "absent";
 type Found = ServerState | "absent";
 
-function backend(states: Readonly<Record<string, Wanted>>): IngressBackend {
+function backend(
+  states: Readonly<Record<string, Wanted>>,
+  change: Partial<HttpRouteModel> = {},
+): IngressBackend {
   const servers = Object.entries(states).flatMap(([name, state]) =>
-    state === "absent" ? [] : [{ name, address: "10.0.0.1", port: 80, state }],
+    state === "absent" ? [] : [{ name, address: "10.0.0.1", port: 80, state, weight: 1 }],
   );
-  return { name: "be", mode: "http", target: TARGET, servers };
+  const route = { id: "be", hosts: ["a.test"], pathPrefix: "/", target: TARGET, ...change };
+  return { name: "http:be", mode: "http", target: TARGET, servers, route };
 }
 
 function plan(wanted: Wanted, found: Found, options = { old: false, overdue: false }) {
   const observed: ObservedServer[] =
-    found === "absent" ? [] : [{ backend: "be", name: "x", state: found }];
+    found === "absent" ? [] : [{ backend: "http:be", name: "x", state: found, weight: 1 }];
   const { old, overdue } = options;
   return planServers([backend({ x: wanted })], observed, { old, overdue: () => overdue }).commands;
 }
 
 const ADD = [
-  "add server be/x 10.0.0.1:80 pool-max-conn 200 pool-purge-delay 5s",
-  "enable server be/x",
+  "add server http:be/x 10.0.0.1:80 pool-max-conn 200 pool-purge-delay 5s",
+  "enable server http:be/x",
 ];
 
 const TABLE: readonly (readonly [Wanted, Found, readonly string[]])[] = [
   ["ready", "absent", ADD],
   ["ready", "ready", []],
-  ["ready", "drain", ["set server be/x state ready"]],
-  ["ready", "maintenance", ["set server be/x state ready"]],
+  ["ready", "drain", ["set server http:be/x state ready"]],
+  ["ready", "maintenance", ["set server http:be/x state ready"]],
   ["draining", "absent", []],
-  ["draining", "ready", ["set server be/x state drain"]],
+  ["draining", "ready", ["set server http:be/x state drain"]],
   ["draining", "drain", []],
   ["draining", "maintenance", []],
   ["absent", "absent", []],
-  ["absent", "ready", ["set server be/x state maint", "del server be/x"]],
-  ["absent", "drain", ["set server be/x state maint", "del server be/x"]],
-  ["absent", "maintenance", ["del server be/x"]],
+  ["absent", "ready", ["set server http:be/x state maint", "del server http:be/x"]],
+  ["absent", "drain", ["set server http:be/x state maint", "del server http:be/x"]],
+  ["absent", "maintenance", ["del server http:be/x"]],
 ];
 
 test("every pair of wanted and found has its commands", () => {
@@ -66,24 +71,24 @@ test("every pair of wanted and found has its commands", () => {
 
 test("past the drain's deadline connections are shut before the deletion", () => {
   assert.deepEqual(plan("absent", "maintenance", { old: false, overdue: true }), [
-    "shutdown sessions server be/x",
-    "del server be/x",
+    "shutdown sessions server http:be/x",
+    "del server http:be/x",
   ]);
 });
 
 test("an old worker gets arrivals and drains, nothing is deleted there", () => {
   const options = { old: true, overdue: true };
   assert.deepEqual(plan("ready", "absent", options), ADD);
-  assert.deepEqual(plan("draining", "ready", options), ["set server be/x state drain"]);
-  assert.deepEqual(plan("absent", "ready", options), ["set server be/x state maint"]);
+  assert.deepEqual(plan("draining", "ready", options), ["set server http:be/x state drain"]);
+  assert.deepEqual(plan("absent", "ready", options), ["set server http:be/x state maint"]);
   assert.deepEqual(plan("absent", "maintenance", options), []);
 });
 
 test("a new copy is there before the old one leaves", () => {
-  const observed: ObservedServer[] = [{ backend: "be", name: "a", state: "ready" }];
+  const observed: ObservedServer[] = [{ backend: "http:be", name: "a", state: "ready", weight: 1 }];
   const wanted = [backend({ a: "draining", b: "ready" })];
   const { commands } = planServers(wanted, observed, { old: false, overdue: () => false });
-  assert.equal(commands.at(-1), "set server be/a state drain");
+  assert.equal(commands.at(-1), "set server http:be/a state drain");
   assert.equal(commands.length, 3);
 });
 
@@ -116,17 +121,17 @@ test("what HAProxy 2.6 says is understood", () => {
   const state = [
     "1",
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight",
-    "2 be1 1 t1-10.0.0.1 10.0.0.1 2 0 1 1 0 1 0 2 0 0 0 0 - 9999 - 0 0 - - 0",
-    "2 be1 2 t2-10.0.0.2 10.0.0.2 0 1 1 1 0 1 0 0 0 0 0 0 - 8888 - 0 0 - - 0",
-    "2 be1 3 t3-10.0.0.3 10.0.0.3 2 8 1 1 0 1 0 0 0 0 0 0 - 8888 - 0 0 - - 0",
+    "2 http:be1 1 t1-10.0.0.1 10.0.0.1 2 0 1 1 0 1 0 2 0 0 0 0 - 9999 - 0 0 - - 0",
+    "2 http:be1 2 t2-10.0.0.2 10.0.0.2 0 1 1 1 0 1 0 0 0 0 0 0 - 8888 - 0 0 - - 0",
+    "2 http:be1 3 t3-10.0.0.3 10.0.0.3 2 8 1 1 0 1 0 0 0 0 0 0 - 8888 - 0 0 - - 0",
     "",
   ].join("\n");
   assert.deepEqual(
     parseServersState(state).map((server) => [server.backend, server.name, server.state]),
     [
-      ["be1", "t1-10.0.0.1", "ready"],
-      ["be1", "t2-10.0.0.2", "maintenance"],
-      ["be1", "t3-10.0.0.3", "drain"],
+      ["http:be1", "t1-10.0.0.1", "ready"],
+      ["http:be1", "t2-10.0.0.2", "maintenance"],
+      ["http:be1", "t3-10.0.0.3", "drain"],
     ],
   );
   const processes = [

@@ -8,8 +8,8 @@
  * Pure; cost O(servers).
  */
 
-import { POOL_OPTIONS } from "./config.ts";
-import type { IngressBackend, IngressServer } from "./plan.ts";
+import { hasCookie, PLACEHOLDER, serverOptions } from "./backend-lines.ts";
+import { type IngressBackend, type IngressServer, routeIdOf } from "./plan.ts";
 
 export type ServerState = "ready" | "drain" | "maintenance";
 
@@ -17,6 +17,7 @@ export interface ObservedServer {
   readonly backend: string;
   readonly name: string;
   readonly state: ServerState;
+  readonly weight: number;
 }
 
 export interface ServerPlan {
@@ -37,16 +38,19 @@ export interface PlanOptions {
 const MAINTENANCE_BITS = 0x01 | 0x02 | 0x04 | 0x20;
 const DRAIN_BITS = 0x08 | 0x10;
 
-/** Reads `show servers state`. Unknown lines are left out. */
+/** Reads `show servers state`. Unknown lines, and servers that stand for no copy, are left out. */
 export function parseServersState(text: string): ObservedServer[] {
   return text.split("\n").flatMap((line) => {
-    const [, backend, , name, , , adminText] = line.split(" ");
+    const [, backend, , name, , , adminText, weightText] = line.split(" ");
     if (line.startsWith("#") || adminText === undefined) return [];
     const admin = Number(adminText);
     if (backend === undefined || name === undefined || !Number.isInteger(admin)) return [];
+    if (routeIdOf(backend) === undefined || name === PLACEHOLDER) return [];
+    const weight = Number(weightText);
     const maintenance = (admin & MAINTENANCE_BITS) !== 0;
     const drain = (admin & DRAIN_BITS) !== 0;
-    return [{ backend, name, state: maintenance ? "maintenance" : drain ? "drain" : "ready" }];
+    const state = maintenance ? "maintenance" : drain ? "drain" : "ready";
+    return [{ backend, name, state, weight }];
   });
 }
 
@@ -56,23 +60,29 @@ export function planServers(
   observed: readonly ObservedServer[],
   options: PlanOptions,
 ): ServerPlan {
-  const targets = new Map<string, IngressServer>();
-  for (const backend of wanted) {
-    for (const server of backend.servers) targets.set(`${backend.name}/${server.name}`, server);
-  }
-  const present = new Map(observed.map((item) => [`${item.backend}/${item.name}`, item.state]));
+  const present = new Map(observed.map((item) => [`${item.backend}/${item.name}`, item]));
+  const targets = new Set<string>();
   const arrivals: string[] = [];
   const departures: string[] = [];
   const leaving: string[] = [];
-  for (const [name, server] of targets) {
-    const state = present.get(name);
-    if (state !== undefined) {
-      (server.state === "ready" ? arrivals : departures).push(
-        ...transition(name, state, server.state),
-      );
-    } else if (server.state === "ready") arrivals.push(...addition(name, server));
+  for (const backend of wanted) {
+    let added = false;
+    for (const server of backend.servers) {
+      const name = `${backend.name}/${server.name}`;
+      targets.add(name);
+      const found = present.get(name);
+      if (found !== undefined) {
+        const commands = transition(backend, server, found);
+        (server.state === "ready" ? arrivals : departures).push(...commands);
+      } else if (server.state === "ready") {
+        added = true;
+        arrivals.push(...addition(backend, server));
+      }
+    }
+    // Each server that is added this way begins without its cookie.
+    if (added && hasCookie(backend)) arrivals.push(`enable dynamic-cookie backend ${backend.name}`);
   }
-  for (const [name, state] of present) {
+  for (const [name, { state }] of present) {
     if (targets.has(name)) continue;
     // An old worker's servers end with it; only requests must stay away from them.
     if (!options.old) leaving.push(name);
@@ -82,14 +92,31 @@ export function planServers(
   return { commands: [...arrivals, ...departures], leaving };
 }
 
-function addition(name: string, server: IngressServer): string[] {
+function addition(backend: IngressBackend, server: IngressServer): string[] {
+  const name = `${backend.name}/${server.name}`;
   const address = `${server.address}:${server.port}`;
-  return [`add server ${name} ${address} ${POOL_OPTIONS}`, `enable server ${name}`];
+  return [
+    `add server ${name} ${address} ${serverOptions(backend, server)}`.trimEnd(),
+    `enable server ${name}`,
+  ];
 }
 
-function transition(name: string, from: ServerState, to: IngressServer["state"]): string[] {
-  if (to === "ready") return from === "ready" ? [] : [`set server ${name} state ready`];
-  return from === "ready" ? [`set server ${name} state drain`] : [];
+function transition(
+  backend: IngressBackend,
+  server: IngressServer,
+  found: ObservedServer,
+): string[] {
+  const name = `${backend.name}/${server.name}`;
+  if (server.state === "ready") {
+    return [
+      ...(found.weight === server.weight ? [] : [`set server ${name} weight ${server.weight}`]),
+      ...(found.state === "ready" ? [] : [`set server ${name} state ready`]),
+    ];
+  }
+  if (found.state === "maintenance") return [];
+  // A drained copy would still get the clients with its cookie.
+  if (hasCookie(backend)) return [`set server ${name} state maint`];
+  return found.state === "ready" ? [`set server ${name} state drain`] : [];
 }
 
 function removal(name: string, state: ServerState, options: PlanOptions): string[] {
@@ -99,44 +126,6 @@ function removal(name: string, state: ServerState, options: PlanOptions): string
     ...(options.overdue(name) ? [`shutdown sessions server ${name}`] : []),
     `del server ${name}`,
   ];
-}
-
-export interface StatRow {
-  readonly backend: string;
-  readonly name: string;
-  /** `10.0.0.5:8080`; empty for frontends and backends. */
-  readonly address: string;
-  readonly sessions: number;
-  readonly queued: number;
-  readonly sessionsTotal: number;
-}
-
-/** Reads `show stat` (CSV with a header that names its columns). */
-export function parseStat(text: string): StatRow[] {
-  const [header = "", ...lines] = text.split("\n");
-  const columns = header.replace(/^# /, "").split(",");
-  const column = (name: string) => columns.indexOf(name);
-  const at = {
-    backend: column("pxname"),
-    name: column("svname"),
-    address: column("addr"),
-    sessions: column("scur"),
-    queued: column("qcur"),
-    sessionsTotal: column("stot"),
-  };
-  return lines
-    .filter((line) => line.includes(","))
-    .map((line) => {
-      const fields = line.split(",");
-      return {
-        backend: fields[at.backend] ?? "",
-        name: fields[at.name] ?? "",
-        address: fields[at.address] ?? "",
-        sessions: Number(fields[at.sessions] ?? 0),
-        queued: Number(fields[at.queued] ?? 0),
-        sessionsTotal: Number(fields[at.sessionsTotal] ?? 0),
-      };
-    });
 }
 
 export interface HaproxyProcesses {

@@ -5,7 +5,13 @@
  *     endpoint shop/web 1 n1 10.1.0.11 [draining]          attachment shop/web 1 n1 10.1.0.11
  *     route r1 shop.test,*.shop.test /api shop/web n1 8080 port p1 0.0.0.0 5432 shop/db n1 5432
  *     forwarder 10.0.0.2                                   open tcp 7710
+ *     wish r1 {"compression":true}                         ingress {"httpsPort":443}
+ *     certificate c1 shop.test PEMFILE [default]           acme THUMBPRINT
+ *
+ * `wish` adds fields to a route or port that stands above, `ingress` to the whole.
  */
+
+import { readFileSync } from "node:fs";
 
 import {
   emptyModel,
@@ -81,6 +87,29 @@ const LINES: Readonly<Record<string, Line>> = {
   port({ ingress }, [id = "", hostAddress = "", hostPort = "", ...rest]) {
     ingress.tcpPorts.push({ id, hostAddress, hostPort: Number(hostPort), target: target(rest) });
   },
+  wish({ ingress }, [id = "", ...words]) {
+    const wish: unknown = JSON.parse(words.join(" "));
+    ingress.httpRoutes = ingress.httpRoutes.map((each) =>
+      each.id === id ? Object.assign({ ...each }, wish) : each,
+    );
+    ingress.tcpPorts = ingress.tcpPorts.map((each) =>
+      each.id === id ? Object.assign({ ...each }, wish) : each,
+    );
+  },
+  ingress({ ingress }, words) {
+    Object.assign(ingress, JSON.parse(words.join(" ")));
+  },
+  certificate({ model }, [id = "", hosts = "", file = "", isDefault]) {
+    const pem = readFileSync(new URL(`../ingress/testdata/${file}`, import.meta.url), "utf8");
+    const fields = isDefault === undefined ? {} : { default: true };
+    model.certificates = [
+      ...(model.certificates ?? []),
+      { id, hosts: items(hosts), pem, ...fields },
+    ];
+  },
+  acme({ model }, [thumbprint = ""]) {
+    model.acmeThumbprint = thumbprint;
+  },
   forwarder({ model }, [address = ""]) {
     model.forwarders.push(address);
   },
@@ -129,7 +158,7 @@ export function modelOf(text: string): NodeNetworkModel {
   return result.model;
 }
 
-const OPTION = /^(internal|draining|dnsrr|[a-z]+=.*)$/;
+const OPTION = /^(internal|draining|dnsrr|[a-z]+=[^"{]*)$/;
 
 /** `shop`, or `project/environment/stack`. */
 function scope(text: string): Omit<ServiceName, "service"> {
