@@ -20,6 +20,7 @@ export * from "./resources/registry.ts";
 export * from "./resources/release.ts";
 export * from "./resources/service-spec.ts";
 export * from "./resources/stack.ts";
+export * from "./resources/stack-parameter.ts";
 export * from "./resources/stack-spec.ts";
 export * from "./resources/task.ts";
 export * from "./resources/watch.ts";

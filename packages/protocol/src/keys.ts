@@ -23,6 +23,7 @@ export const KINDS = {
   network: { cluster: false, writer: "service controller" },
   volume: { cluster: false, writer: "service controller, API" },
   secret: { cluster: false, writer: "API; encrypted" },
+  parameter: { cluster: false, writer: "API; encrypted" },
   registry: { cluster: false, writer: "API; the password is encrypted" },
   event: { cluster: false, writer: "controllers" },
   certificate: { cluster: false, writer: "API (wishes), certificate controller (the rest)" },
@@ -121,6 +122,8 @@ export const keys = {
   secret: (scope: StackScope, name: string, version: string) =>
     inStack(scope, "secret", name, version),
   /** A login of a project, or of the cluster (`-`). */
+  /** With "" as name the beginning of all keys of a stack's parameters. */
+  parameter: (scope: StackScope, name: string) => inStack(scope, "parameter", name),
   registry: (project: string, server: string) => key(project, CLUSTER_SCOPE, "registry", server),
   event: (project: string, environment: string, id: string) =>
     key(project, environment, "event", id),

@@ -6,6 +6,7 @@ import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
+import * as parameters from "./handlers/parameters.ts";
 import * as platform from "./handlers/platform.ts";
 import * as records from "./handlers/records.ts";
 import * as registries from "./handlers/registries.ts";
@@ -29,6 +30,10 @@ export const handlers: HandlerTable = {
   explainService: stackViews.explainService,
   removeStack: stacks.removeStack,
   deployStack: stacks.deployStack,
+  resolveParameters: parameters.resolveParameters,
+  listParameters: parameters.listParameters,
+  showParameters: parameters.showParameters,
+  forgetParameter: parameters.forgetParameter,
   getDeployment: stacks.getDeployment,
   listReleases: stacks.listReleases,
   getRelease: stacks.getRelease,

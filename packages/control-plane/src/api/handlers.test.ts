@@ -87,6 +87,77 @@ describe("logins at registries", () => {
   });
 });
 
+describe("parameters of a stack", () => {
+  const generate = { kind: "password", length: 24 } as const;
+  const wishes = {
+    PASSWORD: { generate, secret: true },
+    HOST: { given: "a.example", secret: false },
+  };
+
+  test("they are made up once, sealed, and the same at each later deploy", async () => {
+    const { fixture, admin, run } = await setUp();
+    const resolve = (body: object) =>
+      run(admin.call("resolveParameters", { params: SCOPE, body: { wishes, ...body } }));
+    const dry = await resolve({ dryRun: true });
+    assert.deepEqual(await entriesOf(fixture.store, "parameter"), []);
+    const first = await resolve({});
+    const second = await resolve({});
+    const password = first.values["PASSWORD"]?.value ?? "";
+    assert.notEqual(dry.values["PASSWORD"]?.value, password);
+    assert.deepEqual(second.values["PASSWORD"], {
+      value: password,
+      source: "kept",
+      changed: false,
+    });
+    assert.equal((await entriesOf(fixture.store, "parameter")).length, 2);
+    const all = JSON.stringify((await fixture.store.list("", { limit: 10_000 })).entries);
+    assert.ok(!all.includes(password) && !all.includes("a.example"), "a value in the store");
+  });
+
+  test("two first deploys at once agree on one value", async () => {
+    const { admin, run } = await setUp();
+    const resolve = () => admin.call("resolveParameters", { params: SCOPE, body: { wishes } });
+    const answers = await run(Promise.all(Array.from({ length: 5 }, resolve)));
+    assert.equal(new Set(answers.map(({ values }) => values["PASSWORD"]?.value)).size, 1);
+  });
+
+  test("lists have no values, showing has; what is forgotten is made up anew", async () => {
+    const { admin, agent, run } = await setUp();
+    const body = { wishes };
+    const first = await run(admin.call("resolveParameters", { params: SCOPE, body }));
+    const { items } = await run(admin.call("listParameters", { params: SCOPE }));
+    assert.deepEqual(
+      items.map(({ name, source, secret, value }) => [name, source, secret, value]),
+      [
+        ["HOST", "given", false, undefined],
+        ["PASSWORD", "generated", true, undefined],
+      ],
+    );
+    const shown = await run(admin.call("showParameters", { params: SCOPE }));
+    assert.equal(shown.items[1]?.value, first.values["PASSWORD"]?.value);
+    await assert.rejects(run(agent.call("showParameters", { params: SCOPE })), isCode("forbidden"));
+    const params = { ...SCOPE, parameter: "PASSWORD" };
+    await run(admin.call("forgetParameter", { params }));
+    await assert.rejects(run(admin.call("forgetParameter", { params })), isCode("not_found"));
+    const second = await run(admin.call("resolveParameters", { params: SCOPE, body }));
+    assert.notEqual(second.values["PASSWORD"]?.value, first.values["PASSWORD"]?.value);
+  });
+
+  test("more than a stack may have are refused, and nothing is kept", async () => {
+    const { fixture, admin, run } = await setUp();
+    const many = (from: number) =>
+      Object.fromEntries(
+        Array.from({ length: 60 }, (_, i) => [`P${from + i}`, { given: "x", secret: false }]),
+      );
+    await run(admin.call("resolveParameters", { params: SCOPE, body: { wishes: many(0) } }));
+    await assert.rejects(
+      run(admin.call("resolveParameters", { params: SCOPE, body: { wishes: many(60) } })),
+      isCode("limit_exceeded"),
+    );
+    assert.equal((await entriesOf(fixture.store, "parameter")).length, 60);
+  });
+});
+
 describe("deploying", () => {
   const secret = (text: string) => ({ content: Buffer.from(text).toString("base64") });
 

@@ -35,6 +35,11 @@ export class SecretBox {
     this.#nameKey = derive("version");
   }
 
+  /** Bytes that nobody can guess: what generated secrets are made of. */
+  randomBytes(count: number): Uint8Array {
+    return this.#random(count);
+  }
+
   /** The version under which `content` is kept; `place` keeps equal contents elsewhere apart. */
   versionOf(content: Uint8Array, place: string): string {
     const hash = createHmac("sha256", this.#nameKey).update(`${place}\n`).update(content);

@@ -66,7 +66,7 @@ export interface Held {
 export type HeldKind = keyof Held;
 
 /** Kinds that are not held. */
-export const UNHELD = new Set<Kind>(["audit", "idempotency", "registry", "sealed"]);
+export const UNHELD = new Set<Kind>(["audit", "idempotency", "parameter", "registry", "sealed"]);
 
 /** Objects of the cluster as of one revision; see each field for what it is found by. */
 export interface ClusterView {

@@ -7,11 +7,12 @@ import { type TSchema, Type } from "typebox";
 import { ComposeName, Digest, Identifier, Name } from "../names.ts";
 import { CertificateName } from "../resources/certificate.ts";
 import { RegistryServer } from "../resources/registry.ts";
+import { ParameterName } from "../resources/stack-parameter.ts";
 import type { ParamsOf } from "./route.ts";
 import type { RouteId, Routes } from "./routes.ts";
 
 /** Every name in braces of any route. */
-export type ParameterName = { [Id in RouteId]: keyof ParamsOf<Routes[Id]> }[RouteId];
+export type PathParameter = { [Id in RouteId]: keyof ParamsOf<Routes[Id]> }[RouteId];
 
 const checked = {
   project: Name,
@@ -29,6 +30,7 @@ const checked = {
   task: Identifier,
   digest: Digest,
   server: RegistryServer,
-} as const satisfies Readonly<Record<ParameterName, TSchema>>;
+  parameter: ParameterName,
+} as const satisfies Readonly<Record<PathParameter, TSchema>>;
 
 export const parameterSchemas: Readonly<Record<string, TSchema>> = checked;

@@ -12,6 +12,13 @@ import { AuditEntry, Event } from "../resources/record.ts";
 import { RegistryLogin } from "../resources/registry.ts";
 import { Release } from "../resources/release.ts";
 import { Deployment, Scale, Stack } from "../resources/stack.ts";
+import {
+  ParameterName,
+  ParameterWish,
+  ResolvedParameters,
+  STACK_PARAMETERS_MAX,
+  StackParameter,
+} from "../resources/stack-parameter.ts";
 import { StackSpec } from "../resources/stack-spec.ts";
 import { Task, TaskStatus } from "../resources/task.ts";
 import { LogLine, OperationReport, WatchEvent, WatchRequest } from "../resources/watch.ts";
@@ -157,6 +164,46 @@ export const routes = {
     answer: { kind: "json", schema: DeployPlan },
     errors: ["invalid_stack", "claim_taken", "policy_denied", "limit_exceeded"],
     unaudited: true,
+  },
+  resolveParameters: {
+    method: "PUT",
+    path: `${STACK}/parameters`,
+    summary:
+      "Values of a stack's parameters: given, kept from before, made up, or the file's own. Keeps what was given or made up, unless `dryRun`, and nothing while one is missing.",
+    access: "user",
+    body: Type.Object(
+      {
+        wishes: Type.Record(ParameterName, ParameterWish, { maxProperties: STACK_PARAMETERS_MAX }),
+        dryRun: Type.Optional(Type.Boolean()),
+      },
+      { additionalProperties: false },
+    ),
+    answer: { kind: "json", schema: ResolvedParameters },
+    errors: ["limit_exceeded", "conflict"],
+  },
+  listParameters: {
+    method: "GET",
+    path: `${STACK}/parameters`,
+    summary: "Parameters that are kept for a stack: names and sources, never values.",
+    access: "user",
+    answer: { kind: "json", schema: Type.Object({ items: Type.Array(StackParameter) }) },
+    errors: [],
+  },
+  showParameters: {
+    method: "GET",
+    path: `${STACK}/parameters/values`,
+    summary: "Parameters that are kept for a stack, with their values.",
+    access: "admin",
+    answer: { kind: "json", schema: Type.Object({ items: Type.Array(StackParameter) }) },
+    errors: [],
+  },
+  forgetParameter: {
+    method: "DELETE",
+    path: `${STACK}/parameters/{parameter}`,
+    summary: "Forgets a kept parameter: the next deploy makes it up anew, or asks for it.",
+    access: "user",
+    answer: { kind: "json", schema: StackParameter },
+    errors: ["not_found"],
   },
   getDeployment: {
     method: "GET",
