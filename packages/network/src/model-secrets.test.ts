@@ -1,7 +1,7 @@
 /** Keys and hashes do not reach the disk with the model, and come back from memory. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { silentLogger } from "@berth/base";
@@ -33,4 +33,15 @@ test("what is on the disk has neither keys nor hashes; memory gives them back", 
     bare?.ingress.httpRoutes.map(({ auth }) => auth?.users),
     [[], undefined],
   );
+});
+
+test("a model that is damaged stays what it is, whatever memory says", (t) => {
+  const folder = mkdtempSync(`${tmpdir()}/bsecret-`);
+  t.after(() => rmSync(folder, { recursive: true }));
+  const paths = { path: `${folder}/model.json`, secretsPath: `${folder}/memory.json` };
+  new ModelFile(paths, silentLogger).save(MODEL, MODEL.generation);
+  for (const text of ["{", "null", "[]"]) {
+    writeFileSync(paths.path, text);
+    assert.equal(new ModelFile(paths, silentLogger).load(), undefined);
+  }
 });

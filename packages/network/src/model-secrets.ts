@@ -46,8 +46,9 @@ export function withoutSecrets(
 
 /** Puts them back; as it is when they belong to another generation. */
 export function withSecrets(rest: unknown, secrets: ModelSecrets | undefined): unknown {
+  if (typeof rest !== "object" || rest === null || secrets === undefined) return rest;
   const model = rest as RawModel & { readonly generation?: number };
-  if (secrets === undefined || secrets.generation !== model.generation) return rest;
+  if (secrets.generation !== model.generation) return rest;
   const routes = model.ingress?.httpRoutes?.map((route) => {
     const users = secrets.users[route.id ?? ""];
     if (route.auth === undefined || users === undefined) return route;
