@@ -28,6 +28,7 @@ missing_packages() {
   have_program haproxy || list+=(haproxy)
   have_program nft || list+=(nftables)
   have_program iptables || list+=(iptables)
+  have_program conntrack || list+=(conntrack)
   have_program ip || list+=(iproute2)
   [ -x /bin/busybox ] && file_is_static /bin/busybox || list+=(busybox-static)
   # npm brings the modules, and Node 24 itself where the host's is older; it needs some Node to run.

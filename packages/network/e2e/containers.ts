@@ -17,6 +17,9 @@ export function addBridge(name: string, address: string): void {
 
 export interface Container {
   readonly address: string;
+  readonly pid: number;
+  /** Ends its process, and with it the namespace. */
+  readonly end: () => void;
   /** Runs a program inside; returns what it says. */
   readonly run: (file: string, args: readonly string[]) => Promise<string>;
   /** Whether a TCP connection can be made from inside. */
@@ -27,6 +30,17 @@ export interface Container {
 const SERVER = `require('net')
   .createServer((socket) => socket.on('error', () => {}).end('hello'))
   .listen(8080, () => console.log('ready'))`;
+/**
+ * Says who it is and who asked, as a copy of a service: TCP connections stay open and say it again with each
+ * line; UDP says it once a datagram.
+ */
+export const ECHO_SERVER = `
+  const said = (from) => process.env.NAME + ' ' + from.replace('::ffff:', '') + '\\n';
+  require('net').createServer((socket) => {
+    socket.on('error', () => {}).on('data', () => socket.write(said(socket.remoteAddress)));
+  }).listen(8080, '::', () => console.log('ready'));
+  const udp = require('dgram').createSocket({ type: 'udp6', ipv6Only: false });
+  udp.on('message', (_, from) => udp.send(said(from.address), from.port, from.address)).bind(8081)`;
 /** Long enough for a connection on one machine, short enough for a matrix of dropped ones. */
 const CONNECT_TIMEOUT = "0.3";
 let count = 0;
@@ -36,9 +50,11 @@ export async function startContainer(
   address: string,
   gateway: string,
   bridge?: string,
+  server: { readonly script: string; readonly name: string } = { script: SERVER, name: "" },
 ): Promise<Container> {
-  const child = spawn("unshare", ["-n", process.execPath, "-e", SERVER], {
+  const child = spawn("unshare", ["-n", process.execPath, "-e", server.script], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NAME: server.name },
   });
   // Not `after`: inside a hook it would belong to the hook.
   process.on("exit", () => child.kill("SIGKILL"));
@@ -75,6 +91,8 @@ export async function startContainer(
   }
   return {
     address,
+    pid: child.pid ?? 0,
+    end: () => void child.kill("SIGKILL"),
     run: async (file, args) => (await run(file, args)).stdout,
     reaches: async (to, port) => {
       const script = `</dev/tcp/${to}/${port}`;

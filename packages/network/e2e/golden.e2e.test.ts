@@ -25,14 +25,17 @@ for (const name of goldenNames()) {
   });
 }
 
-const rulesets = fileURLToPath(new URL("../src/firewall/testdata/", import.meta.url));
-const files = readdirSync(rulesets).filter((name) => name.endsWith(".nft"));
-assert.ok(files.length > 0);
+const rulesets = ["firewall", "addresses"].flatMap((part) => {
+  const folder = fileURLToPath(new URL(`../src/${part}/testdata/`, import.meta.url));
+  const files = readdirSync(folder).filter((name) => name.endsWith(".nft"));
+  assert.ok(files.length > 0);
+  return files.map((name) => `${folder}${name}`);
+});
 
-for (const file of files) {
-  test(`nft -c takes ${file}`, () => {
+for (const file of rulesets) {
+  test(`nft -c takes ${file.split("/").at(-1)}`, () => {
     // In a namespace: a check looks at the kernel's tables as well.
-    const args = ["-n", "nft", "-c", "-f", `${rulesets}${file}`];
+    const args = ["-n", "nft", "-c", "-f", file];
     const result = spawnSync("unshare", args, { encoding: "utf8" });
     assert.equal(result.status, 0, result.stderr);
   });

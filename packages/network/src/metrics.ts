@@ -15,6 +15,13 @@ export interface NetFigures {
   };
   readonly routes: readonly RouteFigures[];
   readonly firewall: { readonly loads: number; readonly repairs: number };
+  readonly addresses: {
+    readonly services: number;
+    readonly loads: number;
+    readonly changes: number;
+    readonly lastChangeMs: number;
+    readonly flowsFlushed: number;
+  };
   readonly endpoints: number;
   readonly servicesWithEndpoints: number;
   readonly residentBytes: number;
@@ -37,11 +44,13 @@ export function metricsText(figures: NetFigures): string {
     '{part="dns"}': report.dns.generation,
     '{part="ingress"}': report.ingress.generation,
     '{part="firewall"}': report.firewall.generation,
+    '{part="addresses"}': report.addresses?.generation ?? 0,
   });
   metric("problems", "gauge", "Problems that a part reports.", {
     '{part="dns"}': report.dns.problems.length,
     '{part="ingress"}': report.ingress.problems.length,
     '{part="firewall"}': report.firewall.problems.length,
+    '{part="addresses"}': report.addresses?.problems.length ?? 0,
   });
   metric("endpoints", "gauge", "Endpoints of the model.", { "": figures.endpoints });
   metric("services_with_endpoints", "gauge", "Services with an endpoint.", {
@@ -76,6 +85,7 @@ export function metricsText(figures: NetFigures): string {
   metric("firewall_repairs_total", "counter", "Loads because somebody had changed it.", {
     "": firewall.repairs,
   });
+  addressMetrics(figures.addresses, metric);
   metric("resident_bytes", "gauge", "Resident memory of this process.", {
     "": figures.residentBytes,
   });
@@ -111,5 +121,23 @@ function routeMetrics(routes: readonly RouteFigures[], metric: Metric): void {
   });
   metric("route_total_milliseconds", "gauge", "Until an answer ended, mean of the last 1,024.", {
     ...each(({ totalMsMean }) => totalMsMean),
+  });
+}
+
+function addressMetrics(addresses: NetFigures["addresses"], metric: Metric): void {
+  metric("service_addresses", "gauge", "Service addresses that lead to copies, by network.", {
+    "": addresses.services,
+  });
+  metric("service_address_loads_total", "counter", "Loads of their whole table.", {
+    "": addresses.loads,
+  });
+  metric("service_address_changes_total", "counter", "Models that changed part of it.", {
+    "": addresses.changes,
+  });
+  metric("service_address_change_seconds", "gauge", "Duration of the last change.", {
+    "": addresses.lastChangeMs / 1_000,
+  });
+  metric("flows_flushed_total", "counter", "Copies gone whose flows were ended.", {
+    "": addresses.flowsFlushed,
   });
 }

@@ -106,7 +106,7 @@ const network: Shape<NetworkModel> = record(
     gateway: ADDRESS,
     internal: flag,
   },
-  { subnet6: SUBNET6, gateway6: ADDRESS6 },
+  { subnet6: SUBNET6, gateway6: ADDRESS6, serviceRange: SUBNET, serviceRange6: SUBNET6 },
 );
 
 const serviceNetwork: Shape<ServiceNetworkModel> = record(
@@ -138,7 +138,7 @@ const COPY = { ...SERVICE, networkId: ID, address: ADDRESS, taskId: ID, slot: SL
 
 const endpoint: Shape<EndpointModel> = record(
   { ...COPY, state: oneOf("ready", "draining") },
-  { hostname: HOST_NAME, address6: ADDRESS6 },
+  { hostname: HOST_NAME, address6: ADDRESS6, remote: flag },
 );
 
 const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC }, { address6: ADDRESS6 });
@@ -172,8 +172,6 @@ const nodeNetworkModel: Shape<NodeNetworkModel> = record(
   {
     certificates: certificatesShape,
     acmeThumbprint: thumbprintShape,
-    serviceRange: SUBNET,
-    serviceRange6: SUBNET6,
     udpPorts: tolerantList(udpPort, ROUTES_MAX),
   },
 );

@@ -47,13 +47,6 @@ export interface NodeNetworkModel {
    * `TOKEN.thumbprint`, before every route. Omitted: such paths are like all others.
    */
   readonly acmeThumbprint?: string;
-  /**
-   * Range that service addresses are from, outside all networks: a connection to an address of it that no
-   * ready copy stands behind is refused at once. Omitted: no service has an address.
-   */
-  readonly serviceRange?: string;
-  /** As `serviceRange`, IPv6. */
-  readonly serviceRange6?: string;
   /** Published UDP ports: DNAT in our own table, not HAProxy's. Omitted: none. */
   readonly udpPorts?: readonly UdpPortModel[];
 }
@@ -85,6 +78,13 @@ export interface NetworkModel {
   readonly subnet6?: string;
   /** IPv6 address of the bridge on this node, inside `subnet6`; set if and only if `subnet6` is. */
   readonly gateway6?: string;
+  /**
+   * Range that addresses of services on this network are from, outside all networks: a connection to an
+   * address of it that no ready copy stands behind is refused at once.
+   */
+  readonly serviceRange?: string;
+  /** As `serviceRange`, IPv6. */
+  readonly serviceRange6?: string;
   /** No way out of the network at all but DNS; not even to published ports. */
   readonly internal: boolean;
 }
@@ -137,6 +137,8 @@ export interface EndpointModel extends ServiceName {
   /** IPv6 address on the network, where that has IPv6. */
   readonly address6?: string;
   readonly state: "ready" | "draining";
+  /** Its container is on another node. */
+  readonly remote?: boolean;
   /** Compose `hostname`; answered as a name of this copy unless a service has that name. */
   readonly hostname?: string;
 }

@@ -12,6 +12,7 @@
 import { mkdirSync } from "node:fs";
 import { type Clock, type Driver, type Logger, sleep } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
+import { AddressController } from "./addresses/controller.ts";
 import { netSocketPath } from "./client.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { DnsServer } from "./dns/server.ts";
@@ -21,7 +22,14 @@ import { metricsText } from "./metrics.ts";
 import { type NodeNetworkModel, serviceKey } from "./model.ts";
 import { ModelFile } from "./model-file.ts";
 import { type DroppedItem, parseModel } from "./model-parse.ts";
-import type { ApplyReport, EndpointSessions, NetProblem, NetStatus, PartReport } from "./report.ts";
+import type {
+  ApplyReport,
+  EndpointSessions,
+  NetPart,
+  NetProblem,
+  NetStatus,
+  PartReport,
+} from "./report.ts";
 
 export interface NetOptions {
   /** Folder of this `net` alone; made when missing. Short: sockets in it have paths of at most 97 bytes. */
@@ -70,7 +78,7 @@ const PENDING: PartReport = { state: "pending", generation: 0, problems: [] };
 /** The answer to `POST /stop` must get out before the socket closes. */
 const STOP_DELAY_MS = 20;
 
-type Part = "dns" | "ingress" | "firewall";
+type Part = NetPart;
 
 class Net implements NetProcess {
   readonly socketPath: string;
@@ -81,9 +89,15 @@ class Net implements NetProcess {
   readonly #dns: DnsServer;
   readonly #ingress: IngressController;
   readonly #firewall: FirewallController;
+  readonly #addresses: AddressController;
   readonly #socket: ControlSocket;
   readonly #startedAt: number;
-  readonly #applied: Record<Part, number> = { dns: 0, ingress: 0, firewall: 0 };
+  readonly #applied: Record<Part, number> = {
+    dns: 0,
+    ingress: 0,
+    firewall: 0,
+    addresses: 0,
+  };
   #model: NodeNetworkModel | undefined;
   #dropped: readonly DroppedItem[] = [];
   #queue: Promise<unknown> = Promise.resolve();
@@ -111,9 +125,12 @@ class Net implements NetProcess {
       dir: `${dataDir}/haproxy`,
       filesDir: `${memoryDir}/haproxy`,
     });
-    this.#firewall = new FirewallController({
+    const nftProgram = options.nftProgram ?? "nft";
+    this.#firewall = new FirewallController({ ...options, nftProgram });
+    this.#addresses = new AddressController({
       ...options,
-      nftProgram: options.nftProgram ?? "nft",
+      nftProgram,
+      onUsable: () => void this.#followNamesAgain(),
     });
     this.#socket = new ControlSocket(this.socketPath, {
       apply: (body) => this.#accept(body),
@@ -168,6 +185,7 @@ class Net implements NetProcess {
       this.#dns.close(),
       this.#ingress.close({ stopIngress: options.ingress }),
       this.#firewall.close({ removeTable: options.firewall ?? false }),
+      this.#addresses.close({ removeTable: options.firewall ?? false }),
     ]);
     // Last: the open socket keeps the process alive (timers do not) until all is done.
     await this.#socket.close();
@@ -209,15 +227,24 @@ class Net implements NetProcess {
   }
 
   async #followDns(model: NodeNetworkModel): Promise<void> {
-    await this.#dns.apply(model);
+    await this.#dns.apply(this.#addresses.usable ? model : withoutServiceAddresses(model));
     this.#applied.dns = model.generation;
+  }
+
+  async #followNamesAgain(): Promise<void> {
+    if (this.#model !== undefined) await this.#followDns(this.#model);
   }
 
   /** Isolation first (a new network's container may start as soon as we answer), then ports, then theirs. */
   async #followRest(model: NodeNetworkModel): Promise<void> {
     const before = this.#ingress.boundPorts();
-    await Promise.all([this.#applyFirewall(model), this.#ingress.apply(model)]);
+    await Promise.all([
+      this.#applyFirewall(model),
+      this.#ingress.apply(model),
+      this.#addresses.apply(model),
+    ]);
     this.#applied.ingress = model.generation;
+    this.#applied.addresses = model.generation;
     if (this.#ingress.boundPorts() !== before) await this.#applyFirewall(model);
     this.#applied.firewall = model.generation;
   }
@@ -242,6 +269,7 @@ class Net implements NetProcess {
       dns: this.#part("dns", [...this.#dns.problems(), ...this.#leftOut("dns")]),
       ingress: this.#part("ingress", [...this.#ingress.problems(), ...this.#leftOut("ingress")]),
       firewall: this.#part("firewall", this.#firewall.problems()),
+      addresses: this.#part("addresses", this.#addresses.problems()),
     };
   }
 
@@ -266,6 +294,7 @@ class Net implements NetProcess {
       ingress: { ...this.#ingress.figures(), running: this.#ingress.pid !== undefined },
       routes: await this.#ingress.routeFigures(),
       firewall: this.#firewall.figures(),
+      addresses: this.#addresses.figures(),
       endpoints: this.#model?.endpoints.length ?? 0,
       servicesWithEndpoints: services.size,
       residentBytes: process.memoryUsage.rss(),
@@ -278,4 +307,12 @@ class Net implements NetProcess {
     this.#queue = next.catch(() => {});
     return next;
   }
+}
+
+/** Names answer the copies themselves: the addresses do not work here. */
+function withoutServiceAddresses(model: NodeNetworkModel): NodeNetworkModel {
+  return {
+    ...model,
+    services: model.services.map((service) => ({ ...service, endpointMode: "dnsrr" })),
+  };
 }

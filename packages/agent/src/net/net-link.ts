@@ -7,7 +7,7 @@
  */
 
 import { backoffMs, type Clock, type Driver, type Loop, type LoopResult, sleep } from "@berth/base";
-import { type ApplyReport, describeProblem, nextGeneration } from "@berth/network";
+import { type ApplyReport, describeProblem, nextGeneration, partsOf } from "@berth/network";
 import { type Assignment, asProtocolError, ProtocolError, type Task } from "@berth/protocol";
 import { gatingPorts } from "../probes/probe-plan.ts";
 import type { TaskNetPort } from "../task/task-ports.ts";
@@ -92,7 +92,7 @@ export class NetLink implements TaskNetPort {
   /** Problems for people: what of the model could not be followed. */
   problems(): readonly string[] {
     const report = this.#report;
-    const parts = report === undefined ? [] : [report.dns, report.ingress, report.firewall];
+    const parts = report === undefined ? [] : partsOf(report);
     const problems = parts.flatMap((part) => part.problems.map(describeProblem));
     return this.#failure === undefined ? problems : [this.#failure, ...problems];
   }

@@ -145,6 +145,9 @@ function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel
     "iifname . oifname @same_bridge accept",
     ...(policy.metadataAccess ? [] : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`]),
     ...antiSpoofing(networks),
+    // Published UDP ports, which we translate ourselves (addresses/spread.ts), and their answers.
+    "oifname @bridges meta l4proto udp ct status dnat ct direction original accept",
+    "iifname @internal_bridges meta l4proto udp ct status dnat ct direction reply accept",
     // A network that cannot be left, also not by answers to what came in around our own checks.
     "iifname @internal_bridges drop",
     "oifname @internal_bridges drop",
@@ -170,7 +173,10 @@ function inputRules(networks: readonly NetworkModel[], input: FirewallInput): st
   const metadata = input.hostPolicy.metadataAccess
     ? []
     : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`];
-  return [...antiSpoofing(networks), ...metadata, `iifname vmap { ${jumps.join(", ")} }`];
+  // A process of the host may ask a copy by a UDP port of 127.0.0.1: only answers come that way.
+  const loopback =
+    "iifname @bridges ip daddr 127.0.0.0/8 ct state != { established, related } drop";
+  return [...antiSpoofing(networks), ...metadata, loopback, `iifname vmap { ${jumps.join(", ")} }`];
 }
 
 /** From containers of one network to the host: DNS, answers, and what was asked for. */

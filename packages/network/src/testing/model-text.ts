@@ -1,7 +1,8 @@
 /**
  * Models as a few readable lines, for dialogue and golden tests: one line per object, the rest by default.
  *
- *     network n1 shop 10.1.0.0/24 [internal] [stack]       service shop/web n1 [alias=www,w3] [vip=10.9.0.1]
+ *     network n1 shop 10.1.0.0/24 [internal] [stack] [services=10.9.0.0/24]
+ *     service shop/web n1 [alias=www,w3] [vip=10.9.0.1] [sticky=60] (seconds)   udp p2 0.0.0.0 53 shop/dns n1 53
  *     endpoint shop/web 1 n1 10.1.0.11 [draining]          attachment shop/web 1 n1 10.1.0.11
  *     route r1 shop.test,*.shop.test /api shop/web n1 8080 port p1 0.0.0.0 5432 shop/db n1 5432
  *     forwarder 10.0.0.2                                   open tcp 7710
@@ -18,6 +19,7 @@ import {
   type IngressTarget,
   type NodeNetworkModel,
   type ServiceName,
+  type UdpPortModel,
 } from "../model.ts";
 import { parseModel } from "../model-parse.ts";
 
@@ -26,6 +28,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] 
 interface Draft {
   model: Mutable<NodeNetworkModel>;
   ingress: Mutable<NodeNetworkModel["ingress"]>;
+  udpPorts: UdpPortModel[];
   openPorts: { protocol: "tcp" | "udp"; port: number }[];
 }
 
@@ -34,6 +37,7 @@ type Options = ReadonlyMap<string, string>;
 
 const LINES: Readonly<Record<string, Line>> = {
   network({ model }, [id = "", stack = "", subnet = ""], options) {
+    const serviceRange = options.get("services");
     model.networks.push({
       id,
       ...scope(stack),
@@ -42,10 +46,12 @@ const LINES: Readonly<Record<string, Line>> = {
       subnet,
       gateway: subnet.replace(/\d+\/\d+$/, "1"),
       internal: options.has("internal"),
+      ...(serviceRange === undefined ? {} : { serviceRange }),
     });
   },
   service({ model }, [name = "", ...networkIds], options) {
     const vip = options.get("vip");
+    const sticky = options.get("sticky");
     model.services.push({
       ...serviceName(name),
       networks: networkIds.map((networkId) => ({
@@ -54,6 +60,9 @@ const LINES: Readonly<Record<string, Line>> = {
         ...(vip === undefined ? {} : { virtualAddress: vip }),
       })),
       endpointMode: options.has("dnsrr") ? "dnsrr" : "vip",
+      ...(sticky === undefined
+        ? {}
+        : { affinity: { kind: "source", timeoutMs: Number(sticky) * 1_000 } as const }),
       ports: items(options.get("ports")).map((text) => {
         const [, portName, port, protocol] = /^(?:(.+):)?(\d+)\/(tcp|udp)$/.exec(text) ?? [];
         return {
@@ -73,6 +82,7 @@ const LINES: Readonly<Record<string, Line>> = {
       networkId,
       address,
       state: options.has("draining") ? "draining" : "ready",
+      ...(options.has("remote") ? { remote: true } : {}),
       ...(hostname === undefined ? {} : { hostname }),
     });
   },
@@ -110,6 +120,9 @@ const LINES: Readonly<Record<string, Line>> = {
   acme({ model }, [thumbprint = ""]) {
     model.acmeThumbprint = thumbprint;
   },
+  udp({ udpPorts }, [id = "", hostAddress = "", hostPort = "", ...rest]) {
+    udpPorts.push({ id, hostAddress, hostPort: Number(hostPort), target: target(rest) });
+  },
   forwarder({ model }, [address = ""]) {
     model.forwarders.push(address);
   },
@@ -132,6 +145,7 @@ export function modelOf(text: string): NodeNetworkModel {
       forwarders: [],
     },
     ingress: { ...empty.ingress, httpRoutes: [], tcpPorts: [] },
+    udpPorts: [],
     openPorts: [],
   };
   for (const line of text.split("\n")) {
@@ -151,14 +165,19 @@ export function modelOf(text: string): NodeNetworkModel {
     add(draft, plain, options);
   }
   const hostPolicy = { openPorts: draft.openPorts, metadataAccess: false };
-  const result = parseModel({ ...draft.model, ingress: draft.ingress, hostPolicy });
+  const result = parseModel({
+    ...draft.model,
+    ingress: draft.ingress,
+    hostPolicy,
+    ...(draft.udpPorts.length === 0 ? {} : { udpPorts: draft.udpPorts }),
+  });
   if (!result.ok) throw new SyntaxError(result.reason);
   const [first] = result.dropped;
   if (first !== undefined) throw new SyntaxError(`${first.path}: ${first.reason}`);
   return result.model;
 }
 
-const OPTION = /^(internal|draining|dnsrr|[a-z]+=[^"{]*)$/;
+const OPTION = /^(internal|draining|remote|dnsrr|[a-z]+=[^"{]*)$/;
 
 /** `shop`, or `project/environment/stack`. */
 function scope(text: string): Omit<ServiceName, "service"> {
