@@ -86,6 +86,26 @@ services:
 volumes: {data: {}}
 `,
   );
+  bench.write("greeting.txt", "hello\n");
+  bench.write(
+    "parameters.yaml",
+    `name: blog
+x-berth:
+  parameters:
+    DOMAIN: {description: where the blog answers, pattern: "[a-z.]+"}
+    PORT: {type: integer, default: 8080}
+    GREETING: {required: false}
+    DB_PASSWORD: {generate: password, length: 24}
+services:
+  web:
+    image: busybox:1
+    environment: {DOMAIN: "\${DOMAIN}", GREETING: "\${GREETING}"}
+    command: [httpd, -p, "\${PORT}", "\${DB_PASSWORD}"]
+    secrets: [db]
+secrets:
+  db: {environment: DB_PASSWORD}
+`,
+  );
   bench.write(
     "wrong.yaml",
     "services:\n  web:\n    image: a\n    depends_on: [dbb]\n  db:\n    imge: b\n",

@@ -49,6 +49,11 @@ const STACKS = rows("Stacks", [
   ["releases", "releases of a stack", () => import("./commands/releases.ts")],
   ["stack ls", "stacks of the environment", () => import("./commands/stack-ls.ts")],
   ["stack rm", "stop and remove a stack", () => import("./commands/stack-rm.ts")],
+  [
+    "stack parameters",
+    "values that are kept for a stack's file",
+    () => import("./commands/stack-parameters.ts"),
+  ],
   ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],
   ["volume rm", "remove a volume and its data", () => import("./commands/volume-rm.ts")],
 ]);

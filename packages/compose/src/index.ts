@@ -1,6 +1,12 @@
 export type { Extensions } from "./codec/extension.ts";
 export { type ComposeFiles, memoryFiles } from "./files.ts";
-export { type LoadOptions, type LoadResult, loadCompose } from "./load/load.ts";
+export {
+  declaredParameters,
+  type LoadOptions,
+  type LoadResult,
+  loadCompose,
+} from "./load/load.ts";
+export type { DeclaredParameters } from "./load/parameters.ts";
 export type { SourceMap, SourcePlace } from "./load/source-map.ts";
 export * from "./model/berth-model.ts";
 export * from "./model/deploy-model.ts";
@@ -9,6 +15,7 @@ export * from "./model/project-model.ts";
 export * from "./model/service-model.ts";
 export * from "./model/storage-model.ts";
 export { nodeFiles } from "./node-files.ts";
+export { expectedInstead, isSecret } from "./parameters/check-value.ts";
 export { printCanonical } from "./print/print.ts";
 export { type ComposeProblem, formatProblem } from "./problem.ts";
 export { stackSchema } from "./reference.ts";

@@ -124,6 +124,7 @@ Unknown words under \`x-berth\` are errors.
 | volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
 | volume | \`per_copy: true\` | a volume for each copy |
 | top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |
+| top | \`parameters\` | values that the file asks for by name: see below |
 
 \`\`\`yaml
 services:
@@ -137,6 +138,38 @@ services:
       drain: 30s
 volumes:
   uploads: {x-berth: {mode: shared}}
+\`\`\`
+
+### Parameters
+
+A parameter is used as \`\${NAME}\`, or as a secret with \`environment: NAME\`. Its value is the first of: \`--set\` or \`--set-file\`, a variable of that
+name, what was kept by an earlier deploy, a made-up value, the default. On a terminal \`berth deploy\` asks for what is left. Given and made-up
+values are kept by the server, sealed, also when the stack is removed (its volumes may need them): \`berth stack parameters\`.
+
+| key | value |
+|---|---|
+| \`type\` | \`text\` (default), \`integer\`, \`number\`, \`boolean\` |
+| \`description\` | shown where the value is asked for |
+| \`default\` | stays with the file and is not kept |
+| \`required: false\` | an empty text stands for a value that nobody gave |
+| \`pattern\`, \`choices\` | a regular expression that the whole value matches; the values there are |
+| \`generate\` | \`password\` (letters and digits), \`hex\`, \`base64\`, \`uuid\`, \`jwt\` (HS256): made up at the first deploy |
+| \`length\` | characters of a password (32) or of hex (64), bytes before base64 (32) |
+| \`signed_with\`, \`claims\`, \`lifetime\` | of a token: the parameter that is its key, what it says, until it expires |
+| \`secret: true\` | never shown; the default for what is made up. In \`environment\` a value is seen by whoever may read releases: use \`secrets\` for what must not be |
+
+\`\`\`yaml
+x-berth:
+  parameters:
+    DOMAIN: {description: where the shop answers, pattern: '[a-z0-9.-]+'}
+    DB_PASSWORD: {generate: password}
+services:
+  db:
+    image: postgres:16
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/db_password}
+    secrets: [db_password]
+secrets:
+  db_password: {environment: DB_PASSWORD}
 \`\`\`
 `;
 

@@ -30,7 +30,7 @@ test("bash takes the script and completes commands, second words and options", a
   const script = await scriptFor("bash");
   execFileSync("bash", ["-n", "-c", script]);
   assert.deepEqual(offered(script, ["berth", "dep"]), ["deploy"]);
-  assert.deepEqual(offered(script, ["berth", "stack", ""]), ["ls", "rm"]);
+  assert.deepEqual(offered(script, ["berth", "stack", ""]), ["ls", "rm", "parameters"]);
   assert.deepEqual(offered(script, ["berth", "deploy", "--pl"]), ["--plan"]);
   assert.deepEqual(offered(script, ["berth", "stack", "rm", "--vol"]), ["--volumes"]);
 });

@@ -2,20 +2,23 @@
 
 import { randomUUID } from "node:crypto";
 import { formatBytes, formatDuration, parseDuration } from "@berth/base";
-import { formatProblem } from "@berth/compose";
+import { type DeclaredParameters, declaredParameters, formatProblem } from "@berth/compose";
 import {
   type ApiClient,
   type Deployment,
   ERRORS,
   ProtocolError,
+  type ResolvedParameters,
   type StackScope,
 } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { type DeployOutcome, DeployView } from "../stack/deploy-view.ts";
-import { FILE_OPTIONS, loadStack, shortened } from "../stack/load-stack.ts";
+import { givenValues, SET_OPTIONS } from "../stack/given-values.ts";
+import { FILE_OPTIONS, loadOpened, openStack, shortened, stackName } from "../stack/load-stack.ts";
 import { planLines } from "../stack/plan-lines.ts";
 import { type PreparedStack, prepareStack, uploadObjects } from "../stack/prepare-stack.ts";
+import { masked, parameterLines, resolveValues } from "../stack/resolve-values.ts";
 
 export const command: CommandDescription = {
   summary: "make a release of a Compose file and move the services to it",
@@ -23,6 +26,7 @@ export const command: CommandDescription = {
     "Waits until every copy of every service has been healthy for its minimum time. A release that does not get there is rolled back to the last good one, with the reason.",
   options: [
     ...FILE_OPTIONS,
+    ...SET_OPTIONS,
     { flags: "--plan", summary: "show what would happen and change nothing" },
     { flags: "-d, --detach", summary: "do not wait for the services" },
     {
@@ -38,6 +42,10 @@ export const command: CommandDescription = {
       line: "berth deploy -f compose.yaml -f prod.yaml --stack shop --env prod",
       does: "two files, into another environment",
     },
+    {
+      line: "berth deploy -f compose.yaml --set DOMAIN=shop.example.com",
+      does: "with a value for a parameter of the file; it is kept for the next deploys",
+    },
   ],
   run,
 };
@@ -48,12 +56,10 @@ const REDRAW_MS = 100;
 
 async function run(input: CommandInput): Promise<number> {
   const timeoutMs = timeoutOf(input);
-  const loaded = await loadStack(input);
-  const prepared = await prepareStack(input, loaded);
-  const scope: StackScope = { ...input.scope(), stack: loaded.name };
-  const api = input.connect();
+  const ready = await readStack(input);
+  const { prepared, scope, api } = ready;
   writeWarnings(input, prepared);
-  if (flagOption(input, "plan")) return plan(input, api, scope, prepared);
+  if (flagOption(input, "plan")) return plan(input, ready);
   const sent = await uploadObjects(api, prepared.objects, input.signal);
   if (sent > 0 && input.output.interactive) input.output.note(`uploaded ${formatBytes(sent)}`);
   const deployment = await api.call("deployStack", {
@@ -64,11 +70,59 @@ async function run(input: CommandInput): Promise<number> {
   });
   if (flagOption(input, "detach")) {
     input.output.line(
-      input.output.json ? JSON.stringify(deployment) : `accepted as ${deployment.id}`,
+      input.output.json ? ready.hide(JSON.stringify(deployment)) : `accepted as ${deployment.id}`,
     );
     return EXIT.done;
   }
   return follow(input, api, { scope, deployment, timeoutMs });
+}
+
+interface ReadyStack {
+  readonly prepared: PreparedStack;
+  readonly scope: StackScope;
+  readonly api: ApiClient;
+  /** Names and sources of the parameters for the plan; hides secret values. */
+  readonly parameters: readonly string[];
+  readonly hide: (text: string) => string;
+}
+
+/** Loads and compiles the files, with a value for each parameter that they declare. */
+async function readStack(input: CommandInput): Promise<ReadyStack> {
+  const opened = await openStack(input);
+  const declared = placed(input, declaredParameters(opened.options));
+  const given = givenValues(input, declared);
+  if (Object.keys(declared.declarations).length === 0) {
+    const loaded = loadOpened(input, opened);
+    const prepared = await prepareStack(input, loaded);
+    const scope = { ...input.scope(), stack: loaded.name };
+    return { prepared, scope, api: input.connect(), parameters: [], hide: (text) => text };
+  }
+  const api = input.connect();
+  const scope = { ...input.scope(), stack: stackName(declared.name) };
+  const prepare = (values: ResolvedParameters["values"]) => {
+    const texts = Object.entries(values).map(([name, { value }]) => [name, value] as const);
+    return prepareStack(input, loadOpened(input, opened, Object.fromEntries(texts)));
+  };
+  // Tried with values that nobody keeps: a file that is wrong leaves nothing behind.
+  const asking = { api, scope, declared };
+  const tried = await resolveValues(input, { ...asking, dryRun: true }, given);
+  let { resolved } = tried;
+  let prepared = await prepare(resolved.values);
+  if (!flagOption(input, "plan")) {
+    ({ resolved } = await resolveValues(input, { ...asking, dryRun: false }, tried.given));
+    prepared = await prepare(resolved.values);
+  }
+  const parameters = parameterLines(resolved);
+  return { prepared, scope, api, parameters, hide: (text) => masked(text, resolved, declared) };
+}
+
+/** Declarations with paths as the user would write them. */
+function placed<T extends DeclaredParameters>(input: CommandInput, declared: T): T {
+  const places = Object.entries(declared.places).map(([name, place]) => [
+    name,
+    shortened(place, input),
+  ]);
+  return { ...declared, places: Object.fromEntries(places) };
 }
 
 function timeoutOf(input: CommandInput): number {
@@ -89,14 +143,12 @@ function writeWarnings(input: CommandInput, { warnings }: PreparedStack): void {
 
 async function plan(
   input: CommandInput,
-  api: ApiClient,
-  scope: StackScope,
-  { spec }: PreparedStack,
+  { api, scope, prepared: { spec }, parameters, hide }: ReadyStack,
 ): Promise<number> {
   const body = { spec };
   const answer = await api.call("planStack", { params: { ...scope }, body, signal: input.signal });
-  if (input.output.json) input.output.line(JSON.stringify(answer));
-  else for (const line of planLines(scope, answer)) input.output.line(line);
+  if (input.output.json) input.output.line(hide(JSON.stringify(answer)));
+  else for (const line of planLines(scope, answer, parameters)) input.output.line(hide(line));
   return EXIT.done;
 }
 

@@ -7,6 +7,7 @@ import {
   type ComposeProblem,
   type ComposeProject,
   formatProblem,
+  type LoadOptions,
   loadCompose,
   nodeFiles,
   type SourceMap,
@@ -52,15 +53,21 @@ export class StackFileError extends ProtocolError {
   }
 }
 
-/** @throws StackFileError with every problem of the files. */
-export async function loadStack(input: CommandInput): Promise<LoadedStack> {
+/** The files of a command, found and, where they come by standard input, read. */
+export interface OpenedStack {
+  readonly options: LoadOptions;
+  readonly stdin: string | undefined;
+}
+
+/** Finds the files that a command names. */
+export async function openStack(input: CommandInput): Promise<OpenedStack> {
   const files = filesOf(input);
   const stdin = files.some(({ given }) => given === "-") ? await readStandardInput() : undefined;
   const directory = textOption(input, "projectDirectory");
   const stack = textOption(input, "stack");
   const envFiles = listOption(input, "envFile");
   const profiles = listOption(input, "profile");
-  const result = loadCompose({
+  const options: LoadOptions = {
     files: files.map(({ path }) => path),
     ...(directory === undefined
       ? {}
@@ -72,27 +79,49 @@ export async function loadStack(input: CommandInput): Promise<LoadedStack> {
       : { envFiles: envFiles.map((file) => resolve(input.workingDirectory, file)) }),
     ...(profiles.length === 0 ? {} : { profiles }),
     fs: stdin === undefined ? nodeFiles : withStandardInput(stdin, input.workingDirectory),
-  });
+  };
+  return { options, stdin };
+}
+
+/** @throws StackFileError with every problem of the files. */
+export async function loadStack(input: CommandInput): Promise<LoadedStack> {
+  return loadOpened(input, await openStack(input));
+}
+
+/**
+ * Loads opened files, with values for the parameters that they declare.
+ *
+ * @throws StackFileError with every problem of the files.
+ */
+export function loadOpened(
+  input: CommandInput,
+  { options, stdin }: OpenedStack,
+  parameters: Readonly<Record<string, string>> = {},
+): LoadedStack {
+  const result = loadCompose({ ...options, parameters });
   if (!result.ok) {
     const shown = result.problems.map((problem) => formatProblem(shortened(problem, input)));
     const count = `${shown.length} error${shown.length === 1 ? "" : "s"}, nothing was changed`;
     throw new StackFileError(result.problems, [...shown, count]);
   }
-  const name = result.project.name;
-  if (!isName(name)) {
-    throw new ProtocolError(
-      "invalid_stack",
-      `"${name}" cannot be the name of a stack: lower-case letters, digits and dashes; give one with --stack`,
-      { name },
-    );
-  }
-  const [first] = files;
-  const text = stdin ?? (first === undefined ? "" : readFileSync(first.path, "utf8"));
+  const name = stackName(result.project.name);
+  const [first] = options.files;
+  const text = stdin ?? (first === undefined ? "" : readFileSync(first, "utf8"));
   return { ...result, name, text };
 }
 
-/** A problem with the file's path as the user would write it. */
-export function shortened(problem: ComposeProblem, input: CommandInput): ComposeProblem {
+/** @throws ProtocolError `invalid_stack` for a name that only Compose takes. */
+export function stackName(name: string): string {
+  if (isName(name)) return name;
+  throw new ProtocolError(
+    "invalid_stack",
+    `"${name}" cannot be the name of a stack: lower-case letters, digits and dashes; give one with --stack`,
+    { name },
+  );
+}
+
+/** A problem or a place with the file's path as the user would write it. */
+export function shortened<T extends { readonly file: string }>(problem: T, input: CommandInput): T {
   const prefix = `${input.workingDirectory}/`;
   const file = problem.file.startsWith(prefix) ? problem.file.slice(prefix.length) : problem.file;
   return { ...problem, file: file === STDIN_NAME ? "(standard input)" : file };

@@ -2,11 +2,17 @@
 
 import type { DeployPlan, ServicePlan, StackScope } from "@berth/protocol";
 
-export function planLines(scope: StackScope, plan: DeployPlan): string[] {
+/** `parameters` are lines about the parameters of the file. */
+export function planLines(
+  scope: StackScope,
+  plan: DeployPlan,
+  parameters: readonly string[] = [],
+): string[] {
   const current = plan.current === undefined ? "" : ` (now ${plan.current})`;
   return [
     `${scope.stack} → ${scope.project}/${scope.environment}   would make release ${plan.release}${current}`,
     ...plan.warnings.map((warning) => `  warning ${warning}`),
+    ...parameters,
     ...plan.services.flatMap(serviceLines),
     ...plan.networks.create.map((name) => `  network ${name}   would be made`),
     ...plan.networks.remove.map((name) => `  network ${name}   would be removed`),

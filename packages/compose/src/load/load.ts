@@ -20,6 +20,7 @@ import { checkProject } from "./check.ts";
 import { parseFile } from "./documents.ts";
 import { mergeGroup, type ParsedFile } from "./group.ts";
 import { mapValues, normalize } from "./normalize.ts";
+import { type DeclaredParameters, readDeclarations, withParameters } from "./parameters.ts";
 import { activeProfiles, isActive, profilesOf } from "./profiles.ts";
 import { projectNameOf } from "./project-name.ts";
 import { withFileValues } from "./service-files.ts";
@@ -41,6 +42,8 @@ export interface LoadOptions {
   readonly envFiles?: readonly string[];
   /** Active profiles, `*` for all; `COMPOSE_PROFILES` by default. */
   readonly profiles?: readonly string[];
+  /** Values of the parameters that the files declare: they win over every variable. */
+  readonly parameters?: Readonly<Record<string, string>>;
   /** False leaves variables as they are written. */
   readonly interpolate?: boolean;
   /** Remote files of include and extends are never loaded. */
@@ -73,6 +76,24 @@ export function loadCompose(options: LoadOptions): LoadResult {
   return { ok: true, ...loaded, warnings };
 }
 
+/** What the files ask for by name, and the project's name, without loading them; best effort where they are wrong. */
+export function declaredParameters(
+  options: Omit<LoadOptions, "profiles" | "interpolate">,
+): DeclaredParameters & { readonly name: string } {
+  const session = new Session(options.fs, new Problems(), true);
+  const directory = options.projectDirectory ?? parentPath(options.files[0] ?? "/");
+  const variables = environmentOf(session, options, directory);
+  const parsed = parseAll(session, options, directory, variables);
+  const declared = readDeclarations(session, parsed, variables);
+  const environment = withParameters(variables, declared, options.parameters ?? {});
+  const documents = parsed.flatMap((file) => file.documents);
+  const given = options.projectName;
+  return {
+    ...declared,
+    name: projectNameOf(session, documents, { given, environment, directory }),
+  };
+}
+
 interface Loaded {
   readonly project: ComposeProject;
   readonly sources: SourceMap;
@@ -82,14 +103,16 @@ function load(session: Session, options: LoadOptions): Loaded | undefined {
   const [first] = options.files;
   if (first === undefined) return session.problems.fileError("", "no stack file is given");
   const directory = options.projectDirectory ?? parentPath(first);
-  const given = environmentOf(session, options, directory);
-  const parsed = parseAll(session, options, directory, given);
+  const variables = environmentOf(session, options, directory);
+  const parsed = parseAll(session, options, directory, variables);
   if (parsed.every((file) => file.documents.length === 0)) {
     return session.problems.hasErrors
       ? undefined
       : session.problems.fileError(first, "the file is empty");
   }
   const documents = parsed.flatMap((file) => file.documents);
+  const declared = readDeclarations(session, parsed, variables);
+  const given = withParameters(variables, declared, options.parameters ?? {});
   const name = projectNameOf(session, documents, {
     given: options.projectName,
     environment: given,
@@ -101,7 +124,11 @@ function load(session: Session, options: LoadOptions): Loaded | undefined {
   return readProject(session, options, tree, { name, directory, environment });
 }
 
-function environmentOf(session: Session, options: LoadOptions, directory: string): Environment {
+function environmentOf(
+  session: Session,
+  options: Pick<LoadOptions, "environment" | "envFiles">,
+  directory: string,
+): Environment {
   const own = `${directory === "/" ? "" : directory}/.env`;
   const files = options.envFiles ?? (session.isFile(own) ? [own] : []);
   const environment: Environment = new Map(Object.entries(options.environment));
@@ -115,7 +142,7 @@ function environmentOf(session: Session, options: LoadOptions, directory: string
 
 function parseAll(
   session: Session,
-  options: LoadOptions,
+  options: Pick<LoadOptions, "files">,
   baseDirectory: string,
   environment: Environment,
 ): readonly ParsedFile[] {

@@ -16,12 +16,12 @@ export type Environment = ReadonlyMap<string, string>;
 export class Session {
   readonly problems: Problems;
   readonly interpolate: boolean;
-  readonly #files: ComposeFiles;
+  readonly files: ComposeFiles;
   readonly #texts = new Map<string, string | undefined>();
   #inclusions = 0;
 
   constructor(files: ComposeFiles, problems: Problems, interpolate: boolean) {
-    this.#files = files;
+    this.files = files;
     this.problems = problems;
     this.interpolate = interpolate;
   }
@@ -32,7 +32,7 @@ export class Session {
   }
 
   isFile(path: string): boolean {
-    return this.#files.stat(path) === "file";
+    return this.files.stat(path) === "file";
   }
 
   /** The text of a file; `undefined` after recording why not, at `asked` when another file asked for it. */
@@ -43,7 +43,7 @@ export class Session {
         ? this.problems.fileError(file, message)
         : this.problems.error(asked, path, `${file} ${message}`);
     if (this.#texts.size >= FILES_MAX) return fail(`is one of more than ${FILES_MAX} files`);
-    const text = this.#files.readText(file);
+    const text = this.files.readText(file);
     if (text === undefined) return fail(this.#absence(file));
     // Lengths are UTF-16 units: a byte count needs a copy, and the two differ only for texts far over the limit.
     if (text.length > FILE_BYTES_MAX) return fail(`is larger than ${FILE_BYTES_MAX >> 20} MB`);
@@ -53,7 +53,7 @@ export class Session {
   }
 
   #absence(file: string): string {
-    return this.#files.stat(file) === "directory"
+    return this.files.stat(file) === "directory"
       ? "is a directory"
       : "does not exist or is not readable";
   }

@@ -79,8 +79,41 @@ export interface VolumeWishes {
   readonly perCopy?: boolean;
 }
 
+/** What kind of text a parameter's value is. */
+export type ParameterType = "text" | "integer" | "number" | "boolean";
+
+/** How a value is made up where nobody gave one. */
+export type ParameterGeneration = "password" | "hex" | "base64" | "uuid" | "jwt";
+
+/** A value that the file asks for by name: given at deploy, made up once, or its default. Used as `${NAME}`. */
+export interface ParameterDeclaration {
+  /** `text` by default. */
+  readonly type?: ParameterType;
+  /** For people, where the value is asked for. */
+  readonly description?: string;
+  readonly default?: string;
+  /** False: an empty text stands for a value that nobody gave. True by default. */
+  readonly required?: boolean;
+  /** A regular expression that the whole value must match. */
+  readonly pattern?: string;
+  readonly choices?: readonly string[];
+  readonly generate?: ParameterGeneration;
+  /** Of `password` and `hex` in characters, of `base64` in bytes. */
+  readonly length?: number;
+  /** `jwt`: the parameter whose value is the key. */
+  readonly signedWith?: string;
+  /** `jwt`: what the token says. */
+  readonly claims?: Readonly<Record<string, string | number | boolean>>;
+  /** `jwt`: until it expires; absent is never. */
+  readonly lifetimeMs?: number;
+  /** Never shown. True by default where the value is made up. */
+  readonly secret?: boolean;
+}
+
 /** What the stack as a whole wishes. */
 export interface StackWishes {
+  /** By name. */
+  readonly parameters?: Readonly<Record<string, ParameterDeclaration>>;
   /** Who schedules the stack. */
   readonly engine?: "native" | "swarm" | "kubernetes";
 }

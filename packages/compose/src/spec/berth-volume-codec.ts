@@ -5,6 +5,7 @@
 import { field, record } from "../codec/record-codec.ts";
 import { bool, oneOf } from "../codec/scalar-codecs.ts";
 import type { StackWishes, VolumeWishes } from "../model/berth-model.ts";
+import { parameters } from "./berth-parameter-codec.ts";
 
 /** `volumes.*.x-berth`. */
 export const volumeWishes = record<VolumeWishes>(
@@ -17,6 +18,9 @@ export const volumeWishes = record<VolumeWishes>(
 
 /** `x-berth` at the top. */
 export const stackWishes = record<StackWishes>(
-  { engine: field("engine", oneOf(["native", "swarm", "kubernetes"])) },
+  {
+    engine: field("engine", oneOf(["native", "swarm", "kubernetes"])),
+    parameters: field("parameters", parameters),
+  },
   { closed: true },
 );
