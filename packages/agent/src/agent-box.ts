@@ -13,6 +13,7 @@ import { FakeRuntime } from "./runtime/fake.ts";
 import { FakeHost, type FakeHostOptions } from "./runtime/fake-host.ts";
 import { fakeImage } from "./runtime/fake-registry.ts";
 import { MemoryDb } from "./state/memory-db.ts";
+import { sealerOf } from "./state/seal.ts";
 import { ScriptedServer } from "./sync/scripted-server.ts";
 import { SAMPLE_IMAGE_ID } from "./task/assignment-sample.ts";
 
@@ -98,6 +99,7 @@ export class AgentBox {
       settings: { forwarders: [], ...settings },
       machine: {
         db,
+        sealer: sealerOf(Buffer.alloc(32, 7)),
         logFiles,
         check: (request, signal) => this.check(request, signal),
         taskFiles: {

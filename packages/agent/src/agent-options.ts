@@ -29,6 +29,8 @@ export interface AgentSettings {
   /** Kept for system, engine and agent; by the size of the machine (stats/reserve.ts) when absent. */
   readonly reserved?: NodeStatus["reserved"];
   readonly ingressHttpPort: number;
+  /** Port for routes with TLS; none of them is served when absent. */
+  readonly ingressHttpsPort?: number;
   /** Address of the host for HTTP routes; all by default. */
   readonly ingressBindAddress: string;
   /** Last label of full names. */

@@ -24,6 +24,7 @@ export interface AgentParts {
   readonly host: Machine["host"];
   readonly check: Machine["check"];
   readonly taskFiles: Machine["taskFiles"];
+  readonly sealer: Machine["sealer"];
   readonly state: AgentState;
   readonly blobs: BlobCache;
   readonly ledger: ImageLedger;
@@ -41,10 +42,10 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
   const state = new AgentState(db);
   const blobs = new BlobCache({ directory: join(dataDir, "blobs"), api, node });
   const assignmentOf = (task: string): Assignment | undefined => state.told.get(task)?.assignment;
+  const sealer = machine.sealer ?? sealerOf(keyFile(join(dataDir, "agent.key")));
   let memoryProblem: string | undefined;
   let { taskFiles } = machine;
   if (taskFiles === undefined) {
-    const sealer = machine.sealer ?? sealerOf(keyFile(join(dataDir, "agent.key")));
     const folder = await memoryFolder(join(runtimeDir, "files"));
     memoryProblem = folder.problem;
     const files = new TaskFiles({
@@ -66,6 +67,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     host: machine.host ?? linuxFacts(),
     check: machine.check ?? nodeChecker(runtime),
     taskFiles,
+    sealer,
     state,
     blobs,
     ledger: new ImageLedger(localLedgerStore(db)),

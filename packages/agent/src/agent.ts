@@ -7,16 +7,17 @@
  * Design page: docs/design/agent.md
  */
 
-import { HOUR_MS } from "@berth/base";
 import type { Assignment, TaskState } from "@berth/protocol";
 import { type AgentOptions, type AgentSettings, SETTINGS_DEFAULT } from "./agent-options.ts";
 import { type AgentParts, openParts } from "./agent-parts.ts";
 import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
+import { addHousekeeping } from "./housekeeping.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
+import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
@@ -36,7 +37,6 @@ import { TaskRoster } from "./task/roster.ts";
 import { Slots } from "./task/slots.ts";
 import { statusOf } from "./task/status.ts";
 import { isAlive } from "./task/step-input.ts";
-import { removeStrays } from "./task/stray-containers.ts";
 import { taskLogs } from "./task/task-logs.ts";
 
 /** Pulls at once: more only share the same line and disk. */
@@ -47,8 +47,6 @@ const STOPS_MAX = 32;
 const STARTS_PER_CPU = 2;
 /** Where the number of processors is not known when the agent starts. */
 const CPUS_UNKNOWN = 2;
-/** Between looks for logs that are too old or too much. */
-const LOGS_PERIOD_MS = HOUR_MS;
 
 /** Starts the agent. Throws `conflict` when another one uses the data directory. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -68,6 +66,7 @@ class RunningAgent implements Agent {
   readonly #roster: TaskRoster;
   readonly #net: NetLink;
   readonly #networks: NodeNetworks;
+  readonly #certificates: NodeCertificates;
   readonly #prober: Prober;
   readonly #intake: ToldIntake;
   readonly #statuses: StatusReporter;
@@ -90,6 +89,7 @@ class RunningAgent implements Agent {
     this.#settings = { ...SETTINGS_DEFAULT, ...options.settings };
     this.#net = this.#makeNet();
     this.#networks = this.#makeNetworks();
+    this.#certificates = this.#makeCertificates();
     this.#prober = new Prober({
       clock: options.clock,
       driver: options.driver,
@@ -159,9 +159,26 @@ class RunningAgent implements Agent {
       settings: this.#settings,
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
+      certificates: () => this.#certificates.served(),
     };
     const model = () => modelOfNode(sources);
     return new NetLink({ net, clock, driver, model, isKnown: () => this.#isListed });
+  }
+
+  #makeCertificates(): NodeCertificates {
+    const { api, nodeName: node, driver, log } = this.#options;
+    const { db, sealer } = this.#parts;
+    return new NodeCertificates({
+      api,
+      node,
+      db,
+      sealer,
+      driver,
+      log,
+      isJoined: () => this.#isUp,
+      onChanged: () => this.#net.changed(),
+      followed: (signal) => this.#net.followed(signal),
+    });
   }
 
   #makeNetworks(): NodeNetworks {
@@ -299,6 +316,7 @@ class RunningAgent implements Agent {
         void this.#disk.note(tasks);
         if (!this.#isListed) return;
         this.#roster.follow(tasks);
+        this.#certificates.wake();
         // Ports, routes and aliases may be others for the same containers.
         this.#net.changed();
       },
@@ -366,6 +384,7 @@ class RunningAgent implements Agent {
         this.#watchEngine();
       },
       onDial: (dial) => void this.#sessions.dial(dial),
+      onCertificate: () => this.#certificates.wake(),
       onContact: (isUp, problem) => this.#contact(isUp, problem),
     });
   }
@@ -373,36 +392,21 @@ class RunningAgent implements Agent {
   #addLoops(): void {
     const { driver, netProcess, net, clock, log, runtime } = this.#options;
     const { logStore, host, state } = this.#parts;
-    driver.add({
-      name: "stray-containers",
-      purpose: "Ends containers of ours that no task accounts for.",
-      periodMs: STRAYS_PERIOD_MS,
-      run: (signal) =>
-        removeStrays(
-          {
-            runtime,
-            state,
-            containers: this.#containers,
-            stops: this.#stops,
-            log,
-            listIsTrusted: () => this.#intake.isTrusted,
-            onRemoved: () => this.#roster.wakeWaiting("lock"),
-          },
-          signal,
-        ),
-    });
-    driver.add({
-      name: "log-retention",
-      purpose: "Removes logs that are too old or too much.",
-      periodMs: LOGS_PERIOD_MS,
-      run: async () => void (await logStore.collect()),
-    });
-    driver.add({
-      name: "host-forwarders",
-      purpose: "Follows the host's DNS servers, for names that are not ours.",
-      periodMs: FORWARDERS_PERIOD_MS,
-      run: async () => {
-        this.#forwarders = await host.forwarders();
+    addHousekeeping({
+      driver,
+      strays: {
+        runtime,
+        state,
+        containers: this.#containers,
+        stops: this.#stops,
+        log,
+        listIsTrusted: () => this.#intake.isTrusted,
+        onRemoved: () => this.#roster.wakeWaiting("lock"),
+      },
+      logStore,
+      host,
+      onForwarders: (forwarders) => {
+        this.#forwarders = forwarders;
         this.#net.changed();
       },
     });
@@ -451,6 +455,7 @@ class RunningAgent implements Agent {
     this.#contactProblem = problem;
     if (!isUp) return;
     this.#statuses.wake();
+    this.#certificates.contact();
     this.#node.joined();
     this.#operations.resend();
   }
@@ -483,8 +488,3 @@ class RunningAgent implements Agent {
     this.#roster.follow(told.map(({ assignment }) => assignment.task.id));
   }
 }
-
-/** Strays are rare leftovers: nobody waits for their end. */
-const STRAYS_PERIOD_MS = 30_000;
-/** Hosts change their resolvers seldom. */
-const FORWARDERS_PERIOD_MS = 60_000;

@@ -106,7 +106,6 @@ export const SUPPORT: readonly SupportEntry[] = [
     "nodes state no resources beside CPU, memory, disk and processes",
   ),
   not("services.*.networks.*.ipv6_address", "networks have IPv4 only"),
-  not("services.*.x-berth.routes.tls", "routes answer HTTP only, as yet", ["false"]),
   not("x-berth.engine", "stacks run on this platform's own nodes, as yet", ["native"]),
   partly("services.*.networks.*.link_local_ips", "not set"),
   partly("services.*.networks.*.interface_name", "interfaces are named by the engine"),

@@ -44,6 +44,8 @@ export interface ControlPlaneSettings {
   readonly portsReserved: readonly number[];
   /** Where the HTTP ingress listens: for the addresses that listings show. */
   readonly ingressHttpPort: number;
+  /** Where routes with TLS are answered. */
+  readonly ingressHttpsPort: number;
 
   /** Releases of a stack that are kept for rollbacks, beside the current and the good one. */
   readonly releasesKept: number;
@@ -94,6 +96,7 @@ export const DEFAULT_SETTINGS: ControlPlaneSettings = {
   publishedPorts: { min: 30_000, max: 32_767 },
   portsReserved: [7710, 7711],
   ingressHttpPort: 8080,
+  ingressHttpsPort: 8443,
 
   releasesKept: 10,
   endedTasksKept: 3,

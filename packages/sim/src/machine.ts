@@ -9,6 +9,7 @@ import { failedCheck, GOOD_CHECK } from "@berth/agent/probes/checker";
 import type { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import { MemoryDb } from "@berth/agent/state/memory-db";
+import { sealerOf } from "@berth/agent/state/seal";
 import type { Logger, Prng } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
@@ -122,6 +123,8 @@ export class Machine {
       settings: { forwarders: [] },
       machine: {
         db: new DbOfLife(this.db, life, prng.fork()),
+        // A seal's chance changes nothing that anybody sees.
+        sealer: sealerOf(Buffer.alloc(32, 7)),
         logFiles: this.#logFiles,
         check: async ({ containerId }) =>
           host.findContainer(containerId)?.healthy()

@@ -4,6 +4,7 @@ import type { AgentSettings } from "../agent-options.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
 import { isAlive } from "../task/step-input.ts";
+import type { ServedCertificates } from "./node-certificates.ts";
 import { type ModelContent, nodeNetworkModel } from "./node-network-model.ts";
 
 /** HAProxy's bound for connections of copies that vanished; the agent drains long before. */
@@ -13,13 +14,14 @@ export interface ModelSources {
   readonly state: AgentState;
   readonly containers: Containers;
   readonly settings: AgentSettings;
+  readonly certificates: () => ServedCertificates;
   readonly cluster: () => string;
   /** The host's resolvers, unless the settings name others. */
   readonly forwarders: () => readonly string[];
 }
 
 export function modelOfNode(sources: ModelSources): ModelContent {
-  const { state, containers, settings, cluster, forwarders } = sources;
+  const { state, containers, settings, cluster, forwarders, certificates } = sources;
   return nodeNetworkModel({
     cluster: cluster(),
     told: state.told.values(),
@@ -30,11 +32,13 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     isAlive: ({ containerId }) => isAlive(containers.get(containerId ?? "")),
     ingress: {
       httpPort: settings.ingressHttpPort,
+      ...(settings.ingressHttpsPort === undefined ? {} : { httpsPort: settings.ingressHttpsPort }),
       bindAddress: settings.ingressBindAddress,
       httpRoutes: [],
       tcpPorts: [],
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
     },
+    certificates: certificates(),
     domain: settings.domain,
     hostPolicy: settings.hostPolicy,
     forwarders: settings.forwarders ?? forwarders(),

@@ -71,7 +71,7 @@ export class NetLink implements TaskNetPort {
   async ensureAttached(task: Task, signal: AbortSignal): Promise<void> {
     if (task.attachments.every((attachment) => this.#attached.has(keyOf(task.id, attachment))))
       return;
-    await this.#applied(signal);
+    await this.followed(signal);
   }
 
   async drain(assignment: Assignment, untilMs: number, signal: AbortSignal): Promise<void> {
@@ -80,7 +80,7 @@ export class NetLink implements TaskNetPort {
     const cancel = clock.setTimer(Math.max(0, untilMs - clock.now()), () => over.abort(DRAIN_OVER));
     try {
       const limited = AbortSignal.any([signal, over.signal]);
-      await this.#applied(limited);
+      await this.followed(limited);
       await this.#noSessions(assignment, limited);
     } catch (error) {
       if (!over.signal.aborted) throw error;
@@ -98,7 +98,7 @@ export class NetLink implements TaskNetPort {
   }
 
   /** Resolves once a model that covers this moment is followed. */
-  #applied(signal: AbortSignal): Promise<void> {
+  followed(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const onAbort = () => {

@@ -30,6 +30,7 @@ import {
 } from "@berth/protocol";
 import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
+import type { ServedCertificates } from "./node-certificates.ts";
 
 export interface ModelInput {
   readonly cluster: string;
@@ -42,6 +43,8 @@ export interface ModelInput {
   readonly services?: Iterable<DeclaredService>;
   readonly neighbors?: Iterable<NetworkNeighbor>;
   readonly ingress: NodeNetworkModel["ingress"];
+  /** Of routes with TLS; none when absent. */
+  readonly certificates?: ServedCertificates;
   readonly domain: string;
   readonly forwarders: readonly string[];
   readonly hostPolicy: NodeNetworkModel["hostPolicy"];
@@ -96,6 +99,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
     },
     forwarders: input.forwarders,
     hostPolicy: input.hostPolicy,
+    ...input.certificates,
   };
 }
 
@@ -304,11 +308,12 @@ function routesOf({ assignment, attachments }: Present): HttpRouteModel[] {
   const networkId = attachments[0]?.networkId;
   if (networkId === undefined) return [];
   const service = nameOf(assignment);
-  return assignment.spec.routes.map(({ host, path, port }) => ({
+  return assignment.spec.routes.map(({ host, path, port, tls = "off" }) => ({
     id: identifierOf(`${serviceKey(service)}:${host}${path}`),
     hosts: [host],
     pathPrefix: path,
     target: { ...service, networkId, port },
+    tls,
   }));
 }
 

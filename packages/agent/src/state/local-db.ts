@@ -14,6 +14,7 @@ export const TABLES = {
   record: "Where each task stands, by task.",
   lock: "Holder of each exclusive volume, by name at the engine.",
   secret: "Contents of secrets, sealed, by task.",
+  certificate: "Certificates of routes with their keys, sealed, by identifier.",
   seeded: "Volumes that got their seed, by name at the engine.",
   built: "Images that builds made, by the build's input.",
   kept: "Images of the last releases of each service, for going back.",

@@ -12,6 +12,8 @@ import {
   type FrameStream,
   keys,
   type Network,
+  type NodeCertificates,
+  type NodeCertificatesRequest,
   type NodeStatus,
   type Operation,
   type OperationReport,
@@ -29,7 +31,7 @@ const EVENTS_MAX = 10_000;
 const MADE_KINDS: WatchKind[] = ["assignment", "service", "attachment"];
 
 interface Stored {
-  readonly kind: "assignment" | "network" | "operation" | "service" | "attachment";
+  readonly kind: "assignment" | "network" | "operation" | "service" | "attachment" | "certificate";
   readonly value: unknown;
 }
 
@@ -55,6 +57,9 @@ export class ScriptedServer {
   readonly calls: string[] = [];
   node: NodeStatus | undefined;
   leases = 0;
+  certificates: NodeCertificates = { certificates: [] };
+  /** What the node said that it serves with, last. */
+  serving: NodeCertificatesRequest["serving"];
   readonly #objects = new Map<string, Stored>();
   readonly #streams = new Set<Channel<WatchEvent>>();
 
@@ -82,6 +87,11 @@ export class ScriptedServer {
 
   operate(operation: Operation): void {
     this.#put(`operation/${operation.id}`, { kind: "operation", value: operation });
+  }
+
+  /** Says that a certificate has changed; which one, the agent does not look at. */
+  announceCertificate(): void {
+    this.#put("certificate/any", { kind: "certificate", value: {} });
   }
 
   dial(dial: DialRequest): void {
@@ -153,6 +163,8 @@ export class ScriptedServer {
       case "reportOperation":
         this.reports.set(params["operation"] ?? "", body as OperationReport);
         return {};
+      case "syncNodeCertificates":
+        return this.#certificatesFor(body as unknown as NodeCertificatesRequest);
       case "getTaskSecrets":
         return this.secrets.get(params["task"] ?? "") ?? {};
       case "watch":
@@ -160,6 +172,16 @@ export class ScriptedServer {
       default:
         throw new ProtocolError("not_implemented", `${id} is not scripted`);
     }
+  }
+
+  /** As the real one: content only of versions that the node does not have. */
+  #certificatesFor({ known, serving }: NodeCertificatesRequest): NodeCertificates {
+    if (serving !== undefined) this.serving = serving;
+    const certificates = this.certificates.certificates.map((each) => {
+      const { pem: _content, ...rest } = each;
+      return known[each.id] === each.version ? rest : each;
+    });
+    return { ...this.certificates, certificates };
   }
 
   #takeStatuses(statuses: readonly TaskStatus[]): { stop: string[] } {

@@ -33,6 +33,8 @@ export interface ServerLinkOptions {
   readonly pinned: () => string | undefined;
   readonly pin: (cluster: string) => Promise<void>;
   readonly onDial: (dial: DialRequest) => void;
+  /** A certificate of the cluster is there, is another, or is gone. */
+  readonly onCertificate: () => void;
   /** Contact is there, or was lost. */
   readonly onContact: (isUp: boolean, problem?: string) => void;
 }
@@ -83,6 +85,7 @@ export class ServerLink {
       { kind: "assignment" as const, node },
       { kind: "operation" as const, node },
       { kind: "network" as const },
+      { kind: "certificate" as const },
       { kind: "service" as const, node },
       { kind: "attachment" as const, node },
     ];
@@ -101,7 +104,10 @@ export class ServerLink {
   }
 
   async #take(event: WatchEvent): Promise<void> {
-    const { intake, directory, onDial, log } = this.#options;
+    const { intake, directory, onDial, onCertificate, log } = this.#options;
+    if ((event.type === "put" || event.type === "delete") && event.kind === "certificate") {
+      return onCertificate();
+    }
     switch (event.type) {
       case "put":
         if (isOfDirectory(event.kind)) return directory.put(event.kind, event);

@@ -20,6 +20,11 @@ export const command: CommandDescription = {
       fallback: "8080",
     },
     {
+      flags: "--https-port <number>",
+      summary: "port where routes with TLS are answered",
+      fallback: "8443",
+    },
+    {
       flags: "--node <name>",
       summary: "name of this machine as a node",
       fallback: "its host name",
@@ -43,7 +48,10 @@ export const command: CommandDescription = {
   ],
   examples: [
     { line: "berth platform start", does: "start it, or see that it runs" },
-    { line: "berth platform start --http-port 80", does: "answer HTTP routes on port 80" },
+    {
+      line: "berth platform start --http-port 80 --https-port 443",
+      does: "answer routes on the ports that browsers and ACME servers expect",
+    },
   ],
   run,
 };
@@ -62,12 +70,14 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const changes: { -readonly [Key in keyof PlatformSettings]?: PlatformSettings[Key] } = {};
   const port = portOption(input, "port");
   const httpPort = portOption(input, "httpPort");
+  const httpsPort = portOption(input, "httpsPort");
   const node = textOption(input, "node");
   const range = textOption(input, "clusterRange");
   const socket = textOption(input, "engineSocket");
   const installed = (textOption(input, "installed") ?? "").split(",").filter((name) => name !== "");
   if (port !== undefined) changes.port = port;
   if (httpPort !== undefined) changes.httpPort = httpPort;
+  if (httpsPort !== undefined) changes.httpsPort = httpsPort;
   if (node !== undefined) changes.node = node;
   if (range !== undefined) changes.clusterRange = range;
   if (socket !== undefined) changes.engineSocket = socket;

@@ -19,6 +19,9 @@ export const PlatformSettings = Type.Object(
     port: Port,
     /** Where HTTP routes are answered. */
     httpPort: Port,
+    /** Where routes with TLS are answered. */
+    httpsPort: Port,
+    /** Address for both. */
     httpAddress: Type.String(),
     /** Name of this machine as a node. */
     node: Type.String(),
@@ -41,6 +44,7 @@ export type PlatformSettings = Of<typeof PlatformSettings>;
 
 export const DEFAULT_PORT = 7710;
 export const DEFAULT_HTTP_PORT = 8080;
+export const DEFAULT_HTTPS_PORT = 8443;
 
 /** Host names are often no node names: upper case, dots. */
 function nodeNameOfHost(): string {
@@ -53,6 +57,7 @@ export function defaultSettings(): PlatformSettings {
     host: "127.0.0.1",
     port: DEFAULT_PORT,
     httpPort: DEFAULT_HTTP_PORT,
+    httpsPort: DEFAULT_HTTPS_PORT,
     httpAddress: "0.0.0.0",
     node: nodeNameOfHost(),
     clusterRange: "10.64.0.0/12",

@@ -34,6 +34,7 @@ await runProcessShell("agent", async (shell) => {
       version: VERSION,
       address: ownAddress(),
       ingressHttpPort: settings.httpPort,
+      ingressHttpsPort: settings.httpsPort,
       ingressBindAddress: settings.httpAddress,
     },
     netProcess: {

@@ -30,7 +30,8 @@ function controlPlaneSettings(settings: PlatformSettings) {
   return {
     clusterRange: settings.clusterRange,
     ingressHttpPort: settings.httpPort,
-    portsReserved: [settings.port, settings.httpPort],
+    ingressHttpsPort: settings.httpsPort,
+    portsReserved: [settings.port, settings.httpPort, settings.httpsPort],
     policy: {
       privileged: settings.allowPrivileged,
       devices: settings.allowPrivileged,

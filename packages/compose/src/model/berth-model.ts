@@ -51,7 +51,7 @@ export interface Route {
   readonly path: string;
   /** Container port. */
   readonly port: number;
-  /** Serve HTTPS with the platform's certificates. */
+  /** Serve HTTPS as well, with a certificate of the host. Default false. */
   readonly tls?: boolean;
 }
 

@@ -172,7 +172,12 @@ export function compileExpose(service: ComposeService): number[] {
 const EXPOSE_MAX = 32;
 
 export function compileRoutes(service: ComposeService): RouteSpec[] {
-  return (service.xBerth?.routes ?? []).map(({ host, path, port }) => ({ host, path, port }));
+  return (service.xBerth?.routes ?? []).map(({ host, path, port, tls }) => ({
+    host,
+    path,
+    port,
+    ...(tls === true ? { tls: "both" as const } : {}),
+  }));
 }
 
 export function compileStackNetworks(

@@ -17,7 +17,7 @@ import { type ServiceStanding, standingsOf } from "./service-standing.ts";
 type StackViewAnswer = AnswerOf<Routes["getStack"]>;
 export type ServiceViewAnswer = StackViewAnswer["services"][number];
 
-export type ViewSettings = Pick<ControlPlaneSettings, "ingressHttpPort">;
+export type ViewSettings = Pick<ControlPlaneSettings, "ingressHttpPort" | "ingressHttpsPort">;
 
 /** A stack with its services. */
 export function viewStack(
@@ -59,10 +59,13 @@ function viewService(
   };
 }
 
-/** `http://hello.localhost:8080` */
-function routeUrl({ host, path }: RouteSpec, { ingressHttpPort }: ViewSettings): string {
-  const port = ingressHttpPort === 80 ? "" : `:${ingressHttpPort}`;
-  return `http://${host}${port}${path === "/" ? "" : path}`;
+/** `http://hello.localhost:8080`, or with `https` where the route has TLS. */
+function routeUrl({ host, path, tls = "off" }: RouteSpec, settings: ViewSettings): string {
+  const { ingressHttpPort, ingressHttpsPort } = settings;
+  const [scheme, usual, actual] =
+    tls === "off" ? ["http", 80, ingressHttpPort] : ["https", 443, ingressHttpsPort];
+  const port = actual === usual ? "" : `:${actual}`;
+  return `${scheme}://${host}${port}${path === "/" ? "" : path}`;
 }
 
 /** `0.0.0.0:5432 → 5432/tcp` */
