@@ -5,7 +5,14 @@
 
 import type { CommandDescription } from "./command.ts";
 
-export const GROUPS = ["Stacks", "Looking", "Cluster", "This machine", "Processes"] as const;
+export const GROUPS = [
+  "Stacks",
+  "Looking",
+  "Certificates",
+  "Cluster",
+  "This machine",
+  "Processes",
+] as const;
 
 export interface CommandRow {
   /** `deploy`, `stack rm` */
@@ -68,6 +75,48 @@ const LOOKING = rows("Looking", [
     () => import("./commands/explain.ts"),
   ],
   ["events", "what happened", () => import("./commands/events.ts")],
+]);
+
+const certificates = () => import("./commands/certificate-commands.ts");
+const authority = () => import("./commands/ca-commands.ts");
+const acme = () => import("./commands/acme-commands.ts");
+
+const CERTIFICATES = rows("Certificates", [
+  [
+    "certificate ls",
+    "certificates and when they expire",
+    async () => ({ command: (await certificates()).list }),
+  ],
+  [
+    "certificate show",
+    "one of them, and every step of its order",
+    async () => ({ command: (await certificates()).show }),
+  ],
+  [
+    "certificate add",
+    "hand in a certificate with its key",
+    async () => ({ command: (await certificates()).add }),
+  ],
+  [
+    "certificate issue",
+    "have one issued, by ACME or the cluster's authority",
+    async () => ({ command: (await certificates()).issue }),
+  ],
+  [
+    "certificate renew",
+    "get a new one now",
+    async () => ({ command: (await certificates()).renew }),
+  ],
+  ["certificate rm", "remove one", async () => ({ command: (await certificates()).remove })],
+  ["ca show", "the cluster's own authority", async () => ({ command: (await authority()).show })],
+  [
+    "ca export",
+    "its certificate, for clients to trust",
+    async () => ({ command: (await authority()).exportPem }),
+  ],
+  ["acme set", "set the ACME server", async () => ({ command: (await acme()).set })],
+  ["acme show", "the ACME server that is set", async () => ({ command: (await acme()).show })],
+  ["acme rm", "forget the ACME server", async () => ({ command: (await acme()).remove })],
 ]);
 
 const CLUSTER = rows("Cluster", [
@@ -143,6 +192,7 @@ const PROCESSES = rows("Processes", [
 export const COMMANDS: readonly CommandRow[] = [
   ...STACKS,
   ...LOOKING,
+  ...CERTIFICATES,
   ...CLUSTER,
   ...MACHINE,
   ...PROCESSES,

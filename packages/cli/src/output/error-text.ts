@@ -36,6 +36,8 @@ function adviceOf({ code, details }: ProtocolError, words: string): string | und
       return "reason" in details
         ? "is it running?  berth platform status      another one?  berth context ls"
         : ERRORS[code].advice;
+    case "invalid_certificate":
+      return typeof details["advice"] === "string" ? details["advice"] : ERRORS[code].advice;
     // Its message names what was waited for.
     case "timed_out":
       return undefined;

@@ -47,8 +47,7 @@ export function takeFile(
 ): Decision<Certificate> {
   const { read, vault, now } = input;
   if (read.kind === "wrong") {
-    const message = `the certificate was refused: ${read.problems.join("; ")}`;
-    return refuse("invalid_certificate", message, { problems: read.problems });
+    return wrong(read.problems);
   }
   const key = keys.certificate(named, named.name);
   const known = view.certificates.get(key);
@@ -80,7 +79,7 @@ export function wishIssue(
     );
   }
   if (problems.length > 0) {
-    return refuse("invalid_certificate", problems.join("; "), { problems });
+    return wrong(problems);
   }
   const key = keys.certificate(named, named.name);
   const known = view.certificates.get(key);
@@ -128,6 +127,14 @@ export function wishRemoval(
   const { key, value } = known;
   if (isOpen(value.order)) return write(key, known, { ...value, removeRequestedAt: now });
   return accept(value, [unchangedSince(key, known.revision)], removalOf(key, value));
+}
+
+/** One reason in one sentence; several are listed by whoever shows the refusal. */
+function wrong(problems: readonly string[]): Decision<Certificate> {
+  const [first = ""] = problems;
+  if (problems.length === 1) return refuse("invalid_certificate", `refused: ${first}`);
+  const message = `refused for ${problems.length} reasons`;
+  return refuse("invalid_certificate", message, { problems });
 }
 
 function fresh({ project, environment, name }: NamedCertificate, now: number): Certificate {
