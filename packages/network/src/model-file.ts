@@ -4,9 +4,13 @@
  * Written whole, to the disk, and then renamed: a crash leaves the old one or the new one, never half. A
  * file that cannot be read is put aside and reported, not trusted: the agent will send a new model. Secrets of
  * the model lie in a file of their own, in memory: see model-secrets.ts.
+ *
+ * Waiting for the disk never stands in the way of an answer to somebody else, and a model that is overtaken
+ * while an older one is being written is not written at all.
  */
 
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import type { Logger } from "@berth/base";
 import { type ModelResult, parseModel } from "./model-parse.ts";
 import { type ModelSecrets, withoutSecrets, withSecrets } from "./model-secrets.ts";
@@ -15,6 +19,8 @@ export class ModelFile {
   readonly #path: string;
   readonly #secretsPath: string;
   readonly #log: Logger;
+  #newest: { readonly model: unknown; readonly generation: number } | undefined;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(paths: { readonly path: string; readonly secretsPath: string }, log: Logger) {
     this.#path = paths.path;
@@ -35,14 +41,25 @@ export class ModelFile {
   }
 
   /**
-   * Returns when the model survives a crash of the process and of the machine's power. Takes it as it was
-   * received, so that what was left out is told again after a restart.
+   * Resolves when this model, or a later one, survives a crash of the process and of the machine's power.
+   * Takes it as it was received, so that what was left out is told again after a restart.
    */
-  save(model: unknown, generation: number): void {
-    const { rest, secrets } = withoutSecrets(model, generation);
+  save(model: unknown, generation: number): Promise<void> {
+    this.#newest = { model, generation };
+    const write = () => this.#write();
+    this.#turn = this.#turn.then(write, write);
+    return this.#turn;
+  }
+
+  async #write(): Promise<void> {
+    const newest = this.#newest;
+    if (newest === undefined) return;
+    const { rest, secrets } = withoutSecrets(newest.model, newest.generation);
     // First: a model without its secrets is followed with less, one with another's is not possible.
-    writeWhole(this.#secretsPath, JSON.stringify(secrets));
-    writeWhole(this.#path, JSON.stringify(rest));
+    await writeWhole(this.#secretsPath, JSON.stringify(secrets));
+    await writeWhole(this.#path, JSON.stringify(rest));
+    // After a failure it stays: who asks again, for it or a later one, has it tried again.
+    if (this.#newest === newest) this.#newest = undefined;
   }
 
   #read(path: string): string | undefined {
@@ -56,15 +73,15 @@ export class ModelFile {
   }
 }
 
-function writeWhole(path: string, text: string): void {
-  const file = openSync(`${path}.new`, "w", 0o600);
+async function writeWhole(path: string, text: string): Promise<void> {
+  const file = await open(`${path}.new`, "w", 0o600);
   try {
-    writeSync(file, text);
-    fsyncSync(file);
+    await file.writeFile(text);
+    await file.datasync();
   } finally {
-    closeSync(file);
+    await file.close();
   }
-  renameSync(`${path}.new`, path);
+  await rename(`${path}.new`, path);
 }
 
 function parseJson(text: string): unknown {

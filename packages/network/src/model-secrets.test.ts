@@ -17,11 +17,11 @@ const MODEL = modelOf(`
   route r2 open.test / shop/web n1 8080
 `);
 
-test("what is on the disk has neither keys nor hashes; memory gives them back", (t) => {
+test("what is on the disk has neither keys nor hashes; memory gives them back", async (t) => {
   const folder = mkdtempSync(`${tmpdir()}/bsecret-`);
   t.after(() => rmSync(folder, { recursive: true }));
   const paths = { path: `${folder}/model.json`, secretsPath: `${folder}/memory.json` };
-  new ModelFile(paths, silentLogger).save(MODEL, MODEL.generation);
+  await new ModelFile(paths, silentLogger).save(MODEL, MODEL.generation);
   const onDisk = readFileSync(paths.path, "utf8");
   assert.doesNotMatch(onDisk, /PRIVATE KEY|saltsalt/);
   assert.deepEqual(new ModelFile(paths, silentLogger).load()?.model, MODEL);
@@ -35,11 +35,11 @@ test("what is on the disk has neither keys nor hashes; memory gives them back", 
   );
 });
 
-test("a model that is damaged stays what it is, whatever memory says", (t) => {
+test("a model that is damaged stays what it is, whatever memory says", async (t) => {
   const folder = mkdtempSync(`${tmpdir()}/bsecret-`);
   t.after(() => rmSync(folder, { recursive: true }));
   const paths = { path: `${folder}/model.json`, secretsPath: `${folder}/memory.json` };
-  new ModelFile(paths, silentLogger).save(MODEL, MODEL.generation);
+  await new ModelFile(paths, silentLogger).save(MODEL, MODEL.generation);
   for (const text of ["{", "null", "[]"]) {
     writeFileSync(paths.path, text);
     assert.equal(new ModelFile(paths, silentLogger).load(), undefined);

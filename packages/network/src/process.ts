@@ -1,9 +1,9 @@
 /**
  * The `net` process of a node: follows the model that the agent last gave, and the one on disk until then.
  *
- * Invariants: a model is on disk before anything follows it; generations never go back; parts are
- * independent (a part that fails degrades its own report); an answer to `PUT /model` means that every part
- * has followed it or says why not. Ends without touching HAProxy or the firewall, so that names are missing
+ * Invariants: generations never go back; parts are independent (a part that fails degrades its own report);
+ * an answer to `PUT /model` means that every part has followed it or says why not, and that it is on disk: a
+ * crash before that leaves the model before, which is what the agent then still goes by. Ends without touching HAProxy or the firewall, so that names are missing
  * for the time of a restart and nothing else.
  *
  * Design page: docs/design/network.md
@@ -99,6 +99,7 @@ class Net implements NetProcess {
     addresses: 0,
   };
   #model: NodeNetworkModel | undefined;
+  #savedGeneration: number | undefined;
   #dropped: readonly DroppedItem[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -149,6 +150,7 @@ class Net implements NetProcess {
       const { model } = stored;
       this.#options.log.info("following the stored model", { generation: model.generation });
       this.#model = model;
+      this.#savedGeneration = model.generation;
       this.#dropped = stored.dropped;
       // Names first: everybody on the node waits for them, while HAProxy has gone on by itself.
       await this.#followDns(model);
@@ -204,14 +206,31 @@ class Net implements NetProcess {
     const { model } = result;
     return this.#serially(async () => {
       this.#refuseStale(model);
-      if (model.generation === this.#model?.generation) return this.#report();
-      this.#file.save(body, model.generation);
-      this.#model = model;
-      this.#dropped = result.dropped;
-      await this.#followDns(model);
-      await this.#followRest(model);
+      const isKnown = model.generation === this.#model?.generation;
+      if (isKnown && model.generation === this.#savedGeneration) return this.#report();
+      // Side by side: whoever waits for a name or a server need not wait for the disk as well.
+      const saved = this.#save(body, model.generation);
+      if (!isKnown) await this.#follow(model, result.dropped);
+      await saved;
       return this.#report();
     });
+  }
+
+  /** The answer waits for the disk: a crash before it leaves the model that the agent knows to be followed. */
+  #save(body: unknown, generation: number): Promise<void> {
+    const saved = this.#file.save(body, generation).then(() => {
+      this.#savedGeneration = generation;
+    });
+    // Waited for later: until then its failure is nobody's.
+    saved.catch(() => {});
+    return saved;
+  }
+
+  async #follow(model: NodeNetworkModel, dropped: readonly DroppedItem[]): Promise<void> {
+    this.#model = model;
+    this.#dropped = dropped;
+    await this.#followDns(model);
+    await this.#followRest(model);
   }
 
   #refuseStale(model: NodeNetworkModel): void {

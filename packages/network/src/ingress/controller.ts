@@ -80,6 +80,8 @@ export class IngressController {
   #running: RunningHaproxy | undefined;
   #bound: readonly HostPort[] = [];
   #unwatch: (() => void) | undefined;
+  /** HAProxy was looked at, and the watched connection says that it has not ended or reloaded since. */
+  #isSure = false;
   #lastReloadMs = Number.NEGATIVE_INFINITY;
   #starts = 0;
   #tableChanges = 0;
@@ -94,7 +96,11 @@ export class IngressController {
       name: LOOP_NAME,
       purpose: "keeps HAProxy running and in line with the model",
       periodMs: CHECK_PERIOD_MS,
-      run: () => this.#serially(() => this.#reconcile()),
+      run: () =>
+        this.#serially(() => {
+          this.#isSure = false;
+          return this.#reconcile();
+        }),
     });
   }
 
@@ -162,6 +168,7 @@ export class IngressController {
     this.#unwatch?.();
     await this.#options.driver.remove(LOOP_NAME);
     await this.#queue;
+    this.#haproxy.writeKept();
     if (options.stopIngress) await this.#haproxy.stop();
   }
 
@@ -203,12 +210,16 @@ export class IngressController {
   /** Looks for HAProxy and, when it is another than the known one, learns what it holds. */
   async #find(): Promise<RunningHaproxy | undefined> {
     const before = this.#running;
+    // Most models change copies only: looking anew for each of them would double what they cost.
+    if (this.#isSure && before !== undefined && before.oldWorkers.length === 0) return before;
+    this.#servers.forget();
     const running = await this.#haproxy.find();
     this.#running = running;
     if (running === undefined) this.#bound = [];
     else if (running.masterPid !== before?.masterPid || running.reloads !== before.reloads) {
       await this.#learn(running);
     }
+    if (running !== undefined) this.#isSure = true;
     return running;
   }
 
@@ -217,7 +228,11 @@ export class IngressController {
     const rows = parseStat(await this.#haproxy.cli.ask(`${CURRENT_WORKER} show stat -1 1 -1`));
     this.#bound = rows.flatMap((row) => parseBindName(row.backend) ?? []);
     this.#unwatch?.();
-    this.#unwatch = this.#haproxy.cli.watch(() => this.#loop.wake());
+    this.#servers.forget();
+    this.#unwatch = this.#haproxy.cli.watch(() => {
+      this.#isSure = false;
+      this.#loop.wake();
+    });
   }
 
   /** Leaves out binds whose port somebody else holds: HAProxy would refuse the whole configuration. */
@@ -244,7 +259,7 @@ export class IngressController {
   async #load(plan: IngressPlan, running: RunningHaproxy | undefined): Promise<Loaded> {
     const config = renderConfig(plan, this.#settings(running));
     if (running?.skeleton === config.skeleton) {
-      this.#haproxy.writeConfig(config);
+      this.#haproxy.keepConfig(config);
       return { plan, config };
     }
     const { clock } = this.#options;

@@ -20,7 +20,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { type Clock, type Logger, sleep } from "@berth/base";
+import { type CancelTimer, type Clock, type Logger, sleep } from "@berth/base";
 import { runProgram } from "../program.ts";
 import { GeneratedFiles, linkTo } from "./generated-files.ts";
 import { type MasterCli, masterCli } from "./master-cli.ts";
@@ -66,6 +66,8 @@ const CHECK_TIMEOUT_MS = 30_000;
 /** From start or reload to a worker that answers: 20 to 50 ms, far more under load. */
 const LOAD_TIMEOUT_MS = 5_000;
 const LOAD_POLL_MS = 5;
+/** Until the files say what HAProxy was told by its runtime API. */
+const KEEP_AFTER_MS = 1_000;
 /** Workers of a dead master end by themselves within milliseconds; then they are killed. */
 const ORPHAN_TIMEOUT_MS = 500;
 /** HAProxy writes notices only; the file begins anew at a start when it has grown beyond this. */
@@ -77,6 +79,8 @@ export class Haproxy {
   readonly #files: GeneratedFiles;
   /** Text that this program has accepted: after a crash it is not checked again, which halves the gap. */
   #accepted: string | undefined;
+  #kept: LoadableConfig | undefined;
+  #cancelKeeping: CancelTimer | undefined;
 
   constructor(options: HaproxyOptions) {
     this.#options = options;
@@ -118,18 +122,36 @@ export class Haproxy {
   /** The running HAProxy of this folder, whoever started it; `undefined` when there is none. */
   async find(): Promise<RunningHaproxy | undefined> {
     try {
-      const processes = parseProcesses(await this.#cli.ask("show proc"));
+      const said = await this.#cli.run(["show proc", "@1 show info"]);
+      const processes = parseProcesses(said);
       if (processes === undefined || processes.currentWorkers.length === 0) return undefined;
-      const info = await this.#cli.ask("@1 show info");
-      const skeleton = /^description: (.*)$/m.exec(info)?.[1];
+      const skeleton = /^description: (.*)$/m.exec(said)?.[1];
       return skeleton === undefined ? undefined : { ...processes, skeleton };
     } catch {
       return undefined; // Nobody listens, or a master that hangs: `start` clears it away.
     }
   }
 
+  /**
+   * As `writeConfig`, soon: the running HAProxy has been told otherwise, a reload or a start writes its own,
+   * and replacing files for each changed copy costs more than telling HAProxy does.
+   */
+  keepConfig(config: LoadableConfig): void {
+    this.#kept = config;
+    this.#cancelKeeping ??= this.#options.clock.setTimer(KEEP_AFTER_MS, () => this.writeKept());
+  }
+
+  /** Writes what `keepConfig` has left for later. */
+  writeKept(): void {
+    const kept = this.#kept;
+    if (kept !== undefined) this.writeConfig(kept);
+  }
+
   /** Keeps the files what a reload or a start should begin with. */
   writeConfig({ text, files }: LoadableConfig): void {
+    this.#kept = undefined;
+    this.#cancelKeeping?.();
+    this.#cancelKeeping = undefined;
     this.#files.write(files);
     const path = this.#files.path("haproxy.cfg");
     writeFileSync(`${path}.new`, text, { mode: 0o600 });
