@@ -9,6 +9,7 @@ import { buffer } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { pack } from "tar-stream";
 import { containersOfCluster, docker } from "./engine.ts";
+import { killAll, pidsOf } from "./platform-processes.ts";
 import type { StackRow } from "./stack-rows.ts";
 import { eventually, freePort, get, TestPlatform } from "./test-platform.ts";
 
@@ -192,7 +193,7 @@ test("refused: an image of a registry that wants other credentials", async () =>
   await assertNothingOf("private");
 });
 
-test("a published port that a foreign process holds is named, and taken once it is free", async () => {
+test("refused: a published port that a foreign process holds; it is taken once it is free", async () => {
   const holder = createTcpServer();
   servers.push(holder);
   const port = await freePort();
@@ -201,17 +202,48 @@ test("a published port that a foreign process holds is named, and taken once it 
     '[sleep, "1000"]',
     '[httpd, -f, -p, "8080"]',
   );
-  await platform.deploy("port", compose, "--timeout", "30s");
-  await eventually("the doctor names the port and its holder", async () => {
-    const { stdout } = await platform.berth("platform", "doctor");
-    return new RegExp(`port 0\\.0\\.0\\.0:${port} is held by .*${process.pid}`).test(stdout);
-  });
+  const refused = await platform.deploy("port", compose, "--timeout", "30s");
+  assert.equal(refused.code, 1, refused.stderr);
+  assert.match(
+    refused.stderr,
+    new RegExp(`port ${port}/tcp is held by node \\(process ${process.pid}\\)`),
+  );
+  assert.match(refused.stderr, /nothing was changed/);
+  await assertNothingOf("port");
   holder.close();
+  const taken = await platform.deploy("port", compose, "--timeout", "30s");
+  assert.equal(taken.code, 0, taken.stderr);
   await eventually("the service answers there", async () => {
     return (await get({ port, path: "/" })).status === 404;
   });
   await platform.must("stack", "rm", "port", "--yes");
   await assertNothingOf("port");
+});
+
+test("a port that a foreign process takes while HAProxy is dead is named by the doctor", async () => {
+  const port = await freePort();
+  const compose = service(`    ports: ["${port}:8080"]\n`).replace(
+    '[sleep, "1000"]',
+    '[httpd, -f, -p, "8080"]',
+  );
+  assert.equal((await platform.deploy("away", compose, "--timeout", "30s")).code, 0);
+  const nets = pidsOf(platform.dataDir, "net");
+  for (const pid of nets) process.kill(pid, "SIGSTOP");
+  await killAll(platform.dataDir, "haproxy");
+  const holder = createTcpServer();
+  servers.push(holder);
+  await new Promise<void>((resolve) => holder.listen(port, "0.0.0.0", resolve));
+  for (const pid of nets) process.kill(pid, "SIGCONT");
+  await eventually("the doctor names the port and its holder", async () => {
+    const { stdout } = await platform.berth("platform", "doctor");
+    return new RegExp(`port 0\\.0\\.0\\.0:${port} is held by .*${process.pid}`).test(stdout);
+  });
+  holder.close();
+  await eventually("the service answers there again", async () => {
+    return (await get({ port, path: "/" })).status === 404;
+  });
+  await platform.must("stack", "rm", "away", "--yes");
+  await assertNothingOf("away");
 });
 
 test("refused: a host, and a port, that another stack has; the message names the holder", async () => {

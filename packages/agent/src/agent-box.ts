@@ -111,6 +111,7 @@ export class AgentBox {
           bootId: host.bootId,
           disk: async () => ({ sizeBytes: 100e9, freeBytes: 50e9 }),
           pidsMax: async () => 32_768,
+          portsTaken: async () => [],
           forwarders: async () => [],
         },
       },

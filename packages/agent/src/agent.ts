@@ -269,6 +269,7 @@ class RunningAgent implements Agent {
       runtime,
       state,
       containers: this.#containers,
+      portsTaken: (wishes) => this.#parts.host.portsTaken(wishes),
       resolver: {
         runtime,
         credentials: this.#parts.credentials,

@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
-import { ProtocolError } from "@berth/protocol";
+import { type HostPortWish, ProtocolError } from "@berth/protocol";
+import { portsTaken, type TakenPort } from "./net/port-check.ts";
 
 export interface HostFacts {
   /** Changes with every boot. */
@@ -10,6 +11,8 @@ export interface HostFacts {
   disk(path: string): Promise<{ readonly sizeBytes: number; readonly freeBytes: number }>;
   /** Processes that the host can have. */
   pidsMax(): Promise<number>;
+  /** Which of the ports foreign programs hold. */
+  portsTaken(wishes: readonly HostPortWish[]): Promise<readonly TakenPort[]>;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
 }
@@ -17,9 +20,16 @@ export interface HostFacts {
 /** Kernels without a limit of their own report this much. */
 const PIDS_DEFAULT = 32_768;
 
-export function linuxFacts(bootId = readBootId()): HostFacts {
+export interface LinuxFactsOptions {
+  readonly bootId?: string;
+  /** Folder of `net`: what holds a port and names it in its command line is ours. */
+  readonly netFolder?: string;
+}
+
+export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
   return {
-    bootId,
+    bootId: options.bootId ?? readBootId(),
+    portsTaken: (wishes) => portsTaken(wishes, options.netFolder),
     async disk(path) {
       const { blocks, bavail, bsize } = await statfs(path);
       return { sizeBytes: blocks * bsize, freeBytes: bavail * bsize };

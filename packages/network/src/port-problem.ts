@@ -78,6 +78,15 @@ function processOfSocket(inode: string): PortHolder | undefined {
   return undefined;
 }
 
+/** Words of a process's command line; none when it has ended. */
+export function commandLineOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
 /** The program's file name; its threads' names (`comm`) tell less. */
 function programName(pid: string): string {
   const [program = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");

@@ -88,6 +88,12 @@ export const ERRORS = {
     "No other copy of the service is ready: without this one it would answer nobody.",
     "Wait until another copy is ready (berth ps), or confirm it: --yes, in the API `force`.",
   ),
+  port_taken: describe(
+    409,
+    false,
+    "A program of the host, which is not the platform's, holds the port.",
+    "Stop that program, or publish another port (ports) or address (127.0.0.1:8080:80); nothing was changed.",
+  ),
   still_in_use: describe(
     409,
     false,

@@ -139,6 +139,7 @@ export class Machine {
           bootId: host.bootId,
           disk: async () => ({ sizeBytes: DISK_BYTES, freeBytes: DISK_FREE_BYTES }),
           pidsMax: async () => PIDS_MAX,
+          portsTaken: async () => [],
           forwarders: async () => [],
         },
       },

@@ -7,10 +7,13 @@ import type { Clock, Driver, Logger, Loop, LoopResult } from "@berth/base";
 import {
   type ApiClient,
   asProtocolError,
+  type HostPortWish,
   type Operation,
   type OperationReport,
   ProtocolError,
 } from "@berth/protocol";
+import type { HostFacts } from "../host-facts.ts";
+import type { TakenPort } from "../net/port-check.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import { LABEL_EXCLUSIVE } from "../state/volume-locks.ts";
@@ -35,6 +38,14 @@ export interface OperationsOptions {
   readonly state: AgentState;
   readonly containers: Containers;
   readonly resolver: ImageResolver;
+  readonly portsTaken: HostFacts["portsTaken"];
+}
+
+/** `port 8080/tcp is held by nginx (process 812)` */
+function takenText({ wish, holder }: TakenPort): string {
+  const address = wish.address === "0.0.0.0" ? "" : `${wish.address}:`;
+  const who = holder === undefined ? "another program" : `${holder.name} (process ${holder.pid})`;
+  return `port ${address}${wish.port}/${wish.protocol} is held by ${who}`;
 }
 
 export class Operations {
@@ -104,6 +115,7 @@ export class Operations {
     const { input } = operation;
     switch (input.kind) {
       case "resolve-images": {
+        await this.#refuseTakenPorts(input.ports ?? []);
         const say = this.#progressOf(operation.id, signal);
         const work = { project: operation.project, wishes: input.images };
         const images = await resolveImages(this.#options.resolver, work, say, signal);
@@ -113,6 +125,15 @@ export class Operations {
         await this.#removeVolume(input.engineName, signal);
         return { state: "done" };
     }
+  }
+
+  /** Before images are pulled or built, which takes longer. */
+  async #refuseTakenPorts(ports: readonly HostPortWish[]): Promise<void> {
+    const taken = await this.#options.portsTaken(ports);
+    if (taken.length === 0) return;
+    const problems = taken.map((each) => ({ path: each.wish.path, message: takenText(each) }));
+    const message = problems.map((problem) => problem.message).join("; ");
+    throw new ProtocolError("port_taken", message, { node: this.#options.node, problems });
   }
 
   async #removeVolume(engineName: string, signal: AbortSignal): Promise<void> {

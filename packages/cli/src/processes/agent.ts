@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { startAgent } from "@berth/agent/agent";
+import { linuxFacts } from "@berth/agent/host-facts";
 import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
@@ -37,6 +38,7 @@ await runProcessShell("agent", async (shell) => {
       ingressHttpsPort: settings.httpsPort,
       ingressBindAddress: settings.httpAddress,
     },
+    machine: { host: linuxFacts({ netFolder: paths.net }) },
     netProcess: {
       command: [program, ...words],
       environment: processEnvironment(paths),

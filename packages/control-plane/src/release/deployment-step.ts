@@ -22,8 +22,9 @@ import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { claimProblems, claimsOfRelease, takeClaims } from "./claims.ts";
-import { chooseHostPorts } from "./host-ports.ts";
+import { chooseHostPorts, newHostPorts } from "./host-ports.ts";
 import { makeRelease, sameContent } from "./make-release.ts";
+import { restartsOfRetry } from "./retry.ts";
 import { movedTo } from "./stack-commands.ts";
 
 export interface StepInput {
@@ -31,7 +32,10 @@ export interface StepInput {
   readonly deployment: Entity<Deployment>;
   readonly now: number;
   readonly newId: () => string;
-  readonly settings: Pick<ControlPlaneSettings, "publishedPorts" | "portsReserved">;
+  readonly settings: Pick<
+    ControlPlaneSettings,
+    "publishedPorts" | "portsReserved" | "ingressHttpPort"
+  >;
 }
 
 /** What to write now; `undefined` while something is waited for. */
@@ -90,7 +94,7 @@ function resolving(input: StepInput): StepResult {
 
 /** Has the images resolved on a node; again on another one when the first is lost. */
 function resolve(input: StepInput): StepResult {
-  const { view, deployment, now, newId } = input;
+  const { view, deployment, now, newId, settings } = input;
   const node = nodeForImages(view);
   if (node === undefined) return "wait";
   const { project, environment, stack } = deployment.value;
@@ -101,7 +105,11 @@ function resolve(input: StepInput): StepResult {
     stack,
     node,
     createdAt: now,
-    input: { kind: "resolve-images", images: imageWishes(deployment.value) },
+    input: {
+      kind: "resolve-images",
+      images: imageWishes(deployment.value),
+      ports: newHostPorts(view, deployment.value, settings),
+    },
     state: "pending",
     updatedAt: now,
   };
@@ -206,7 +214,9 @@ function commitRelease(
   if (problems[0] !== undefined) {
     return failed(deployment, "claim_taken", problems[0].message, { problems });
   }
-  const next = movedTo(stack?.value ?? newStack(deployment.value, now), release, now);
+  const before = stack?.value ?? newStack(deployment.value, now);
+  const restarts = restartsOfRetry(view, before, release);
+  const next = movedTo({ ...before, restarts }, release, now);
   const unit = new Unit();
   const stackRow = keys.stack(scope);
   unit.expect(stackRow, stack?.revision);

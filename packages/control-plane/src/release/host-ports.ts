@@ -1,8 +1,12 @@
-/** Host ports for `ports` without a published number: the first of a range that nobody has claimed. */
+/**
+ * Host ports of a release: which ones are new, so that its node looks whether a foreign program has them; and
+ * one of a range for each of `ports` without a published number.
+ */
 
+import type { Claim, Deployment, HostPortWish } from "@berth/protocol";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
-import { claimNameOf } from "./claims.ts";
+import { claimNameOf, claimsOfServices } from "./claims.ts";
 
 /** A function that gives a free port, each time another one; `undefined` when none is left. */
 export function chooseHostPorts(
@@ -24,4 +28,35 @@ export function chooseHostPorts(
     }
     return undefined;
   };
+}
+
+/** What listens for everybody in an address family that has no address of its own. */
+const ANY_ADDRESS = "0.0.0.0";
+
+/**
+ * Ports that no stack has claimed yet and `deployment` needs: those of others are refused by their claims,
+ * its own are in use. The port of HTTP routes counts while there is no route in the cluster.
+ */
+export function newHostPorts(
+  view: ClusterView,
+  deployment: Pick<Deployment, "spec">,
+  settings: Pick<ControlPlaneSettings, "portsReserved" | "ingressHttpPort">,
+): readonly HostPortWish[] {
+  const wishes: HostPortWish[] = [];
+  const specs = Object.entries(deployment.spec.services);
+  const services = Object.fromEntries(specs.map(([name, spec]) => [name, { spec }]));
+  let hasRoutes = view.claims.by("kind", "http-route" satisfies Claim["kind"]).length > 0;
+  for (const { key, claim, path } of claimsOfServices(services)) {
+    if (claim.kind === "http-route") {
+      if (hasRoutes) continue;
+      hasRoutes = true;
+      const port = settings.ingressHttpPort;
+      wishes.push({ protocol: "tcp", address: ANY_ADDRESS, port, path });
+    } else if (view.claims.get(key) === undefined && !settings.portsReserved.includes(claim.port)) {
+      const { address, port } = claim;
+      const protocol = claim.protocol === "udp" ? "udp" : "tcp";
+      wishes.push({ protocol, address: address === "*" ? ANY_ADDRESS : address, port, path });
+    }
+  }
+  return wishes;
 }

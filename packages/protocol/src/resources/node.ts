@@ -94,9 +94,25 @@ export const ImageWish = Type.Object({
 });
 export type ImageWish = Of<typeof ImageWish>;
 
+/** A port of the host that a release is going to need. */
+export const HostPortWish = Type.Object({
+  protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
+  /** Address of the host; `0.0.0.0` for all. */
+  address: Type.String(),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  /** Place in the stack that asks for it: `services.web.ports[0]`. */
+  path: Type.String(),
+});
+export type HostPortWish = Of<typeof HostPortWish>;
+
 /** What an operation is to do. */
 export const OperationInput = Type.Union([
-  Type.Object({ kind: Type.Literal("resolve-images"), images: Type.Array(ImageWish) }),
+  Type.Object({
+    kind: Type.Literal("resolve-images"),
+    images: Type.Array(ImageWish),
+    /** Refused when a program that is not the platform's holds one of them. */
+    ports: Type.Optional(Type.Array(HostPortWish)),
+  }),
   Type.Object({ kind: Type.Literal("remove-volume"), engineName: Type.String() }),
 ]);
 export type OperationInput = Of<typeof OperationInput>;
