@@ -92,12 +92,7 @@ class Net implements NetProcess {
   readonly #addresses: AddressController;
   readonly #socket: ControlSocket;
   readonly #startedAt: number;
-  readonly #applied: Record<Part, number> = {
-    dns: 0,
-    ingress: 0,
-    firewall: 0,
-    addresses: 0,
-  };
+  readonly #applied = { dns: 0, firewall: 0 };
   #model: NodeNetworkModel | undefined;
   #savedGeneration: number | undefined;
   #dropped: readonly DroppedItem[] = [];
@@ -262,8 +257,6 @@ class Net implements NetProcess {
       this.#ingress.apply(model),
       this.#addresses.apply(model),
     ]);
-    this.#applied.ingress = model.generation;
-    this.#applied.addresses = model.generation;
     if (this.#ingress.boundPorts() !== before) await this.#applyFirewall(model);
     this.#applied.firewall = model.generation;
   }
@@ -299,8 +292,20 @@ class Net implements NetProcess {
       .map(({ path, reason }) => ({ code: "invalid_item", id: path, detail: reason }));
   }
 
+  /** What the part really follows: a copy may end only when nobody is sent to it any more. */
+  #followed(part: Part): number {
+    switch (part) {
+      case "ingress":
+        return this.#ingress.followed;
+      case "addresses":
+        return this.#addresses.followed;
+      default:
+        return this.#applied[part];
+    }
+  }
+
   #part(part: Part, problems: readonly NetProblem[]): PartReport {
-    const generation = this.#applied[part];
+    const generation = this.#followed(part);
     if (generation === 0) return { ...PENDING, problems };
     return { state: problems.length === 0 ? "ok" : "degraded", generation, problems };
   }

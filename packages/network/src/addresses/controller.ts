@@ -53,6 +53,8 @@ export class AddressController {
   #input: SpreadInput | undefined;
   /** What the kernel has as far as is known. */
   #held: Held | undefined;
+  /** Generation of the model that the kernel was last seen to follow. */
+  #followed = 0;
   #readyKey = "";
   #queue: Promise<unknown> = Promise.resolve();
   #rulesProblem: NetProblem | undefined;
@@ -85,6 +87,11 @@ export class AddressController {
     } catch {
       this.#loop.wake();
     }
+  }
+
+  /** Generation of the model by which new connections are spread. */
+  get followed(): number {
+    return this.#followed;
   }
 
   /** Without what bridges need, answers would not find back: names must answer the copies. */
@@ -141,6 +148,7 @@ export class AddressController {
     this.#lastChangeMs = this.#options.clock.monotonic() - startedAt;
     this.#flows.follow(input.endpoints);
     this.#rulesProblem = undefined;
+    this.#followed = input.generation;
   }
 
   /** A table of the same state may be there since an earlier life of `net`. */

@@ -23,7 +23,7 @@ import type { TableFrame, TableState } from "./table-state.ts";
 /** What of the model this part follows. */
 export type SpreadInput = Pick<
   NodeNetworkModel,
-  "cluster" | "networks" | "services" | "endpoints" | "udpPorts"
+  "generation" | "cluster" | "networks" | "services" | "endpoints" | "udpPorts"
 >;
 
 /** Sources that are remembered for one copy; more of them are spread anew with each connection. */

@@ -76,6 +76,8 @@ export class IngressController {
   #synced: { readonly workerPid: number | undefined; readonly config: RenderedConfig } | undefined;
   #model: NodeNetworkModel | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Generation of the last model whose copies every worker follows. */
+  #followed = 0;
   #problems: readonly NetProblem[] = [];
   #running: RunningHaproxy | undefined;
   #bound: readonly HostPort[] = [];
@@ -119,6 +121,14 @@ export class IngressController {
 
   problems(): readonly NetProblem[] {
     return this.#problems;
+  }
+
+  /**
+   * Generation of the model that requests follow: what it calls draining gets none, whatever else is
+   * wrong with it. Behind the newest one while HAProxy does not answer.
+   */
+  get followed(): number {
+    return this.#followed;
   }
 
   /** Ports that HAProxy holds now. */
@@ -192,19 +202,34 @@ export class IngressController {
     // Without a port to serve there is no reason to start one; a running one stays, empty.
     if (running === undefined && plan.binds.length === 0) {
       this.#problems = problems;
+      this.#followed = model.generation;
       return retryIn(problems);
     }
     const loaded = await this.#load(plan, running);
     if ("failure" in loaded) {
       this.#problems = [...problems, loaded.failure];
+      // Copies that leave may not wait until the configuration is mended.
+      await this.#follow(plan);
       return { againMs: PORT_RETRY_MS };
     }
     const newlyBroken = loaded.plan.problems.filter(({ code }) => code === "route_invalid");
     const known = problems.filter(({ code }) => code !== "route_invalid");
     this.#problems = [...known, ...newlyBroken];
-    const leaving = await this.#servers.run(loaded.plan, this.#running?.oldWorkers ?? []);
+    const leaving = await this.#follow(loaded.plan);
     await this.#syncTables(loaded.config);
+    if (this.#followed !== model.generation) return { againMs: PORT_RETRY_MS };
     return leaving > 0 ? { againMs: LEAVING_POLL_MS } : retryIn(problems);
+  }
+
+  /** Brings the copies of every worker into line. Returns how many servers still have to leave. */
+  async #follow(plan: IngressPlan): Promise<number> {
+    // While none runs, none sends a request anywhere.
+    const { leaving, isInLine } =
+      this.#running === undefined
+        ? { leaving: 0, isInLine: true }
+        : await this.#servers.run(plan, this.#running.oldWorkers);
+    if (isInLine) this.#followed = plan.model.generation;
+    return leaving;
   }
 
   /** Looks for HAProxy and, when it is another than the known one, learns what it holds. */

@@ -25,6 +25,13 @@ export function oldWorker(pid: number): string {
   return `@!${pid}`;
 }
 
+export interface SyncResult {
+  /** Servers that still have to go. */
+  readonly leaving: number;
+  /** The current worker was seen to send requests to no other copy than the plan's ready ones. */
+  readonly isInLine: boolean;
+}
+
 export class ServerSync {
   readonly #cli: MasterCli;
   readonly #clock: Clock;
@@ -36,8 +43,7 @@ export class ServerSync {
     this.#clock = clock;
   }
 
-  /** Returns how many servers still have to leave. */
-  async run(plan: IngressPlan, oldWorkers: readonly number[]): Promise<number> {
+  async run(plan: IngressPlan, oldWorkers: readonly number[]): Promise<SyncResult> {
     for (const pid of oldWorkers) {
       // An old worker may end at any time; it then has nothing left that could go wrong.
       await this.#worker(plan, oldWorker(pid), true).catch(() => {});
@@ -46,9 +52,11 @@ export class ServerSync {
     let observed = this.#observed ?? (await this.#look(CURRENT_WORKER));
     // What is not known to have come to its end is looked at anew.
     this.#observed = undefined;
+    let isInLine = false;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const result = this.#plan(plan, observed, false);
       leaving = result.leaving;
+      isInLine = !result.commands.some(takesOut);
       if (result.commands.length === 0) break;
       const said = await this.#cli.run(commandsTo(CURRENT_WORKER, [...result.commands, LOOK]));
       observed = parseServersState(said);
@@ -56,7 +64,7 @@ export class ServerSync {
     }
     this.#observed = observed;
     this.#forgetGone(new Set(leaving));
-    return leaving.length;
+    return { leaving: leaving.length, isInLine };
   }
 
   /** What was seen may be true no more. */
@@ -95,6 +103,11 @@ export class ServerSync {
 
 function commandsTo(worker: string, commands: readonly string[]): string[] {
   return commands.map((command) => `${worker} ${command}`);
+}
+
+/** Before this command a request could go where none may go: it is looked at once more to be sure. */
+function takesOut(command: string): boolean {
+  return command.endsWith(" state drain") || command.endsWith(" state maint");
 }
 
 function isDeletion(command: string): boolean {
