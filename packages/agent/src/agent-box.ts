@@ -8,6 +8,7 @@ import type { AgentSettings } from "./agent-options.ts";
 import type { Agent } from "./agent-status.ts";
 import { MemoryLogFiles } from "./logs/files.ts";
 import type { NetPort } from "./net/net-port.ts";
+import type { SocketTable } from "./net/socket-table.ts";
 import type { Checker } from "./probes/checker.ts";
 import { FakeRuntime } from "./runtime/fake.ts";
 import { FakeHost, type FakeHostOptions } from "./runtime/fake-host.ts";
@@ -21,6 +22,8 @@ import { SAMPLE_IMAGE_ID } from "./task/assignment-sample.ts";
 export class FakeNet implements NetPort {
   readonly models: NodeNetworkModel[] = [];
   isDown = false;
+  /** By how much the ingress is behind what it was told. */
+  lag = 0;
   /** By address: open connections. */
   readonly open = new Map<string, number>();
 
@@ -52,7 +55,8 @@ export class FakeNet implements NetPort {
   #report(): ApplyReport {
     const generation = this.model?.generation ?? 0;
     const part: PartReport = { state: "ok", generation, problems: [] };
-    return { generation, dns: part, ingress: part, firewall: part };
+    const ingress = { ...part, generation: generation - this.lag };
+    return { generation, dns: part, ingress, firewall: part };
   }
 }
 
@@ -67,6 +71,8 @@ export class AgentBox {
   readonly host: FakeHost;
   /** What checks answer; good by default. */
   check: Checker = async () => ({ isGood: true });
+  /** Of every container; nothing: nobody can look. */
+  sockets: SocketTable | undefined;
   settings: Partial<AgentSettings> = {};
   agent: Agent | undefined;
   #runtime: FakeRuntime | undefined;
@@ -102,6 +108,7 @@ export class AgentBox {
         sealer: sealerOf(Buffer.alloc(32, 7)),
         logFiles,
         check: (request, signal) => this.check(request, signal),
+        sockets: async () => this.sockets,
         taskFiles: {
           prepare: async () => [],
           seed: async () => new Uint8Array(),

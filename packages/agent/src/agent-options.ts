@@ -6,6 +6,7 @@ import type { ApiClient, NodeStatus } from "@berth/protocol";
 import type { HostFacts } from "./host-facts.ts";
 import type { LogFiles } from "./logs/files.ts";
 import type { NetPort } from "./net/net-port.ts";
+import type { SocketTable } from "./net/socket-table.ts";
 import type { Checker } from "./probes/checker.ts";
 import type { Runtime } from "./runtime/port.ts";
 import type { LocalDb } from "./state/local-db.ts";
@@ -20,6 +21,8 @@ export interface Machine {
   readonly logFiles: LogFiles;
   readonly check: Checker;
   readonly host: HostFacts;
+  /** Sockets in the network namespace of a process. */
+  readonly sockets: (pid: number) => Promise<SocketTable | undefined>;
 }
 
 export interface AgentSettings {

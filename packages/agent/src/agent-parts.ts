@@ -14,6 +14,7 @@ import { RegistryCredentials } from "./images/registry-credentials.ts";
 import { LogCapture } from "./logs/capture.ts";
 import { DiskLogFiles } from "./logs/files.ts";
 import { LogStore } from "./logs/store.ts";
+import { readSockets } from "./net/socket-table.ts";
 import { nodeChecker } from "./probes/node-checker.ts";
 import { AgentState } from "./state/agent-state.ts";
 import { keyFile, sealerOf } from "./state/seal.ts";
@@ -23,6 +24,7 @@ export interface AgentParts {
   readonly db: Machine["db"];
   readonly host: Machine["host"];
   readonly check: Machine["check"];
+  readonly sockets: Machine["sockets"];
   readonly taskFiles: Machine["taskFiles"];
   readonly sealer: Machine["sealer"];
   readonly state: AgentState;
@@ -66,6 +68,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     db,
     host: machine.host ?? linuxFacts(),
     check: machine.check ?? nodeChecker(runtime),
+    sockets: machine.sockets ?? readSockets,
     taskFiles,
     sealer,
     state,

@@ -14,6 +14,7 @@ import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
 import { addHousekeeping } from "./housekeeping.ts";
+import { containerSockets } from "./net/container-sockets.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
@@ -152,17 +153,21 @@ class RunningAgent implements Agent {
   }
 
   #makeNet(): NetLink {
-    const { net, clock, driver } = this.#options;
+    const { net, clock, driver, runtime } = this.#options;
+    const { state, sockets } = this.#parts;
+    const containers = this.#containers;
     const sources = {
-      state: this.#parts.state,
-      containers: this.#containers,
-      settings: this.#settings,
+      ...{ state, containers, settings: this.#settings },
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
       certificates: () => this.#certificates.served(),
     };
-    const model = () => modelOfNode(sources);
-    return new NetLink({ net, clock, driver, model, isKnown: () => this.#isListed });
+    return new NetLink({
+      ...{ net, clock, driver, isKnown: () => this.#isListed },
+      model: () => modelOfNode(sources),
+      socketsOf: (task) => containerSockets({ containers, runtime, sockets }, task),
+      isHost: (address) => [...state.networks.values()].some(({ gateway }) => gateway === address),
+    });
   }
 
   #makeCertificates(): NodeCertificates {

@@ -130,6 +130,7 @@ export class Machine {
           host.findContainer(containerId)?.healthy()
             ? GOOD_CHECK
             : failedCheck("it is not healthy"),
+        sockets: async () => undefined,
         taskFiles: {
           prepare: async () => [],
           seed: async () => new Uint8Array(),

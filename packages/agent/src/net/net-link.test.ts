@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Driver, ManualClock, Prng, silentLogger } from "@berth/base";
-import { ProtocolError } from "@berth/protocol";
+import { type Assignment, ProtocolError } from "@berth/protocol";
 import { FakeNet } from "../agent-box.ts";
 import { sampleAssignment } from "../task/assignment-sample.ts";
 import { NetLink } from "./net-link.ts";
 import { type ModelContent, nodeNetworkModel } from "./node-network-model.ts";
+import type { SocketTable } from "./socket-table.ts";
 
 const EMPTY = nodeNetworkModel({
   cluster: "c1",
@@ -38,7 +39,12 @@ function bench() {
   const net = new FakeNet();
   let content: ModelContent = EMPTY;
   let isKnown = true;
-  const link = new NetLink({ net, clock, driver, model: () => content, isKnown: () => isKnown });
+  let sockets: SocketTable | undefined;
+  const link = new NetLink({
+    ...{ net, clock, driver, model: () => content, isKnown: () => isKnown },
+    socketsOf: async () => sockets,
+    isHost: (address) => address === "10.64.1.1",
+  });
   const pass = async (ms: number) => {
     for (let end = clock.monotonic() + ms; ; ) {
       for (let turn = 0; turn < 8; turn++) await new Promise(setImmediate);
@@ -55,6 +61,9 @@ function bench() {
     pass,
     become: (changed: Partial<ModelContent>) => {
       content = { ...content, ...changed };
+    },
+    see: (peers: readonly string[], listening = [80]) => {
+      sockets = { listening: new Set(listening), peers };
     },
     know: (value: boolean) => {
       isKnown = value;
@@ -125,31 +134,104 @@ test("the first container of a network waits until its attachment is followed", 
   assert.equal(net.models.length, before, "known: nothing to wait for");
 });
 
-test("draining ends with the last connection, or at its time", async () => {
-  const { clock, net, link, pass } = bench();
-  net.open.set("10.64.1.7", 3);
-  let ended = 0;
-  const drain = (ms: number) =>
-    link.drain(TASK, clock.now() + ms, signal()).then(() => {
-      ended++;
-    });
-  const first = drain(10_000);
+/** Begins to drain `task`; tells what was counted, and whether it is over. */
+function draining({ clock, link }: ReturnType<typeof bench>, task: Assignment, ms: number) {
+  const told = { counts: [] as (number | undefined)[], isOver: false };
+  const options = {
+    acknowledgedAt: clock.now(),
+    untilMs: clock.now() + ms,
+    onCount: (count: number | undefined) => {
+      if (told.counts.length === 0 || told.counts.at(-1) !== count) told.counts.push(count);
+    },
+  };
+  void link.drain(task, options, signal()).then(() => {
+    told.isOver = true;
+  });
+  return told;
+}
+
+test("draining ends with the last connection, through HAProxy or inside the network", async () => {
+  const box = bench();
+  const { net, pass, see } = box;
+  net.open.set("10.64.1.7", 2);
+  // HAProxy's own and our checks come from the host; the copy may call itself.
+  see(["10.64.1.9", "10.64.1.1", "10.64.1.7"]);
+  const told = draining(box, TASK, 60_000);
   await pass(2_000);
-  assert.equal(ended, 0);
   net.open.clear();
+  await pass(2_000);
+  assert.deepEqual(told, { counts: [3, 1], isOver: false });
+  see([]);
   await pass(200);
-  await first;
-  net.open.set("10.64.1.7", 1);
-  const second = drain(1_000);
-  await pass(900);
-  assert.equal(ended, 1);
+  assert.deepEqual(told, { counts: [3, 1, 0], isOver: true });
+});
+
+test("without a connection it lasts until clients have forgotten the address", async () => {
+  const box = bench();
+  const told = draining(box, TASK, 60_000);
+  await box.pass(1_000);
+  assert.deepEqual(told, { counts: [0], isOver: false });
+  await box.pass(500);
+  assert.equal(told.isOver, true);
+});
+
+test("where no other copy serves, nobody is waited for but who goes through HAProxy", async () => {
+  const box = bench();
+  box.see(["10.64.1.9"]);
+  const only = { ...TASK, task: { ...TASK.task, exclusive: true } };
+  const told = draining(box, only, 60_000);
+  await box.pass(10);
+  assert.equal(told.isOver, true);
+});
+
+test("draining ends at its time, also while the data plane is away", async () => {
+  const box = bench();
+  box.net.open.set("10.64.1.7", 1);
+  const first = draining(box, TASK, 1_000);
+  await box.pass(900);
+  assert.equal(first.isOver, false);
+  await box.pass(200);
+  assert.equal(first.isOver, true);
+  box.net.isDown = true;
+  const second = draining(box, TASK, 1_000);
+  await box.pass(1_100);
+  assert.deepEqual(second, { counts: [undefined], isOver: true });
+});
+
+test("leaving waits until every part follows, not until it was told; and no longer than its time", async () => {
+  const { clock, net, link, pass, become } = bench();
+  await pass(100);
+  net.lag = 1;
+  become({ forwarders: ["10.0.0.3"] });
+  let word: boolean | undefined;
+  const leave = (ms: number) => {
+    word = undefined;
+    void link.leave(clock.now() + ms, signal()).then((is) => {
+      word = is;
+    });
+  };
+  link.changed();
+  leave(10_000);
+  await pass(3_000);
+  assert.equal(word, undefined, "HAProxy does not follow yet");
+  net.lag = 0;
   await pass(200);
-  await second;
+  assert.equal(word, true);
   net.isDown = true;
-  const third = drain(1_000);
+  leave(1_000);
   await pass(1_100);
-  await third;
-  assert.equal(ended, 3, "a data plane that is away does not hold a task for ever");
+  assert.equal(word, false);
+});
+
+test("nothing leads to a task without a network, or whose processes listen to nobody", async () => {
+  const { link, see } = bench();
+  assert.equal(await link.isReachable(TASK), true, "nobody can look: it may be");
+  see([], []);
+  assert.equal(await link.isReachable(TASK), false);
+  see([]);
+  assert.equal(await link.isReachable(TASK), true);
+  const apart = { ...TASK, task: { ...TASK.task, attachments: [] } };
+  assert.equal(await link.isReachable(apart), false);
 });
 
 test("a data plane with a newer model is overtaken; one that lost its model gets it again", async () => {

@@ -10,9 +10,10 @@ import { backoffMs, type Clock, type Driver, type Loop, type LoopResult, sleep }
 import { type ApplyReport, describeProblem, nextGeneration, partsOf } from "@berth/network";
 import { type Assignment, asProtocolError, ProtocolError, type Task } from "@berth/protocol";
 import { gatingPorts } from "../probes/probe-plan.ts";
-import type { TaskNetPort } from "../task/task-ports.ts";
+import type { DrainOptions, TaskNetPort } from "../task/task-ports.ts";
 import type { NetPort } from "./net-port.ts";
 import type { ModelContent } from "./node-network-model.ts";
+import type { SocketTable } from "./socket-table.ts";
 
 /** Changes of one burst (a rollout's batch) share a model. */
 const GATHER_MS = 3;
@@ -24,6 +25,13 @@ const RETRY = { initialMs: 50, maxMs: 2_000 } as const;
 const FAILURES_TOLERATED = 5;
 /** How often open connections of a leaving task are counted. */
 const SESSIONS_POLL_MS = 100;
+/** How often `net` is asked whether it follows, after an answer that said no. */
+const ACKNOWLEDGE_POLL_MS = 50;
+/**
+ * How long clients may use an address after it has left the names: the answer's time to live of a second,
+ * and what lies between reading an answer and connecting.
+ */
+const REMEMBERED_MS = 1_250;
 
 interface Waiter {
   readonly version: number;
@@ -35,6 +43,10 @@ export interface NetLinkOptions {
   readonly clock: Clock;
   readonly driver: Driver;
   readonly model: () => ModelContent;
+  /** Sockets of a task's container; nothing where nobody can look. */
+  readonly socketsOf: (task: string) => Promise<SocketTable | undefined>;
+  /** An address that this host itself has in its networks. */
+  readonly isHost: (address: string) => boolean;
   /** Ready to be asked: before, the model would say that nothing is there. */
   readonly isKnown: () => boolean;
 }
@@ -74,18 +86,61 @@ export class NetLink implements TaskNetPort {
     await this.followed(signal);
   }
 
-  async drain(assignment: Assignment, untilMs: number, signal: AbortSignal): Promise<void> {
+  async isReachable(assignment: Assignment): Promise<boolean> {
+    const { task } = assignment;
+    // On the host's network, or on none: nothing of ours leads to it.
+    if (task.attachments.length === 0 && task.podTask === undefined) return false;
+    const sockets = await this.#options.socketsOf(task.id);
+    return sockets === undefined || sockets.listening.size > 0;
+  }
+
+  async leave(untilMs: number, signal: AbortSignal): Promise<boolean> {
+    return await this.#until(untilMs, signal, (limited) => this.#acknowledged(limited));
+  }
+
+  async drain(assignment: Assignment, options: DrainOptions, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const forgottenAt = options.acknowledgedAt + (isRemembered(assignment) ? REMEMBERED_MS : 0);
+    await this.#until(options.untilMs, signal, async (limited) => {
+      for (;;) {
+        const count = await this.#connectionsOf(assignment, limited);
+        limited.throwIfAborted();
+        options.onCount(count);
+        if (count === 0 && clock.now() >= forgottenAt) return;
+        await sleep(clock, SESSIONS_POLL_MS, limited);
+      }
+    });
+  }
+
+  /** Runs `work`; true when it came to its end before `untilMs`. */
+  async #until(
+    untilMs: number,
+    signal: AbortSignal,
+    work: (limited: AbortSignal) => Promise<void>,
+  ): Promise<boolean> {
     const { clock } = this.#options;
     const over = new AbortController();
-    const cancel = clock.setTimer(Math.max(0, untilMs - clock.now()), () => over.abort(DRAIN_OVER));
+    const cancel = clock.setTimer(Math.max(0, untilMs - clock.now()), () => over.abort(TIME_OVER));
     try {
-      const limited = AbortSignal.any([signal, over.signal]);
-      await this.followed(limited);
-      await this.#noSessions(assignment, limited);
+      await work(AbortSignal.any([signal, over.signal]));
+      return true;
     } catch (error) {
       if (!over.signal.aborted) throw error;
+      return false;
     } finally {
       cancel();
+    }
+  }
+
+  /** Every part follows a model that covers this moment: what it reports, not that it was told. */
+  async #acknowledged(signal: AbortSignal): Promise<void> {
+    const { net, clock } = this.#options;
+    await this.followed(signal);
+    const generation = this.#sent?.generation ?? this.#generation;
+    for (let report = this.#report; ; report = await net.status(signal).catch(() => undefined)) {
+      signal.throwIfAborted();
+      if (report !== undefined && follows(report, generation)) return;
+      await sleep(clock, ACKNOWLEDGE_POLL_MS, signal);
     }
   }
 
@@ -167,19 +222,39 @@ export class NetLink implements TaskNetPort {
     return { againMs: backoffMs(this.#failures, RETRY) };
   }
 
-  async #noSessions(assignment: Assignment, signal: AbortSignal): Promise<void> {
-    const { net, clock } = this.#options;
+  /** Connections from everywhere; `undefined` while somebody cannot say how many he has. */
+  async #connectionsOf(assignment: Assignment, signal: AbortSignal): Promise<number | undefined> {
+    const { net, socketsOf, isHost } = this.#options;
+    const { attachments, id } = assignment.task;
     const ports = gatingPorts(assignment);
-    const endpoints = assignment.task.attachments.flatMap(({ address }) =>
+    const endpoints = attachments.flatMap(({ address }) =>
       ports.map((port) => ({ address, port })),
     );
+    let total = 0;
     for (const endpoint of endpoints) {
-      // While nobody can say how many there are, there may be some: the drain's own time ends it.
-      while ((await sessionsAt(net, endpoint, signal)) !== 0) {
-        await sleep(clock, SESSIONS_POLL_MS, signal);
-      }
+      const count = await sessionsAt(net, endpoint, signal);
+      if (count === undefined) return undefined;
+      total += count;
     }
+    if (!isRemembered(assignment)) return total;
+    const sockets = await socketsOf(id);
+    const own = new Set(attachments.map(({ address }) => address));
+    // What comes from the host is HAProxy's, counted above, or a check of ours.
+    const inside = sockets?.peers.filter((peer) => !own.has(peer) && !isHost(peer)) ?? [];
+    return total + inside.length;
   }
+}
+
+/**
+ * Clients keep its address after it is out of the names, and another copy serves who asks anew. Where it is
+ * the only one, waiting for them would only make the interruption longer.
+ */
+function isRemembered({ task, spec }: Assignment): boolean {
+  return !task.exclusive && (spec.update.order === "start-first" || spec.copies > 1);
+}
+
+function follows(report: ApplyReport, generation: number): boolean {
+  return partsOf(report).every((part) => part.generation >= generation);
 }
 
 /** Connections and queued requests; nothing when `net` does not answer. */
@@ -198,7 +273,7 @@ async function sessionsAt(
   }
 }
 
-const DRAIN_OVER = new Error("the time for draining is over");
+const TIME_OVER = new Error("the time for it is over");
 
 function keyOf(task: string, attachment: { readonly networkId: string; readonly address: string }) {
   return `${task} ${attachment.networkId} ${attachment.address}`;

@@ -11,6 +11,7 @@ import { containerRequest } from "./container-request.ts";
 import { runHooks } from "./hooks.ts";
 import type { Operation, OperationResult } from "./operation.ts";
 import type { TaskRecord } from "./record.ts";
+import type { Progress } from "./status.ts";
 import type { TaskPorts } from "./task-ports.ts";
 
 /** What this life of the agent has done for a task's present attempt; lost with the agent, and harmless. */
@@ -37,6 +38,8 @@ type Effect = (context: EffectContext) => Promise<OperationResult | undefined>;
 
 /** Progress of pulls is reported at most this often: people read it, nothing decides by it. */
 const PROGRESS_PERIOD_MS = 500;
+/** Numbers of open connections likewise: seconds are what people read. */
+const DRAIN_REPORT_PERIOD_MS = 1_000;
 /** Lines of a failed attempt that travel with its status. */
 const LOG_TAIL_LINES = 50;
 
@@ -50,6 +53,7 @@ export const EFFECTS: Readonly<Record<Operation, Effect>> = {
   hook,
   probe,
   ready,
+  leave,
   drain,
   stop,
   exit,
@@ -92,11 +96,7 @@ async function pull(context: EffectContext): Promise<OperationResult> {
         if (doneBytes === undefined || now - reportedAt < PROGRESS_PERIOD_MS) return;
         reportedAt = now;
         const total = totalBytes === undefined ? {} : { pullTotalBytes: totalBytes };
-        const latest = ports.state.records.get(record.task) ?? record;
-        // A number of its own, or the server takes it for what it has heard already.
-        const numbered = { ...latest, sequence: latest.sequence + 1 };
-        ports.state.noteRecord(numbered);
-        ports.report(numbered, { pullDoneBytes: doneBytes, ...total });
+        tellProgress(ports, record, { pullDoneBytes: doneBytes, ...total });
       },
     }),
   );
@@ -255,26 +255,65 @@ async function ready({ ports }: EffectContext): Promise<undefined> {
   ports.net.changed();
 }
 
+async function leave({
+  ports,
+  told,
+  record,
+  signal,
+}: EffectContext): Promise<OperationResult | undefined> {
+  const { net, clock } = ports;
+  const { assignment } = told;
+  if (!(await net.isReachable(assignment))) {
+    net.changed();
+    const now = clock.now();
+    return { operation: "leave", acknowledgedAt: now, drainUntil: now };
+  }
+  // Without a word in time there is nothing to settle: the step table decides what follows.
+  if (!(await net.leave(record.acknowledgeUntil ?? 0, signal))) return undefined;
+  const now = clock.now();
+  return { operation: "leave", acknowledgedAt: now, drainUntil: now + assignment.spec.drainMs };
+}
+
 async function drain({ ports, told, record, memory, signal }: EffectContext): Promise<undefined> {
-  await ports.net.drain(told.assignment, record.drainUntil ?? 0, signal);
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let toldCount: number | undefined;
+  const onCount = (connections: number | undefined) => {
+    const now = ports.clock.monotonic();
+    if (connections === toldCount || now - toldAt < DRAIN_REPORT_PERIOD_MS) return;
+    toldAt = now;
+    toldCount = connections;
+    tellProgress(ports, record, connections === undefined ? {} : { connections });
+  };
+  const { acknowledgedAt = 0, drainUntil = 0 } = record;
+  const options = { acknowledgedAt, untilMs: drainUntil, onCount };
+  await ports.net.drain(told.assignment, options, signal);
   memory.drained = true;
+}
+
+/** Reports what is not worth a record, under a number of its own: else the server takes it for old news. */
+function tellProgress(ports: TaskPorts, record: TaskRecord, progress: Progress): void {
+  const latest = ports.state.records.get(record.task) ?? record;
+  const numbered = { ...latest, sequence: latest.sequence + 1 };
+  ports.state.noteRecord(numbered);
+  ports.report(numbered, progress);
 }
 
 async function stop({ ports, told, record, signal }: EffectContext): Promise<undefined> {
   const { spec } = told.assignment;
+  // An agent that was killed meanwhile does not give the process more time.
+  const { stopUntil = ports.clock.now() + spec.stopGraceMs } = record;
+  const leftMs = () => Math.min(spec.stopGraceMs, Math.max(0, stopUntil - ports.clock.now()));
   ports.net.changed();
   for (const container of ports.containers.of(record.task)) {
     if (container.phase !== "running" && container.phase !== "paused") continue;
-    const begun = ports.clock.monotonic();
     // What the hooks take is taken from the grace period, as orchestrators do.
     if (spec.preStop !== undefined && container.phase === "running") {
       const options = { containerId: container.id, hooks: spec.preStop, signal };
-      const failure = await runHooks(ports, { ...options, budgetMs: spec.stopGraceMs });
+      const failure = await runHooks(ports, { ...options, budgetMs: leftMs() });
       if (failure !== undefined) ports.log.warn("pre-stop command failed", { failure });
     }
-    const graceMs = Math.max(0, spec.stopGraceMs - (ports.clock.monotonic() - begun));
     await ports.stops.run("begin", signal, () =>
-      ports.runtime.stopContainer(container.id, graceMs, signal),
+      ports.runtime.stopContainer(container.id, leftMs(), signal),
     );
     await observe(ports, container.id, signal);
   }

@@ -62,7 +62,15 @@ export function afterFailure(
 export function isOver({ record, assignment }: RuleInput): boolean {
   // Ended by us for the pod's sake, or never started: the policy speaks of processes that ended.
   if (record.stopCause === "pod" || record.startedAt === undefined) return false;
-  return !mayRestart(assignment.spec.restart, record.exitCode, record.restarts);
+  return !mayRestart(assignment.spec.restart, ownExitCode(record), record.restarts);
+}
+
+/**
+ * The exit code with which the process ended by itself. Ended by us for a failed probe, it may well say 0: that
+ * is how a careful program answers a signal, and no success.
+ */
+export function ownExitCode({ stopCause, exitCode }: TaskRecord): number | undefined {
+  return stopCause === "live" || stopCause === "startup" ? undefined : exitCode;
 }
 
 /** One more failure, and when the next attempt may begin. */

@@ -89,8 +89,16 @@ export const OPERATIONS = {
     fatal: false,
     deadlineMs: 30 * SECOND,
   },
+  leave: {
+    purpose:
+      "Waits until names, service addresses and ingress confirm that nothing new goes to it.",
+    states: ["draining"],
+    cancelled: false,
+    fatal: false,
+    deadlineMs: MINUTE,
+  },
   drain: {
-    purpose: "Waits until no new request reaches the task and open connections have ended.",
+    purpose: "Waits until open connections have ended and remembered names have run out.",
     states: ["draining"],
     cancelled: false,
     fatal: false,
@@ -133,6 +141,11 @@ export type OperationResult =
   | { readonly operation: "pull"; readonly imageId: string }
   | { readonly operation: "create"; readonly containerId: string; readonly podContainerId?: string }
   | { readonly operation: "start"; readonly startedAt: number }
+  | {
+      readonly operation: "leave";
+      readonly acknowledgedAt: number;
+      readonly drainUntil: number;
+    }
   | { readonly operation: "exit"; readonly logTail: readonly string[] }
   | { readonly operation: "hook" | "remove" };
 

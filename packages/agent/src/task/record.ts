@@ -56,7 +56,14 @@ export interface TaskRecord {
   /** Restarts made under the file's restart policy. */
   readonly restarts: number;
   readonly nextAttemptAt?: number;
+  /** Names, service addresses and ingress are to confirm by then that nothing new goes to it. */
+  readonly acknowledgeUntil?: number;
+  /** When they had, or when waiting for it was given up. */
+  readonly acknowledgedAt?: number;
+  /** Open connections may last until then. */
   readonly drainUntil?: number;
+  /** The process may take until then, hooks included. */
+  readonly stopUntil?: number;
   readonly stopCause?: StopCause;
 }
 
@@ -84,7 +91,10 @@ const ATTEMPT_FACTS = [
   "podContainerId",
   "startedAt",
   "nextAttemptAt",
+  "acknowledgeUntil",
+  "acknowledgedAt",
   "drainUntil",
+  "stopUntil",
   "stopCause",
 ] as const;
 

@@ -5,7 +5,7 @@
  * bring a process to life, so that an exclusive task can never start past them.
  */
 
-import { afterExit, isOver } from "./exit.ts";
+import { afterExit, isOver, ownExitCode } from "./exit.ts";
 import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from "./record.ts";
 import { HEALTHY_AFTER_MS, restartDelayMsMax } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
@@ -295,7 +295,9 @@ const EXITED: readonly Rule[] = [
     why: "The file's restart policy ends it here.",
     when: (input) => input.record.state === "exited" && isOver(input),
     then: ({ record }) => ({
-      next: advance(record, "ended", { outcome: record.exitCode === 0 ? "complete" : "failed" }),
+      next: advance(record, "ended", {
+        outcome: ownExitCode(record) === 0 ? "complete" : "failed",
+      }),
     }),
   },
   {

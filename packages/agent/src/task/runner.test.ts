@@ -27,7 +27,7 @@ test("a task goes from told to ready, and from unwanted to removed", async () =>
   assert.equal(box.host.containers.size, 0);
   assert.deepEqual(
     box.boundaries.filter((line) => line.endsWith("before")).map((line) => line.split(" ")[1]),
-    ["pull", "prepare", "create", "start", "probe", "ready", "drain", "stop", "remove"],
+    ["pull", "prepare", "create", "start", "probe", "ready", "leave", "drain", "stop", "remove"],
   );
   box.kill();
 });
@@ -77,6 +77,7 @@ const LIFE: readonly Operation[] = [
   "start",
   "probe",
   "ready",
+  "leave",
   "drain",
   "stop",
   "remove",

@@ -21,6 +21,7 @@ import { type TaskRecord, without } from "./record.ts";
 import { settle, settleFailure } from "./settle.ts";
 import { step } from "./step.ts";
 import type { LockFact, PodFact, StepInput, WaitReason } from "./step-input.ts";
+import { ACKNOWLEDGE_MS_MAX } from "./stop-rules.ts";
 import type { TaskPorts } from "./task-ports.ts";
 
 /** Steps of one run: a task that takes more in one go is cut off for a turn so that others get theirs. */
@@ -286,6 +287,7 @@ export class TaskRunner {
     const base = OPERATIONS[operation].deadlineMs;
     if (operation === "stop") return base + spec.stopGraceMs;
     if (operation === "drain") return base + spec.drainMs;
+    if (operation === "leave") return base + ACKNOWLEDGE_MS_MAX;
     return base;
   }
 }

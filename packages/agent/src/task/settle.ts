@@ -24,6 +24,10 @@ export function settle(record: TaskRecord, result: OperationResult): TaskRecord 
       };
     case "start":
       return { ...record, startedAt: result.startedAt, everRan: true };
+    case "leave": {
+      const { acknowledgedAt, drainUntil } = result;
+      return { ...record, acknowledgedAt, drainUntil };
+    }
     case "exit":
       return result.logTail.length === 0 ? record : { ...record, logTail: result.logTail };
     case "remove":

@@ -1,6 +1,6 @@
 /** From a record to the status that the server gets. Pure. */
 
-import type { TaskStatus } from "@berth/protocol";
+import type { Leaving, TaskStatus } from "@berth/protocol";
 import type { TaskRecord } from "./record.ts";
 import { recentFailures } from "./restart.ts";
 
@@ -8,6 +8,8 @@ import { recentFailures } from "./restart.ts";
 export interface Progress {
   readonly pullDoneBytes?: number;
   readonly pullTotalBytes?: number;
+  /** Open connections of a draining task. */
+  readonly connections?: number;
 }
 
 /** Fields of the record that are in the status under the same name. */
@@ -29,8 +31,9 @@ export function statusOf(
   record: TaskRecord,
   node: string,
   now: number,
-  progress: Progress = {},
+  { connections, ...progress }: Progress = {},
 ): TaskStatus {
+  const leaving = leavingOf(record, connections);
   const same: Record<string, unknown> = {};
   for (const field of SAME) if (record[field] !== undefined) same[field] = record[field];
   return {
@@ -42,7 +45,22 @@ export function statusOf(
     ready: record.ready && record.state === "running",
     recentFailures: recentFailures(record, now).length,
     updatedAt: now,
+    ...(leaving === undefined ? {} : { leaving }),
     ...same,
     ...progress,
   };
+}
+
+/** What a leaving task waits for, and until when at the latest. */
+function leavingOf(record: TaskRecord, connections: number | undefined): Leaving | undefined {
+  const { state, acknowledgeUntil, acknowledgedAt, drainUntil, stopUntil } = record;
+  if (state === "stopping" && stopUntil !== undefined)
+    return { phase: "process", until: stopUntil };
+  if (state !== "draining") return undefined;
+  if (acknowledgedAt === undefined && acknowledgeUntil !== undefined) {
+    return { phase: "acknowledgement", until: acknowledgeUntil };
+  }
+  if (drainUntil === undefined) return undefined;
+  const counted = connections === undefined ? {} : { connections };
+  return { phase: "connections", until: drainUntil, ...counted };
 }

@@ -232,6 +232,11 @@ class Scene {
       case "probe":
         fact({ probing: true, probes: { ...this.facts.probes, ready: "good" } });
         return;
+      case "leave": {
+        const drainUntil = this.now + this.assignment.spec.drainMs;
+        this.record = settle(record, { operation, acknowledgedAt: this.now, drainUntil });
+        return;
+      }
       case "drain":
         fact({ drained: true });
         return;
@@ -264,6 +269,13 @@ class Scene {
     return this.#line();
   }
 
+  /** Until when the present state of leaving may last. */
+  #deadlines({ state, acknowledgeUntil, acknowledgedAt, drainUntil, stopUntil }: TaskRecord) {
+    const draining = acknowledgedAt === undefined ? acknowledgeUntil : drainUntil;
+    const until = state === "draining" ? draining : state === "stopping" ? stopUntil : undefined;
+    return until === undefined ? [] : [`${until - this.now} ms left`];
+  }
+
   #line(): string {
     const { record } = this;
     if (record === undefined) return "nothing";
@@ -271,6 +283,7 @@ class Scene {
     return [
       `${state} ${attempt}`,
       ...(ready ? ["ready"] : []),
+      ...this.#deadlines(record),
       ...(exitCode === undefined ? [] : [`code ${exitCode}`]),
       ...(failures.length === 0 ? [] : [`failures ${failures.length}`]),
       ...(outcome === undefined ? [] : [outcome]),

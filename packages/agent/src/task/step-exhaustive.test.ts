@@ -77,7 +77,13 @@ function* records(): Generator<TaskRecord | undefined> {
     if (state === "pulling") yield { ...record, imageId: "i" };
     if (state === "exited") yield { ...record, startedAt: 1, exitCode: 0, everRan: true };
     if (state !== "running" && state !== "draining") continue;
-    yield { ...record, imageId: "i", ready: state === "running", published: true, drainUntil: 9 };
+    const published = { ...record, imageId: "i", ready: state === "running", published: true };
+    yield { ...published, drainUntil: 9 };
+    if (state !== "draining") continue;
+    for (const acknowledgeUntil of [4, 9]) {
+      yield { ...published, acknowledgeUntil };
+      yield { ...published, acknowledgeUntil, acknowledgedAt: 3, drainUntil: 9 };
+    }
   }
 }
 
@@ -171,6 +177,8 @@ function obey(input: StepInput, next: TaskRecord, command: string | undefined): 
       return { ...fact({ attended: true, probing: false }), container: container("running") };
     case "probe":
       return fact({ probing: true, probes: FACTS.probes });
+    case "leave":
+      return { ...base, record: { ...next, acknowledgedAt: base.now, drainUntil: base.now } };
     case "drain":
       return fact({ drained: true });
     case "stop":
@@ -188,6 +196,24 @@ function obey(input: StepInput, next: TaskRecord, command: string | undefined): 
       return { ...base, now: base.now + 1 };
   }
 }
+
+test("a process that may get requests ends only after the word of all, or when the time for it is over", () => {
+  let cases = 0;
+  for (const input of inputs()) {
+    const { record, container } = input;
+    const isAlive = container?.phase === "running" || container?.phase === "paused";
+    if (!isAlive || record === undefined || !record.published) continue;
+    const { command } = step(input);
+    const isConfirmed =
+      record.acknowledgedAt !== undefined || record.acknowledgeUntil === undefined;
+    const isOver = input.now >= (record.acknowledgeUntil ?? 0);
+    if (record.state === "running" || (record.state === "draining" && !isConfirmed && !isOver)) {
+      assert.notEqual(command, "stop", JSON.stringify(input));
+      cases++;
+    }
+  }
+  assert.ok(cases > 10_000, `${cases} cases`);
+});
 
 test("from everywhere, obeying comes to rest: running and ready, or removed, or at a gate", () => {
   for (const first of inputs()) {

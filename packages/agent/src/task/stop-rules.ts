@@ -1,10 +1,12 @@
 /**
  * Rules for a task that is to end, for good or before another attempt; and for one that has ended.
  *
- * Order of leaving (design section 5): out of the endpoints → drain → pre-stop, signal, grace, kill →
- * container gone → locks and addresses free.
+ * Order of leaving: out of the endpoints → confirmed → drain → pre-stop, signal, grace, kill → container gone →
+ * locks and addresses free. Design page: docs/design/draining.md
  */
 
+import { formatDuration } from "@berth/base";
+import type { Assignment } from "@berth/protocol";
 import { LABEL_ATTEMPT } from "../runtime/port.ts";
 import { afterLeaving, exitFacts } from "./exit.ts";
 import { advance, newRecord, type StopCause, type TaskRecord } from "./record.ts";
@@ -27,13 +29,31 @@ export function adoptedRecord(input: StepInput): TaskRecord | undefined {
   return { ...base, state: container.phase === "created" ? "starting" : "running" };
 }
 
+/**
+ * Longest wait for names, service addresses and ingress to confirm that they follow: a model takes
+ * milliseconds, a reload of HAProxy a second on a busy machine, a `net` that was killed two until it is back.
+ */
+export const ACKNOWLEDGE_MS_MAX = 10_000;
+
 /** Takes a running task out of service, then ends it. */
 export function beginLeaving(input: RuleInput, cause: StopCause, message?: string): Decision {
   const { record, assignment, now } = input;
   const facts = { stopCause: cause, ready: false, ...(message === undefined ? {} : { message }) };
-  if (!record.published) return { next: advance(record, "stopping", facts), command: "stop" };
-  const drainUntil = now + assignment.spec.drainMs;
-  return { next: advance(record, "draining", { ...facts, drainUntil }), command: "drain" };
+  if (!record.published) return beginStopping({ ...record, ...facts }, assignment, now);
+  const acknowledgeUntil = now + ACKNOWLEDGE_MS_MAX;
+  return { next: advance(record, "draining", { ...facts, acknowledgeUntil }), command: "leave" };
+}
+
+function beginStopping(record: TaskRecord, { spec }: Assignment, now: number): Decision {
+  const stopUntil = now + spec.stopGraceMs;
+  return { next: advance(record, "stopping", { stopUntil }), command: "stop" };
+}
+
+/** Its endpoints are to be gone everywhere, and that is not confirmed yet. */
+function isLeaving({ record, container }: RuleInput): boolean {
+  const { state, acknowledgeUntil, acknowledgedAt } = record;
+  const isOpen = acknowledgeUntil !== undefined && acknowledgedAt === undefined;
+  return state === "draining" && isAlive(container) && isOpen;
 }
 
 function isToEnd({ intent }: RuleInput): boolean {
@@ -60,6 +80,26 @@ export const STOP_RULES: readonly Rule[] = [
     then: ({ record }) => ({ next: record, command: "remove" }),
   },
   {
+    name: "keep-leaving",
+    why: "Nobody may be sent to a process that ends; the time for it lasts over a restart of the agent.",
+    when: (input) => isLeaving(input) && input.now < (input.record.acknowledgeUntil ?? 0),
+    then: ({ record }) => ({ next: record, command: "leave" }),
+  },
+  {
+    name: "unacknowledged",
+    why: "A data plane that is away does not hold a task for ever; open connections get their time.",
+    when: isLeaving,
+    then: ({ record, assignment, now }) => ({
+      next: {
+        ...record,
+        acknowledgedAt: now,
+        drainUntil: now + assignment.spec.drainMs,
+        message: `names and ingress did not confirm within ${formatDuration(ACKNOWLEDGE_MS_MAX)}`,
+      },
+      command: "drain",
+    }),
+  },
+  {
     name: "keep-draining",
     why: "Clients get the time that the file gives them, also over a restart of the agent.",
     when: ({ record, container, facts, now }) =>
@@ -73,7 +113,7 @@ export const STOP_RULES: readonly Rule[] = [
     name: "drained",
     why: "No request reaches it any more, or the time for it is over.",
     when: ({ record, container }) => record.state === "draining" && isAlive(container),
-    then: ({ record }) => ({ next: advance(record, "stopping"), command: "stop" }),
+    then: ({ record, assignment, now }) => beginStopping(record, assignment, now),
   },
   {
     name: "stop",

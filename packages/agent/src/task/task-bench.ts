@@ -181,6 +181,8 @@ export class Life {
       net: {
         ensureAttached: async (_task: Task) => {},
         changed: () => {},
+        isReachable: async () => true,
+        leave: async () => true,
         drain: async () => {},
       },
       probes: {

@@ -35,8 +35,24 @@ export interface TaskNetPort {
   ensureAttached(task: Task, signal: AbortSignal): Promise<void>;
   /** Something that the model depends on has changed. Cheap. */
   changed(): void;
-  /** Resolves when the task is out of the endpoints and has no sessions, or at `untilMs` (wall time). */
-  drain(assignment: Assignment, untilMs: number, signal: AbortSignal): Promise<void>;
+  /** Whether anybody can be connected to the task, or can connect: false only where that is certain. */
+  isReachable(assignment: Assignment): Promise<boolean>;
+  /**
+   * Resolves with true when names, service addresses and ingress follow a model that has this moment's
+   * records; with false at `untilMs` (wall time).
+   */
+  leave(untilMs: number, signal: AbortSignal): Promise<boolean>;
+  /** Resolves when the task has no connection and clients have forgotten its address, or at the latest. */
+  drain(assignment: Assignment, options: DrainOptions, signal: AbortSignal): Promise<void>;
+}
+
+export interface DrainOptions {
+  /** When its endpoints were gone everywhere. Wall time. */
+  readonly acknowledgedAt: number;
+  /** The latest end. Wall time. */
+  readonly untilMs: number;
+  /** Told of each count; `undefined` when it is not known. */
+  readonly onCount: (connections: number | undefined) => void;
 }
 
 /** Checks of running containers. */
