@@ -176,6 +176,8 @@ export class TestPlatform {
 export function get(options: {
   readonly port: number;
   readonly path: string;
+  readonly host?: string;
+  readonly timeout?: number;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;

@@ -1,0 +1,245 @@
+/**
+ * The never-fail test: clients of five kinds ask without a pause, outside through the route and inside by
+ * name, while the service is replaced, scaled, paused and broken and the platform's processes are killed.
+ */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { freePort, get, type TestPlatform } from "../test-platform.ts";
+import { type ClientReport, type ClientSettings, KINDS, type Kind } from "./client-program.ts";
+import {
+  allReady,
+  COPIES,
+  copies,
+  DISTURBANCES,
+  type DisturbanceName,
+  isReady,
+  masterSocketOf,
+} from "./disturbances.ts";
+import {
+  CONTROL_PORT,
+  composeText,
+  HOST,
+  programFiles,
+  SERVICE,
+  SERVICE_PORT,
+  STACK,
+} from "./load-stack.ts";
+import { makeNodeImage } from "./node-image.ts";
+import { Watcher, type WatchReport } from "./watcher.ts";
+
+export interface NeverFailOptions {
+  readonly platform: TestPlatform;
+  readonly engineSocket: string;
+  readonly manner: "well" | "naive";
+  /** What is done, in this order. */
+  readonly plan: readonly DisturbanceName[];
+  /** It goes on without disturbance until so many requests were made. */
+  readonly requestsMin: number;
+  readonly drainMs: number;
+  /** Told of everything as it happens. */
+  readonly say: (line: string) => void;
+}
+
+export interface NeverFailReport {
+  readonly manner: "well" | "naive";
+  readonly tookMs: number;
+  readonly done: Readonly<Partial<Record<DisturbanceName, number>>>;
+  readonly outside: ClientReport;
+  readonly inside: ClientReport;
+  readonly watched: WatchReport;
+}
+
+const CLIENTS: Readonly<Record<Kind, number>> = {
+  "keep-alive": 8,
+  "new-connection": 4,
+  "slow-body": 4,
+  "web-socket": 8,
+  "resolved-once": 2,
+};
+/** Of each client: the service is to be asked, the machine not to be filled. */
+const PAUSE_MS = 8;
+/** How often reports are looked at while it goes on. */
+const REPORT_PERIOD_MS = 5_000;
+
+export async function neverFail(options: NeverFailOptions): Promise<NeverFailReport> {
+  const { platform, engineSocket, plan, say } = options;
+  makeNodeImage(engineSocket);
+  const scene = new Scene(options);
+  const from = performance.now();
+  try {
+    await scene.begin();
+    const done: Partial<Record<DisturbanceName, number>> = {};
+    for (const name of plan) {
+      const begun = performance.now();
+      await DISTURBANCES[name]({ platform, deployNext: () => scene.deployNext() });
+      done[name] = (done[name] ?? 0) + 1;
+      say(`${name}: ${Math.round(performance.now() - begun)} ms; ${await scene.standing()}`);
+    }
+    await scene.untilRequests(options.requestsMin);
+    const reports = await scene.stop();
+    return { manner: options.manner, tookMs: performance.now() - from, done, ...reports };
+  } finally {
+    scene.end();
+  }
+}
+
+class Scene {
+  readonly #options: NeverFailOptions;
+  #version = 0;
+  #outside: ChildProcess | undefined;
+  #outsidePort = 0;
+  #insideAddress = "";
+  #watcher: Watcher | undefined;
+
+  constructor(options: NeverFailOptions) {
+    this.#options = options;
+  }
+
+  async begin(): Promise<void> {
+    await this.deployNext();
+    this.#insideAddress = await this.#addressOfClient();
+    await this.#startOutside();
+    this.#watcher = await this.#watch();
+  }
+
+  async deployNext(): Promise<void> {
+    const { platform, manner, drainMs } = this.#options;
+    const version = ++this.#version;
+    const inside = this.#settings(SERVICE, SERVICE_PORT, CONTROL_PORT);
+    const options = { version, copies: COPIES, manner, drainMs, inside };
+    const folder = platform.project(STACK, {
+      "compose.yaml": composeText(options),
+      ...programFiles(),
+    });
+    await platform.must("deploy", "-f", join(folder, "compose.yaml"), "--stack", STACK);
+    await allReady(platform);
+  }
+
+  #settings(host: string, port: number, controlPort: number): ClientSettings {
+    return { controlPort, host, port, hostHeader: HOST, clients: CLIENTS, pauseMs: PAUSE_MS };
+  }
+
+  async #addressOfClient(): Promise<string> {
+    const path = `/v1/projects/default/environments/main/tasks?stack=${STACK}&service=client`;
+    const { body } = await this.#options.platform.api("GET", path);
+    const address = /"address":"([0-9.]+)"/.exec(body)?.[1];
+    assert.ok(address, `the client has an address: ${body}`);
+    return address;
+  }
+
+  async #startOutside(): Promise<void> {
+    this.#outsidePort = await freePort();
+    const { httpPort } = this.#options.platform;
+    const settings = this.#settings("127.0.0.1", httpPort, this.#outsidePort);
+    const program = join(import.meta.dirname, "client-program.ts");
+    this.#outside = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
+      env: { ...process.env, CLIENT_SETTINGS: JSON.stringify(settings) },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+  }
+
+  async #watch(): Promise<Watcher> {
+    const { platform } = this.#options;
+    const [copy] = (await copies(platform)).filter(isReady);
+    const address = copy?.task.attachments[0]?.address ?? "";
+    const network = address.slice(0, address.lastIndexOf("."));
+    return new Watcher({
+      gateway: `${network}.1`,
+      masterSocket: masterSocketOf(platform),
+      behindServiceAddress: () => [],
+      isCopy: (given) => given.startsWith(`${network}.`),
+    });
+  }
+
+  async #reports(method: "GET" | "POST"): Promise<readonly [ClientReport, ClientReport]> {
+    const ask = async (host: string, port: number): Promise<ClientReport> =>
+      JSON.parse((await get({ host, port, method, path: "/report", timeout: 60_000 })).body);
+    return await Promise.all([
+      ask("127.0.0.1", this.#outsidePort),
+      ask(this.#insideAddress, CONTROL_PORT),
+    ]);
+  }
+
+  /** One line for people who watch. */
+  async standing(): Promise<string> {
+    const [outside, inside] = await this.#reports("GET");
+    const words = (report: ClientReport) =>
+      `${requestsOf(report)} requests, ${failuresOf(report)} failed`;
+    return `outside ${words(outside)}; inside ${words(inside)}`;
+  }
+
+  async untilRequests(count: number): Promise<void> {
+    for (;;) {
+      const reports = await this.#reports("GET");
+      if (reports.reduce((sum, report) => sum + requestsOf(report), 0) >= count) return;
+      await new Promise((resolve) => setTimeout(resolve, REPORT_PERIOD_MS));
+    }
+  }
+
+  async stop() {
+    const watched = await this.#watcher?.stop();
+    assert.ok(watched, "it was watched");
+    const [outside, inside] = await this.#reports("POST");
+    return { outside, inside, watched };
+  }
+
+  end(): void {
+    this.#outside?.kill("SIGKILL");
+  }
+}
+
+export function requestsOf({ kinds }: ClientReport): number {
+  return Object.values(kinds).reduce((sum, { requests }) => sum + requests, 0);
+}
+
+export function failuresOf({ kinds }: ClientReport): number {
+  return Object.values(kinds).reduce((sum, report) => sum + failedOf(report), 0);
+}
+
+export function failedOf({ failures }: ClientReport["kinds"][Kind]): number {
+  return Object.values(failures).reduce((sum, count) => sum + count, 0);
+}
+
+/** The report as a table. */
+export function reportLines(report: NeverFailReport): string[] {
+  const rows = (["outside", "inside"] as const).flatMap((place) =>
+    (Object.keys(KINDS) as Kind[]).map((kind) => {
+      const { requests, failures, reconnects, latencyMs } = report[place].kinds[kind];
+      const { p50, p99, max } = latencyMs;
+      const failed = Object.entries(failures).map(([failure, count]) => `${count} ${failure}`);
+      return [
+        `${place} ${kind}`.padEnd(24),
+        String(requests).padStart(9),
+        (failed.length === 0 ? "0" : failed.join(", ")).padStart(9),
+        String(reconnects).padStart(10),
+        ...[p50, p99, max].map((ms) => ms.toFixed(1).padStart(8)),
+      ].join(" ");
+    }),
+  );
+  const { watched, done, tookMs, manner } = report;
+  const total = requestsOf(report.outside) + requestsOf(report.inside);
+  const failed = failuresOf(report.outside) + failuresOf(report.inside);
+  return [
+    `program: ${manner}; ${total} requests in ${Math.round(tookMs / 1_000)} s, ${failed} failed`,
+    `${"clients".padEnd(24)}  requests    failed reconnects   p50 ms   p99 ms   max ms`,
+    ...rows,
+    `meanwhile: ${Object.entries(done)
+      .map(([name, count]) => `${count} × ${name}`)
+      .join(", ")}`,
+    `watched: ${Object.entries(watched.looks)
+      .map(([source, count]) => `${count} looks at ${source}`)
+      .join(", ")}; ${watched.asked} addresses asked, ${watched.violations.length} unfit`,
+    ...watched.violations.map((line) => `  ${line}`),
+    ...exampleLines(report),
+  ];
+}
+
+function exampleLines({ outside, inside }: NeverFailReport): string[] {
+  const of = (place: string, { kinds }: ClientReport) =>
+    Object.entries(kinds).flatMap(([kind, { examples }]) =>
+      examples.map((example) => `  ${place} ${kind} ${example}`),
+    );
+  return [...of("outside", outside), ...of("inside", inside)];
+}
