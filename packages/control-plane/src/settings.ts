@@ -22,6 +22,11 @@ export interface Policy {
 export interface ControlPlaneSettings {
   /** Networks are carved from this range. It must not overlap with what hosts and sites use. */
   readonly clusterRange: string;
+  /**
+   * Addresses of services are from this range; no network is carved from it. Absent: the last sixteenth of
+   * `clusterRange` (addresses/service-range.ts).
+   */
+  readonly serviceRange?: string;
   /** Prefix length of a network that states no range; bigger ones are made for many copies. */
   readonly networkPrefix: number;
   /** An address is not used again for this long after its task is gone: DNS answers have expired. */

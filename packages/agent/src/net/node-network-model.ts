@@ -145,11 +145,13 @@ function networksOf(input: ModelInput, present: readonly Present[]): NetworkMode
     const network = input.networks.get(id);
     if (network === undefined) continue;
     const { project, environment, stack, name, subnet, gateway, internal } = network;
-    const { subnet6, gateway6 } = network;
+    const { subnet6, gateway6, serviceRange, serviceRange6 } = network;
     const bridge = bridgeName(input.cluster, id);
     models.push({
       ...{ id, project, environment, stack, name, bridge, subnet, gateway, internal },
       ...(subnet6 === undefined || gateway6 === undefined ? {} : { subnet6, gateway6 }),
+      ...(serviceRange === undefined ? {} : { serviceRange }),
+      ...(serviceRange6 === undefined ? {} : { serviceRange6 }),
     });
   }
   return models;
@@ -189,8 +191,12 @@ function servicesOf(
 
 function declaredModel(declared: DeclaredService, carried: ReadonlySet<string>): ServiceModel {
   const { project, environment, stack, service, endpointMode, ports, networks } = declared;
+  const { affinity } = declared;
   const on = networks.filter(({ networkId }) => carried.has(networkId));
-  return { project, environment, stack, service, networks: on, endpointMode, ports };
+  return {
+    ...{ project, environment, stack, service, networks: on, endpointMode, ports },
+    ...(affinity === undefined ? {} : { affinity }),
+  };
 }
 
 /** An attachment of a task of another node, on a network that this node carries. */
@@ -211,7 +217,7 @@ function endpointOfNeighbor({ task, attachment }: Neighbor): EndpointModel[] {
   const { endpoint: state, hostname } = task;
   if (state === "none") return [];
   const { mac: _mac, ...copy } = attachmentOfNeighbor({ task, attachment });
-  return [{ ...copy, state, ...(hostname === undefined ? {} : { hostname }) }];
+  return [{ ...copy, state, remote: true, ...(hostname === undefined ? {} : { hostname }) }];
 }
 
 function attachmentOfNeighbor({ task, attachment }: Neighbor): AttachmentModel {
@@ -231,11 +237,9 @@ function serviceModel(
   const { spec } = assignment;
   return {
     ...nameOf(assignment),
-    networks: attachments.map(({ networkId, serviceAddress, serviceAddress6 }) => ({
+    networks: attachments.map(({ networkId }) => ({
       networkId,
       aliases: aliasesOn(assignment, attachments, networks.get(networkId)),
-      ...(serviceAddress === undefined ? {} : { virtualAddress: serviceAddress }),
-      ...(serviceAddress6 === undefined ? {} : { virtualAddress6: serviceAddress6 }),
     })),
     endpointMode: spec.endpointMode,
     ports: servedPorts(spec),

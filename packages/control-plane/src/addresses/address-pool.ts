@@ -4,12 +4,12 @@
  * that is likely to be free. Cost: one pass over a network's claims, then O(1) amortised an address.
  */
 
-import { keys } from "@berth/protocol";
+import { keys, type Network } from "@berth/protocol";
 import { claimNameOf } from "../release/claims.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
-import { formatAddress, gatewayOf, parseAddress, parseSubnet, sizeOf } from "./subnet.ts";
+import { formatAddress, parseAddress, parsePart, parseSubnet, sizeOf } from "./subnet.ts";
 
 /** An address with its claim as it was read. */
 export interface FoundAddress {
@@ -19,9 +19,13 @@ export interface FoundAddress {
   readonly claimRevision: number | undefined;
 }
 
+/** What of a network says which addresses tasks can have. */
+export type AddressNetwork = Pick<Network, "id" | "subnet" | "gateway" | "ipRange" | "reserved">;
+
 interface Range {
   next: number;
   readonly end: number;
+  readonly reserved: ReadonlySet<number>;
   readonly claims: ReadonlyMap<number, Entity<ClaimHolder>>;
 }
 
@@ -36,14 +40,15 @@ export class AddressPool {
   }
 
   /** The next free address of a network; `undefined` when it is full. */
-  take(networkId: string, subnet: string): FoundAddress | undefined {
-    const range = this.#rangeOf(networkId, subnet);
+  take(network: AddressNetwork): FoundAddress | undefined {
+    const range = this.#rangeOf(network);
     while (range.next < range.end) {
       const number = range.next++;
+      if (range.reserved.has(number)) continue;
       const claim = range.claims.get(number);
       const freeAt = claim?.value.freeAt;
       if (claim !== undefined && (freeAt === undefined || freeAt > this.#now)) continue;
-      return this.#found(networkId, formatAddress(number));
+      return this.#found(network.id, formatAddress(number));
     }
     return undefined;
   }
@@ -58,20 +63,32 @@ export class AddressPool {
     return { address, claimKey, claimRevision: this.#view.claims.get(claimKey)?.revision };
   }
 
-  #rangeOf(networkId: string, subnetText: string): Range {
-    const known = this.#ranges.get(networkId);
+  #rangeOf(network: AddressNetwork): Range {
+    const known = this.#ranges.get(network.id);
     if (known !== undefined) return known;
-    const subnet = parseSubnet(subnetText);
     const claims = new Map<number, Entity<ClaimHolder>>();
-    for (const claim of this.#view.claims.by("network", networkId)) {
+    for (const claim of this.#view.claims.by("network", network.id)) {
       const number = parseAddress(claimNameOf(claim.key)[2] ?? "");
       if (number !== undefined) claims.set(number, claim);
     }
-    const range: Range =
-      subnet === undefined
-        ? { next: 0, end: 0, claims }
-        : { next: gatewayOf(subnet) + 1, end: subnet.base + sizeOf(subnet.prefix) - 1, claims };
-    this.#ranges.set(networkId, range);
+    const range = { ...addressesOf(network), claims };
+    this.#ranges.set(network.id, range);
     return range;
   }
+}
+
+/** The first address that may be given out, the one after the last, and those in between that may not. */
+export function addressesOf({ subnet: text, gateway, ipRange, reserved = [] }: AddressNetwork): {
+  next: number;
+  readonly end: number;
+  readonly reserved: ReadonlySet<number>;
+} {
+  const subnet = parseSubnet(text);
+  const part = ipRange === undefined ? subnet : parsePart(ipRange);
+  if (subnet === undefined || part === undefined) return { next: 0, end: 0, reserved: new Set() };
+  return {
+    next: Math.max(part.base, subnet.base + 1),
+    end: Math.min(part.base + sizeOf(part.prefix), subnet.base + sizeOf(subnet.prefix) - 1),
+    reserved: new Set([gateway, ...reserved].flatMap((each) => parseAddress(each) ?? [])),
+  };
 }

@@ -60,11 +60,29 @@ export function gatewayOf(subnet: Subnet): number {
   return subnet.base + 1;
 }
 
-/** Whether a task can have `address` in `subnet`. */
-export function containsAddress(subnet: Subnet, address: string): boolean {
+/**
+ * Whether a task can have `address` in `subnet`: not the network's own, not its broadcast, not the gateway's
+ * (its first, unless another is given).
+ */
+export function containsAddress(subnet: Subnet, address: string, gateway?: string): boolean {
   const parsed = parseAddress(address);
   if (parsed === undefined) return false;
-  return parsed > gatewayOf(subnet) && parsed < subnet.base + sizeOf(subnet.prefix) - 1;
+  const taken = gateway === undefined ? gatewayOf(subnet) : parseAddress(gateway);
+  return parsed !== taken && isHostAddress(subnet, parsed);
+}
+
+/** Neither the network's own address nor its broadcast. */
+export function isHostAddress(subnet: Subnet, address: number): boolean {
+  return address > subnet.base && address < subnet.base + sizeOf(subnet.prefix) - 1;
+}
+
+/** `10.9.0.128/25` inside a subnet: any prefix up to a single address. */
+export function parsePart(text: string): Subnet | undefined {
+  const [addressText = "", prefixText = ""] = text.split("/");
+  const base = parseAddress(addressText);
+  const prefix = /^\d{1,2}$/.test(prefixText) ? Number(prefixText) : Number.NaN;
+  if (base === undefined || !(prefix >= PREFIX_MIN && prefix <= 32)) return undefined;
+  return base % sizeOf(prefix) === 0 ? { base, prefix } : undefined;
 }
 
 /**

@@ -6,15 +6,20 @@
 import {
   type DeclaredService,
   keys,
+  type Network,
   type NetworkNeighbor,
   type Release,
   type ReleaseService,
   type ServiceSpec,
   type StackScope,
   servedPorts,
+  stackKey,
   type Task,
   type TaskStatus,
 } from "@berth/protocol";
+import { embedAddress } from "../addresses/ipv6.ts";
+import { serviceAddressOf } from "../addresses/service-addresses.ts";
+import { networkRoot } from "../release/network-root.ts";
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
@@ -25,7 +30,7 @@ export function declaredServices(view: ClusterView, scope: StackScope): Declared
   const release = view.releases.get(keys.release(stack, stack.release))?.value;
   if (release === undefined) return [];
   return Object.entries(release.services).flatMap(([name, service]) => {
-    const networks = networksOf(view, release, service);
+    const networks = networksOf(view, release, service, name);
     return networks.length === 0 ? [] : [declared(release, name, service.spec, networks)];
   });
 }
@@ -45,6 +50,7 @@ function declared(
     release: number,
     endpointMode: spec.endpointMode,
     ports: servedPorts(spec),
+    ...(spec.affinity === undefined ? {} : { affinity: spec.affinity }),
     networks,
   };
 }
@@ -54,7 +60,9 @@ function networksOf(
   view: ClusterView,
   release: Release,
   { spec }: ReleaseService,
+  service: string,
 ): DeclaredService["networks"] {
+  const of = { stack: stackKey(release), service };
   const root = networkRoot(release, spec);
   if (root?.networkMode !== "networks") return [];
   const networks: DeclaredService["networks"][number][] = [];
@@ -63,20 +71,22 @@ function networksOf(
     const owner = external === undefined ? release : { ...release, ...external };
     const network = view.networks.get(keys.network(owner, external?.name ?? name))?.value;
     if (network === undefined) continue;
-    networks.push({ networkId: network.id, aliases: spec.networks[name]?.aliases ?? [] });
+    const aliases = spec.networks[name]?.aliases ?? [];
+    networks.push({ networkId: network.id, aliases, ...addressesOn(view, network, of) });
   }
   return networks;
 }
 
-/** A chain of pods is as long as the stack at most; a circle is refused when the release is made. */
-function networkRoot(release: Release, spec: ServiceSpec): ServiceSpec | undefined {
-  let root: ServiceSpec | undefined = spec;
-  for (let hops = Object.keys(release.services).length; hops >= 0; hops--) {
-    const shares = (root?.podShares ?? ["network"]).includes("network");
-    if (root?.podWith === undefined || !shares) return root;
-    root = release.services[root.podWith]?.spec;
-  }
-  return undefined;
+function addressesOn(
+  view: ClusterView,
+  network: Network,
+  of: { readonly stack: string; readonly service: string },
+): Pick<DeclaredService["networks"][number], "virtualAddress" | "virtualAddress6"> {
+  const virtualAddress = serviceAddressOf(view, { ...of, network: network.id });
+  if (virtualAddress === undefined) return {};
+  const { serviceRange6 } = network;
+  if (serviceRange6 === undefined) return { virtualAddress };
+  return { virtualAddress, virtualAddress6: embedAddress(serviceRange6, virtualAddress) };
 }
 
 /** The task as other nodes see it; `undefined` when it has no address. */

@@ -9,14 +9,17 @@
  */
 
 import {
+  type Claim,
   type DeclaredService,
   keys,
   type NetworkNeighbor,
+  parseKey,
   type StackScope,
   stackKey,
   type Task,
   type TaskStatus,
 } from "@berth/protocol";
+import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { Change, ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
@@ -131,6 +134,11 @@ export class Directory {
     if (change.kind === "stack" || change.kind === "release") {
       stacks.set(stackKey(value as StackScope), value as StackScope);
     }
+    // The address of a service comes with its first task, and goes with its last release.
+    if (change.kind === "claim" && keyOfServiceAddress(change.key)) {
+      const [project = "", environment = "", stack = ""] = (value as ClaimHolder).stack.split("/");
+      stacks.set((value as ClaimHolder).stack, { project, environment, stack });
+    }
     if (change.kind === "network") {
       // Stacks of the whole environment may share it.
       const scope = environmentOf(value as StackScope);
@@ -234,6 +242,10 @@ function concerned(view: ClusterView, { kind, entity, previous }: Change): reado
   const value = entity?.value ?? previous?.value;
   if (kind === "status") return view.tasks.by("id", (value as TaskStatus).task);
   return kind === "release" ? view.tasks.by("stack", stackKey(value as StackScope)) : [];
+}
+
+function keyOfServiceAddress(key: string): boolean {
+  return parseKey(key)?.name[0] === ("service-address" satisfies Claim["kind"]);
 }
 
 function remember(before: Map<string, Item | undefined>, shelf: Shelf, key: string): void {

@@ -7,11 +7,14 @@
  */
 
 import { keys, type Network, type NetworkSpec, stackKey } from "@berth/protocol";
+import { gatewayOf6, rangesOfNetwork } from "../addresses/ipv6.ts";
+import { serviceRangeText } from "../addresses/service-range.ts";
 import {
   carve,
   formatAddress,
   formatSubnet,
   gatewayOf,
+  parsePart,
   parseSubnet,
   prefixFor,
   type Subnet,
@@ -67,17 +70,19 @@ function makeNetwork(
   { spec, subnet }: { readonly spec: NetworkSpec; readonly subnet: Subnet },
   unit: Unit,
 ): Network {
-  const { stack, ids, now } = context.input;
+  const { stack, ids, now, settings } = context.input;
   const { project, environment } = stack.value;
   const key = keys.network(stack.value, name);
+  const id = ids.networkId();
+  const serviceRange = serviceRangeText(settings);
   const network: Network = {
-    project,
-    environment,
-    stack: stack.value.stack,
-    name,
-    id: ids.networkId(),
+    ...{ project, environment, stack: stack.value.stack, name, id },
     subnet: formatSubnet(subnet),
-    gateway: formatAddress(gatewayOf(subnet)),
+    gateway: spec.gateway ?? formatAddress(gatewayOf(subnet)),
+    ...(spec.ipRange === undefined ? {} : { ipRange: spec.ipRange }),
+    ...(spec.auxAddresses === undefined ? {} : { reserved: Object.values(spec.auxAddresses) }),
+    ...(serviceRange === undefined ? {} : { serviceRange }),
+    ...(spec.ipv6 === true ? ranges6Of(context, id, spec) : {}),
     internal: spec.internal,
     createdAt: now,
   };
@@ -91,6 +96,13 @@ function makeNetwork(
   return network;
 }
 
+function ranges6Of(context: PlanContext, id: string, spec: NetworkSpec) {
+  const [cluster] = context.input.view.cluster.all();
+  const own = rangesOfNetwork(cluster?.value.id ?? "", id);
+  const subnet6 = spec.subnet6 ?? own.subnet6;
+  return { subnet6, gateway6: gatewayOf6(subnet6), serviceRange6: own.serviceRange6 };
+}
+
 function chooseSubnet(context: PlanContext, name: string, spec: NetworkSpec): Subnet | Obstacle {
   const { settings, release } = context.input;
   const taken = takenSubnets(context);
@@ -98,7 +110,7 @@ function chooseSubnet(context: PlanContext, name: string, spec: NetworkSpec): Su
     const wish = parseSubnet(spec.subnet);
     const clash = wish && taken.find((other) => subnetsOverlap(other, wish));
     if (wish !== undefined && clash === undefined) return wish;
-    const why = clash === undefined ? "it is no range" : `${formatSubnet(clash)} is taken`;
+    const why = clash === undefined ? "it is no range" : `${clash.who} has ${formatSubnet(clash)}`;
     return obstacle("network", `network ${name} cannot have the range ${spec.subnet}: ${why}`);
   }
   const range = parseSubnet(settings.clusterRange);
@@ -115,16 +127,57 @@ function chooseSubnet(context: PlanContext, name: string, spec: NetworkSpec): Su
     context.input.ids.noteSubnetEnd(free.base + sizeOf(free.prefix));
     return free;
   }
-  const message = `no range for network ${name}: ${settings.clusterRange} is full (${taken.length} networks)`;
-  return obstacle("network", message);
+  return obstacle("network", fullMessage(context, { name, prefix, range, taken }));
 }
 
-function takenSubnets(context: PlanContext): Subnet[] {
-  const { view, inFlight } = context.input;
-  const texts = [
-    ...view.networks.all().map(({ value }) => value.subnet),
-    ...inFlight.subnets(),
-    ...[...context.networks.values()].map(({ subnet }) => subnet),
-  ];
-  return texts.flatMap((text) => parseSubnet(text) ?? []);
+/** Why no range is left; what of the hosts lies in the way is named. */
+function fullMessage(
+  { input }: PlanContext,
+  {
+    name,
+    prefix,
+    range,
+    taken,
+  }: {
+    readonly name: string;
+    readonly prefix: number;
+    readonly range: Subnet;
+    readonly taken: readonly TakenRange[];
+  },
+): string {
+  const { settings, view } = input;
+  const networks = view.networks.all().length;
+  const inTheWay = taken
+    .filter((each) => each.isHost && subnetsOverlap(each, range))
+    .map((each) => `${each.who} has ${formatSubnet(each)}`);
+  const why = inTheWay.length === 0 ? "" : `; ${inTheWay.slice(0, 3).join(", ")}`;
+  return `no range of /${prefix} for network ${name}: ${settings.clusterRange} is full (${networks} networks)${why}`;
+}
+
+/** A range that no network can have, with who has it. */
+interface TakenRange extends Subnet {
+  readonly who: string;
+  /** A host has it, on an interface or by a route. */
+  readonly isHost?: boolean;
+}
+
+function takenSubnets(context: PlanContext): TakenRange[] {
+  const { view, inFlight, settings } = context.input;
+  const taken: TakenRange[] = [];
+  const take = (who: string, text: string, isHost = false) => {
+    const range = parsePart(text);
+    if (range !== undefined) taken.push({ ...range, who, isHost });
+  };
+  for (const { value } of view.networks.all()) {
+    take(`network ${value.name} of ${value.stack}`, value.subnet);
+  }
+  for (const text of inFlight.subnets()) take("another network", text);
+  for (const network of context.networks.values()) take(`network ${network.name}`, network.subnet);
+  take("addresses of services", serviceRangeText(settings) ?? "");
+  for (const { value: status } of view.nodeStatuses.all()) {
+    for (const host of status.hostRanges ?? []) {
+      take(`${host.interface} of ${status.name}`, host.range, true);
+    }
+  }
+  return taken;
 }

@@ -46,6 +46,8 @@ export class PlanContext {
   /** Networks and volumes that this plan makes, by key. */
   readonly networks = new Map<string, Network>();
   readonly volumes = new Map<string, Volume>();
+  /** Keys of claims of service addresses that this plan takes, by service and network. */
+  readonly serviceAddresses = new Map<string, string>();
 
   constructor(input: PlanInput) {
     this.input = input;
@@ -57,6 +59,9 @@ export class PlanContext {
     for (const key of unit.operations.keys()) {
       this.networks.delete(key);
       this.volumes.delete(key);
+    }
+    for (const [term, key] of this.serviceAddresses) {
+      if (unit.operations.has(key)) this.serviceAddresses.delete(term);
     }
   }
 }

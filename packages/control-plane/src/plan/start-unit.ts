@@ -13,13 +13,17 @@ import {
   type Task,
   type Verdict,
 } from "@berth/protocol";
+import { fixedAddress } from "../addresses/fixed-address.ts";
+import { embedAddress } from "../addresses/ipv6.ts";
 import { macOfAddress } from "../addresses/mac.ts";
 import { liveHolders } from "../reconcile/resource-waits.ts";
 import type { TaskRecord } from "../reconcile/service-input.ts";
+import { networkRoot } from "../release/network-root.ts";
 import { encode } from "../state/decode.ts";
 import { requestsOf, type WantedStart } from "./asks.ts";
 import { ensureNetwork } from "./network-plan.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
+import { ensureServiceAddress } from "./service-address-plan.ts";
 import type { Unit } from "./unit.ts";
 import { planVolumes } from "./volume-plan.ts";
 
@@ -45,7 +49,8 @@ export function addStart(
   const user = { task: id, slot: start.place.slot, node, podTask };
   const volumes = planVolumes(context, spec, user, unit);
   if ("message" in volumes) return volumes;
-  const attachments = planAttachments(context, { spec, service: input.scope.service, id }, unit);
+  const copy = { spec, service: input.scope.service, id, slot: start.place.slot };
+  const attachments = planAttachments(context, copy, unit);
   if ("message" in attachments) return attachments;
   const task: Task = {
     id,
@@ -76,32 +81,64 @@ export function addStart(
   return undefined;
 }
 
-function planAttachments(
-  context: PlanContext,
-  copy: { readonly spec: ServiceSpec; readonly service: string; readonly id: string },
-  unit: Unit,
-): Attachment[] | Obstacle {
-  const { spec, service, id } = copy;
+interface Copy {
+  readonly spec: ServiceSpec;
+  readonly service: string;
+  readonly id: string;
+  readonly slot: number;
+}
+
+function planAttachments(context: PlanContext, copy: Copy, unit: Unit): Attachment[] | Obstacle {
+  const { spec, service, id, slot } = copy;
   const { stack } = context.input;
   const shared = spec.podWith !== undefined && (spec.podShares ?? ["network"]).includes("network");
-  if (spec.networkMode !== "networks" || shared) return [];
+  if (shared) {
+    return (
+      planServiceAddresses(context, copy, networkRoot(context.input.release, spec), unit) ?? []
+    );
+  }
+  if (spec.networkMode !== "networks") return [];
   const attachments: Attachment[] = [];
   for (const [name, use] of Object.entries(spec.networks)) {
     const network = ensureNetwork(context, name, unit);
     if ("message" in network) return network;
+    const wish = fixedAddress(use, slot);
     const found =
-      use.ipv4Address === undefined
-        ? context.addresses.take(network.id, network.subnet)
-        : context.addresses.fixed(network.id, use.ipv4Address);
+      wish === undefined
+        ? context.addresses.take(network)
+        : context.addresses.fixed(network.id, wish);
     if (found === undefined) {
-      return obstacle("address", `network ${name} has no free address left in ${network.subnet}`);
+      const range = network.ipRange ?? network.subnet;
+      return obstacle("address", `network ${name} has no free address left in ${range}`);
     }
     unit.expect(found.claimKey, found.claimRevision);
     unit.put(found.claimKey, encode({ stack: stackKey(stack.value), service, tasks: [id] }));
     const mac = use.macAddress ?? macOfAddress(found.address);
-    attachments.push({ networkId: network.id, address: found.address, mac });
+    const { subnet6 } = network;
+    const address6 = subnet6 && (use.ipv6Address ?? embedAddress(subnet6, found.address));
+    attachments.push({
+      ...{ networkId: network.id, address: found.address, mac },
+      ...(address6 === undefined ? {} : { address6 }),
+    });
   }
-  return attachments;
+  return planServiceAddresses(context, copy, spec, unit) ?? attachments;
+}
+
+/** The addresses of the service itself, taken with its first task on each network. */
+function planServiceAddresses(
+  context: PlanContext,
+  { spec, service }: Copy,
+  root: ServiceSpec | undefined,
+  unit: Unit,
+): Obstacle | undefined {
+  if (spec.endpointMode !== "vip" || root?.networkMode !== "networks") return undefined;
+  for (const name of Object.keys(root.networks)) {
+    const network = ensureNetwork(context, name, unit);
+    if ("message" in network) return network;
+    const found = ensureServiceAddress(context, { service, network }, unit);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** The slot's claim changes with every start in it: of two plans that start a copy, one fails. */

@@ -15,6 +15,7 @@ import {
   type Task,
   taskName,
 } from "@berth/protocol";
+import { fixedAddress } from "../addresses/fixed-address.ts";
 import { exclusiveVolumes } from "../release/exclusive.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -40,11 +41,14 @@ export function resourceBlockers(
     const what = `${name} waits for volume ${volume}`;
     return holdersOf(view, { claim, what, kind: "volume" }, scope, place);
   });
-  const addresses = Object.entries(spec.networks).flatMap(([network, { ipv4Address }]) => {
-    const id = view.networks.get(keys.network(scope, network))?.value.id;
-    if (ipv4Address === undefined || id === undefined) return [];
-    const claim = keys.claim({ kind: "address", networkId: id, address: ipv4Address });
-    const what = `${name} waits for address ${ipv4Address}`;
+  const addresses = Object.entries(spec.networks).flatMap(([network, use]) => {
+    const { external } = release.networks[network] ?? {};
+    const owner = external === undefined ? scope : { ...scope, ...external };
+    const id = view.networks.get(keys.network(owner, external?.name ?? network))?.value.id;
+    const address = fixedAddress(use, place.slot);
+    if (address === undefined || id === undefined) return [];
+    const claim = keys.claim({ kind: "address", networkId: id, address });
+    const what = `${name} waits for address ${address}`;
     return holdersOf(view, { claim, what, kind: "address" }, scope, place);
   });
   return [...volumes, ...addresses];

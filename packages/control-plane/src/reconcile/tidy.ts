@@ -18,6 +18,7 @@ import {
 } from "@berth/protocol";
 import { Unit } from "../plan/unit.ts";
 import { liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
+import { networkRoot } from "../release/network-root.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import { type ClusterView, heldTerm } from "../state/cluster-tables.ts";
@@ -69,8 +70,36 @@ function tidyClaims(view: ClusterView, stack: Stack, now: number, settings: Tidy
       if (liveHolders(view, claim.value).length === 0) units.push(deletion(claim));
     }
   }
+  const needed = serviceAddressesNeeded(view, stack);
+  for (const claim of claimsHeld(view, stack, "service-address")) {
+    if (!needed.has(serviceOnNetwork(claim.value))) units.push(deletion(claim));
+  }
   const nextLookAtMs = earliest(looks);
   return { units, ...(nextLookAtMs === undefined ? {} : { nextLookAtMs }) };
+}
+
+/**
+ * Service and network, of every live release that has it there. Tasks need none: open connections live on in
+ * the kernels, and new ones are for what is declared.
+ */
+function serviceAddressesNeeded(view: ClusterView, stack: Stack): ReadonlySet<string> {
+  const needed = new Set<string>();
+  for (const release of liveReleases(view, stack)) {
+    for (const [service, { spec }] of Object.entries(release.services)) {
+      const root = spec.endpointMode === "vip" ? networkRoot(release, spec) : undefined;
+      for (const name of Object.keys(root?.networks ?? {})) {
+        const { external } = release.networks[name] ?? {};
+        const owner = external === undefined ? stack : { ...stack, ...external };
+        const network = view.networks.get(keys.network(owner, external?.name ?? name))?.value.id;
+        if (network !== undefined) needed.add(serviceOnNetwork({ service, network }));
+      }
+    }
+  }
+  return needed;
+}
+
+function serviceOnNetwork({ service, network }: Pick<ClaimHolder, "service" | "network">): string {
+  return `${service} ${network}`;
 }
 
 function claimsHeld(view: ClusterView, stack: Stack, kind: Claim["kind"]) {

@@ -41,12 +41,15 @@ function volumeReasons(
 }
 
 function addressReasons(spec: ServiceSpec): ExclusiveReason[] {
-  return Object.entries(spec.networks)
-    .filter(([, use]) => use.ipv4Address !== undefined)
-    .map(([name, use]) => ({
-      text: `it has the fixed address ${use.ipv4Address} in network ${name}`,
-      perCopy: false,
-    }));
+  return Object.entries(spec.networks).flatMap(([name, use]): ExclusiveReason[] => {
+    const { addresses, ipv4Address } = use;
+    if (addresses !== undefined) {
+      return [{ text: `its copies have fixed addresses in network ${name}`, perCopy: true }];
+    }
+    if (ipv4Address === undefined) return [];
+    const text = `it has the fixed address ${ipv4Address} in network ${name}`;
+    return [{ text, perCopy: false }];
+  });
 }
 
 /** Names of the volumes that a copy of the service writes to alone, each once, sorted. */

@@ -9,6 +9,8 @@ export interface ClaimHolder {
   readonly stack: string;
   /** The service, where the claim is a service's. */
   readonly service?: string;
+  /** Of a service's address: the network that it is on. */
+  readonly network?: string;
   /** Live tasks that hold it: one for an address or volume (all of one pod), several for a slot. */
   readonly tasks?: readonly string[];
   /**

@@ -96,7 +96,10 @@ export interface ClusterView {
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
   readonly tokens: ReadTable<Token>;
   /** By `kind` of claim, by the `stack` of the holder, by both (`held`), by `network` for addresses. */
-  readonly claims: ReadTable<ClaimHolder, "kind" | "stack" | "held" | "network">;
+  readonly claims: ReadTable<
+    ClaimHolder,
+    "kind" | "stack" | "held" | "network" | "service-address"
+  >;
   readonly cluster: ReadTable<ClusterIdentity>;
   readonly leader: ReadTable<Leadership>;
 }
@@ -146,12 +149,19 @@ export class ClusterTables implements ClusterView {
     id: (operation) => operation.id,
   });
   readonly tokens = new EntityTable<Token>({});
-  readonly claims = new EntityTable<ClaimHolder, "kind" | "stack" | "held" | "network">({
+  readonly claims = new EntityTable<
+    ClaimHolder,
+    "kind" | "stack" | "held" | "network" | "service-address"
+  >({
     kind: (_holder, key) => claimPart(key, 0),
     stack: (holder) => holder.stack,
     held: (holder, key) => heldTerm(holder.stack, claimPart(key, 0) ?? ""),
     network: (_holder, key) =>
       claimPart(key, 0) === ("address" satisfies Claim["kind"]) ? claimPart(key, 1) : undefined,
+    "service-address": ({ stack, service, network }, key) =>
+      claimPart(key, 0) === ("service-address" satisfies Claim["kind"])
+        ? serviceAddressTerm({ stack, service, network })
+        : undefined,
   });
   readonly cluster = new EntityTable<ClusterIdentity>({});
   readonly leader = new EntityTable<Leadership>({});
@@ -201,6 +211,19 @@ export function environmentOf(scope: {
 /** The term of the index `held`: claims of one kind of one stack. */
 export function heldTerm(stack: string, kind: string): string {
   return `${stack} ${kind}`;
+}
+
+/** The term of the index `service-address`: the one of a service on a network. */
+export function serviceAddressTerm({
+  stack,
+  service,
+  network,
+}: {
+  readonly stack: string;
+  readonly service: string | undefined;
+  readonly network: string | undefined;
+}): string {
+  return `${network} ${stack}/${service}`;
 }
 
 function claimPart(key: string, index: number): string | undefined {

@@ -3,6 +3,7 @@
 import { Type } from "typebox";
 import { Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
+import { Affinity } from "./service-spec.ts";
 
 const scope = {
   project: Type.String(),
@@ -29,6 +30,10 @@ export const Network = Type.Object({
   subnet6: Type.Optional(Type.String()),
   /** The bridge's own IPv6 address; set together with `subnet6`. */
   gateway6: Type.Optional(Type.String()),
+  /** Addresses of services on this network are from here. Absent in networks of an older version. */
+  serviceRange: Type.Optional(Type.String()),
+  /** As `serviceRange`, IPv6. */
+  serviceRange6: Type.Optional(Type.String()),
   internal: Type.Boolean(),
   createdAt: Timestamp,
 });
@@ -54,6 +59,8 @@ export const DeclaredService = Type.Object({
       protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
     }),
   ),
+  /** Connections of one source to its address stay with one copy. */
+  affinity: Type.Optional(Affinity),
   /** Networks that exist: one without any task yet has no identifier and is not here. */
   networks: Type.Array(
     Type.Object({
@@ -62,6 +69,8 @@ export const DeclaredService = Type.Object({
       aliases: Type.Array(Type.String()),
       /** Address of the service on that network, where it has one. */
       virtualAddress: Type.Optional(Type.String()),
+      /** As `virtualAddress`, IPv6. */
+      virtualAddress6: Type.Optional(Type.String()),
     }),
   ),
 });
@@ -81,7 +90,12 @@ export const NetworkNeighbor = Type.Object({
   node: Type.String(),
   /** From the plan's commit until the removal is confirmed. */
   attachments: Type.Array(
-    Type.Object({ networkId: Type.String(), address: Type.String(), mac: Type.String() }),
+    Type.Object({
+      networkId: Type.String(),
+      address: Type.String(),
+      address6: Type.Optional(Type.String()),
+      mac: Type.String(),
+    }),
   ),
   /** `none`: attached, no request goes there; `draining`: no new request, connections live on. */
   endpoint: Type.Union([Type.Literal("none"), Type.Literal("ready"), Type.Literal("draining")]),

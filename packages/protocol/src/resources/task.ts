@@ -19,10 +19,6 @@ export const Attachment = Type.Object({
   mac: Type.String(),
   /** IPv6 address, where the network has IPv6. */
   address6: Type.Optional(Type.String()),
-  /** Address of the task's service on this network; absent with `endpoint_mode: dnsrr`. */
-  serviceAddress: Type.Optional(Type.String()),
-  /** As `serviceAddress`, IPv6. */
-  serviceAddress6: Type.Optional(Type.String()),
 });
 export type Attachment = Of<typeof Attachment>;
 
