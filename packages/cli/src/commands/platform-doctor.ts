@@ -33,6 +33,7 @@ const CHECKS: readonly Check[] = [
   host.addressRange,
   host.httpPort,
   platform.server,
+  platform.certificates,
   platform.secretFiles,
 ];
 

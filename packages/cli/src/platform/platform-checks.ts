@@ -1,6 +1,7 @@
 /** Checks of the platform on this machine: engine, server, agent, net, files. */
 
 import { existsSync, statSync } from "node:fs";
+import { type CertificateView, ProtocolError } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { localContext, tokenOf } from "../connection/context.ts";
 import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
@@ -73,6 +74,65 @@ export const server: Check = async ({ environment, settings }) => {
     return [failure("server", message, "berth platform start; logs are in the data folder's log/")];
   }
 };
+
+/** HTTP-01 is asked for on this port, whatever the platform's own is. */
+const ACME_HTTP_PORT = 80;
+
+/** Certificates that expire, have expired or cannot be had; silent where the server is. */
+export const certificates: Check = async ({ environment, settings }) => {
+  const token = tokenOf(localContext(environment));
+  if (token === undefined) return [];
+  const client = new HttpClient({ url: `http://${settings.host}:${settings.port}`, token });
+  const params = { project: "default", environment: "main" };
+  try {
+    const { items } = await client.call("listCertificates", { params, query: { all: "true" } });
+    const findings = items.flatMap(certificateFindings);
+    const isAcmeSet = items.some(({ certificate }) => certificate.order !== undefined);
+    const acme = isAcmeSet ? await acmePortFinding(client, params, settings.httpPort) : [];
+    if (items.length === 0 || findings.length > 0) return [...findings, ...acme];
+    return [ok("certificates", `${items.length}, all of them valid`), ...acme];
+  } catch (error) {
+    // The check of the server itself tells that.
+    if (error instanceof ProtocolError) return [];
+    throw error;
+  } finally {
+    client.close();
+  }
+};
+
+async function acmePortFinding(
+  client: HttpClient,
+  params: { readonly project: string; readonly environment: string },
+  httpPort: number,
+): Promise<Finding[]> {
+  const { challenge } = await client.call("getAcme", { params, query: {} });
+  if (challenge !== "http-01" || httpPort === ACME_HTTP_PORT) return [];
+  const message = `ACME servers ask for HTTP-01 on port ${ACME_HTTP_PORT}, HTTP routes are answered on ${httpPort}`;
+  const advice = `berth platform start --http-port ${ACME_HTTP_PORT}, or have port ${ACME_HTTP_PORT} forwarded; then berth certificate renew`;
+  return [warning("acme", message, advice)];
+}
+
+function certificateFindings({ certificate }: CertificateView): Finding[] {
+  const { name, state, source, current, lastError } = certificate;
+  const until = current === undefined ? "" : new Date(current.notAfter).toISOString().slice(0, 16);
+  const advice =
+    source === "file"
+      ? `berth certificate add ${name} --cert FILE --key FILE`
+      : (lastError?.advice ?? `berth certificate show ${name}`);
+  switch (state) {
+    case "expired":
+      return [failure("certificates", `${name} expired at ${until}: clients refuse it`, advice)];
+    case "expiring":
+      return [warning("certificates", `${name} expires at ${until} and was not replaced`, advice)];
+    case "failing": {
+      const message = `${name} cannot be had: ${lastError?.message ?? "no reason was given"}`;
+      return [warning("certificates", message, advice)];
+    }
+    case "pending":
+    case "valid":
+      return [];
+  }
+}
 
 /** Files that only their owner may read. */
 export const secretFiles: Check = async ({ paths }) => {

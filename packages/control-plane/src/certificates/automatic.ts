@@ -11,11 +11,16 @@ import { DAY_MS } from "@berth/base";
 import { type AcmeSettings, type Certificate, type EnvironmentScope, keys } from "@berth/protocol";
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
-import { CLUSTER, ownCertificate, tlsRoutes } from "./choose.ts";
+import { CLUSTER, DEFAULT_NAME, ownCertificate, tlsRoutes } from "./choose.ts";
 import { isAmong, isOfThisMachine } from "./host-names.ts";
 
 /** An ACME certificate that no route needs is kept this long. */
 const UNNEEDED_KEPT_MS = 7 * DAY_MS;
+/**
+ * Clients that name no host of a route must be shown something: a certificate for nobody (RFC 6761), so that
+ * it is not another host's, which would tell its name.
+ */
+const NOBODY = "default.invalid";
 /** Stands for every host: there is no certificate for that. */
 const ANY_HOST = "*";
 
@@ -60,9 +65,10 @@ export function automaticChanges(view: ClusterView, now: number): AutomaticChang
     const change = changeOf(entity, want, now);
     if (change !== undefined) changes.push(change);
   }
-  for (const [name, { scope, host, source }] of wanted) {
+  for (const [name, want] of wanted) {
     if (found.has(name)) continue;
-    const key = freeKey(view, scope, host);
+    const { scope, host, source } = want;
+    const key = freeKey(view, want);
     if (key === undefined) continue;
     changes.push({
       kind: "create",
@@ -85,6 +91,7 @@ export function automaticChanges(view: ClusterView, now: number): AutomaticChang
 interface Want {
   readonly scope: EnvironmentScope;
   readonly host: string;
+  readonly name: string;
   readonly source: "acme" | "cluster-ca";
 }
 
@@ -94,20 +101,32 @@ function wantName(scope: EnvironmentScope, host: string): string {
 
 function wantedOf(view: ClusterView): Map<string, Want> {
   const wanted = new Map<string, Want>();
-  for (const { project, environment, host } of tlsRoutes(view)) {
+  const routes = tlsRoutes(view);
+  if (routes.length > 0) {
+    const isOwn =
+      view.certificates.get(keys.certificate(CLUSTER, DEFAULT_NAME))?.value.automatic === false;
+    const want = {
+      scope: CLUSTER,
+      host: NOBODY,
+      name: DEFAULT_NAME,
+      source: "cluster-ca",
+    } as const;
+    if (!isOwn) wanted.set(wantName(CLUSTER, NOBODY), want);
+  }
+  for (const { project, environment, host } of routes) {
     const scope = { project, environment };
     const name = wantName(scope, host);
     if (host === ANY_HOST || wanted.has(name)) continue;
     if (ownCertificate(view, scope, host) !== undefined) continue;
     const source = isForAcme(acmeFor(view, scope), host) ? "acme" : "cluster-ca";
-    wanted.set(name, { scope, host, source });
+    wanted.set(name, { scope, host, name: host, source });
   }
   return wanted;
 }
 
 /** The host itself, unless a person's certificate (for other hosts) has that name. */
-function freeKey(view: ClusterView, scope: EnvironmentScope, host: string) {
-  for (const name of [host, `${host}-auto`]) {
+function freeKey(view: ClusterView, { scope, name: wished }: Want) {
+  for (const name of [wished, `${wished}-auto`]) {
     const key = keys.certificate(scope, name);
     if (view.certificates.get(key) === undefined) return { key, name };
   }

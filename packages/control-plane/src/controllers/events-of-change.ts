@@ -22,6 +22,11 @@ export function eventsOfChange(change: Change, view: ClusterView): EventDraft[] 
       return deploymentEvents(now as Held["deployment"], before as Held["deployment"] | undefined);
     case "task":
       return taskEvents(now as Held["task"], before as Held["task"] | undefined);
+    case "certificate":
+      return certificateEvents(
+        now as Held["certificate"],
+        before as Held["certificate"] | undefined,
+      );
     default:
       return [];
   }
@@ -116,4 +121,35 @@ function verdictEvents(task: Held["task"], before: Held["task"] | undefined): Ev
   const message = `${taskName(task)} was given up: ${task.verdict.reason}`;
   const where = { project, environment, stack, service, task: id, node };
   return [{ ...where, level: "warning", reason: `task_${task.verdict.kind}`, message }];
+}
+
+/** A new one, a failed attempt, an age that should not be: what an operator acts on. */
+function certificateEvents(
+  certificate: Held["certificate"],
+  before: Held["certificate"] | undefined,
+): EventDraft[] {
+  if (before === undefined) return [];
+  const { project, environment, name, current, source, lastError, state } = certificate;
+  const scope = { project, environment };
+  const until = current === undefined ? "" : new Date(current.notAfter).toISOString();
+  const drafts: EventDraft[] = [];
+  const isNew = current !== undefined && current.version !== before.current?.version;
+  if (isNew && current.source === source) {
+    const message = `certificate ${name}: a new one by ${current.issuer}, until ${until}`;
+    drafts.push({ ...scope, level: "info", reason: "certificate_issued", message });
+  }
+  if (certificate.failuresInRow > before.failuresInRow) {
+    const message = `certificate ${name}: ${lastError?.step ?? "order"} failed: ${lastError?.message ?? ""}`;
+    drafts.push({ ...scope, level: "error", reason: "certificate_failed", message });
+  }
+  if (state === before.state) return drafts;
+  if (state === "expiring") {
+    const message = `certificate ${name} expires at ${until} and was not replaced yet`;
+    drafts.push({ ...scope, level: "warning", reason: "certificate_expiring", message });
+  }
+  if (state === "expired") {
+    const message = `certificate ${name} expired at ${until}: clients refuse it`;
+    drafts.push({ ...scope, level: "error", reason: "certificate_expired", message });
+  }
+  return drafts;
 }

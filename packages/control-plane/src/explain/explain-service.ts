@@ -29,6 +29,7 @@ import { type Refusal, refuse } from "../release/refusal.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
+import { certificateWaits } from "./certificate-waits.ts";
 import { type ServiceStanding, standingsOf } from "./service-standing.ts";
 
 export interface ExplainInput {
@@ -58,7 +59,13 @@ export function explainService(
     const message = `stack ${stackKey(scope)} has no service ${scope.service}`;
     return refuse("not_found", message, { services });
   }
-  const found = [...waitsNow(input, stack, scope.service), ...input.removal];
+  const release = view.releases.get(keys.release(stack.value, stack.value.release))?.value;
+  const spec = release?.services[scope.service]?.spec;
+  const found = [
+    ...waitsNow(input, stack, scope.service),
+    ...input.removal,
+    ...certificateWaits(view, scope, spec, now),
+  ];
   const waits = found.map((wait) => ({
     ...wait,
     since: sinceOf(wait, input.remembered) ?? wait.since ?? now,
