@@ -180,10 +180,11 @@ for (const challenge of ["http-01", "dns-01"] as const) {
 
     test("is ended by the next life, once, whichever effect the server dies after", async () => {
       const places: string[] = [];
-      for (let last = 1; ; last++) {
+      // How often the server is asked whether it is done differs from run to run, so one end is no proof.
+      for (let last = 1, ends = 0; ends < 3; last++) {
         const where = await dieAndLive(lab, challenge, last);
-        if (where === undefined) break;
-        places.push(where);
+        if (where === undefined) ends++;
+        else places.push(where);
       }
       // All kinds of effects were met, or the test would prove nothing.
       for (const kind of ["txn", "POST order-plz", "POST finalize-order", "POST certZ"]) {

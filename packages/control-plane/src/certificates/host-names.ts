@@ -46,7 +46,7 @@ export function isAmong(patterns: readonly string[], host: string): boolean {
   const wanted = plainHost(host).replace(/^\*\./, "");
   return patterns.map(plainHost).some((pattern) => {
     if (!isWildcard(pattern)) return pattern === plainHost(host);
-    return wanted.endsWith(pattern.slice(1)) || `*.${wanted}` === pattern;
+    return wanted.endsWith(pattern.slice(1)) || plainHost(host) === pattern;
   });
 }
 

@@ -142,10 +142,8 @@ function readKey(text: string): { readonly key?: KeyObject; readonly problems: s
     const bits = key.asymmetricKeyDetails?.modulusLength;
     const isWeak = key.asymmetricKeyType === "rsa" && bits !== undefined && bits < RSA_BITS_MIN;
     if (!isWeak) return { key, problems: [] };
-    return {
-      key,
-      problems: [`the key has ${bits} bits, at least ${RSA_BITS_MIN} are needed for RSA`],
-    };
+    const words = `the key has ${bits} bits, at least ${RSA_BITS_MIN} are needed for RSA`;
+    return { problems: [words] };
   } catch {
     return { problems: ["the key cannot be read: it is damaged"] };
   }

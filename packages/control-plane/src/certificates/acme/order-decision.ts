@@ -30,7 +30,7 @@ export type OrderAction =
 const ORDER_AGE_MAX_MS = 3 * HOUR_MS;
 
 /** Whether something is left to do: of the order itself, or of its traces in the DNS. */
-export function isOpen(order: AcmeOrder | undefined): order is AcmeOrder {
+export function isOpen(order: AcmeOrder | undefined): boolean {
   return order !== undefined && nextAction(order, 0, order.directory).kind !== "nothing";
 }
 
