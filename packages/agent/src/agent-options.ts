@@ -41,6 +41,8 @@ export interface AgentSettings {
   /** For names that are not ours; the host's own when absent. */
   readonly forwarders?: readonly string[];
   readonly hostPolicy: NodeNetworkModel["hostPolicy"];
+  /** Where names are answered for the host itself; nowhere when absent. */
+  readonly hostDns?: NodeNetworkModel["hostDns"];
   readonly mtu?: number;
   /** Creations and starts at once; twice the processors when absent. */
   readonly startsMax?: number;

@@ -75,6 +75,7 @@ const LOOKING = rows("Looking", [
     () => import("./commands/explain.ts"),
   ],
   ["events", "what happened", () => import("./commands/events.ts")],
+  ["dns lookup", "what a name answers, to whom and why", () => import("./commands/dns-lookup.ts")],
 ]);
 
 const certificates = () => import("./commands/certificate-commands.ts");

@@ -1,12 +1,14 @@
 /** Names with real bridges, real resolvers (dig, Node's, glibc's) and forwarders that misbehave. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { before, test } from "node:test";
 import packet from "dns-packet";
 import { frameMessage, MessageReader } from "../src/dns/tcp-frame.ts";
+import type { NodeNetworkModel } from "../src/model.ts";
 import { addBridge, type Container, ip, startContainer } from "./containers.ts";
 import { inNamespace, loopbackModel, netUnderTest, SERVICE, until } from "./lab.ts";
 
@@ -91,11 +93,21 @@ inNamespace(import.meta.url, () => {
   let generation = 0;
   let container: Container | undefined;
   let upstream: { readonly asked: string[] } = { asked: [] };
-  const apply = (slots: readonly number[], forwarders: readonly string[] = []) => {
+  const apply = (
+    slots: readonly number[],
+    forwarders: readonly string[] = [],
+    more: Partial<NodeNetworkModel> = {},
+  ) => {
     const base = loopbackModel(++generation, {});
     const endpoints = slots.map(endpointAt);
     const ingress = { ...base.ingress, httpRoutes: [] };
-    const change = { networks: [NETWORK], endpoints, forwarders: [...forwarders], ingress };
+    const change = {
+      networks: [NETWORK],
+      endpoints,
+      forwarders: [...forwarders],
+      ingress,
+      ...more,
+    };
     return net.client.apply(loopbackModel(generation, change));
   };
   const dig = async (...args: string[]) =>
@@ -231,7 +243,59 @@ inNamespace(import.meta.url, () => {
     assert.ok(performance.now() - start < 500);
   });
 
+  test("the host itself asks on an address of its own, for full names", async () => {
+    const hostDns = { address: "127.0.7.53", port: 53 };
+    await apply([1, 2], [], { hostDns });
+    const ask = (...args: string[]) =>
+      execFileSync("dig", ["+tries=1", "+time=2", "@127.0.7.53", ...args]).toString();
+    assert.match(ask("web.shop.main.default.berth"), /10\.78\.0\.11[\s\S]*10\.78\.0\.12/);
+    assert.match(ask("+tcp", "SRV", "_http._tcp.web.shop.main.default.berth"), /8080 web-1/);
+    assert.match(ask("nosuch.shop.main.default.berth"), /NXDOMAIN/);
+    assert.match(ask("web"), /NXDOMAIN/, "no resolver is there to be asked for a short name");
+    await apply([1, 2]);
+    assert.throws(() => ask("web.shop.main.default.berth"), "it is closed when nobody wants it");
+  });
+
+  test("queries that share a TCP connection, cut anywhere, are all answered", async () => {
+    await apply([1, 2]);
+    const queries = Array.from({ length: 20 }, (_, id) =>
+      frameMessage(packet.encode({ type: "query", id, questions: [{ type: "A", name: "web" }] })),
+    );
+    const socket = connect(53, "10.78.0.1");
+    socket.setNoDelay(true);
+    const reader = new MessageReader();
+    const ids: number[] = [];
+    const whole = new Promise<void>((resolve) => {
+      socket.on("data", (chunk: Buffer) => {
+        for (const message of reader.push(chunk)) ids.push(message.readUInt16BE(0));
+        if (ids.length === queries.length) resolve();
+      });
+    });
+    const stream = Buffer.concat(queries);
+    for (let at = 0; at < stream.length; at += 7) {
+      socket.write(stream.subarray(at, at + 7));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await whole;
+    socket.destroy();
+    assert.deepEqual(
+      ids.sort((a, b) => a - b),
+      queries.map((_, id) => id),
+    );
+  });
+
+  test("one client that holds connections leaves the others theirs", async () => {
+    await apply([1, 2]);
+    const held = Array.from({ length: 300 }, () => connect(53, "10.78.0.1").on("error", () => {}));
+    await until("the host's connections are cut at its limit", 2_000, () =>
+      held.filter((socket) => socket.destroyed).length >= 300 - 32 ? true : undefined,
+    );
+    assert.deepEqual(await short("+tcp", "web"), ["10.78.0.11", "10.78.0.12"]);
+    for (const socket of held) socket.destroy();
+  });
+
   test("bad packets by the thousand change nothing", async () => {
+    await apply([1]);
     const socket = createSocket("udp4");
     for (let index = 0; index < 5_000; index++) {
       socket.send(randomBytes(1 + (index % 400)), 53, "10.78.0.1");

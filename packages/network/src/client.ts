@@ -12,6 +12,7 @@
 import { request } from "node:http";
 import { type Clock, sleep, systemClock } from "@berth/base";
 import { errorOfProblem, ProtocolError } from "@berth/protocol/errors";
+import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
 import type { NodeNetworkModel } from "./model.ts";
 import type { ApplyReport, EndpointSessions, NetStatus, RouteFigures } from "./report.ts";
 
@@ -81,6 +82,12 @@ export class NetClient {
   ): Promise<EndpointSessions> {
     const query = `address=${encodeURIComponent(endpoint.address)}&port=${endpoint.port}`;
     return (await this.#get(`/sessions?${query}`, signal)) as EndpointSessions;
+  }
+
+  /** What would be answered to somebody's question for a name, and why; `invalid_request` says what is wrong. */
+  async lookup(question: LookupQuestion, signal?: AbortSignal): Promise<LookupReport> {
+    const query = new URLSearchParams({ ...question }).toString();
+    return (await this.#get(`/lookup?${query}`, signal)) as LookupReport;
   }
 
   /** Resolves with the first status whose three parts all follow `generation` or a later one. */

@@ -9,6 +9,7 @@ import { chmodSync, unlinkSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { asProtocolError, ProtocolError, problemOf } from "@berth/protocol/errors";
+import { LOOKUP_TYPES, type LookupQuestion } from "./dns/explain.ts";
 import { parseIpv4 } from "./ipv4.ts";
 import type { StopOptions } from "./process.ts";
 
@@ -18,6 +19,7 @@ export interface ControlHandlers {
   readonly sessions: (endpoint: { address: string; port: number }) => Promise<unknown>;
   readonly routes: () => Promise<unknown>;
   readonly metrics: () => Promise<string>;
+  readonly lookup: (question: LookupQuestion) => unknown;
   readonly stop: (options: StopOptions) => void;
 }
 
@@ -98,6 +100,8 @@ export class ControlSocket {
         return this.#handlers.sessions(endpointOf(url));
       case "GET /routes":
         return this.#handlers.routes();
+      case "GET /lookup":
+        return this.#handlers.lookup(questionOf(url));
       case "GET /metrics":
         return this.#handlers.metrics();
       case "POST /stop":
@@ -123,6 +127,18 @@ function endpointOf(url: URL): { address: string; port: number } {
     throw new ProtocolError("invalid_request", "address and port of an endpoint are wanted");
   }
   return { address, port };
+}
+
+function questionOf(url: URL): LookupQuestion {
+  const wanted = url.searchParams.get("type") ?? "A";
+  const type = LOOKUP_TYPES.find((each) => each === wanted);
+  const name = url.searchParams.get("name");
+  const from = url.searchParams.get("from");
+  if (type === undefined || name === null) {
+    const message = `a name and one of the types ${LOOKUP_TYPES.join(", ")} are wanted`;
+    throw new ProtocolError("invalid_request", message, { type: wanted });
+  }
+  return { name, type, ...(from === null ? {} : { from }) };
 }
 
 function stopOptionsOf(url: URL): StopOptions {

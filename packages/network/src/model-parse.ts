@@ -87,6 +87,11 @@ const FORWARDERS_MAX = 8;
 const BRIDGE = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/, "an interface name");
 const SUBNET = textWhere((value) => parseIpv4Range(value) !== undefined, "an IPv4 network");
 const ADDRESS6 = textWhere((value) => isIPv6(value) && !value.includes("%"), "an IPv6 address");
+/** Nobody outside the host can send to it. */
+const LOOPBACK_ADDRESS = textWhere(
+  (value) => parseIpv4(value) !== undefined && value.startsWith("127."),
+  "an address of 127.0.0.0/8",
+);
 const SUBNET6 = textWhere(isIpv6Range, "an IPv6 network");
 const MAC = text(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, "a MAC address");
 const SLOT = integer(0, 1_000_000);
@@ -173,6 +178,7 @@ const nodeNetworkModel: Shape<NodeNetworkModel> = record(
     certificates: certificatesShape,
     acmeThumbprint: thumbprintShape,
     udpPorts: tolerantList(udpPort, ROUTES_MAX),
+    hostDns: record({ address: LOOPBACK_ADDRESS, port: PORT }),
   },
 );
 

@@ -40,6 +40,11 @@ export interface NodeNetworkModel {
    */
   readonly forwarders: readonly string[];
   readonly hostPolicy: HostPolicyModel;
+  /**
+   * Where names are answered for the host itself and for containers on its network: an address of 127.0.0.0/8
+   * and a port. Full names of every network of the node. Omitted: nowhere.
+   */
+  readonly hostDns?: HostDnsModel;
   /** For TLS that ends on this node. Omitted: none. Never written to a disk. */
   readonly certificates?: readonly CertificateModel[];
   /**
@@ -161,6 +166,12 @@ export interface UdpPortModel {
   readonly hostAddress: string;
   readonly hostPort: number;
   readonly target: IngressTarget;
+}
+
+/** Where the host asks for names. */
+export interface HostDnsModel {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** What containers may reach of the host besides DNS and published ports. */

@@ -15,6 +15,7 @@ import { ProtocolError } from "@berth/protocol/errors";
 import { AddressController } from "./addresses/controller.ts";
 import { netSocketPath } from "./client.ts";
 import { ControlSocket } from "./control-socket.ts";
+import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
 import { DnsServer } from "./dns/server.ts";
 import { FirewallController } from "./firewall/controller.ts";
 import { IngressController } from "./ingress/controller.ts";
@@ -132,6 +133,7 @@ class Net implements NetProcess {
       apply: (body) => this.#accept(body),
       status: () => this.status(),
       sessions: (endpoint) => this.#sessions(endpoint),
+      lookup: (question) => this.#lookup(question),
       routes: () => this.#ingress.routeFigures(),
       metrics: () => this.#metrics(),
       stop: (wanted) => this.#stopSoon(wanted),
@@ -273,6 +275,12 @@ class Net implements NetProcess {
 
   async #sessions(endpoint: { address: string; port: number }): Promise<EndpointSessions> {
     return this.#ingress.sessions(endpoint);
+  }
+
+  #lookup(question: LookupQuestion): LookupReport {
+    const result = this.#dns.explain(question);
+    if (result.ok) return result.report;
+    throw new ProtocolError("invalid_request", result.reason, { ...question });
   }
 
   #report(): ApplyReport {

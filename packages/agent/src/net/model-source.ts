@@ -22,7 +22,7 @@ export interface ModelSources {
 
 export function modelOfNode(sources: ModelSources): ModelContent {
   const { state, containers, settings, cluster, forwarders, certificates } = sources;
-  return nodeNetworkModel({
+  const content = nodeNetworkModel({
     cluster: cluster(),
     told: state.told.values(),
     records: state.records,
@@ -43,4 +43,5 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     hostPolicy: settings.hostPolicy,
     forwarders: settings.forwarders ?? forwarders(),
   });
+  return settings.hostDns === undefined ? content : { ...content, hostDns: settings.hostDns };
 }

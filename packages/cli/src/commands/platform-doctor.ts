@@ -34,6 +34,7 @@ const CHECKS: readonly Check[] = [
   host.httpPort,
   platform.server,
   platform.certificates,
+  platform.hostNames,
   platform.secretFiles,
 ];
 

@@ -3,6 +3,7 @@
 import { ProtocolError } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
+import { checkHostDns } from "../platform/host-dns.ts";
 import { startPlatform } from "../platform/lifecycle.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
 import { lifecycleOf } from "../platform/platform-life.ts";
@@ -23,6 +24,11 @@ export const command: CommandDescription = {
       flags: "--https-port <number>",
       summary: "port where routes with TLS are answered",
       fallback: "8443",
+    },
+    {
+      flags: "--host-dns <address:port>",
+      summary: "where names of services are answered for this machine, or off",
+      fallback: "127.0.0.1:7753",
     },
     {
       flags: "--node <name>",
@@ -52,6 +58,10 @@ export const command: CommandDescription = {
       line: "berth platform start --http-port 80 --https-port 443",
       does: "answer routes on the ports that browsers and ACME servers expect",
     },
+    {
+      line: "berth platform start --host-dns 127.0.7.53:53",
+      does: "names for this machine where resolv.conf can point to (it knows no ports)",
+    },
   ],
   run,
 };
@@ -71,6 +81,7 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const port = portOption(input, "port");
   const httpPort = portOption(input, "httpPort");
   const httpsPort = portOption(input, "httpsPort");
+  const hostDns = textOption(input, "hostDns");
   const node = textOption(input, "node");
   const range = textOption(input, "clusterRange");
   const socket = textOption(input, "engineSocket");
@@ -78,6 +89,7 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   if (port !== undefined) changes.port = port;
   if (httpPort !== undefined) changes.httpPort = httpPort;
   if (httpsPort !== undefined) changes.httpsPort = httpsPort;
+  if (hostDns !== undefined) changes.hostDns = checkHostDns(hostDns);
   if (node !== undefined) changes.node = node;
   if (range !== undefined) changes.clusterRange = range;
   if (socket !== undefined) changes.engineSocket = socket;

@@ -5,11 +5,12 @@ import { ProtocolError } from "@berth/protocol";
 import type { CommandDescription, CommandInput } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { table } from "../output/output.ts";
+import { answersAt, DOMAIN, hostDnsOf } from "../platform/host-dns.ts";
 import { type Lifecycle, runningVersion } from "../platform/lifecycle.ts";
 import { pingEngine } from "../platform/local-engine.ts";
 import { lifecycleOf } from "../platform/platform-life.ts";
 import { livingProcess } from "../platform/process-record.ts";
-import { readSettings } from "../platform/settings.ts";
+import { type PlatformSettings, readSettings } from "../platform/settings.ts";
 
 export const command: CommandDescription = {
   summary: "what of Berth runs on this machine",
@@ -55,7 +56,17 @@ async function lookAt(life: Lifecycle): Promise<Part[]> {
       detail: `${version ?? "no answer"} at http://${settings.host}:${settings.port}`,
     },
     await nodePart(life, settings.node, version !== undefined),
+    ...(await namesPart(settings)),
   ];
+}
+
+/** Names for this machine itself; no row when that is switched off. */
+async function namesPart(settings: PlatformSettings): Promise<Part[]> {
+  const place = hostDnsOf(settings);
+  if (place === undefined) return [];
+  const up = await answersAt(place);
+  const answer = up ? "answered for this machine" : "no answer";
+  return [{ part: "names", up, detail: `*.${DOMAIN} ${answer} at ${place.address}:${place.port}` }];
 }
 
 function processPart(life: Lifecycle, name: string, systemd: boolean): Part {

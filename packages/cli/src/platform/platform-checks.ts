@@ -5,6 +5,7 @@ import { type CertificateView, ProtocolError } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { localContext, tokenOf } from "../connection/context.ts";
 import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
+import { answersAt, DOMAIN, hostAsksUs, hostDnsOf } from "./host-dns.ts";
 import { askEngine, pingEngine } from "./local-engine.ts";
 
 export const engine: Check = async ({ settings }) => {
@@ -145,4 +146,19 @@ export const secretFiles: Check = async ({ paths }) => {
       ? ok("token files", "readable by their owner only")
       : failure("token files", `${first} can be read by others`, `chmod 600 ${first}`),
   ];
+};
+
+/** Names of services for this machine: whether they are answered, and whether anybody here asks. */
+export const hostNames: Check = async ({ settings }) => {
+  const place = hostDnsOf(settings);
+  if (place === undefined) return [ok("names", "not answered for this machine (--host-dns off)")];
+  const text = `${place.address}:${place.port}`;
+  if (!(await answersAt(place))) {
+    const advice =
+      "berth platform start; if another program has the port: --host-dns 127.0.0.1:7754";
+    return [warning("names", `nobody answers for *.${DOMAIN} at ${text}`, advice)];
+  }
+  if (await hostAsksUs()) return [ok("names", `*.${DOMAIN} resolves on this machine`)];
+  const how = "to resolve them on this machine see docs/operating/names.md";
+  return [ok("names", `*.${DOMAIN} is answered at ${text}; ${how}`)];
 };

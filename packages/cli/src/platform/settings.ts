@@ -23,6 +23,8 @@ export const PlatformSettings = Type.Object(
     httpsPort: Port,
     /** Address for both. */
     httpAddress: Type.String(),
+    /** Where names are answered for this machine: see host-dns.ts. Absent: goes with `port`. */
+    hostDns: Type.Optional(Type.String()),
     /** Name of this machine as a node. */
     node: Type.String(),
     /** Range that networks are carved from. */

@@ -9,6 +9,7 @@ import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { HttpClient } from "@berth/protocol/client/http-client";
+import { hostDnsOf } from "../platform/host-dns.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
 import { VERSION } from "../platform/version.ts";
 import { type ProcessShell, runProcessShell } from "./process-shell.ts";
@@ -19,6 +20,7 @@ const TOKEN_POLL_MS = 100;
 await runProcessShell("agent", async (shell) => {
   const { paths, settings, clock, log, prng, driver } = shell;
   const token = await tokenOf(shell);
+  const hostDns = hostDnsOf(settings);
   const [program = process.execPath, ...words] = ownProcess("net");
   const agent = await startAgent({
     nodeName: settings.node,
@@ -37,6 +39,7 @@ await runProcessShell("agent", async (shell) => {
       ingressHttpPort: settings.httpPort,
       ingressHttpsPort: settings.httpsPort,
       ingressBindAddress: settings.httpAddress,
+      ...(hostDns === undefined ? {} : { hostDns }),
     },
     machine: { host: linuxFacts({ netFolder: paths.net }) },
     netProcess: {

@@ -74,7 +74,7 @@ test("prepared names answer as the oracle that scans the model", () => {
         ...generated.attachments.map((item) => item.address),
       ];
       const from = sources[pick % sources.length] ?? "";
-      const asker = askerOf(tables, network, parseIpv4(from) ?? 0);
+      const asker = askerOf(tables, network, from);
       const view = oracleView(generated, networkId, from);
       assert.equal(asker === undefined, view === undefined);
       if (asker === undefined || view === undefined) return;

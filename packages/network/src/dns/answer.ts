@@ -8,8 +8,10 @@
  */
 
 import { formatIpv4, ipv4InRange, parseIpv4 } from "../ipv4.ts";
+import { digitsOfReverse, ipv6InRange, isWhole } from "./address6.ts";
 import type { DnsAnswer, DnsRecord } from "./encode.ts";
-import type { Asker, DnsTables, NameEntry, NetworkNames, ServiceNames } from "./tables.ts";
+import { type Hit, isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
+import type { Asker, DnsTables, NameEntry, ServiceNames } from "./tables.ts";
 import { asciiLower, type Query, RCODE, TYPE } from "./wire.ts";
 
 /** `forward`: not ours to answer. */
@@ -38,16 +40,17 @@ export function answer(
   const { name } = query;
   const copiesMax = COPIES_MAX[transport];
   if (name.endsWith(REVERSE_SUFFIX)) return answerReverse(tables, asker, query);
+  if (name.endsWith(REVERSE6_SUFFIX)) return answerReverse6(tables, asker, query);
   if (isLocalhost(name)) return done(tables, query, localhostRecords(query.type));
   if (name.startsWith("_")) {
     const outcome = answerPort(tables, asker, query, copiesMax);
     if (outcome !== undefined) return outcome;
   }
-  if (name === tables.domain) return done(tables, query, query.type === TYPE.SOA ? [SOA] : []);
   const hit = lookUp(tables, asker, name);
   if (hit !== undefined) return answerAddress(tables, query, hit, copiesMax);
+  if (name === tables.domain) return done(tables, query, query.type === TYPE.SOA ? [SOA] : []);
   if (isParent(tables, asker, name)) return done(tables, query, []);
-  return isOurs(tables, name) ? missing(tables, query) : { kind: "forward" };
+  return isOurs(tables, asker, name) ? missing(tables, query) : { kind: "forward" };
 }
 
 /** `_http._tcp.web`, and its parent `_tcp.web`, which exists without data; `undefined`: no such form. */
@@ -60,7 +63,9 @@ function answerPort(
   const [, port, protocol = "", rest = ""] = SRV_NAME.exec(query.name) ?? [];
   if (rest === "") return undefined;
   const hit = lookUp(tables, asker, rest);
-  if (hit === undefined) return isOurs(tables, rest) ? missing(tables, query) : { kind: "forward" };
+  if (hit === undefined) {
+    return isOurs(tables, asker, rest) ? missing(tables, query) : { kind: "forward" };
+  }
   if (port !== undefined) return answerService(tables, query, { hit, port, protocol, copiesMax });
   const serves = hit.entries.some(({ service }) =>
     service.ports.some((each) => each.protocol === protocol),
@@ -69,120 +74,37 @@ function answerPort(
 }
 
 const REVERSE_SUFFIX = ".in-addr.arpa";
+const REVERSE6_SUFFIX = ".ip6.arpa";
 const SRV_NAME = /^(?:_([^.]+)\.)?_(tcp|udp)\.(.+)$/;
-const COPY_NAME = /^(.+)-(\d{1,7})$/;
-const TASKS_PREFIX = "tasks.";
 const SOA: DnsRecord = { type: "SOA", ttlS: TTL_S };
 const LOOPBACK = 0x7f000001;
-
-/** What a name was found to mean; `all`: every copy's address even where the service has one of its own. */
-interface Hit {
-  readonly entries: readonly NameEntry[];
-  readonly all: boolean;
-}
-
-function isLocalhost(name: string): boolean {
-  return name === "localhost" || name.endsWith(".localhost");
-}
-
-function isOurs(tables: DnsTables, name: string): boolean {
-  return !name.includes(".") || name.endsWith(`.${tables.domain}`);
-}
-
-/** An empty non-terminal (RFC 8020): NXDOMAIN would say that nothing is below it either. */
-function isParent(tables: DnsTables, asker: Asker, name: string): boolean {
-  const ending = `.${tables.domain}`;
-  if (!name.endsWith(ending)) return false;
-  const labels = name.slice(0, -ending.length);
-  const parent = labels.startsWith(TASKS_PREFIX) ? labels.slice(TASKS_PREFIX.length) : labels;
-  return asker.networks.some(({ parents }) => parents.has(parent));
-}
-
-function lookUp(tables: DnsTables, asker: Asker, name: string): Hit | undefined {
-  const ending = `.${tables.domain}`;
-  if (!name.endsWith(ending)) return lookUpLabel(asker, name, undefined);
-  // The last three labels are stack, environment and project, which have no dots; a service may.
-  const labels = name.slice(0, -ending.length).split(".");
-  if (labels.length < 4) return undefined;
-  return lookUpLabel(asker, labels.slice(0, -3).join("."), labels.slice(-3).join("."));
-}
-
-function lookUpLabel(asker: Asker, label: string, suffix: string | undefined): Hit | undefined {
-  const direct = entriesOf(asker, label, suffix);
-  if (direct !== undefined) return { entries: direct, all: false };
-  if (label.startsWith(TASKS_PREFIX)) {
-    const tasks = entriesOf(asker, label.slice(TASKS_PREFIX.length), suffix);
-    if (tasks !== undefined) return { entries: tasks, all: true };
-  }
-  const [, service, slot] = COPY_NAME.exec(label) ?? [];
-  if (service === undefined || String(Number(slot)) !== slot) return undefined;
-  const owners = entriesOf(asker, service, suffix) ?? [];
-  const copies = owners.flatMap((entry) =>
-    entry.service.copies
-      .filter((copy) => copy.slot === Number(slot))
-      .map((copy) => ({ service: entry.service, copy })),
-  );
-  const exists = copies.length > 0 || owners.some((entry) => entry.service.slots.has(Number(slot)));
-  return exists ? { entries: copies, all: true } : undefined;
-}
-
-/** A service of that name, else a copy of that host name: a host never takes a service's clients. */
-function entriesOf(
-  asker: Asker,
-  label: string,
-  suffix: string | undefined,
-): readonly NameEntry[] | undefined {
-  return (
-    firstOf(asker, (network) => withSuffix(network.services.get(label), suffix)) ??
-    firstOf(asker, (network) => withSuffix(network.hosts.get(label), suffix))
-  );
-}
-
-/**
- * Entries on the first of the asker's networks that has any of its own stack, else on the first that has
- * any: a copy on two networks is answered once, a neighbour's `web` never instead of our own.
- */
-function firstOf(
-  asker: Asker,
-  entriesOn: (network: NetworkNames) => readonly NameEntry[],
-): readonly NameEntry[] | undefined {
-  let foreign: readonly NameEntry[] | undefined;
-  for (const network of asker.networks) {
-    const entries = entriesOn(network);
-    if (entries.length === 0) continue;
-    const own = entries.filter((entry) => entry.service.stack === asker.stack);
-    if (own.length > 0) return own;
-    foreign ??= entries;
-  }
-  return foreign;
-}
-
-function withSuffix(
-  entries: readonly NameEntry[] = [],
-  suffix: string | undefined,
-): readonly NameEntry[] {
-  return suffix === undefined ? entries : entries.filter((item) => item.service.suffix === suffix);
-}
+const LOOPBACK6 = "1".padStart(32, "0");
 
 function answerAddress(tables: DnsTables, query: Query, hit: Hit, copiesMax: number): Outcome {
-  if (query.type !== TYPE.A && query.type !== TYPE.ANY) return done(tables, query, []);
-  return done(
-    tables,
-    query,
-    rotate(addressesOf(hit), query.id, copiesMax).map((address) => ({
-      type: "A",
-      address,
-      ttlS: TTL_S,
-    })),
-  );
+  const { type, id } = query;
+  const records: DnsRecord[] = [];
+  if (type === TYPE.A || type === TYPE.ANY) {
+    for (const address of rotate(addressesOf(hit, entryAddresses), id, copiesMax)) {
+      records.push({ type: "A", address, ttlS: TTL_S });
+    }
+  }
+  if (type === TYPE.AAAA || type === TYPE.ANY) {
+    for (const address of rotate(addressesOf(hit, entryAddresses6), id, copiesMax)) {
+      records.push({ type: "AAAA", address, ttlS: TTL_S });
+    }
+  }
+  return done(tables, query, records);
 }
 
-function addressesOf({ entries, all }: Hit): readonly number[] {
+function addressesOf<T>(
+  { entries, all }: Hit,
+  of: (entry: NameEntry, all: boolean) => readonly T[],
+): readonly T[] {
   const [first, second] = entries;
   if (first === undefined) return [];
   // Mostly there is one, whose addresses are all different already.
-  if (second === undefined) return entryAddresses(first, all);
-  return [...new Set(entries.flatMap((entry) => entryAddresses(entry, all)))];
+  if (second === undefined) return of(first, all);
+  return [...new Set(entries.flatMap((entry) => of(entry, all)))];
 }
 
 function entryAddresses(entry: NameEntry, all: boolean): readonly number[] {
@@ -192,10 +114,21 @@ function entryAddresses(entry: NameEntry, all: boolean): readonly number[] {
   return copies.map((copy) => copy.address);
 }
 
+/** A service with an address of its own answers no copies, also where it has that address as IPv4 only. */
+function entryAddresses6(entry: NameEntry, all: boolean): readonly string[] {
+  if (entry.copy !== undefined)
+    return entry.copy.address6 === undefined ? [] : [entry.copy.address6];
+  const { virtualAddress, virtualAddress6, copies } = entry.service;
+  if (virtualAddress6 !== undefined && !all) return [virtualAddress6];
+  if (virtualAddress !== undefined && !all) return [];
+  return copies.flatMap((copy) => copy.address6 ?? []);
+}
+
 /** Where SRV leads: what the name itself answers, so the service's own address, or every copy. */
 interface Target {
   readonly name: string;
   readonly address: number;
+  readonly address6?: string | undefined;
 }
 
 function answerService(
@@ -221,24 +154,25 @@ function answerService(
   const answers = chosen.map(
     ({ port, target }): DnsRecord => ({ type: "SRV", port, target: target.name, ttlS: TTL_S }),
   );
-  const additional = chosen.map(
-    ({ target: { name, address } }): DnsRecord => ({
-      type: "A",
-      owner: name,
-      address,
-      ttlS: TTL_S,
-    }),
-  );
+  const additional = chosen.flatMap(({ target }) => addressRecords(target));
   return done(tables, query, answers, additional);
 }
 
+function addressRecords({ name: owner, address, address6 }: Target): DnsRecord[] {
+  const a: DnsRecord = { type: "A", owner, address, ttlS: TTL_S };
+  if (address6 === undefined) return [a];
+  return [a, { type: "AAAA", owner, address: address6, ttlS: TTL_S }];
+}
+
 function targetsOf(entry: NameEntry, all: boolean): readonly Target[] {
-  const { virtualAddress, fullName, copies } = entry.service;
+  const { virtualAddress, virtualAddress6, fullName, copies } = entry.service;
   if (entry.copy === undefined && virtualAddress !== undefined && !all) {
-    return fullName === undefined ? [] : [{ name: fullName, address: virtualAddress }];
+    if (fullName === undefined) return [];
+    return [{ name: fullName, address: virtualAddress, address6: virtualAddress6 }];
   }
-  return (entry.copy === undefined ? copies : [entry.copy]).flatMap((copy) =>
-    copy.fullName === undefined ? [] : [{ name: copy.fullName, address: copy.address }],
+  return (entry.copy === undefined ? copies : [entry.copy]).flatMap(
+    ({ fullName: name, address, address6 }) =>
+      name === undefined ? [] : [{ name, address, address6 }],
   );
 }
 
@@ -272,6 +206,21 @@ function answerReverseParent(tables: DnsTables, query: Query, octets: readonly s
     : { kind: "forward" };
 }
 
+function answerReverse6(tables: DnsTables, asker: Asker, query: Query): Outcome {
+  const digits = digitsOfReverse(query.name.slice(0, -REVERSE6_SUFFIX.length));
+  if (digits === undefined) return { kind: "forward" };
+  if (digits === LOOPBACK6) return done(tables, query, pointer(query, "localhost"));
+  for (const network of asker.networks) {
+    const name = network.reverse6.get(digits);
+    if (name !== undefined) return done(tables, query, pointer(query, name));
+  }
+  for (const { range6 } of tables.networks.values()) {
+    if (range6 === undefined || !ipv6InRange(digits, range6)) continue;
+    return isWhole(digits) ? missing(tables, query) : done(tables, query, []);
+  }
+  return { kind: "forward" };
+}
+
 function isInRange(tables: DnsTables, address: number): boolean {
   for (const { range } of tables.networks.values()) if (ipv4InRange(address, range)) return true;
   return false;
@@ -285,7 +234,7 @@ function pointer(query: Query, target: string): readonly DnsRecord[] {
 
 function localhostRecords(type: number): readonly DnsRecord[] {
   if (type === TYPE.A || type === TYPE.ANY) return [{ type: "A", address: LOOPBACK, ttlS: TTL_S }];
-  return type === TYPE.AAAA ? [{ type: "AAAA_LOOPBACK", ttlS: TTL_S }] : [];
+  return type === TYPE.AAAA ? [{ type: "AAAA", address: LOOPBACK6, ttlS: TTL_S }] : [];
 }
 
 /** The name exists; without records of the wanted type it is NODATA, which takes an SOA as NXDOMAIN does. */
@@ -318,7 +267,7 @@ function missing(tables: DnsTables, query: Query): Outcome {
 
 /** An SOA stands at an ancestor of the name: the domain, the reverse tree, or the root for short names. */
 function soaFor(name: string, domain: string): DnsRecord {
-  const ancestor = [domain, "in-addr.arpa"].find(
+  const ancestor = [domain, "in-addr.arpa", "ip6.arpa"].find(
     (zone) => name === zone || name.endsWith(`.${zone}`),
   );
   return { ...SOA, owner: ancestor ?? "" };

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import packet, { type Answer, type DecodedPacket } from "dns-packet";
-import { parseIpv4 } from "../ipv4.ts";
 import { dialogueTests } from "../testing/dialogue.ts";
 import { modelOf } from "../testing/model-text.ts";
 import { answer } from "./answer.ts";
@@ -39,9 +38,9 @@ interface Ask {
 function ask(tables: DnsTables, asked: Ask): string {
   const network = tables.networks.get(asked.networkId);
   const parsed = parseQuery(queryBytes(asked));
-  if (network === undefined || parsed.kind !== "query") return parsed.kind;
+  if (parsed.kind !== "query") return parsed.kind;
   const transport = asked.options.includes("tcp") ? "tcp" : "udp";
-  const asker = askerOf(tables, network, parseIpv4(asked.from) ?? 0);
+  const asker = network === undefined ? tables.host : askerOf(tables, network, asked.from);
   const options = { transport, recursion: true } as const;
   if (asker === undefined) return show(encodeAnswer(parsed.query, failure(RCODE.refused), options));
   const refusal = refusalOf(parsed.query, transport);

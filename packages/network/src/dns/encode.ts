@@ -18,11 +18,11 @@ import {
   UDP_BYTES_MIN,
 } from "./wire.ts";
 
-/** `owner` omitted: the name that was asked. Addresses are numbers (see ipv4.ts). */
+/** `owner` omitted: the name that was asked. IPv4 addresses are numbers (see ipv4.ts). */
 export type DnsRecord = { readonly owner?: string; readonly ttlS: number } & (
   | { readonly type: "A"; readonly address: number }
-  /** `::1`; the only IPv6 address that we answer ourselves. */
-  | { readonly type: "AAAA_LOOPBACK" }
+  /** 32 hexadecimal digits. */
+  | { readonly type: "AAAA"; readonly address: string }
   | { readonly type: "PTR"; readonly target: string }
   | { readonly type: "SRV"; readonly port: number; readonly target: string }
   | { readonly type: "SOA" }
@@ -156,7 +156,7 @@ const ADDRESS_BYTES = 4;
 const RECORD_FRAME_BYTES = 10;
 const RECORD_TYPE: Readonly<Record<DnsRecord["type"], number>> = {
   A: TYPE.A,
-  AAAA_LOOPBACK: TYPE.AAAA,
+  AAAA: TYPE.AAAA,
   PTR: TYPE.PTR,
   SRV: TYPE.SRV,
   SOA: TYPE.SOA,
@@ -164,8 +164,8 @@ const RECORD_TYPE: Readonly<Record<DnsRecord["type"], number>> = {
 
 function dataOf(record: Exclude<DnsRecord, { type: "A" }>): Buffer {
   switch (record.type) {
-    case "AAAA_LOOPBACK":
-      return LOOPBACK_V6;
+    case "AAAA":
+      return Buffer.from(record.address, "hex");
     case "PTR":
       return encodeName(record.target);
     case "SRV": {
@@ -178,8 +178,6 @@ function dataOf(record: Exclude<DnsRecord, { type: "A" }>): Buffer {
       return SOA_DATA;
   }
 }
-
-const LOOPBACK_V6 = Buffer.from([...new Array<number>(15).fill(0), 1]);
 
 /**
  * Primary `ns.berth`, mailbox `hostmaster.berth`: nobody asks them. The serial stays 1 as there are no

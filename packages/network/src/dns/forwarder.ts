@@ -50,9 +50,11 @@ export class Forwarder {
     this.#log = options.log;
   }
 
-  /** `own`: addresses where we answer ourselves; a forwarder among them would be a loop and is left out. */
+  /** `own`: where we answer ourselves, `10.0.0.1#53`; a forwarder among them would be a loop and is left out. */
   setResolvers(forwarders: readonly string[], own: ReadonlySet<string>): void {
-    const resolvers = forwarders.map(parseResolver).filter((item) => !own.has(item.address));
+    const resolvers = forwarders
+      .map(parseResolver)
+      .filter(({ address, port }) => !own.has(`${address}#${port}`));
     if (JSON.stringify(resolvers) === JSON.stringify(this.#resolvers)) return;
     this.#resolvers = resolvers;
     this.#preferred = 0;

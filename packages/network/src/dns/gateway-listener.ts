@@ -1,12 +1,12 @@
 /**
- * The sockets of one gateway: UDP and TCP on its address, port 53.
+ * The sockets of one gateway, or of the host's own address: UDP and TCP on it.
  *
  * They are bound to the address and not to the interface, so a bridge that is made anew keeps them working.
  * Nobody can hold many: connections, their idle time and their unread answers are bounded.
  */
 
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { createServer, type Server, type Socket as TcpSocket } from "node:net";
+import { createServer, isIPv6, type Server, type Socket as TcpSocket } from "node:net";
 import type { Logger } from "@berth/base";
 import { bindProblem } from "../port-problem.ts";
 import type { NetProblem } from "../report.ts";
@@ -57,6 +57,10 @@ export class GatewayListener {
     return this.#options.address;
   }
 
+  get port(): number {
+    return this.#options.port;
+  }
+
   get bound(): boolean {
     return this.#udp !== undefined && this.#tcp !== undefined;
   }
@@ -103,10 +107,12 @@ export class GatewayListener {
 
   #openUdp(): Promise<Socket> {
     const { address, port } = this.#options;
+    const family = isIPv6(address) ? 6 : 4;
     // Addresses here are numbers already: skipping the resolver's look-up saves a tick per answer.
     const socket = createSocket({
-      type: "udp4",
-      lookup: (host, _options, done) => done(null, host, 4),
+      type: `udp${family}`,
+      ...(family === 6 ? { ipv6Only: true } : {}),
+      lookup: (host, _options, done) => done(null, host, family),
     });
     socket.on("message", (message, from) => this.#onPacket(socket, message, from));
     return opened(socket, (done) => socket.bind({ address, port, exclusive: true }, done)).then(
@@ -134,7 +140,7 @@ export class GatewayListener {
     const server = createServer((connection) => this.#onConnection(connection));
     server.maxConnections = TCP_CONNECTIONS_MAX;
     const listen = (done: () => void) =>
-      server.listen({ host: address, port, exclusive: true }, done);
+      server.listen({ host: address, port, exclusive: true, ipv6Only: isIPv6(address) }, done);
     return opened(server, listen).then(() => {
       server.on("error", (error) => this.#lost(error));
       return server;

@@ -19,12 +19,15 @@ import {
   type ServicePortModel,
   serviceKey,
 } from "../model.ts";
+import { type Ipv6Range, ipv6InRange, parseIpv6, parseIpv6Range } from "./address6.ts";
 import { asciiLower, isWireName } from "./wire.ts";
 
 /** A ready copy, on one network. */
 export interface CopyNames {
   readonly slot: number;
   readonly address: number;
+  /** As 32 hexadecimal digits (address6.ts). */
+  readonly address6?: string;
   /** `web-1.shop.main.default.berth`; absent where that is too long for a name. */
   readonly fullName?: string;
 }
@@ -37,6 +40,7 @@ export interface ServiceNames {
   /** `web.shop.main.default.berth`; absent where that is too long for a name. */
   readonly fullName?: string;
   readonly virtualAddress?: number;
+  readonly virtualAddress6?: string;
   /** Ready copies, by slot. */
   readonly copies: readonly CopyNames[];
   /** Slots of all copies that are attached: their names exist before and after they are ready. */
@@ -52,8 +56,8 @@ export interface NameEntry {
 
 export interface NetworkNames {
   readonly id: string;
-  readonly gateway: number;
   readonly range: Ipv4Range;
+  readonly range6?: Ipv6Range;
   /** Stack that declared the network: the view of an asker without an attachment. */
   readonly stack: string;
   /** Service names and aliases, lower case. */
@@ -64,22 +68,35 @@ export interface NetworkNames {
   readonly parents: ReadonlySet<string>;
   /** Full names by address: attachments (also of copies that are not ready) and virtual addresses. */
   readonly reverse: ReadonlyMap<number, string>;
+  readonly reverse6: ReadonlyMap<string, string>;
+  /** Who asks on it, by address: found once for each model. Bounded by ASKERS_MAX. */
+  readonly askers: Map<string, Asker | undefined>;
 }
 
 /** Who asks: its stack, and the networks whose names it sees, the one that it asked on first. */
 export interface Asker {
   readonly stack: string;
   readonly networks: readonly NetworkNames[];
+  /** The host itself, which is of no stack: it has full names only, and short ones are not ours. */
+  readonly isHost?: true;
 }
+
+/** Addresses that ask on a network, with those that only claim to: more are looked up each time. */
+const ASKERS_MAX = 4_096;
 
 export interface DnsTables {
   readonly domain: string;
   readonly networks: ReadonlyMap<string, NetworkNames>;
-  /** Ids of all networks of the task that has the address, and its stack. */
-  readonly sources: ReadonlyMap<
-    number,
-    { readonly stack: string; readonly networkIds: readonly string[] }
-  >;
+  /** The host's own view: all networks of the node. */
+  readonly host: Asker;
+  /** Tasks by address as it is written in packets: IPv4 dotted, IPv6 as digits. */
+  readonly sources: ReadonlyMap<string, Source>;
+}
+
+/** Networks of a task, and its stack. */
+interface Source {
+  readonly stack: string;
+  readonly networkIds: readonly string[];
 }
 
 export function buildTables(model: NodeNetworkModel): DnsTables {
@@ -93,17 +110,32 @@ export function buildTables(model: NodeNetworkModel): DnsTables {
       return [network.id, buildNetwork(network, on, copies, domain)];
     }),
   );
-  return { domain, networks, sources: buildSources(model) };
+  const host: Asker = { stack: "", networks: [...networks.values()], isHost: true };
+  return { domain, networks, host, sources: buildSources(model) };
 }
 
 /** The view of an asker at `address` who asked on `network`; `undefined`: it has no business there. */
 export function askerOf(
   tables: DnsTables,
   network: NetworkNames,
-  address: number,
+  address: string,
 ): Asker | undefined {
-  if (!ipv4InRange(address, network.range)) return undefined;
-  const source = tables.sources.get(address);
+  const { askers } = network;
+  const known = askers.get(address);
+  if (known !== undefined || askers.has(address)) return known;
+  const asker = findAsker(tables, network, address);
+  if (askers.size < ASKERS_MAX) askers.set(address, asker);
+  return asker;
+}
+
+function findAsker(tables: DnsTables, network: NetworkNames, address: string): Asker | undefined {
+  const digits = address.includes(":") ? parseIpv6(address) : undefined;
+  const isInside =
+    digits === undefined
+      ? ipv4InRange(parseIpv4(address) ?? 0, network.range)
+      : network.range6 !== undefined && ipv6InRange(digits, network.range6);
+  if (!isInside) return undefined;
+  const source = tables.sources.get(digits ?? address);
   if (source === undefined) return { stack: network.stack, networks: [network] };
   const others = source.networkIds.flatMap((id) => {
     const other = tables.networks.get(id);
@@ -181,6 +213,7 @@ function copyNames(endpoint: EndpointModel, domain: string): CopyNames & { hostn
   return {
     slot: endpoint.slot,
     address: parseIpv4(endpoint.address) ?? 0,
+    ...address6Of(endpoint),
     ...(fullName === undefined ? {} : { fullName }),
     ...(endpoint.hostname === undefined ? {} : { hostname: asciiLower(endpoint.hostname) }),
   };
@@ -212,13 +245,14 @@ function buildNetwork(
   const services = new Map<string, NameEntry[]>();
   const hosts = new Map<string, NameEntry[]>();
   const reverse = new Map<number, string>();
+  const reverse6 = new Map<string, string>();
   const parents = new Set<string>();
   for (const { service, membership } of on.services ?? []) {
     const entry = { service: serviceNames(service, membership, copies, domain) };
     for (const label of new Set([service.service, ...membership.aliases].map(asciiLower))) {
       append(services, label, entry);
     }
-    const { virtualAddress, fullName: name, suffix } = entry.service;
+    const { virtualAddress, virtualAddress6, fullName: name, suffix } = entry.service;
     for (let from = 0; from >= 0; from = suffix.indexOf(".", from) + 1 || -1) {
       parents.add(suffix.slice(from));
     }
@@ -226,21 +260,33 @@ function buildNetwork(
       if (copy.hostname !== undefined) append(hosts, copy.hostname, { ...entry, copy });
     }
     if (virtualAddress !== undefined && name !== undefined) reverse.set(virtualAddress, name);
+    if (virtualAddress6 !== undefined && name !== undefined) reverse6.set(virtualAddress6, name);
   }
   for (const item of on.attachments ?? []) {
     const name = fullCopyName(item, item.slot, domain);
-    if (name !== undefined) reverse.set(parseIpv4(item.address) ?? 0, name);
+    if (name === undefined) continue;
+    reverse.set(parseIpv4(item.address) ?? 0, name);
+    const { address6 } = address6Of(item);
+    if (address6 !== undefined) reverse6.set(address6, name);
   }
+  const range6 = network.subnet6 === undefined ? undefined : parseIpv6Range(network.subnet6);
   return {
     id: network.id,
-    gateway: parseIpv4(network.gateway) ?? 0,
     range: parseIpv4Range(network.subnet) ?? { base: 0, bits: 32 },
+    ...(range6 === undefined ? {} : { range6 }),
     stack: stackKey(network),
     services,
     hosts,
     parents,
     reverse,
+    reverse6,
+    askers: new Map(),
   };
+}
+
+function address6Of(item: { readonly address6?: string }): { readonly address6?: string } {
+  const digits = item.address6 === undefined ? undefined : parseIpv6(item.address6);
+  return digits === undefined ? {} : { address6: digits };
 }
 
 function serviceNames(
@@ -250,7 +296,9 @@ function serviceNames(
   domain: string,
 ): ServiceNames {
   const key = copiesKey(service, membership.networkId);
-  const virtual = service.endpointMode === "vip" ? membership.virtualAddress : undefined;
+  const isVirtual = service.endpointMode === "vip";
+  const virtual = isVirtual ? membership.virtualAddress : undefined;
+  const virtual6 = isVirtual ? parseIpv6(membership.virtualAddress6 ?? "") : undefined;
   const name = fullName(service.service, service, domain);
   return {
     stack: stackKey(service),
@@ -260,6 +308,7 @@ function serviceNames(
     ports: service.ports,
     ...(name === undefined ? {} : { fullName: name }),
     ...(virtual === undefined ? {} : { virtualAddress: parseIpv4(virtual) ?? 0 }),
+    ...(virtual6 === undefined ? {} : { virtualAddress6: virtual6 }),
   };
 }
 
@@ -272,10 +321,15 @@ function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 function buildSources(model: NodeNetworkModel): DnsTables["sources"] {
   const networksOfTask = new Map<string, string[]>();
   for (const item of model.attachments) append(networksOfTask, item.taskId, item.networkId);
-  return new Map(
-    model.attachments.map((item) => [
-      parseIpv4(item.address) ?? 0,
-      { stack: stackKey(item), networkIds: networksOfTask.get(item.taskId) ?? [] },
-    ]),
-  );
+  const sources = new Map<string, Source>();
+  for (const item of model.attachments) {
+    const source = {
+      stack: stackKey(item),
+      networkIds: networksOfTask.get(item.taskId) ?? [],
+    };
+    sources.set(item.address, source);
+    const { address6 } = address6Of(item);
+    if (address6 !== undefined) sources.set(address6, source);
+  }
+  return sources;
 }

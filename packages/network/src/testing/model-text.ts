@@ -10,6 +10,8 @@
  *     certificate c1 shop.test PEMFILE [default]           acme THUMBPRINT
  *
  * `wish` adds fields to a route or port that stands above, `ingress` to the whole.
+ *
+ * With IPv6: `net6=fd00:1::/64` of a network, `ip6=` of an endpoint or attachment, `vip6=` of a service.
  */
 
 import { readFileSync } from "node:fs";
@@ -46,11 +48,13 @@ const LINES: Readonly<Record<string, Line>> = {
       subnet,
       gateway: subnet.replace(/\d+\/\d+$/, "1"),
       internal: options.has("internal"),
+      ...ipv6Network(options.get("net6")),
       ...(serviceRange === undefined ? {} : { serviceRange }),
     });
   },
   service({ model }, [name = "", ...networkIds], options) {
     const vip = options.get("vip");
+    const vip6 = options.get("vip6");
     const sticky = options.get("sticky");
     model.services.push({
       ...serviceName(name),
@@ -58,6 +62,7 @@ const LINES: Readonly<Record<string, Line>> = {
         networkId,
         aliases: items(options.get("alias")),
         ...(vip === undefined ? {} : { virtualAddress: vip }),
+        ...(vip6 === undefined ? {} : { virtualAddress6: vip6 }),
       })),
       endpointMode: options.has("dnsrr") ? "dnsrr" : "vip",
       ...(sticky === undefined
@@ -81,15 +86,16 @@ const LINES: Readonly<Record<string, Line>> = {
       taskId: taskId(name, slot),
       networkId,
       address,
+      ...address6(options),
       state: options.has("draining") ? "draining" : "ready",
       ...(options.has("remote") ? { remote: true } : {}),
       ...(hostname === undefined ? {} : { hostname }),
     });
   },
-  attachment({ model }, [name = "", slot = "", networkId = "", address = ""]) {
+  attachment({ model }, [name = "", slot = "", networkId = "", address = ""], options) {
     const mac = "02:42:00:00:00:01";
     const copy = { slot: Number(slot), taskId: taskId(name, slot), networkId, address, mac };
-    model.attachments.push({ ...serviceName(name), ...copy });
+    model.attachments.push({ ...serviceName(name), ...copy, ...address6(options) });
   },
   route({ ingress }, [id = "", hosts = "", pathPrefix = "", ...rest]) {
     ingress.httpRoutes.push({ id, hosts: items(hosts), pathPrefix, target: target(rest) });
@@ -130,6 +136,16 @@ const LINES: Readonly<Record<string, Line>> = {
     openPorts.push({ protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port) });
   },
 };
+
+function address6(options: Options): { readonly address6?: string } {
+  const address = options.get("ip6");
+  return address === undefined ? {} : { address6: address };
+}
+
+/** `fd00:1::/64` with the gateway `fd00:1::1`. */
+function ipv6Network(subnet6: string | undefined) {
+  return subnet6 === undefined ? {} : { subnet6, gateway6: subnet6.replace(/\/\d+$/, "1") };
+}
 
 /** The model that the lines describe; throws with the reason when it is not a valid one. */
 export function modelOf(text: string): NodeNetworkModel {
@@ -177,7 +193,7 @@ export function modelOf(text: string): NodeNetworkModel {
   return result.model;
 }
 
-const OPTION = /^(internal|draining|remote|dnsrr|[a-z]+=[^"{]*)$/;
+const OPTION = /^(internal|draining|remote|dnsrr|[a-z]+6?=[^"{]*)$/;
 
 /** `shop`, or `project/environment/stack`. */
 function scope(text: string): Omit<ServiceName, "service"> {
