@@ -88,6 +88,25 @@ volumes: {data: {}}
   );
   bench.write("greeting.txt", "hello\n");
   bench.write(
+    "config.yaml",
+    `name: shop
+services:
+  web:
+    image: shop/web:\${TAG:-1}
+    depends_on: [db]
+    ports: ["8080:80"]
+  db:
+    image: postgres:16
+    env_file: [{path: db.env, required: false}]
+    volumes: [data:/var/lib/postgresql/data, ./init:/init:ro]
+    deploy: {replicas: 1, resources: {limits: {memory: 1g}}}
+  tools:
+    build: ./tools
+    profiles: [debug]
+volumes: {data: {}, unused: {}}
+`,
+  );
+  bench.write(
     "parameters.yaml",
     `name: blog
 x-berth:

@@ -1,5 +1,6 @@
 export type { Extensions } from "./codec/extension.ts";
 export { type ComposeFiles, memoryFiles } from "./files.ts";
+export { fileVariables } from "./load/file-variables.ts";
 export {
   declaredParameters,
   type LoadOptions,
@@ -16,7 +17,8 @@ export * from "./model/service-model.ts";
 export * from "./model/storage-model.ts";
 export { nodeFiles } from "./node-files.ts";
 export { expectedInstead, isSecret } from "./parameters/check-value.ts";
-export { printCanonical } from "./print/print.ts";
+export { hashedText, printCanonical } from "./print/print.ts";
+export { withoutUnused } from "./print/used.ts";
 export { type ComposeProblem, formatProblem } from "./problem.ts";
 export { stackSchema } from "./reference.ts";
 export { type ExposedPort, exposedPorts } from "./spec/port-codecs.ts";

@@ -1,58 +1,195 @@
 /** `berth config` */
 
-import { formatProblem, printCanonical } from "@berth/compose";
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import {
+  type ComposeProject,
+  declaredParameters,
+  fileVariables,
+  formatProblem,
+  hashedText,
+  printCanonical,
+  withoutUnused,
+} from "@berth/compose";
 import { ProtocolError } from "@berth/protocol";
-import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
+import {
+  type CommandDescription,
+  type CommandInput,
+  flagOption,
+  listOption,
+  textOption,
+} from "../command.ts";
 import { EXIT } from "../exit-code.ts";
-import { FILE_OPTIONS, loadStack, shortened } from "../stack/load-stack.ts";
+import { givenValues, SET_OPTIONS } from "../stack/given-values.ts";
+import {
+  FILE_OPTIONS,
+  loadOpened,
+  type OpenedStack,
+  openStack,
+  shortened,
+} from "../stack/load-stack.ts";
 
 export const command: CommandDescription = {
   summary: "print what a Compose file means: merged, interpolated, every value in its long form",
+  details:
+    "Prints what docker compose config prints. Parameters without a value stand as <NAME>: nothing is made up and no server is asked.",
+  arguments: [
+    {
+      name: "services",
+      summary: "only these and what they depend on",
+      required: false,
+      variadic: true,
+    },
+  ],
   options: [
     ...FILE_OPTIONS,
+    ...SET_OPTIONS,
     { flags: "--format <format>", summary: "yaml or json", fallback: "yaml" },
+    { flags: "-o, --output <path>", summary: "into a file" },
+    { flags: "-q, --quiet", summary: "print nothing, only check" },
     { flags: "--services", summary: "only the names of the services" },
     { flags: "--volumes", summary: "only the names of the volumes" },
     { flags: "--images", summary: "only the images" },
     { flags: "--profiles", summary: "only the profiles" },
-    { flags: "-q, --quiet", summary: "print nothing, only check" },
+    { flags: "--variables", summary: "only the variables that the files use" },
+    { flags: "--hash <services>", summary: "only hashes of services: names with commas, or *" },
+    { flags: "--resolve-image-digests", summary: "pin images to digests; asks the engine" },
+    { flags: "--no-interpolate", summary: "leave variables as they are written" },
+    { flags: "--no-normalize", summary: "leave out what the files do not say" },
+    { flags: "--no-path-resolution", summary: "leave paths as they are written" },
+    { flags: "--no-consistency", summary: "let references lead nowhere" },
   ],
   examples: [
     { line: "berth config -f compose.yaml", does: "check the file and print it" },
     { line: "berth config -f compose.yaml --format json", does: "for programs" },
     { line: "berth config --services", does: "one service a line" },
+    { line: "berth config web", does: "one service with what it depends on" },
   ],
   run,
 };
 
 async function run(input: CommandInput): Promise<number> {
   const { output } = input;
-  const { project, warnings } = await loadStack(input);
+  const opened = withForm(input, await openStack(input));
+  if (flagOption(input, "variables")) {
+    write(input, variableTable(opened));
+    return EXIT.done;
+  }
+  const { project: loaded, warnings } = loadOpened(input, opened, valuesFor(input, opened));
   for (const warning of warnings)
     output.note(`warning ${formatProblem(shortened(warning, input))}`);
   if (flagOption(input, "quiet")) return EXIT.done;
-  const names = namesWanted(input, project);
-  if (names !== undefined) {
-    for (const name of names) output.line(name);
-    return EXIT.done;
-  }
   const format = textOption(input, "format") ?? (output.json ? "json" : "yaml");
   if (format !== "json" && format !== "yaml") {
     throw new ProtocolError("invalid_request", `"${format}" is no format; expected yaml or json`);
   }
-  output.line(printCanonical(project, format).trimEnd());
+  const project = flagOption(input, "resolveImageDigests") ? await pinned(input, loaded) : loaded;
+  const lines = namesWanted(input, project) ?? hashes(input, project);
+  const interpolated = opened.options.interpolate !== false;
+  write(input, lines ?? [printCanonical(project, format, { interpolated }).trimEnd()]);
   return EXIT.done;
 }
 
-function namesWanted(
-  input: CommandInput,
-  project: Awaited<ReturnType<typeof loadStack>>["project"],
-): readonly string[] | undefined {
-  if (flagOption(input, "services")) return Object.keys(project.services);
-  if (flagOption(input, "volumes")) return Object.keys(project.volumes);
+/** What only lists, needs no env file; nor do hashes, into which their paths go. */
+const LISTS = ["services", "volumes", "images", "profiles", "hash"];
+
+/** The options that change how files are read. commander says `no-x` as `x: false`. */
+function withForm(input: CommandInput, opened: OpenedStack): OpenedStack {
+  const { options } = input;
+  return {
+    ...opened,
+    options: {
+      ...opened.options,
+      interpolate: options["interpolate"] !== false,
+      normalize: options["normalize"] !== false,
+      resolvePaths: options["pathResolution"] !== false,
+      checkConsistency: options["consistency"] !== false,
+      readEnvFiles: !LISTS.some((list) => list in options),
+      services: input.words,
+    },
+  };
+}
+
+/** Given values of parameters; those that only a deploy would make up or ask for stand as their names. */
+function valuesFor(input: CommandInput, { options }: OpenedStack): Record<string, string> {
+  const declared = declaredParameters(options);
+  const given = givenValues(input, declared);
+  const values: Record<string, string> = {};
+  for (const [name, declaration] of Object.entries(declared.declarations)) {
+    const value = given[name] ?? declaration.default;
+    if (value !== undefined) values[name] = value;
+    else if (declaration.required !== false) values[name] = `<${name}>`;
+  }
+  return values;
+}
+
+function write(input: CommandInput, lines: readonly string[]): void {
+  const path = textOption(input, "output");
+  if (path === undefined) for (const line of lines) input.output.line(line);
+  else {
+    const text = lines.map((line) => `${line}\n`).join("");
+    writeFileSync(resolve(input.workingDirectory, path), text);
+  }
+}
+
+function namesWanted(input: CommandInput, project: ComposeProject): readonly string[] | undefined {
+  if (flagOption(input, "services")) return Object.keys(project.services).sort();
+  if (flagOption(input, "volumes")) return Object.keys(withoutUnused(project).volumes).sort();
   if (flagOption(input, "profiles")) return project.profiles;
   if (!flagOption(input, "images")) return undefined;
-  return Object.entries(project.services).map(
-    ([name, service]) => service.image ?? `${project.name}-${name}`,
+  return Object.keys(project.services)
+    .sort()
+    .map((name) => project.services[name]?.image ?? `${project.name}-${name}`);
+}
+
+/** `--hash web,db` or `--hash "*"`: a name and a hash a line. */
+function hashes(input: CommandInput, project: ComposeProject): readonly string[] | undefined {
+  const [given] = listOption(input, "hash");
+  if (given === undefined) return undefined;
+  const names = given === "*" ? Object.keys(project.services).sort() : given.split(",");
+  return names.map((name) => {
+    const text = hashedText(project, name);
+    if (text === undefined) throw noService(name, project);
+    return `${name} ${createHash("sha256").update(text).digest("hex")}`;
+  });
+}
+
+function noService(name: string, project: ComposeProject): ProtocolError {
+  const why = project.disabledServices.includes(name)
+    ? `${name} belongs to no active profile; activate one with --profile`
+    : `there is no service "${name}"; the file has ${Object.keys(project.services).join(", ")}`;
+  return new ProtocolError("invalid_request", why, { name });
+}
+
+const COLUMN_WIDTH_MIN = 20;
+const COLUMN_GAP = 3;
+
+/** In the columns of the reference. */
+function variableTable({ options }: OpenedStack): string[] {
+  const rows = [
+    ["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"],
+    ...fileVariables(options).map(({ name, required, fallback, alternate }) => [
+      name,
+      String(required),
+      fallback,
+      alternate,
+    ]),
+  ];
+  const widths = [0, 1, 2].map((column) =>
+    Math.max(COLUMN_WIDTH_MIN, ...rows.map((row) => (row[column] ?? "").length + COLUMN_GAP)),
   );
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(""));
+}
+
+async function pinned(input: CommandInput, project: ComposeProject): Promise<ComposeProject> {
+  const { resolveDigests } = await import("../stack/image-digests.ts");
+  const services = Object.entries(project.services);
+  const images = services.flatMap(([, { image }]) => (image ? [image] : []));
+  const digests = await resolveDigests(images, input.environment);
+  const pinnedServices = services.map(([name, service]) => {
+    const image = digests.get(service.image ?? "");
+    return [name, image === undefined ? service : { ...service, image }] as const;
+  });
+  return { ...project, services: Object.fromEntries(pinnedServices) };
 }

@@ -40,6 +40,8 @@ export interface Reading {
   readonly problems: Problems;
   /** The project's directory, clean and absolute: relative paths below it are its own. */
   readonly projectDirectory: string;
+  /** Paths of the host are made absolute; otherwise they stay as they are written. */
+  readonly resolvePaths: boolean;
   /** What `~` stands for. */
   readonly home: string | undefined;
   /** Values that may be read, repeated ones counted at each use. */

@@ -27,7 +27,8 @@ export function list<T>(item: Codec<T>, form: ListForm<T> = {}): Codec<readonly 
         return only === undefined ? undefined : [only];
       }
       if (tree.kind !== "seq") {
-        return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected: "a list" });
+        const expected = form.single === true ? "a text or a list" : "a list";
+        return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
       }
       const items = readItems(tree, path, reading, item);
       if (form.distinct === true) refuseRepeated(tree, path, reading);

@@ -12,6 +12,7 @@ import type { Reading } from "../codec/codec.ts";
 import type { ComposeFiles } from "../files.ts";
 import { EXPANDED_PORTS_MAX, SERVICES_MAX, VALUES_MAX } from "../limits.ts";
 import type { ComposeProject } from "../model/project-model.ts";
+import type { ComposeService } from "../model/service-model.ts";
 import { parentPath } from "../path.ts";
 import { type ComposeProblem, Problems } from "../problem.ts";
 import { type ProjectWords, projectWords } from "../spec/project-codec.ts";
@@ -19,10 +20,11 @@ import type { MapTree } from "../tree/tree.ts";
 import { checkProject } from "./check.ts";
 import { parseFile } from "./documents.ts";
 import { mergeGroup, type ParsedFile } from "./group.ts";
-import { mapValues, normalize } from "./normalize.ts";
+import { mapValues, normalize, withVariableValues } from "./normalize.ts";
 import { type DeclaredParameters, readDeclarations, withParameters } from "./parameters.ts";
 import { activeProfiles, isActive, profilesOf } from "./profiles.ts";
 import { projectNameOf } from "./project-name.ts";
+import { selectServices } from "./select-services.ts";
 import { withFileValues } from "./service-files.ts";
 import { type Environment, Session, withDefaults } from "./session.ts";
 import { type SourceMap, TreeSourceMap } from "./source-map.ts";
@@ -46,6 +48,16 @@ export interface LoadOptions {
   readonly parameters?: Readonly<Record<string, string>>;
   /** False leaves variables as they are written. */
   readonly interpolate?: boolean;
+  /** False leaves paths of the host as they are written. */
+  readonly resolvePaths?: boolean;
+  /** False leaves out what a file does not say: the default network, names of resources, implied dependencies. */
+  readonly normalize?: boolean;
+  /** False lets references lead nowhere. */
+  readonly checkConsistency?: boolean;
+  /** False leaves `env_file` and `label_file` unread: they may be missing. */
+  readonly readEnvFiles?: boolean;
+  /** Only these services and what they depend on; each takes part whatever its profiles. */
+  readonly services?: readonly string[];
   /** Remote files of include and extends are never loaded. */
   readonly allowRemote?: false;
   readonly fs: ComposeFiles;
@@ -168,6 +180,7 @@ function readProject(
   const reading: Reading = {
     problems,
     projectDirectory: place.directory,
+    resolvePaths: options.resolvePaths !== false,
     home: options.environment["HOME"],
     values: new Budget(VALUES_MAX, () =>
       problems.error(tree, "", `says more than ${VALUES_MAX} values`),
@@ -184,10 +197,14 @@ function readProject(
   }
   const sources = new TreeSourceMap(tree);
   const profiles = activeProfiles(options.profiles, place.environment);
-  const project = projectOf(session, normalize(words, place), { place, profiles, sources });
-  checkProject(project, Object.keys(words.services ?? {}), sources, problems);
+  const complete = options.normalize === false ? withVariableValues : normalize;
+  const named = options.services ?? [];
+  const how = { place, profiles, sources, named, readFiles: options.readEnvFiles !== false };
+  const project = projectOf(session, complete(words, place), how);
+  const names = Object.keys(words.services ?? {});
+  if (options.checkConsistency !== false) checkProject(project, names, sources, problems);
   warnUnhonoured(tree, problems);
-  return { project, sources };
+  return { project: selectServices(project, named, names, { sources, problems }), sources };
 }
 
 function projectOf(
@@ -197,22 +214,27 @@ function projectOf(
     readonly place: Place;
     readonly profiles: ReadonlySet<string>;
     readonly sources: TreeSourceMap;
+    /** Services that take part whatever their profiles. */
+    readonly named: readonly string[];
+    readonly readFiles: boolean;
   },
 ): ComposeProject {
-  const { place, profiles, sources } = how;
+  const { place, profiles, sources, named, readFiles } = how;
   const all = Object.entries(words.services ?? {});
-  const active = all.filter(([, service]) => isActive(service, profiles));
+  const takesPart = ([name, service]: readonly [string, ComposeService]) =>
+    named.includes(name) || isActive(service, profiles);
+  const active = all.filter(takesPart);
   const { environment } = place;
   const services = mapValues(Object.fromEntries(active), (service, name) =>
-    withFileValues(session, service, `services.${name}`, { environment, sources }),
+    !readFiles
+      ? service
+      : withFileValues(session, service, `services.${name}`, { environment, sources }),
   );
   return {
     name: place.name,
     directory: place.directory,
     services,
-    disabledServices: all
-      .filter(([, service]) => !isActive(service, profiles))
-      .map(([name]) => name),
+    disabledServices: all.filter((each) => !takesPart(each)).map(([name]) => name),
     profiles: profilesOf(words.services ?? {}),
     networks: words.networks ?? {},
     volumes: words.volumes ?? {},

@@ -38,6 +38,18 @@ export function normalize(words: ProjectWords, place: ProjectPlace): ProjectWord
   };
 }
 
+/** `words` with values taken from the environment, and nothing else that they imply. */
+export function withVariableValues(words: ProjectWords, place: ProjectPlace): ProjectWords {
+  const services = mapValues(words.services ?? {}, (service) => withEnvironment(service, place));
+  return { ...words, services };
+}
+
+function withEnvironment(service: ComposeService, place: ProjectPlace): ComposeService {
+  if (service.environment === undefined) return service;
+  const environment = mapValues(service.environment, (value, key) => inherited(value, key, place));
+  return { ...service, environment };
+}
+
 /** `record` with `change` applied to each value. */
 export function mapValues<T, U>(
   record: Readonly<Record<string, T>>,
@@ -51,14 +63,10 @@ export function mapValues<T, U>(
 function normalizeService(service: ComposeService, place: ProjectPlace): ComposeService {
   const dependsOn = impliedDependencies(service);
   return {
-    ...service,
+    ...withEnvironment(service, place),
     ...(service.networkMode === undefined ? { networks: attachmentsOf(service) } : {}),
+    ...withScaledDeploy(service),
     ...(service.build === undefined ? {} : { build: normalizeBuild(service.build, place) }),
-    ...(service.environment === undefined
-      ? {}
-      : {
-          environment: mapValues(service.environment, (value, key) => inherited(value, key, place)),
-        }),
     ...(Object.keys(dependsOn).length === 0 ? {} : { dependsOn }),
     ...(service.volumes === undefined
       ? {}
@@ -68,6 +76,12 @@ function normalizeService(service: ComposeService, place: ProjectPlace): Compose
 
 function inherited(value: string | null, key: string, place: ProjectPlace): string | null {
   return value ?? place.environment.get(key) ?? null;
+}
+
+/** `scale` is `deploy.replicas`, where there is a `deploy`. */
+function withScaledDeploy({ deploy, scale }: ComposeService): Pick<ComposeService, "deploy"> {
+  if (deploy === undefined) return {};
+  return { deploy: scale === undefined ? deploy : { replicas: scale, ...deploy } };
 }
 
 function attachmentsOf(service: ComposeService): NonNullable<ComposeService["networks"]> {

@@ -48,6 +48,7 @@ export function readDeclarations(
     parametersCodec.read(tree, "x-berth.parameters", {
       problems: quiet.problems,
       projectDirectory: "/",
+      resolvePaths: true,
       home: undefined,
       values: new Budget(DECLARED_VALUES_MAX, () => {}),
       ports: new Budget(0, () => {}),

@@ -3,6 +3,7 @@
  */
 
 import type { ComposeService, EnvFile } from "../model/service-model.ts";
+import type { HostPath } from "../model/storage-model.ts";
 import type { Environment, Session } from "./session.ts";
 import type { TreeSourceMap } from "./source-map.ts";
 
@@ -11,17 +12,21 @@ export function withFileValues(
   session: Session,
   service: ComposeService,
   path: string,
-  how: { readonly environment: Environment; readonly sources: TreeSourceMap },
+  how: {
+    readonly environment: Environment;
+    readonly sources: TreeSourceMap;
+  },
 ): ComposeService {
   const { envFiles, labelFiles } = service;
+  const pathOf = ({ path: printed, resolved = printed }: HostPath) => resolved;
   if (envFiles === undefined && labelFiles === undefined) return service;
   const values = new Map<string, string>();
   for (const file of envFiles ?? [])
-    readEnvFile(session, file, { ...how, path: `${path}.env_file`, values });
+    readEnvFile(session, file, { ...how, path: `${path}.env_file`, values, at: pathOf(file.file) });
   const labels = new Map<string, string>();
   const asked = how.sources.origin(`${path}.label_file`);
   for (const file of labelFiles ?? []) {
-    const read = session.readEnv(file.path, { asked, path: `${path}.label_file` }, (name) =>
+    const read = session.readEnv(pathOf(file), { asked, path: `${path}.label_file` }, (name) =>
       labels.get(name),
     );
     for (const [key, value] of read) labels.set(key, value);
@@ -45,12 +50,13 @@ function readEnvFile(
     readonly sources: TreeSourceMap;
     readonly path: string;
     readonly values: Map<string, string>;
+    /** Where the file lies. */
+    readonly at: string;
   },
 ): void {
-  const { environment, sources, path, values } = how;
-  if (!envFile.required && !session.isFile(envFile.file.path)) return;
+  const { environment, sources, path, values, at } = how;
+  if (!envFile.required && !session.isFile(at)) return;
   const lookup = (name: string) => values.get(name) ?? environment.get(name);
   const form = { raw: envFile.format === "raw", asked: sources.origin(path), path };
-  for (const [key, value] of session.readEnv(envFile.file.path, form, lookup))
-    values.set(key, value);
+  for (const [key, value] of session.readEnv(at, form, lookup)) values.set(key, value);
 }

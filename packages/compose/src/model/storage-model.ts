@@ -9,6 +9,8 @@ import type { VolumeWishes } from "./berth-model.ts";
 export interface HostPath {
   /** Absolute and clean: relative ones are resolved against the directory of their file's project. */
   readonly path: string;
+  /** The absolute path, where `path` was left as it is written (`--no-path-resolution`). */
+  readonly resolved?: string;
   /** As it was written, after interpolation. */
   readonly original: string;
   /** The file says it relative to itself: the platform uploads such paths as file objects. */

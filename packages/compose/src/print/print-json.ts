@@ -9,6 +9,16 @@ export function printJson(value: Printed): string {
   return write(value, "");
 }
 
+/** Without blanks. */
+export function printCompactJson(value: Printed): string {
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, Printed>)];
+    return `{${entries.map(([key, each]) => `${quote(key)}:${printCompactJson(each)}`).join(",")}}`;
+  }
+  if (Array.isArray(value)) return `[${value.map(printCompactJson).join(",")}]`;
+  return write(value, "");
+}
+
 function write(value: Printed, indent: string): string {
   if (value === null || typeof value === "boolean" || typeof value === "number")
     return String(value);

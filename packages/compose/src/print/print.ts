@@ -2,12 +2,13 @@
  * The canonical form of a project: what `docker compose config` prints for the same files.
  */
 
-import type { Printed, PrintFormat } from "../codec/codec.ts";
+import type { Printed, PrintedMap, PrintFormat } from "../codec/codec.ts";
 import { printExtensions } from "../codec/extension.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import { projectWords } from "../spec/project-codec.ts";
+import { envFileList, service as serviceCodec } from "../spec/service-codec.ts";
 import { compareBytes } from "../text/go-number.ts";
-import { printJson } from "./print-json.ts";
+import { printCompactJson, printJson } from "./print-json.ts";
 import { printYaml } from "./print-yaml.ts";
 import { withoutUnused } from "./used.ts";
 
@@ -25,11 +26,43 @@ export function printCanonical(
   return form.interpolated === false ? text : text.replaceAll("$", "$$$$");
 }
 
+/**
+ * What the reference hashes to tell whether a service's containers are out of date: its compact JSON, with its env files
+ * and without what a new container is not needed for. `undefined` when there is no such service.
+ */
+export function hashedText(project: ComposeProject, service: string): string | undefined {
+  const found = Object.hasOwn(project.services, service) ? project.services[service] : undefined;
+  const printed = found === undefined ? undefined : serviceCodec.print(found, "json");
+  if (found === undefined || !(printed instanceof Map)) return undefined;
+  const hashed = new Map<string, Printed>();
+  for (const [key, value] of printed as PrintedMap) {
+    if (NOT_HASHED.has(key)) continue;
+    hashed.set(key, key === "deploy" ? withoutReplicas(value) : value);
+  }
+  const envFiles = envFileList.print(found.envFiles ?? [], "json");
+  if (envFiles === undefined) return printCompactJson(hashed);
+  // The keys of the reference's structure are in alphabetical order around this one, but for its neighbour.
+  const entries = [...hashed];
+  const at = entries.findIndex(([key]) => key > "environment");
+  entries.splice(at < 0 ? entries.length : at, 0, ["env_file", envFiles]);
+  return printCompactJson(new Map(entries));
+}
+
+const NOT_HASHED: ReadonlySet<string> = new Set(["build", "pull_policy", "scale"]);
+
+function withoutReplicas(deploy: Printed): Printed {
+  if (!(deploy instanceof Map)) return deploy;
+  const rest = new Map(deploy as PrintedMap);
+  rest.delete("replicas");
+  return rest;
+}
+
 /** The canonical form before it becomes text. */
 export function canonicalTree(project: ComposeProject, format: PrintFormat): Printed {
   const printed = projectWords.print(withoutUnused(project), format);
-  const map = new Map(printed instanceof Map ? printed : []);
-  if (!map.has("services")) map.set("services", new Map());
+  const rest = new Map<string, Printed>(printed instanceof Map ? printed : []);
+  const services = rest.get("services") ?? new Map();
+  const map = new Map([["name", rest.get("name") ?? ""], ["services", services], ...rest]);
   if (format === "json") {
     for (const [key, value] of printExtensions(project.extensions, format)) map.set(key, value);
     return new Map([...map].sort(([left], [right]) => compareBytes(left, right)));

@@ -72,3 +72,39 @@ test("a block that ends with a file without a line break has none either", () =>
   // The explicit key is read by the other reader.
   assert.ok(printed(`? x-a\n: 1\n${text}`).includes('"a\\nb"'));
 });
+
+/** Two files with one service, and what the merged one has. */
+const MERGES: readonly (readonly [string, string, string, string])[] = [
+  ["a later line without a value wins", "environment: {A: 1}", "environment: [A]", '"A": null'],
+  ["so it does in a mapping", "environment: {A: 1}", "environment: {A: }", '"A": null'],
+  ["and an empty label", "labels: [A=1]", "labels: {A: }", '"A": ""'],
+  [
+    "a list of dependencies says that they must have started",
+    "depends_on: {db: {condition: service_healthy, required: false}}",
+    "depends_on: [db]",
+    '"condition": "service_started", "required": true',
+  ],
+  [
+    "a mapping of them says only what it says",
+    "depends_on: {db: {condition: service_healthy, restart: true, required: false}}",
+    "depends_on: {db: {condition: service_started}}",
+    '"condition": "service_started", "restart": true, "required": false',
+  ],
+  ["scale is deploy.replicas", "deploy: {mode: replicated}", "scale: 3", '"replicas": 3'],
+];
+
+for (const [name, base, over, expected] of MERGES) {
+  test(`merged: ${name}`, () => {
+    const result = loadCompose({
+      files: ["/p/a.yaml", "/p/b.yaml"],
+      environment: {},
+      fs: memoryFiles({
+        "/p/a.yaml": `${web(base)}  db: {image: y}\n`,
+        "/p/b.yaml": `services:\n  web: {${over}}\n`,
+      }),
+    });
+    assert.ok(result.ok, result.ok ? "" : result.problems.map(formatProblem).join("\n"));
+    const shown = printCanonical(result.project, "json").replace(/\s+/g, " ");
+    assert.ok(shown.includes(expected), shown);
+  });
+}

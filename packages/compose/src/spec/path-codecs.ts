@@ -11,6 +11,10 @@ import type { Origin, Tree } from "../tree/tree.ts";
 
 /** What `written` in the file of `origin` means. */
 export function hostPathOf(written: string, origin: Origin, reading: Reading): HostPath {
+  if (!reading.resolvePaths) {
+    const resolved = resolvePath(origin.source.baseDirectory, written);
+    return { path: written, resolved, original: written, relative: true, escapesProject: false };
+  }
   const home = written === "~" || written.startsWith("~/") ? reading.home : undefined;
   const expanded = home === undefined ? written : `${home}${written.slice(1)}`;
   const relative = !expanded.startsWith("/") && !isWindowsPath(expanded);

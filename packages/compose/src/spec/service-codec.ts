@@ -149,6 +149,9 @@ const envFile: Codec<EnvFile> = {
       : envFileWords.print(value, format),
 };
 
+/** `env_file`: read while loading, not printed. */
+export const envFileList = list(envFile, { single: true, identity: (one) => one.file.path });
+
 const RESTART_WORDS = ["no", "always", "on-failure", "unless-stopped"] as const;
 
 /** Any text is a policy to the reference; what is none is printed as it is, and refused at deploy. */
@@ -279,9 +282,7 @@ export const service = record<ComposeService>(
     domainname: field("domainname", text),
     entrypoint: field("entrypoint", command, { jsonAbsent: null }),
     environment: field("environment", environmentTable),
-    envFiles: field("env_file", list(envFile, { single: true, identity: (one) => one.file.path }), {
-      hidden: true,
-    }),
+    envFiles: field("env_file", envFileList, { hidden: true }),
     expose: field("expose", expose),
     externalLinks: field("external_links", distinctTexts),
     extraHosts: field("extra_hosts", extraHosts),

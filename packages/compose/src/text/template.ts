@@ -191,3 +191,41 @@ function closingBrace(text: string, open: number): number {
   const last = text.lastIndexOf("}");
   return last > open ? last : -1;
 }
+
+/** A variable as a text uses it. */
+export interface VariableUse {
+  readonly name: string;
+  /** `${V:?}`, `${V?}`. */
+  readonly required: boolean;
+  /** Of `${V:-word}` and `${V-word}`, as it is written. */
+  readonly fallback: string;
+  /** Of `${V:+word}` and `${V+word}`. */
+  readonly alternate: string;
+}
+
+/** Every use of a variable in `text`, those in words of others after them. What is no use is passed over. */
+export function variableUses(text: string, depth = 0): readonly VariableUse[] {
+  const uses: VariableUse[] = [];
+  if (depth > INTERPOLATION_DEPTH_MAX) return uses;
+  for (let at = text.indexOf("$"); at >= 0; at = text.indexOf("$", at)) {
+    const braces = text[at + 1] === "{";
+    const name = nameAt(text, at + (braces ? 2 : 1));
+    const close = braces ? closingBrace(text, at + 1) : -1;
+    if (name === "" || (braces && close < 0)) {
+      at += text[at + 1] === "$" ? 2 : 1;
+      continue;
+    }
+    const rest = braces ? text.slice(at + 2 + name.length, close) : "";
+    const word = rest.replace(/^:?[-+?]/, "");
+    const operator = /^:?([-+?])/.exec(rest)?.[1];
+    uses.push({
+      name,
+      required: operator === "?",
+      fallback: operator === "-" ? word : "",
+      alternate: operator === "+" ? word : "",
+    });
+    uses.push(...variableUses(word, depth + 1));
+    at = braces ? close + 1 : at + 1 + name.length;
+  }
+  return uses;
+}

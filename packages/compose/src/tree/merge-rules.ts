@@ -7,6 +7,7 @@ export type SpecialMerge =
   | "replace"
   | "keyValues"
   | "names"
+  | "dependencies"
   | "list"
   | "hosts"
   | "build"
@@ -39,7 +40,7 @@ const service: MergeRule = {
     annotations: keyValues,
     build,
     command: replace,
-    depends_on: { special: "names" },
+    depends_on: { special: "dependencies" },
     deploy: { below: { labels: keyValues } },
     dns: list,
     dns_opt: list,

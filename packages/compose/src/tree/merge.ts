@@ -16,6 +16,7 @@ import {
   type MapTree,
   mapTree,
   positionOf,
+  scalar,
   seqTree,
   type Tree,
   textTree,
@@ -67,9 +68,21 @@ function merge(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
   if (special !== undefined) {
     const pair = SPECIALS[special](base, over);
     if (pair === undefined) return settle(over);
+    if (special === "keyValues") return mergeTables(pair[0], pair[1], place, problems);
     return mergeAlike(pair[0], pair[1], place, problems);
   }
   return mergeAlike(base, over, place, problems);
+}
+
+/** Tables are lists of lines to the reference: a later line without a value takes the place of one with a value. */
+function mergeTables(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
+  if (base.kind !== "map" || over.kind !== "map") return mergeAlike(base, over, place, problems);
+  const entries = new Map<string, MapEntry>(base.entries);
+  for (const [key, entry] of over.entries) {
+    if (entry.value.mark === "reset") entries.delete(key);
+    else entries.set(key, { key: entry.key, value: settle(entry.value) });
+  }
+  return mapTree(over, entries);
 }
 
 function mergeAlike(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
@@ -119,6 +132,7 @@ type Pair = readonly [Tree, Tree] | undefined;
 const SPECIALS = {
   keyValues: (base: Tree, over: Tree): Pair => [keyValueMap(base, "="), keyValueMap(over, "=")],
   names: (base: Tree, over: Tree): Pair => [namesMap(base), namesMap(over)],
+  dependencies: (base: Tree, over: Tree): Pair => [asDependencies(base), asDependencies(over)],
   list: (base: Tree, over: Tree): Pair => [asList(base), asList(over)],
   hosts: (base: Tree, over: Tree): Pair => [
     hostList(base),
@@ -134,6 +148,25 @@ const SPECIALS = {
   },
   ipamConfig: (base: Tree, over: Tree): Pair => [bySubnet(base), bySubnet(over)],
 } as const;
+
+/** A list of names says of each that it must have started, also over one that said more. */
+function asDependencies(tree: Tree): Tree {
+  if (tree.kind !== "seq") return tree;
+  const entries = tree.items.flatMap((item): readonly [string, MapEntry][] => {
+    if (item.kind !== "scalar") return [];
+    const condition = { key: item, value: textTree(item, "service_started") };
+    const required = { key: item, value: scalar(item, "bool", "true") };
+    const value = mapTree(
+      item,
+      new Map([
+        ["condition", condition],
+        ["required", required],
+      ]),
+    );
+    return [[item.text, { key: item, value }]];
+  });
+  return entries.length === tree.items.length ? mapTree(tree, new Map(entries)) : tree;
+}
 
 function textOf(tree: Tree): string {
   return tree.kind === "scalar" ? tree.text : "";
