@@ -55,6 +55,44 @@ function kinds({ certificate }: CertificateView): string[] {
   );
 }
 
+describe("an ACME server that wants an external account", () => {
+  const dataDir = mkdtempSync(join(tmpdir(), "berth-acme-eab-"));
+  const externalAccount = {
+    keyId: "kid-1",
+    key: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
+  };
+  let lab: AcmeLab;
+  let server: Awaited<ReturnType<typeof startServer>>;
+  before(async () => {
+    lab = await startAcmeLab({ externalAccount });
+    server = await startServer(dataDir);
+  });
+  after(async () => {
+    server.client.close();
+    await server.server.stop();
+    await lab.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  test("says so when there is none, and takes the one that it gave out", async () => {
+    const { directory, caBundle } = lab;
+    const settings = { directory, caBundle, emails: [], challenge: "http-01" } as const;
+    const set = (more: object) =>
+      server.client.call("setAcme", { params: ENV, query: {}, body: { ...settings, ...more } });
+    const { thumbprint } = await set({});
+    lab.answerWith(thumbprint);
+    const params = { ...ENV, certificate: "bound" };
+    const body = { hosts: ["bound.test"], source: "acme" } as const;
+    await server.client.call("issueCertificate", { params, query: {}, body });
+    const { certificate } = await until(server.client, "bound", hasFailed);
+    assert.equal(certificate.lastError?.step, "account");
+    assert.match(certificate.lastError?.message ?? "", /externalAccountRequired/);
+    assert.match(certificate.lastError?.advice ?? "", /--eab-kid/);
+    await set({ externalAccount });
+    await until(server.client, "bound", isIssued);
+  });
+});
+
 describe("with a server and Pebble", () => {
   const dataDir = mkdtempSync(join(tmpdir(), "berth-acme-server-"));
   let lab: AcmeLab;
@@ -153,6 +191,43 @@ describe("with a server and Pebble", () => {
       message:
         "*.other.test is a wildcard: ACME servers want it proved by dns-01, but http-01 is set",
     });
+  });
+
+  test("a hook that fails is told with its own last words", async () => {
+    await set("dns-01", { hook: ["/bin/sh", "-c", "echo no such zone >&2; exit 7"] });
+    await issue("hookless", ["hookless.test"]);
+    const { certificate } = await until(server.client, "hookless", hasFailed);
+    assert.equal(certificate.lastError?.step, "present");
+    assert.equal(
+      certificate.lastError?.message,
+      "the hook /bin/sh present ended with code 7: no such zone",
+    );
+  });
+
+  test("a hook that hangs is ended, and that is told", async () => {
+    await set("dns-01", { hook: ["/bin/sh", "-c", "exec sleep 60"], hookTimeoutMs: 1_000 });
+    await issue("hanging", ["hanging.test"]);
+    const { certificate } = await until(server.client, "hanging", hasFailed);
+    assert.equal(
+      certificate.lastError?.message,
+      "the hook /bin/sh present did not end within 1000 ms",
+    );
+  });
+
+  test("a record that nobody sees is told with each server's answer", async () => {
+    const more = { hook: ["/bin/true"], propagationTimeoutMs: 2_000 };
+    await set("dns-01", more);
+    await issue("unseen", ["unseen.test"]);
+    const { certificate } = await until(server.client, "unseen", hasFailed);
+    assert.equal(certificate.lastError?.step, "propagation");
+    assert.match(
+      certificate.lastError?.message ?? "",
+      /^_acme-challenge\.unseen\.test cannot be seen after 2 s: 127\.0\.0\.1#\d+ has no such record$/,
+    );
+    const cleaned = await until(server.client, "unseen", ({ certificate: { order } }) =>
+      (order?.authorizations ?? []).every(({ cleanedAt }) => cleanedAt !== undefined),
+    );
+    assert.equal(cleaned.certificate.order?.state, "failed");
   });
 
   test("a proof that fails is told with host, challenge and the server's words; then it waits", async () => {
