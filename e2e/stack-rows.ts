@@ -27,6 +27,7 @@ export interface TaskRow {
     readonly release: number;
     readonly desired: "running" | "stopped";
     readonly attachments: readonly { readonly address: string }[];
+    readonly requests: { readonly cpuMillis: number; readonly memoryBytes: number };
   };
   readonly status?: {
     readonly state: string;

@@ -1,0 +1,50 @@
+/**
+ * Every honoured key of the stack file, found in force in the real thing: few deployments with many keys each.
+ * Which key is proven by which check is data (`proofs.ts`), and `tools/key-proofs.test.ts` says which has none.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { docker } from "../engine.ts";
+import { TestPlatform } from "../test-platform.ts";
+import { KEY_STACKS } from "./proofs.ts";
+import { Scene } from "./scene.ts";
+import { prepareStorage } from "./storage-stack.ts";
+
+let platform: TestPlatform;
+
+before(async () => {
+  platform = await TestPlatform.start(["--allow-privileged", "--allow-host-mounts"]);
+  await platform.must("image", "base", "berth/busybox", "--busybox-only");
+  prepareStorage();
+});
+
+after(async () => {
+  await platform.uninstall();
+  docker("volume", "rm", "berth-keys-outside");
+  docker("image", "rm", "berth-keys/further:1", "berth-keys/further:2");
+});
+
+for (const stack of KEY_STACKS) {
+  describe(`stack ${stack.name}`, () => {
+    let scene: Scene;
+
+    before(async () => {
+      scene = new Scene(platform, stack.name);
+      const files = { "compose.yaml": stack.compose, ...stack.files };
+      const folder = platform.project(stack.name, files);
+      const words = ["deploy", "-f", join(folder, "compose.yaml"), "--stack", stack.name];
+      const { code, stdout, stderr } = await platform.berthWith(
+        { environment: stack.environment ?? {} },
+        ...words,
+        ...(stack.words ?? []),
+      );
+      assert.equal(code, 0, stdout + stderr);
+    });
+
+    for (const check of stack.checks) {
+      test(`${check.keys.join(", ")}: ${check.says}`, () => check.look(scene));
+    }
+  });
+}

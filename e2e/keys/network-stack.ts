@@ -1,0 +1,255 @@
+/** Networks, names, addresses, published ports and what services share. */
+
+import assert from "node:assert/strict";
+import { readlinkSync } from "node:fs";
+import { docker } from "../engine.ts";
+import { eventually } from "../test-platform.ts";
+import { QUICK } from "./process-stack.ts";
+import { host, type KeyStack, type Scene } from "./scene.ts";
+
+/** Addresses that a name has for a process of `service`, in order. */
+function lookUp(at: Scene, service: string, name: string): string[] {
+  const answer = at.try(service, `nslookup ${name}. | sed '1,/^Name/d'`);
+  return [...answer.matchAll(/\b\d+\.\d+\.\d+\.\d+\b/g)].map(([address]) => address).sort();
+}
+
+function addresses(at: Scene, service: string): string[] {
+  return Object.values(at.container(service).NetworkSettings.Networks).map((one) => one.IPAddress);
+}
+
+/** The stack whose network the next one joins. */
+export const NETWORK_OWNER: KeyStack = {
+  name: "owner",
+  compose: `
+services:
+  shared:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: [meeting]
+networks: {meeting: }
+`,
+  checks: [],
+};
+
+export const NETWORK: KeyStack = {
+  name: "network",
+  compose: `
+services:
+  web:
+    ${QUICK}
+    image: berth/busybox
+    command: sh -c 'mkdir /w; echo served > /w/index.html; exec httpd -f -p 8000 -h /w'
+    container_name: the-web
+    expose: ["8000"]
+    ports:
+      - "28080:8000"
+      - {target: 8000, published: 28081, host_ip: 127.0.0.1, protocol: tcp, mode: host}
+    networks:
+      front:
+        aliases: [www, shop.example]
+        priority: 10
+      fixed: {ipv4_address: 10.77.5.9, mac_address: "02:42:0a:4d:05:09"}
+  client:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    links: ["web:linked"]
+    networks: {front: {priority: 1}, meeting: {priority: 2}, fixed: {gw_priority: 5}}
+  alone:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    network_mode: none
+  plain:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    network_mode: bridge
+  inner:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: [closed]
+  holder:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    ipc: shareable
+    volumes: ["lent:/lent"]
+  guest:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    network_mode: service:holder
+    pid: service:holder
+    ipc: service:holder
+    volumes_from: [holder]
+  many:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: [front]
+    deploy: {endpoint_mode: dnsrr, replicas: 2}
+networks:
+  front: {labels: {of: network}, driver: bridge}
+  fixed: {ipam: {config: [{subnet: 10.77.5.0/24}]}}
+  closed: {internal: true}
+  meeting: {external: true, name: owner/meeting}
+volumes: {lent: }
+`,
+  checks: [
+    {
+      keys: ["services.*.networks", "services.*.networks.*.aliases"],
+      says: "a service has an address on each of its networks, and its names lead there",
+      look: (at) => {
+        assert.equal(addresses(at, "web").length, 2);
+        for (const name of ["web", "www", "shop.example"]) {
+          assert.ok(lookUp(at, "many", name).length > 0, name);
+        }
+        assert.deepEqual(lookUp(at, "inner", "www"), []);
+      },
+    },
+    {
+      keys: ["services.*.container_name", "services.*.links"],
+      says: "the container's name and the alias of a link lead to the service",
+      look: (at) => {
+        const web = lookUp(at, "client", "web");
+        assert.ok(web.length > 0);
+        assert.deepEqual(lookUp(at, "client", "the-web"), web);
+        assert.deepEqual(lookUp(at, "client", "linked"), web);
+      },
+    },
+    {
+      keys: [
+        "services.*.networks.*.ipv4_address",
+        "services.*.networks.*.mac_address",
+        "networks.*.ipam.config.subnet",
+      ],
+      says: "the address and the MAC are those of the file",
+      look: (at) => {
+        const { Networks } = at.container("web").NetworkSettings;
+        const fixed = Object.values(Networks).find(({ IPAddress }) => IPAddress === "10.77.5.9");
+        assert.equal(fixed?.MacAddress, "02:42:0a:4d:05:09");
+        assert.match(at.inside("web", "ip", "addr"), /inet 10\.77\.5\.9\/24/);
+      },
+    },
+    {
+      keys: ["services.*.networks.*.priority", "services.*.networks.*.gw_priority"],
+      says: "the default route is that of the network with the highest priority",
+      look: (at) => {
+        assert.match(at.inside("client", "ip", "route"), /^default via 10\.77\.5\./m);
+        const front = addresses(at, "web").find((one) => one !== "10.77.5.9") ?? "";
+        const start = front.split(".").slice(0, 3).join("\\.");
+        assert.match(at.inside("web", "ip", "route"), new RegExp(`^default via ${start}\\.`, "m"));
+      },
+    },
+    {
+      keys: ["services.*.network_mode"],
+      says: "none has no network, bridge is the stack's default one",
+      look: (at) => {
+        assert.deepEqual(at.inside("alone", "ls", "/sys/class/net"), "lo");
+        assert.ok(lookUp(at, "plain", "holder").length > 0);
+      },
+    },
+    {
+      keys: [
+        "services.*.network_mode",
+        "services.*.pid",
+        "services.*.ipc",
+        "services.*.volumes_from",
+      ],
+      says: "a guest has the namespaces and the volumes of its holder",
+      look: (at) => {
+        for (const kind of ["net", "pid", "ipc"]) {
+          const ofService = (service: string) =>
+            readlinkSync(`/proc/${at.container(service).State.Pid}/ns/${kind}`);
+          assert.equal(ofService("guest"), ofService("holder"), kind);
+        }
+        at.inside("holder", "touch", "/lent/by-holder");
+        assert.equal(at.inside("guest", "ls", "/lent"), "by-holder");
+      },
+    },
+    {
+      keys: [
+        "services.*.ports.target",
+        "services.*.ports.published",
+        "services.*.ports.protocol",
+        "services.*.ports.host_ip",
+        "services.*.ports.mode",
+        "services.*.expose",
+      ],
+      says: "published ports answer on their addresses, and on no others",
+      look: async () => {
+        const get = (url: string) => host("curl", "-s", "-m", "5", url).trim();
+        await eventually("the port answers", () => get("http://127.0.0.1:28080/") === "served");
+        await eventually("so does the other", () => get("http://127.0.0.1:28081/") === "served");
+        const listening = host("ss", "-ltnH", "sport = :28081");
+        assert.match(listening, /127\.0\.0\.1:28081/);
+        assert.doesNotMatch(listening, /(0\.0\.0\.0|\*):28081/);
+      },
+    },
+    {
+      keys: ["networks.*.internal"],
+      says: "an internal network has no way out",
+      look: (at) => {
+        const cannot = at.try("inner", "ping -c 1 -W 1 10.0.2.2 | tail -2");
+        assert.match(cannot, /100% packet loss|unreachable|bad address/);
+        const can = at.try("plain", "ip route get 10.0.2.2");
+        assert.match(can, /via/);
+      },
+    },
+    {
+      keys: ["networks.*.external", "networks.*.name"],
+      says: "an external network is the one that another stack declared",
+      look: (at) => {
+        const shared = docker(
+          ...["ps", "-q", "--filter", "label=berth.service=default/main/owner/shared"],
+        ).trim();
+        const names = (id: string) =>
+          docker(
+            "inspect",
+            "-f",
+            "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}",
+            id,
+          );
+        const [meeting] = names(shared).trim().split(" ");
+        assert.ok(
+          names(at.container("client").Id)
+            .split(" ")
+            .includes(meeting ?? "?"),
+        );
+        assert.ok(lookUp(at, "client", "shared").length > 0);
+      },
+    },
+    {
+      keys: ["networks.*.labels"],
+      says: "the network at the engine has the labels",
+      look: (at) => {
+        const [first] = Object.keys(at.container("many").NetworkSettings.Networks);
+        const labels = docker("network", "inspect", "-f", "{{json .Labels}}", first ?? "");
+        assert.equal(JSON.parse(labels)["of"], "network");
+      },
+    },
+    {
+      keys: [
+        "services.*.deploy.endpoint_mode",
+        "services.*.deploy.replicas",
+        "services.*.deploy.mode",
+      ],
+      says: "dnsrr answers the addresses of all copies",
+      look: async (at) => {
+        const all = at
+          .containers("many")
+          .flatMap((one) => Object.values(one.NetworkSettings.Networks))
+          .map(({ IPAddress }) => IPAddress)
+          .sort();
+        assert.equal(all.length, 2);
+        await eventually("both are answered", () => {
+          assert.deepEqual(lookUp(at, "client", "many"), all);
+          return true;
+        });
+      },
+    },
+  ],
+};
