@@ -10,7 +10,7 @@ import { docker } from "../engine.ts";
 import { TestPlatform } from "../test-platform.ts";
 import { KEY_STACKS } from "./proofs.ts";
 import { Scene } from "./scene.ts";
-import { prepareStorage } from "./storage-stack.ts";
+import { prepareStorage, removeStorage } from "./storage-stack.ts";
 
 let platform: TestPlatform;
 
@@ -22,7 +22,7 @@ before(async () => {
 
 after(async () => {
   await platform.uninstall();
-  docker("volume", "rm", "berth-keys-outside");
+  removeStorage();
   docker("image", "rm", "berth-keys/further:1", "berth-keys/further:2");
 });
 

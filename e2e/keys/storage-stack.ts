@@ -1,10 +1,10 @@
 /** Volumes, binds, memory, configs and secrets. */
 
 import assert from "node:assert/strict";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { docker } from "../engine.ts";
 import { QUICK } from "./process-stack.ts";
-import type { KeyStack, Scene } from "./scene.ts";
+import { host, type KeyStack, type Scene } from "./scene.ts";
 
 /** A folder of this machine that the test may fill. */
 const HOST_FOLDER = `/tmp/berth-keys-${process.pid}`;
@@ -60,7 +60,7 @@ services:
       - ./one.txt:/one.txt:ro
       - ./seed:/seeded
       - ${HOST_FOLDER}/made:/made:z
-      - {type: bind, source: ${HOST_FOLDER}/made, target: /slave, read_only: true, bind: {create_host_path: true, propagation: rslave}}
+      - {type: bind, source: ${HOST_FOLDER}, target: /slave, read_only: true, bind: {create_host_path: true, propagation: rslave}}
       - {type: bind, source: /sys/fs, target: /shallow, bind: {recursive: disabled}}
       - {type: volume, source: outside, target: /outside}
     configs:
@@ -169,7 +169,7 @@ secrets:
         assert.equal(at.inside("app", "cat", "/made/by-host"), "seen");
         assert.deepEqual(at.container("app").HostConfig["Binds"], [
           `${HOST_FOLDER}/made:/made:rw,z`,
-          `${HOST_FOLDER}/made:/slave:ro,rslave`,
+          `${HOST_FOLDER}:/slave:ro,rslave`,
         ]);
         assert.equal(mountAt(at, "app", "/slave")["Propagation"], "rslave");
         assert.match(optionsAt(at, "app", "/slave"), /\sro,.*master:/);
@@ -235,9 +235,18 @@ secrets:
   ],
 };
 
-/** What a person made before the stack: the external volume, with a file. */
+/** What a person made before the stack: a shared mount, and the external volume with a file. */
 export function prepareStorage(): void {
+  mkdirSync(HOST_FOLDER);
+  host("mount", "-t", "tmpfs", "tmpfs", HOST_FOLDER);
+  host("mount", "--make-shared", HOST_FOLDER);
   docker("volume", "create", "berth-keys-outside");
   const run = ["run", "--rm", "--network", "none", "-v", "berth-keys-outside:/v"];
   docker(...run, "berth/busybox", "touch", "/v/made-by-hand");
+}
+
+export function removeStorage(): void {
+  docker("volume", "rm", "berth-keys-outside");
+  host("umount", HOST_FOLDER);
+  rmSync(HOST_FOLDER, { recursive: true });
 }

@@ -77,9 +77,9 @@ export class NodeNetworks implements NetworksPort {
   #requestOf(network: Network): NetworkRequest {
     const cluster = this.#options.cluster();
     const { mtu } = this.#options;
-    const { id, subnet, gateway, internal } = network;
+    const { id, subnet, gateway, internal, labels = {} } = network;
     const bridge = bridgeName(cluster, id);
-    const request = { id, cluster, bridge, subnet, gateway, internal };
+    const request = { id, cluster, bridge, subnet, gateway, internal, labels };
     return mtu === undefined ? request : { ...request, mtu };
   }
 

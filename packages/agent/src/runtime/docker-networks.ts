@@ -74,7 +74,7 @@ function isAsWanted(network: unknown, request: NetworkRequest): boolean {
 }
 
 function bodyOf(name: string, request: NetworkRequest) {
-  const { id, cluster, bridge, subnet, gateway, internal, mtu } = request;
+  const { id, cluster, bridge, subnet, gateway, internal, mtu, labels } = request;
   return {
     Name: name,
     CheckDuplicate: true,
@@ -86,6 +86,6 @@ function bodyOf(name: string, request: NetworkRequest) {
       "com.docker.network.bridge.enable_ip_masquerade": String(!internal),
       ...(mtu === undefined ? {} : { "com.docker.network.driver.mtu": String(mtu) }),
     },
-    Labels: { [LABEL_CLUSTER]: cluster, [LABEL_NETWORK]: id },
+    Labels: { ...labels, [LABEL_CLUSTER]: cluster, [LABEL_NETWORK]: id },
   };
 }

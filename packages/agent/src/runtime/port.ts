@@ -45,6 +45,8 @@ export interface NetworkRequest {
   readonly gateway: string;
   readonly internal: boolean;
   readonly mtu?: number;
+  /** Of a person; ours win. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface VolumeRequest {

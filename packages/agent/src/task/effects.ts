@@ -134,7 +134,10 @@ async function ensureVolume(
   signal: AbortSignal,
 ): Promise<void> {
   const { engineName, driver, driverOptions, seedDigest } = volume;
-  const labels = { "berth.stack": `${task.project}/${task.environment}/${task.stack}` };
+  const labels = {
+    ...volume.labels,
+    "berth.stack": `${task.project}/${task.environment}/${task.stack}`,
+  };
   const request = { engineName, cluster: ports.cluster(), driverOptions, labels };
   await ports.runtime.ensureVolume(driver === undefined ? request : { ...request, driver }, signal);
   if (seedDigest === undefined || ports.state.isSeeded(engineName)) return;

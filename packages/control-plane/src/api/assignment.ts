@@ -35,6 +35,9 @@ function volumesOf(release: Release, task: Task): Assignment["volumes"] {
       driverOptions: spec?.driverOptions ?? {},
       ...(spec?.driver === undefined ? {} : { driver: spec.driver }),
       ...(spec?.seedDigest === undefined ? {} : { seedDigest: spec.seedDigest }),
+      ...(spec === undefined || Object.keys(spec.labels).length === 0
+        ? {}
+        : { labels: spec.labels }),
     };
   }
   return volumes;

@@ -84,6 +84,7 @@ function makeNetwork(
     ...(serviceRange === undefined ? {} : { serviceRange }),
     ...(spec.ipv6 === true ? ranges6Of(context, id, spec) : {}),
     internal: spec.internal,
+    ...(Object.keys(spec.labels).length === 0 ? {} : { labels: spec.labels }),
     createdAt: now,
   };
   const claim = keys.claim({ kind: "subnet", subnet: network.subnet });

@@ -35,6 +35,8 @@ export const Network = Type.Object({
   /** As `serviceRange`, IPv6. */
   serviceRange6: Type.Optional(Type.String()),
   internal: Type.Boolean(),
+  /** Of the bridge at the engine. */
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   createdAt: Timestamp,
 });
 export type Network = Of<typeof Network>;

@@ -154,6 +154,7 @@ export const Assignment = Type.Object({
       driver: Type.Optional(Type.String()),
       driverOptions: Type.Record(Type.String(), Type.String()),
       seedDigest: Type.Optional(Type.String()),
+      labels: Type.Optional(Type.Record(Type.String(), Type.String())),
       exclusive: Type.Boolean(),
     }),
   ),
