@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import type { KeyStack } from "./scene.ts";
 
-/** Sub-second readiness: nothing here is checked before it counts. */
-export const QUICK = "x-berth: {min_healthy: 0s, drain: 0s}";
+/** Ready at once, gone at once, and so small that dozens fit beside each other. */
+export const QUICK = "x-berth: {min_healthy: 0s, drain: 0s, requests: {cpus: 0.001, memory: 2m}}";
+/** The same for what runs to its end. */
+export const SMALL = "x-berth: {requests: {cpus: 0.001, memory: 2m}}";
 
 /** Bytes that shells, YAML and `.env` files like to mangle. */
 const NASTY = `a'b"c $d \\e\tf {"g": [1]} %h #i =j`;
@@ -79,7 +81,7 @@ services:
     cpu_quota: 25000
     cpu_period: 50000
   limited:
-    ${QUICK}
+    x-berth: {min_healthy: 0s, drain: 0s}
     image: berth/busybox
     command: sleep 100000
     privileged: false

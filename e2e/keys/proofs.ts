@@ -1,7 +1,7 @@
 /** Which check proves which key of the stack file. */
 
 import { BUILD } from "./build-stack.ts";
-import { LIFE } from "./life-stack.ts";
+import { FAILING, LIFE } from "./life-stack.ts";
 import { NETWORK, NETWORK_OWNER } from "./network-stack.ts";
 import { PROCESS } from "./process-stack.ts";
 import type { KeyStack } from "./scene.ts";
