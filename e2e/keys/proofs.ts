@@ -14,5 +14,6 @@ export const KEY_STACKS: readonly KeyStack[] = [
   NETWORK,
   STORAGE,
   BUILD,
+  FAILING,
   LIFE,
 ];

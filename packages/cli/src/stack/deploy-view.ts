@@ -4,15 +4,16 @@
  */
 
 import { formatBytes, formatDuration } from "@berth/base";
-import type {
-  Deployment,
-  Operation,
-  Rollout,
-  ServiceSpec,
-  Stack,
-  Task,
-  TaskStatus,
-  WatchEvent,
+import {
+  type Deployment,
+  type Operation,
+  type Rollout,
+  runsOnEveryNode,
+  type ServiceSpec,
+  type Stack,
+  type Task,
+  type TaskStatus,
+  type WatchEvent,
 } from "@berth/protocol";
 import type { Paint } from "../output/output.ts";
 
@@ -98,7 +99,7 @@ export class DeployView {
   arrived(): string[] {
     return [...this.#services].flatMap(([name, spec]) => {
       const { release, copies } = this.#copiesOf(name);
-      const wanted = spec.mode === "global" ? Math.max(copies.length, 1) : spec.copies;
+      const wanted = runsOnEveryNode(spec) ? Math.max(copies.length, 1) : spec.copies;
       const isThere = copies.every(
         ({ task, status }) =>
           task.release === release && (status?.ready === true || status?.outcome === "complete"),
@@ -178,7 +179,7 @@ function serviceLine(copies: Copies, context: LineContext): string {
   const isJob = spec.mode === "job" || spec.restart.policy === "no";
   if (isJob) return jobLine(copies, context);
   const ready = copies.copies.filter(({ status }) => status?.ready === true).length;
-  const wanted = spec.mode === "global" ? Math.max(copies.copies.length, 1) : spec.copies;
+  const wanted = runsOnEveryNode(spec) ? Math.max(copies.copies.length, 1) : spec.copies;
   const count = `${wanted} cop${wanted === 1 ? "y" : "ies"}`;
   if (wanted === 0) return "0 copies";
   const bar = paint(ready === wanted ? "green" : "yellow", progressBar(ready, wanted));

@@ -53,6 +53,7 @@ export const handlers: HandlerTable = {
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,
   setNodeAvailability: nodes.setNodeAvailability,
+  changeNode: nodes.changeNode,
   listRegistries: registries.listRegistries,
   putRegistry: registries.putRegistry,
   removeRegistry: registries.removeRegistry,

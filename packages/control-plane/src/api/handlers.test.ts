@@ -343,6 +343,41 @@ describe("agents' reports", () => {
   });
 });
 
+describe("labels and resources of a node", () => {
+  const params = { node: "node-1" };
+
+  test("what is named is set or taken away, the rest stays", async () => {
+    const { admin, run } = await setUp();
+    const change = (body: object) => run(admin.call("changeNode", { params, body }));
+    await change({ labels: { zone: "a", disk: "ssd" }, countables: { gpu: 2 } });
+    const { labels, countables } = await change({ labels: { disk: null, rack: "7" } });
+    assert.deepEqual([labels, countables], [{ zone: "a", rack: "7" }, { gpu: 2 }]);
+    const last = await change({ countables: { gpu: null } });
+    assert.equal("countables" in last, false);
+  });
+
+  test("only for administrators, known nodes, good names and a bounded number", async () => {
+    const { admin, agent, run } = await setUp();
+    const body = { labels: { zone: "a" } };
+    await assert.rejects(run(agent.call("changeNode", { params, body })), isCode("forbidden"));
+    await assert.rejects(
+      run(admin.call("changeNode", { params: { node: "node-9" }, body })),
+      isCode("not_found"),
+    );
+    await assert.rejects(
+      run(admin.call("changeNode", { params, body: { labels: { "a b": "c" } } })),
+      isCode("invalid_request"),
+    );
+    const many = (start: string) =>
+      Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`${start}${index}`, "x"]));
+    await run(admin.call("changeNode", { params, body: { labels: many("a") } }));
+    await assert.rejects(
+      run(admin.call("changeNode", { params, body: { labels: many("b") } })),
+      isCode("limit_exceeded", /120 labels or resources, at most 100/),
+    );
+  });
+});
+
 describe("volumes", () => {
   const volume: Volume = {
     ...SCOPE,

@@ -20,6 +20,7 @@ import type { ServiceInput, Start } from "../reconcile/service-input.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { hostPorts } from "./cluster-model.ts";
+import { countablesOf } from "./countables.ts";
 
 /** A start with the identifier that its task will have. */
 export interface WantedStart {
@@ -67,7 +68,10 @@ export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContex
     id,
     service: serviceKey(scope),
     slot,
-    requests: requestsOf(spec, context.settings.defaultRequests),
+    requests: {
+      ...requestsOf(spec, context.settings.defaultRequests),
+      ...countablesOf(spec),
+    },
     priority: spec.priority,
     ...(ports.length === 0 ? {} : { ports }),
     ...(volumes.length === 0 ? {} : { volumes }),

@@ -8,6 +8,7 @@ import type { ClusterModel, HostPort, RunningTask, VolumeUse } from "@berth/sche
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
+import { countablesOf } from "./countables.ts";
 import { nodeModel } from "./node-model.ts";
 
 /** Nodes and live tasks of the view, with tasks that are on their way into the store. */
@@ -44,7 +45,7 @@ function modelOf(view: ClusterView, task: Task): RunningTask {
     service: serviceKey(task),
     slot: task.slot,
     node: task.node,
-    requests: task.requests,
+    requests: { ...task.requests, ...(spec === undefined ? {} : countablesOf(spec)) },
     volumes: task.volumes.map((volume) => runningVolume(volume, task.node)),
     ...(ports.length === 0 ? {} : { ports }),
     leaving: task.desired === "stopped" || task.verdict !== undefined,

@@ -16,7 +16,7 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     memoryBytes: capacity?.memoryBytes ?? 0,
     diskBytes: capacity?.diskBytes ?? 0,
     ...(capacity === undefined || capacity.pids === 0 ? {} : { pidsMax: capacity.pids }),
-    resources: {},
+    resources: node.countables ?? {},
     devices: [],
     labels: node.labels,
     topology: Object.fromEntries(

@@ -42,7 +42,7 @@ export function factsOf(input: ServiceInput): ServiceFacts {
 /** What `spec` still waits for; empty when it may start. */
 export function dependencyWaits(
   service: string,
-  spec: ServiceSpec,
+  spec: Pick<ServiceSpec, "dependsOn">,
   facts: ReadonlyMap<string, ServiceFacts>,
 ): Wait[] {
   return Object.entries(spec.dependsOn).flatMap(([name, dependency]) => {

@@ -52,6 +52,13 @@ const RULES: readonly RolloutRule[] = [
         : undefined,
   },
   {
+    says: "the rollback itself fails, and the file asks to wait for a person",
+    next: ({ stack, rollout, failure, failureAction, now }) =>
+      rollout.state === "rolling-back" && failure !== undefined && failureAction === "pause"
+        ? { ...stack, rollout: { ...rollout, state: "paused", failure, endedAt: now } }
+        : undefined,
+  },
+  {
     says: "a rollback goes on until it is done",
     next: ({ stack, rollout }) => (rollout.state === "rolling-back" ? stack : undefined),
   },
@@ -131,7 +138,8 @@ export function reconcileRollout(
         good: good?.number === stack.release ? undefined : good,
       }),
   ).reduce<Stack | undefined>((found, rule) => found ?? rule(), undefined);
-  const nextLookAtMs = rollout.state === "progressing" ? deadline?.at : undefined;
+  const isMoving = rollout.state === "progressing" || rollout.state === "rolling-back";
+  const nextLookAtMs = isMoving ? deadline?.at : undefined;
   const look = nextLookAtMs === undefined || nextLookAtMs <= now ? {} : { nextLookAtMs };
   if (next === undefined || next === stack) return look;
   return { stack: next, ...look };
@@ -141,12 +149,32 @@ export function reconcileRollout(
 function isSettled(progress: ServiceProgress, rollout: Rollout): boolean {
   const { input, decision } = progress;
   if (decision.starts.length > 0 || decision.stops.length > 0) return false;
-  const stragglers = input.tasks.some((record) => {
+  const open = decision.places.filter((place) => !isPlaceSettled(place, progress, rollout));
+  const spared = new Set(open.filter((place) => isFailing(place, input)).map(keyOfPlace));
+  if (spared.size < open.length || !isTolerated(spared.size, progress)) return false;
+  return !input.tasks.some((record) => {
     const kind = classify(record, input);
-    return kind === "surplus" || kind === "outdated" || kind === "following";
+    if (kind === "surplus" || kind === "following") return true;
+    // The old copy of a place that may fail stays until the new one is healthy after all.
+    return kind === "outdated" && !spared.has(input.placeKeyOf(record.task));
   });
-  if (stragglers) return false;
-  return decision.places.every((place) => isPlaceSettled(place, progress, rollout));
+}
+
+function keyOfPlace({ place }: PlaceReport): string {
+  return place.key;
+}
+
+function isFailing({ record }: PlaceReport, { target }: ServiceInput): boolean {
+  return (
+    record !== undefined && target !== undefined && taskFailure(record, target.spec) !== undefined
+  );
+}
+
+/** The file bears with so many copies that fail, of those that it wants. */
+function isTolerated(failing: number, { input, decision }: ServiceProgress): boolean {
+  if (failing === 0) return true;
+  const ratio = input.target?.spec.update.maxFailureRatio ?? 0;
+  return ratio > 0 && failing / Math.max(1, decision.places.length) <= ratio;
 }
 
 /**
@@ -221,14 +249,18 @@ function failureIn(
   deadline: Deadline | undefined,
   now: number,
 ): Failing | undefined {
-  for (const { input } of services) {
+  for (const progress of services) {
+    const { input } = progress;
     const spec = input.target?.spec;
     // `continue` bears with single failures, not with a rollout that gets nowhere.
     if (spec === undefined || spec.update.failureAction === "continue") continue;
-    for (const record of newOfTarget(input, rollout)) {
+    const failing = newOfTarget(input, rollout).flatMap((record) => {
       const failure = taskFailure(record, spec);
-      if (failure !== undefined) return { failure, action: spec.update.failureAction };
-    }
+      return failure === undefined ? [] : [{ failure, place: input.placeKeyOf(record.task) }];
+    });
+    const places = new Set(failing.map(({ place }) => place));
+    if (failing[0] === undefined || isTolerated(places.size, progress)) continue;
+    return { failure: failing[0].failure, action: spec.update.failureAction };
   }
   if (deadline === undefined || deadline.at > now) return undefined;
   const stuck = unsettled.find(hasWaitingPlace) ?? deadline.progress;

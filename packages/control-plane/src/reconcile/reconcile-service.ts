@@ -111,7 +111,8 @@ function updateReason(tasks: PlaceTasks, input: ServiceInput): string {
  * are missing, no further healthy ones are put at risk.
  */
 function isUnderWay({ tasks, decision }: Decided, input: ServiceInput): boolean {
-  const carryOn = input.target?.spec.update.failureAction === "continue";
+  const update = input.target?.spec.update;
+  const carryOn = update?.failureAction === "continue" || (update?.maxFailureRatio ?? 0) > 0;
   if (decision.state === "failed") return !carryOn;
   if (decision.state === "coming") {
     const failures = tasks.current[0]?.status?.recentFailures ?? 0;
@@ -130,7 +131,7 @@ function worstFirst(a: Decided, b: Decided): number {
 /** Until when the pause after the last healthy copy of this rollout lasts. */
 function pauseEnd(decided: readonly Decided[], input: ServiceInput): number {
   const spec = input.target?.spec;
-  if (spec === undefined || spec.update.delayMs === 0 || input.pace.hurry) return 0;
+  if (spec === undefined || spec.update.delayMs === 0) return 0;
   let last = Number.NEGATIVE_INFINITY;
   for (const { tasks } of decided) {
     const [record] = tasks.current;

@@ -9,7 +9,7 @@
  * Design page: docs/design/rollout.md.
  */
 
-import { keys, type Stack } from "@berth/protocol";
+import { keys, type ServiceSpec, type Stack } from "@berth/protocol";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { dependencyWaits, factsOf, type ServiceFacts } from "./dependencies.ts";
 import { stopOf } from "./reconcile-place.ts";
@@ -147,12 +147,13 @@ function makeWay(decided: readonly DecidedService[]): DecidedService[] {
   });
 }
 
-/** Outside of a rollout nothing waits for dependencies. */
+/** Outside of a rollout nothing waits for dependencies, but for those with which it is restarted. */
 function gatedInputs(
   context: StackContext,
   inputs: ReadonlyMap<string, ServiceInput>,
 ): Map<string, ServiceInput> {
-  if (!isUnderWay(context.stack)) return new Map(inputs);
+  const isCalm = !isUnderWay(context.stack);
+  if (isCalm && ![...inputs.values()].some(isBehind)) return new Map(inputs);
   const facts = new Map<string, ServiceFacts>();
   for (const [name, input] of inputs) {
     if (input.target !== undefined) facts.set(name, factsOf(input));
@@ -160,9 +161,21 @@ function gatedInputs(
   return new Map(
     [...inputs].map(([name, input]) => {
       const spec = input.target?.spec;
-      const gate = spec === undefined ? [] : dependencyWaits(name, spec, facts);
-      return [name, { ...input, gate }];
+      if (spec === undefined || (isCalm && !isBehind(input))) return [name, input];
+      const dependsOn = isCalm ? onlyRestarting(spec) : spec.dependsOn;
+      return [name, { ...input, gate: dependencyWaits(name, { dependsOn }, facts) }];
     }),
+  );
+}
+
+/** Copies are there that a restart is to replace. */
+function isBehind({ tasks, restartCount }: ServiceInput): boolean {
+  return tasks.some(({ task }) => task.desired === "running" && task.restartCount < restartCount);
+}
+
+function onlyRestarting({ dependsOn }: ServiceSpec): ServiceSpec["dependsOn"] {
+  return Object.fromEntries(
+    Object.entries(dependsOn).filter(([, { restart }]) => restart === true),
   );
 }
 

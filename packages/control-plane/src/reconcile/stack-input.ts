@@ -9,6 +9,7 @@ import {
   keys,
   type Release,
   type ReleaseService,
+  runsOnEveryNode,
   type ServiceScope,
   type Stack,
   serviceKey,
@@ -75,7 +76,7 @@ export function inputOf(context: StackContext, service: string): ServiceInput {
   const scope = { ...scopeOf(stack), service };
   const target = release?.services[service];
   const { places, reason } = placesOf(context, scope, target);
-  const isGlobal = target?.spec.mode === "global";
+  const isGlobal = target !== undefined && runsOnEveryNode(target.spec);
   return {
     ...sharedInput(context, scope, target),
     places,
@@ -114,6 +115,18 @@ export function memberInput(
   };
 }
 
+/**
+ * What the target is while a failed rollout goes back: `rollback_config` counts instead of the update's rules.
+ * Single failures do not stop it unless the file says so.
+ */
+function atPace(target: ReleaseService, pace: Pace): ReleaseService {
+  if (!pace.hurry) return target;
+  const { update, rollback = {} } = target.spec;
+  const failureAction = rollback.failureAction ?? "continue";
+  const spec = { ...target.spec, update: { ...update, delayMs: 0, ...rollback, failureAction } };
+  return { ...target, spec };
+}
+
 function isEnded(status: TaskRecord["status"]): boolean {
   return status?.state === "ended" || status?.state === "removed";
 }
@@ -127,7 +140,7 @@ function sharedInput(
   return {
     scope,
     now,
-    target,
+    target: target === undefined ? undefined : atPace(target, pace),
     restartCount: stack.restarts[scope.service] ?? 0,
     tasks: taskRecords(view, scope),
     standing: (node) => standingOf(context, node),
@@ -178,7 +191,7 @@ function placesOf(
   if (target === undefined) {
     return { places: [], reason: `the service is not in release ${stack.release}` };
   }
-  if (target.spec.mode === "global") {
+  if (runsOnEveryNode(target.spec)) {
     const reason = "no copy is wanted on its node any more";
     return { places: globalPlaces(context, scope, target), reason };
   }

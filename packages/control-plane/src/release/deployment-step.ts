@@ -22,6 +22,7 @@ import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { claimProblems, claimsOfRelease, takeClaims } from "./claims.ts";
+import { raised, restartedByMove } from "./dependants.ts";
 import { chooseHostPorts, newHostPorts } from "./host-ports.ts";
 import { makeRelease, sameContent } from "./make-release.ts";
 import { restartsOfRetry } from "./retry.ts";
@@ -185,7 +186,7 @@ function released(input: StepInput): StepResult {
   if (stack !== undefined && current !== undefined && isUnchanged(stack.value, current, release)) {
     return unchanged(deployment, stack, current);
   }
-  return commitRelease(input, stack, release);
+  return commitRelease(input, stack, { release, current });
 }
 
 /** A release that failed is tried again even when nothing has changed in the file. */
@@ -206,7 +207,7 @@ function unchanged(deployment: Entity<Deployment>, stack: Entity<Stack>, current
 function commitRelease(
   { view, deployment, now, settings }: StepInput,
   stack: Entity<Stack> | undefined,
-  release: Release,
+  { release, current }: { readonly release: Release; readonly current: Release | undefined },
 ): Unit {
   const scope = deployment.value;
   const wishes = claimsOfRelease(release);
@@ -215,7 +216,8 @@ function commitRelease(
     return failed(deployment, "claim_taken", problems[0].message, { problems });
   }
   const before = stack?.value ?? newStack(deployment.value, now);
-  const restarts = restartsOfRetry(view, before, release);
+  const followers = current === undefined ? [] : restartedByMove(current, release);
+  const restarts = raised(restartsOfRetry(view, before, release), followers);
   const next = movedTo({ ...before, restarts }, release, now);
   const unit = new Unit();
   const stackRow = keys.stack(scope);

@@ -9,6 +9,7 @@ import {
   keys,
   type Release,
   type Rollout,
+  runsOnEveryNode,
   type Scale,
   type ServiceScope,
   type Stack,
@@ -19,6 +20,7 @@ import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { claimProblems, claimsOfRelease, takeClaims } from "./claims.ts";
+import { dependantsOf, raised } from "./dependants.ts";
 import { exclusiveReason } from "./exclusive.ts";
 import { accept, type Decision, type Refusal, refuse, unchangedSince } from "./refusal.ts";
 
@@ -95,14 +97,15 @@ export function movedTo(stack: Stack, release: Release, now: number): Stack {
   return { ...stack, release: release.number, releaseMax, rollout };
 }
 
-/** Has every copy of a service replaced, by its update rules. */
+/** Has every copy of a service replaced, by its update rules, and then those that say that they follow it. */
 export function restartService(view: ClusterView, scope: ServiceScope): Decision<Stack> {
   const stack = livingStack(view, scope);
   if (isRefusal(stack)) return stack;
   const unknown = unknownService(view, stack.value, scope.service);
   if (unknown !== undefined) return unknown;
-  const count = (stack.value.restarts[scope.service] ?? 0) + 1;
-  const restarts = { ...stack.value.restarts, [scope.service]: count };
+  const release = view.releases.get(keys.release(scope, stack.value.release))?.value;
+  const followers = release === undefined ? [] : dependantsOf(release, [scope.service]);
+  const restarts = raised(stack.value.restarts, [scope.service, ...followers]);
   const value = { ...stack.value, restarts };
   const put = { kind: "put", key: stack.key, value: encode(value) } as const;
   return accept(value, [unchangedSince(stack.key, stack.revision)], [put]);
@@ -157,7 +160,7 @@ export function scaleService(view: ClusterView, request: ScaleRequest): Decision
 function cannotScale(release: Release, service: string, copies: number): string | undefined {
   const spec = release.services[service]?.spec;
   if (spec === undefined) return undefined;
-  if (spec.mode === "global") return `${service} is global: the nodes decide how many copies run`;
+  if (runsOnEveryNode(spec)) return `${service} is global: the nodes decide how many copies run`;
   if (spec.podWith !== undefined) {
     return `${service} shares a pod with ${spec.podWith}: scale that service instead`;
   }

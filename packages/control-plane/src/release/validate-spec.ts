@@ -5,7 +5,7 @@
  * What depends on the cluster (claims, external networks, policy) stands in `accept-deployment.ts`.
  */
 
-import type { ServiceSpec, StackSpec } from "@berth/protocol";
+import { runsOnEveryNode, type ServiceSpec, type StackSpec } from "@berth/protocol";
 import { parseConstraint } from "@berth/scheduler";
 import { containsAddress, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
 import {
@@ -98,7 +98,7 @@ function podProblems(name: string, service: ServiceSpec, spec: SpecToValidate): 
     const message = `${service.podWith} shares the pod of ${holder.podWith}: name that service`;
     problems.push({ path: `${path}.podWith`, message });
   }
-  if (service.copies !== holder.copies && holder.mode !== "global") {
+  if (service.copies !== holder.copies && !runsOnEveryNode(holder)) {
     const message = `has ${service.copies} copies, its pod's ${service.podWith} ${holder.copies}: they must be equal`;
     problems.push({ path: `${path}.deploy.replicas`, message });
   }
@@ -115,8 +115,8 @@ function exclusiveProblems(name: string, service: ServiceSpec, spec: SpecToValid
     problems.push({ path, message });
   }
   if (reason.perCopy) return problems;
-  const many = service.mode === "global" ? "a copy on each node" : `${service.copies} copies`;
-  if (service.mode === "global" || service.copies > 1) {
+  const many = runsOnEveryNode(service) ? "a copy on each node" : `${service.copies} copies`;
+  if (runsOnEveryNode(service) || service.copies > 1) {
     const path = `services.${name}.deploy.replicas`;
     problems.push({ path, message: `${many} cannot run: ${reason.text}` });
   }

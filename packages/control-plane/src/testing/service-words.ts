@@ -16,15 +16,27 @@ const WORDS: Readonly<Record<string, Change>> = {
   deadline: (spec, value) => update(spec, { progressDeadlineMs: duration(value) }),
   action: (spec, value) =>
     update(spec, { failureAction: value === "pause" || value === "continue" ? value : "rollback" }),
+  ratio: (spec, value) => update(spec, { maxFailureRatio: Number(value) }),
+  rollback: (spec, value) => {
+    const [parallelism = "", delay = "0s", action] = value.split(":");
+    const failureAction = action === "pause" ? ({ failureAction: action } as const) : {};
+    const pace = { parallelism: Number(parallelism), delayMs: duration(delay) };
+    return { ...spec, rollback: { ...pace, ...failureAction } };
+  },
+  takes: (spec, value) => {
+    const [name = "", count = "1"] = value.split(":");
+    return { ...spec, countables: { ...spec.countables, [name]: Number(count) } };
+  },
   env: (spec, value) => {
     const [name = "", text = ""] = value.split(":");
     return { ...spec, environment: { ...spec.environment, [name]: text } };
   },
   needs: (spec, value) => {
-    const [name = "", condition = "started", optional] = value.split(":");
+    const [name = "", condition = "started", word] = value.split(":");
     const dependency: DependencySpec = {
       condition: condition === "healthy" || condition === "completed" ? condition : "started",
-      required: optional === undefined,
+      required: word !== "optional",
+      ...(word === "follows" ? { restart: true } : {}),
     };
     return { ...spec, dependsOn: { ...spec.dependsOn, [name]: dependency } };
   },
@@ -34,10 +46,10 @@ const WORDS: Readonly<Record<string, Change>> = {
     const maxAttempts = attempts === undefined ? {} : { maxAttempts: Number(attempts) };
     return { ...spec, restart: { policy: known, ...maxAttempts } };
   },
-  mode: (spec, value) => ({
-    ...spec,
-    mode: value === "job" || value === "global" ? value : "replicated",
-  }),
+  mode: (spec, value) =>
+    value === "job-each-node"
+      ? { ...spec, mode: "job", everyNode: true }
+      : { ...spec, mode: value === "job" || value === "global" ? value : "replicated" },
   volume: (spec, value) => ({ ...spec, mounts: [...spec.mounts, ...writes(value)] }),
   reads: (spec, volume) => ({
     ...spec,

@@ -2,7 +2,7 @@
  * The commands of dialogues about one stack: what users, nodes and agents do, and what the control plane
  * makes of it. Tasks are named by slot and order of birth: `web-1#2` is the second task of the first copy.
  *
- *     node n1 [memory=2G] [label=zone:a]      node n1 down|up|drain|active      suspend n1
+ *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      node n1 down|up|drain|active      suspend n1
  *     volume data [shared] [per-copy]         service web key=value ...         drop web
  *     deploy · scale web 3 · restart web · rollback [2] · rm [volume ...]
  *     task web-1#1 pulling|running|ready|unready|crashed|complete|failed|rejected|removed [failures=3]
@@ -107,7 +107,10 @@ class StackDialogue {
       const memory = wordValue(rest, "memory");
       const label = wordValue(rest, "label")?.split(":") ?? [];
       const labels = label[0] === undefined ? {} : { [label[0]]: label[1] ?? "" };
-      cluster.addNode(name, { labels }, memory === undefined ? undefined : parseBytes(memory));
+      const [kind, count] = wordValue(rest, "has")?.split(":") ?? [];
+      const countables = kind === undefined ? {} : { countables: { [kind]: Number(count) } };
+      const bytes = memory === undefined ? undefined : parseBytes(memory);
+      cluster.addNode(name, { labels, ...countables }, bytes);
       return [];
     }
     const contact = word === "up" || word === "down" ? ({ contact: word } as const) : {};

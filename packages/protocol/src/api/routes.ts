@@ -6,7 +6,7 @@
 import { Type } from "typebox";
 import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
-import { Node, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
+import { Node, NodeChanges, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
 import { DeployPlan, Explanation } from "../resources/plan.ts";
 import { AuditEntry, Event } from "../resources/record.ts";
 import { RegistryLogin } from "../resources/registry.ts";
@@ -401,6 +401,15 @@ export const routes = {
     ),
     answer: { kind: "json", schema: Node },
     errors: ["not_found", "conflict"],
+  },
+  changeNode: {
+    method: "POST",
+    path: "/v1/nodes/{node}",
+    summary: "Sets labels and countable resources of a node; null takes one away.",
+    access: "admin",
+    body: NodeChanges,
+    answer: { kind: "json", schema: Node },
+    errors: ["not_found", "conflict", "limit_exceeded"],
   },
   listRegistries: {
     method: "GET",

@@ -25,6 +25,32 @@ export const Node = Type.Object({
 });
 export type Node = Of<typeof Node>;
 
+/** Names of labels and resources: as Compose's constraints can write them. */
+const NodeWord = Type.String({ pattern: "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$" });
+
+/** Labels and resources that one node may have. */
+export const NODE_WORDS_MAX = 100;
+
+/** What a person changes about a node; `null` takes away, what is not named stays. */
+export const NodeChanges = Type.Object(
+  {
+    labels: Type.Optional(
+      Type.Record(NodeWord, Type.Union([Type.String({ maxLength: 256 }), Type.Null()]), {
+        maxProperties: NODE_WORDS_MAX,
+        additionalProperties: false,
+      }),
+    ),
+    countables: Type.Optional(
+      Type.Record(NodeWord, Type.Union([Type.Integer({ minimum: 0, maximum: 1e9 }), Type.Null()]), {
+        maxProperties: NODE_WORDS_MAX,
+        additionalProperties: false,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type NodeChanges = Of<typeof NodeChanges>;
+
 /** What the agent says about its host. One writer: the agent. */
 export const NodeStatus = Type.Object({
   name: Type.String(),

@@ -405,6 +405,11 @@ export const ServiceSpec = Type.Object({
 });
 export type ServiceSpec = Of<typeof ServiceSpec>;
 
+/** The nodes decide how many copies there are: one on each that fits. */
+export function runsOnEveryNode(spec: Pick<ServiceSpec, "mode" | "everyNode">): boolean {
+  return spec.mode === "global" || spec.everyNode === true;
+}
+
 export const ServiceName = ComposeName;
 
 /** Ports that a service serves, each once, by number: published, exposed, and targets of routes. */

@@ -1,6 +1,6 @@
 /** Nodes as users see them. */
 
-import { keys, type Node, ProtocolError } from "@berth/protocol";
+import { keys, NODE_WORDS_MAX, type Node, type NodeChanges, ProtocolError } from "@berth/protocol";
 import { accept, type Decision, refuse, unchangedSince } from "../../release/refusal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
 import { encode } from "../../state/decode.ts";
@@ -34,6 +34,46 @@ export const setNodeAvailability: Handler<"setNodeAvailability"> = (request, con
     (view) => withAvailability(view, params.node, body.availability),
   );
 };
+
+export const changeNode: Handler<"changeNode"> = (request, context) => {
+  const { params, body } = request;
+  return commitDecision(
+    context,
+    request,
+    { route: "changeNode", matched: (view) => view.nodes.get(keys.node(params.node)) },
+    (view) => withChanges(view, params.node, body),
+  );
+};
+
+function withChanges(view: ClusterView, name: string, changes: NodeChanges): Decision<Node> {
+  const node = view.nodes.get(keys.node(name));
+  if (node === undefined) return refuse("not_found", `there is no node ${name}`);
+  const labels = merged(node.value.labels, changes.labels);
+  const countables = merged(node.value.countables ?? {}, changes.countables);
+  const count = Math.max(Object.keys(labels).length, Object.keys(countables).length);
+  if (count > NODE_WORDS_MAX) {
+    const message = `node ${name} would have ${count} labels or resources, at most ${NODE_WORDS_MAX} are kept`;
+    const facts = { limit: "node words", value: count, max: NODE_WORDS_MAX };
+    return refuse("limit_exceeded", message, facts);
+  }
+  const { countables: _before, ...rest } = node.value;
+  const none = Object.keys(countables).length === 0;
+  const value: Node = { ...rest, labels, ...(none ? {} : { countables }) };
+  const put = { kind: "put", key: node.key, value: encode(value) } as const;
+  return accept(value, [unchangedSince(node.key, node.revision)], [put]);
+}
+
+/** `before` with the changes; `null` takes away. */
+function merged<T>(
+  before: Readonly<Record<string, T>>,
+  changes: Readonly<Record<string, T | null>> = {},
+): Record<string, T> {
+  const kept = Object.entries(before).filter(([name]) => !Object.hasOwn(changes, name));
+  const set = Object.entries(changes).flatMap(([name, value]) =>
+    value === null ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries([...kept, ...set]);
+}
 
 function withAvailability(
   view: ClusterView,
