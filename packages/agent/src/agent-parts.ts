@@ -31,6 +31,8 @@ export interface AgentParts {
   readonly blobs: BlobCache;
   readonly ledger: ImageLedger;
   readonly credentials: RegistryCredentials;
+  /** Absent where a simulation gives the tasks' files. */
+  readonly secrets: SecretSource | undefined;
   readonly logStore: LogStore;
   readonly logCapture: LogCapture;
   /** Why secrets are not in memory, when they are not. */
@@ -47,14 +49,16 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
   const sealer = machine.sealer ?? sealerOf(keyFile(join(dataDir, "agent.key")));
   let memoryProblem: string | undefined;
   let { taskFiles } = machine;
+  let secrets: SecretSource | undefined;
   if (taskFiles === undefined) {
     const folder = await memoryFolder(join(runtimeDir, "files"));
     memoryProblem = folder.problem;
+    secrets = new SecretSource({ api, node, state, sealer });
     const files = new TaskFiles({
       memoryDirectory: folder.path,
       objectsDirectory: join(dataDir, "objects"),
       blobs,
-      secrets: new SecretSource({ api, node, state, sealer }),
+      secrets,
       assignmentOf,
     });
     await files.removeOthers((task) => state.told.has(task));
@@ -75,6 +79,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     blobs,
     ledger: new ImageLedger(localLedgerStore(db)),
     credentials: new RegistryCredentials({ api, node, log }),
+    secrets,
     logStore,
     logCapture,
     memoryProblem,

@@ -20,6 +20,7 @@ import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
 import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
+import { RouteUsers } from "./net/route-users.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
@@ -154,10 +155,12 @@ class RunningAgent implements Agent {
 
   #makeNet(): NetLink {
     const { net, clock, driver, runtime } = this.#options;
-    const { state, sockets } = this.#parts;
+    const { state, sockets, secrets } = this.#parts;
     const containers = this.#containers;
+    const onChange = () => this.#net.changed();
+    const users = new RouteUsers({ driver, secrets, told: state.told, onChange });
     const sources = {
-      ...{ state, containers, settings: this.#settings },
+      ...{ state, containers, settings: this.#settings, usersOf: users.of },
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
       certificates: () => this.#certificates.served(),

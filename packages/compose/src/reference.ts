@@ -115,7 +115,7 @@ Unknown words under \`x-berth\` are errors.
 | place | key | value |
 |---|---|---|
 | service | \`probes.startup\`, \`probes.ready\`, \`probes.live\` | one of \`http: {port, path: /, headers, status: 200-399}\`, \`tcp: {port}\`, \`grpc: {port, service}\`, \`exec: [...]\`; with \`delay\`, \`interval\`, \`timeout\` (durations), \`success\`, \`failure\` (counts) |
-| service | \`routes\` | list of \`{host, path: /, port, tls}\`: HTTP requests to the host and path go to the container port; \`*.example.com\` and \`*\` are hosts, too |
+| service | \`routes\` | list of \`{host, path: /, port, tls, ...}\`: requests from outside to the host and path go to the container port; \`{tcp, port}\` for connections. All keys: [routes](routes.md) |
 | service | \`bind: host\` | relative binds are real paths of the node, where the project's policy allows it |
 | service | \`drain\` | longest wait for open connections before a container is stopped |
 | service | \`min_healthy\` | how long a copy must be ready to count as deployed |

@@ -7,6 +7,7 @@
  */
 
 import { isIP } from "node:net";
+import { regexProblem } from "@berth/protocol/regex-bounds";
 import type {
   AccessLogModel,
   BasicAuthModel,
@@ -32,7 +33,6 @@ import {
   SERVICE,
   SMALL_LIST_MAX,
 } from "./model-shapes.ts";
-import { regexProblem } from "./regex-bounds.ts";
 import {
   flag,
   integer,

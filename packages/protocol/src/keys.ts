@@ -80,7 +80,15 @@ export type Claim =
       readonly address: string;
       readonly port: number;
     }
-  | { readonly kind: "http-route"; readonly host: string; readonly path: string }
+  | {
+      readonly kind: "http-route";
+      readonly host: string;
+      readonly path: string;
+      /** Kind of the path, method and headers, where the route has conditions. */
+      readonly conditions?: string;
+    }
+  /** A name of TLS that is passed through on a port that names share; 0 is the platform's HTTPS port. */
+  | { readonly kind: "tls-name"; readonly port: number; readonly host: string }
   | { readonly kind: "subnet"; readonly subnet: string }
   | { readonly kind: "address"; readonly networkId: string; readonly address: string }
   /** The virtual address of a service on a network: for as long as the stack declares the service. */
@@ -93,7 +101,14 @@ function claimName(claim: Claim): string[] {
     case "host-port":
       return [claim.kind, claim.protocol, claim.address, String(claim.port)];
     case "http-route":
-      return [claim.kind, claim.host, claim.path];
+      return [
+        claim.kind,
+        claim.host,
+        claim.path,
+        ...(claim.conditions === undefined ? [] : [claim.conditions]),
+      ];
+    case "tls-name":
+      return [claim.kind, String(claim.port), claim.host];
     case "subnet":
       return [claim.kind, claim.subnet];
     case "address":

@@ -1,5 +1,6 @@
 /** The model of this node from what the agent holds: the present, each time that it is asked. */
 
+import type { Assignment } from "@berth/protocol";
 import type { AgentSettings } from "../agent-options.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
@@ -15,13 +16,14 @@ export interface ModelSources {
   readonly containers: Containers;
   readonly settings: AgentSettings;
   readonly certificates: () => ServedCertificates;
+  readonly usersOf: (assignment: Assignment, secret: string) => string | undefined;
   readonly cluster: () => string;
   /** The host's resolvers, unless the settings name others. */
   readonly forwarders: () => readonly string[];
 }
 
 export function modelOfNode(sources: ModelSources): ModelContent {
-  const { state, containers, settings, cluster, forwarders, certificates } = sources;
+  const { state, containers, settings, cluster, forwarders, certificates, usersOf } = sources;
   const content = nodeNetworkModel({
     cluster: cluster(),
     told: state.told.values(),
@@ -39,6 +41,7 @@ export function modelOfNode(sources: ModelSources): ModelContent {
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
     },
     certificates: certificates(),
+    usersOf,
     domain: settings.domain,
     hostPolicy: settings.hostPolicy,
     forwarders: settings.forwarders ?? forwarders(),

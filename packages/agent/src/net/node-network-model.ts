@@ -8,17 +8,14 @@
  * knowledge counts, of others the server's. O(tasks + services and copies of others on their networks).
  */
 
-import { createHash } from "node:crypto";
 import {
   type AttachmentModel,
   type EndpointModel,
-  type HttpRouteModel,
   MODEL_FORMAT,
   type NetworkModel,
   type NodeNetworkModel,
   type ServiceModel,
   serviceKey,
-  type TcpPortModel,
 } from "@berth/network";
 import {
   type Assignment,
@@ -31,6 +28,7 @@ import {
 import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
 import type { ServedCertificates } from "./node-certificates.ts";
+import { httpRoutesOf, type RoutedService, tcpPortsOf } from "./node-routes.ts";
 
 export interface ModelInput {
   readonly cluster: string;
@@ -45,6 +43,8 @@ export interface ModelInput {
   readonly ingress: NodeNetworkModel["ingress"];
   /** Of routes with TLS; none when absent. */
   readonly certificates?: ServedCertificates;
+  /** Lines of a secret that names the users of a route; `undefined` while they are not known. */
+  readonly usersOf?: (assignment: Assignment, secret: string) => string | undefined;
   readonly domain: string;
   readonly forwarders: readonly string[];
   readonly hostPolicy: NodeNetworkModel["hostPolicy"];
@@ -81,6 +81,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
   const networks = networksOf(input, present);
   const carried = new Set(networks.map(({ id }) => id));
   const neighbors = neighborsOn(input, carried);
+  const routed = [...specs.values()].flatMap((task) => routedOf(task, input));
   return {
     format: MODEL_FORMAT,
     cluster: { id: shortCluster(input.cluster) },
@@ -94,8 +95,8 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
     attachments: [...present.flatMap(attachmentsOf), ...neighbors.map(attachmentOfNeighbor)],
     ingress: {
       ...input.ingress,
-      httpRoutes: [...specs.values()].flatMap(routesOf),
-      tcpPorts: [...specs.values()].flatMap(portsOf),
+      httpRoutes: routed.flatMap(httpRoutesOf),
+      tcpPorts: routed.flatMap((each) => tcpPortsOf(each, input.ingress.httpsPort)),
     },
     forwarders: input.forwarders,
     hostPolicy: input.hostPolicy,
@@ -299,42 +300,10 @@ function attachmentsOf({ assignment }: Present): AttachmentModel[] {
   }));
 }
 
-/** Readable, in the characters that net takes, and as unique as the text that it stands for. */
-function identifierOf(text: string): string {
-  const readable = text.replace(/[^A-Za-z0-9._:-]/g, ".").slice(0, ID_TEXT_MAX);
-  return `${readable}:${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
-}
-
-/** With the digest below net's limit of 128 characters. */
-const ID_TEXT_MAX = 110;
-
-function routesOf({ assignment, attachments }: Present): HttpRouteModel[] {
+/** As the data plane's routes want it; nothing for a service that is on no network. */
+function routedOf({ assignment, attachments }: Present, input: ModelInput): RoutedService[] {
   const networkId = attachments[0]?.networkId;
   if (networkId === undefined) return [];
-  const service = nameOf(assignment);
-  return assignment.spec.routes.map(({ host, path, port, tls = "off" }) => ({
-    id: identifierOf(`${serviceKey(service)}:${host}${path}`),
-    hosts: [host],
-    pathPrefix: path,
-    target: { ...service, networkId, port },
-    tls,
-  }));
-}
-
-/** Published TCP ports. One that the file leaves to the platform is not known here, and not opened. */
-function portsOf({ assignment, attachments }: Present): TcpPortModel[] {
-  const networkId = attachments[0]?.networkId;
-  if (networkId === undefined) return [];
-  const service = nameOf(assignment);
-  const models: TcpPortModel[] = [];
-  for (const { target, published, hostAddress = "0.0.0.0", protocol } of assignment.spec.ports) {
-    if (protocol !== "tcp" || published === undefined) continue;
-    models.push({
-      id: identifierOf(`${serviceKey(service)}:${hostAddress}:${published}`),
-      hostAddress,
-      hostPort: published,
-      target: { ...service, networkId, port: target },
-    });
-  }
-  return models;
+  const users = (secret: string) => input.usersOf?.(assignment, secret);
+  return [{ name: nameOf(assignment), networkId, spec: assignment.spec, users }];
 }

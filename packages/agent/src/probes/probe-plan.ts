@@ -58,7 +58,9 @@ export function gatingPorts({ spec }: Assignment): readonly number[] {
   const all = [
     ...published.map(({ target }) => target),
     ...spec.expose,
-    ...spec.routes.map(({ port }) => port),
+    // A redirect is answered before any copy.
+    ...spec.routes.filter(({ redirect }) => redirect === undefined).map(({ port }) => port),
+    ...(spec.tcpRoutes ?? []).map(({ port }) => port),
   ];
   return [...new Set(all)].sort((a, b) => a - b);
 }

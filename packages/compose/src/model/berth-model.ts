@@ -2,6 +2,8 @@
  * `x-berth`: what Compose has no word for. Reference: docs/reference/compose.md.
  */
 
+import type { Route } from "./route-model.ts";
+
 /** How a probe asks. */
 export type ProbeAction =
   | {
@@ -41,18 +43,6 @@ export interface Probes {
   readonly ready?: Probe;
   /** Restarts the container. */
   readonly live?: Probe;
-}
-
-/** An HTTP route to the service. */
-export interface Route {
-  /** `shop.example.com` or `*.example.com`. */
-  readonly host: string;
-  /** Prefix of the path, `/` by default. */
-  readonly path: string;
-  /** Container port. */
-  readonly port: number;
-  /** Serve HTTPS as well, with a certificate of the host. Default false. */
-  readonly tls?: boolean;
 }
 
 /** What a service wishes. */

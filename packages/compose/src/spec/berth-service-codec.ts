@@ -7,25 +7,17 @@
 import { type Codec, refuse } from "../codec/codec.ts";
 import { list, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
-import {
-  bool,
-  bytes,
-  cpuMillis,
-  durationMs,
-  integer,
-  oneOf,
-  text,
-} from "../codec/scalar-codecs.ts";
+import { bytes, cpuMillis, durationMs, integer, oneOf, text } from "../codec/scalar-codecs.ts";
 import type {
   Probe,
   ProbeAction,
   Probes,
-  Route,
   ServiceWishes,
   StatusRange,
 } from "../model/berth-model.ts";
-import { kindName, type Tree } from "../tree/tree.ts";
+import { kindName } from "../tree/tree.ts";
 import { command } from "./command-codecs.ts";
+import { route } from "./route-codec.ts";
 
 const port = integer({ min: 1, max: 65_535 });
 
@@ -159,52 +151,6 @@ function probeActions(words: ProbeWords): readonly ProbeAction[] {
     ...(exec === undefined || exec === null ? [] : [{ kind: "exec" as const, command: exec }]),
   ];
 }
-
-const HOST = /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i;
-
-const routeHost: Codec<string> = {
-  ...text,
-  read(tree, path, reading) {
-    const written = text.read(tree, path, reading);
-    if (written === undefined || HOST.test(written) || written === "*")
-      return written?.toLowerCase();
-    return refuse(reading, tree, path, {
-      found: `is ${JSON.stringify(written)}`,
-      expected: "a host name such as shop.example.com or *.example.com",
-    });
-  },
-};
-
-const routePath: Codec<string> = {
-  ...text,
-  read(tree: Tree, path, reading) {
-    const written = text.read(tree, path, reading);
-    if (written === undefined || /^\/[^\s?#]*$/.test(written)) return written;
-    return refuse(reading, tree, path, {
-      found: `is ${JSON.stringify(written)}`,
-      expected: "a path from /",
-    });
-  },
-};
-
-const routeWords = record<Omit<Route, "path"> & { readonly path?: string }>(
-  {
-    host: field("host", routeHost, { required: true }),
-    path: field("path", routePath),
-    port: field("port", port, { required: true }),
-    tls: field("tls", bool),
-  },
-  closed,
-);
-
-const route: Codec<Route> = {
-  read(tree, path, reading) {
-    const words = routeWords.read(tree, path, reading);
-    return words === undefined ? undefined : { path: "/", ...words };
-  },
-  print: () => undefined,
-  schema: routeWords.schema,
-};
 
 const probes = record<Probes>(
   {

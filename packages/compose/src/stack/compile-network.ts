@@ -1,6 +1,6 @@
 /** Networks, ports and routes of a service, and the networks of the stack. */
 
-import type { NetworkSpec, PublishedPort, RouteSpec, ServiceSpec } from "@berth/protocol";
+import type { NetworkSpec, PublishedPort, ServiceSpec } from "@berth/protocol";
 import type { ComposeNetwork, NetworkAttachment } from "../model/network-model.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService, ServicePort } from "../model/service-model.ts";
@@ -170,15 +170,6 @@ export function compileExpose(service: ComposeService): number[] {
 
 /** More exposed ports than this are not probed. */
 const EXPOSE_MAX = 32;
-
-export function compileRoutes(service: ComposeService): RouteSpec[] {
-  return (service.xBerth?.routes ?? []).map(({ host, path, port, tls }) => ({
-    host,
-    path,
-    port,
-    ...(tls === true ? { tls: "both" as const } : {}),
-  }));
-}
 
 export function compileStackNetworks(
   project: ComposeProject,

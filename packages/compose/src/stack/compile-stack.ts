@@ -43,13 +43,13 @@ import {
   compileNetworks,
   compilePod,
   compilePorts,
-  compileRoutes,
   compileStackNetworks,
   type LinkAliases,
   linkAliases,
 } from "./compile-network.ts";
 import { compileProbes } from "./compile-probes.ts";
 import { type CompileProblem, ProblemList } from "./compile-problem.ts";
+import { compileRoutes } from "./compile-routes.ts";
 import type { FoundObjects, ObjectWish } from "./file-objects.ts";
 import { presentFields } from "./present-fields.ts";
 
@@ -162,7 +162,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     ...pod,
     ports: compilePorts(name, service, problems),
     expose: compileExpose(service),
-    routes: compileRoutes(service),
+    ...compileRoutes(name, service, problems),
     endpointMode: service.deploy?.endpointMode === "dnsrr" ? "dnsrr" : "vip",
     probes: compileProbes(name, service, problems),
     dependsOn: compileDependencies(service),

@@ -6,7 +6,13 @@
  * (routes, ports, grace periods, drains, log limits) reaches tasks that run on.
  */
 
-import type { Assignment, Release, Task } from "@berth/protocol";
+import {
+  type Assignment,
+  type Release,
+  type ServiceSpec,
+  secretsOfRoutes,
+  type Task,
+} from "@berth/protocol";
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
@@ -21,8 +27,13 @@ export function assignmentOf(view: ClusterView, task: Task): Assignment | undefi
     image: service.image,
     volumes: volumesOf(release, task),
     configs: pick(release.configs, service.spec.configs, ({ digest }) => ({ digest })),
-    secrets: pick(release.secrets, service.spec.secrets, ({ version }) => ({ version })),
+    secrets: pick(release.secrets, secretReferences(service.spec), ({ version }) => ({ version })),
   };
+}
+
+/** Secrets that a task's node needs: in its container, and at the door of its routes. */
+export function secretReferences(spec: ServiceSpec): readonly { readonly name: string }[] {
+  return [...spec.secrets, ...secretsOfRoutes(spec.routes).map((name) => ({ name }))];
 }
 
 function volumesOf(release: Release, task: Task): Assignment["volumes"] {

@@ -12,6 +12,7 @@ import {
   type EnvironmentScope,
   keys,
   type RouteSpec,
+  routeHosts,
   type Stack,
 } from "@berth/protocol";
 import { liveReleaseNumbers } from "../release/claims.ts";
@@ -55,14 +56,16 @@ function tlsRoutesOfStack(view: ClusterView, stack: Stack): TlsRoute[] {
   return liveReleaseNumbers(stack).flatMap((number) => {
     const release = view.releases.get(keys.release(stack, number))?.value;
     return Object.entries(release?.services ?? {}).flatMap(([service, { spec }]) =>
-      spec.routes.filter(wantsTls).map(({ host, path }) => ({
-        project,
-        environment,
-        stack: stack.stack,
-        service,
-        host: plainHost(host),
-        path,
-      })),
+      spec.routes.filter(wantsTls).flatMap((route) =>
+        routeHosts(route).map((host) => ({
+          project,
+          environment,
+          stack: stack.stack,
+          service,
+          host: plainHost(host),
+          path: route.path,
+        })),
+      ),
     );
   });
 }

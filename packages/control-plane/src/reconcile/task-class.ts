@@ -101,7 +101,8 @@ export function runsToCompletion(spec: ServiceSpec): boolean {
     spec.probes.ready !== undefined ||
     spec.ports.length > 0 ||
     spec.expose.length > 0 ||
-    spec.routes.length > 0;
+    spec.routes.length > 0 ||
+    (spec.tcpRoutes ?? []).length > 0;
   return spec.restart.policy === "no" && !serves;
 }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RouteSpec, TcpRouteSpec } from "@berth/protocol";
 import { ModelCluster, SHOP } from "../testing/model-cluster.ts";
 import { serviceSpec, stackSpec } from "../testing/specs.ts";
 
@@ -92,4 +93,73 @@ test("two stacks that ask at the same time: one has it", async () => {
       .sort();
   await cluster.until(() => !states().includes("pending"), "both are decided");
   assert.deepEqual(states(), ["failed", "released"]);
+});
+
+function routed(...routes: readonly Partial<RouteSpec>[]) {
+  const whole = routes.map((route) => ({ host: "x.example.com", path: "/", port: 80, ...route }));
+  return stackSpec({ web: serviceSpec({ routes: whole }) });
+}
+
+test("routes exclude each other by host, path and conditions, each host and method apart", async () => {
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  await cluster.deploy(
+    routed(
+      { moreHosts: ["y.example.com"], path: "/api" },
+      { methods: ["GET", "POST"] },
+      { headers: [{ name: "X-A", kind: "exact", value: "b" }] },
+      { pathExact: "/api" },
+    ),
+  );
+  await cluster.until(() => cluster.rollout() === "complete", "the rollout is complete");
+  const taken = (route: Partial<RouteSpec>, message: RegExp) =>
+    assert.rejects(cluster.deploy(routed(route), OTHER), { code: "claim_taken", message });
+  await taken(
+    { host: "Y.example.com", path: "/api/" },
+    /y\.example\.com\/api belongs to .*shop\/web/,
+  );
+  await taken({ methods: ["POST"] }, /x\.example\.com\/ \(prefix; POST\) belongs to/);
+  await taken(
+    { headers: [{ name: "x-a", kind: "exact", value: "b" }] },
+    /\(prefix; ; x-a exact b\) belongs to/,
+  );
+  await cluster.deploy(routed({}, { methods: ["PUT"] }, { pathRegex: "/api" }), OTHER);
+});
+
+test("a port that names of TLS share is shared by names alone", async () => {
+  const tcp = (...tcpRoutes: readonly TcpRouteSpec[]) =>
+    stackSpec({ web: serviceSpec({ tcpRoutes: [...tcpRoutes] }) });
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  await cluster.deploy(
+    tcp({ port: 1, listen: 993, hosts: ["a.test"] }, { port: 1, hosts: ["a.test"] }),
+  );
+  await cluster.until(() => cluster.rollout() === "complete", "the rollout is complete");
+  const taken = (route: TcpRouteSpec, message: RegExp) =>
+    assert.rejects(cluster.deploy(tcp(route), OTHER), { code: "claim_taken", message });
+  await taken({ port: 1, listen: 993 }, /993\/tcp belongs to/);
+  await taken({ port: 1, listen: 993, hosts: ["A.test"] }, /a\.test by TLS on port 993 belongs/);
+  await taken({ port: 1, hosts: ["a.test"] }, /a\.test by TLS on the HTTPS port belongs to/);
+  await cluster.deploy(tcp({ port: 1, listen: 993, hosts: ["b.test"] }), OTHER);
+});
+
+test("routes that make no sense are refused by place, all at once", async () => {
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  const broken = routed(
+    { pathRegex: "(a+)+" },
+    { host: "b.test", auth: { realm: "r", secret: "nobody" }, split: { none: 10 } },
+  );
+  await assert.rejects(cluster.deploy(broken), {
+    code: "invalid_stack",
+    message: /^services\.web\.routes\[0\]\.path_regex: .*\(and 2 more\)$/,
+  });
+  const apart = stackSpec({
+    web: serviceSpec({
+      networkMode: "host",
+      networks: {},
+      routes: [{ host: "a", path: "/", port: 1 }],
+    }),
+  });
+  await assert.rejects(cluster.deploy(apart), /network_mode host: a route needs a network/);
 });

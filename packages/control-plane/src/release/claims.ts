@@ -15,10 +15,13 @@ import {
   keys,
   type PublishedPort,
   type Release,
+  type RouteSpec,
+  routeHosts,
   type ServiceSpec,
   type Stack,
   type StackScope,
   stackKey,
+  type TcpRouteSpec,
 } from "@berth/protocol";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import { type ClusterView, heldTerm } from "../state/cluster-tables.ts";
@@ -30,13 +33,14 @@ import { unchangedSince } from "./refusal.ts";
 /** A claim that a release needs, with the place in the file that asks for it. */
 export interface ClaimWish {
   readonly key: string;
-  readonly claim: PortClaim | RouteClaim;
+  readonly claim: PortClaim | RouteClaim | NameClaim;
   readonly service: string;
   /** `services.web.ports[0]` */
   readonly path: string;
 }
 export type PortClaim = Extract<Claim, { kind: "host-port" }>;
 export type RouteClaim = Extract<Claim, { kind: "http-route" }>;
+export type NameClaim = Extract<Claim, { kind: "tls-name" }>;
 
 /** A place of the file and what is wrong there. */
 export interface Problem {
@@ -48,6 +52,9 @@ export interface Problem {
 const ANY_ADDRESS = "*";
 const ANY_ADDRESSES = new Set(["", "0.0.0.0", "::", "[::]", ANY_ADDRESS]);
 
+/** In claims of names: the platform's HTTPS port, whatever its number is. */
+export const HTTPS_PORT = 0;
+
 /** One transaction must hold the release, its claims and those given up (128 operations). */
 export const CLAIMS_PER_RELEASE_MAX = 60;
 
@@ -57,12 +64,49 @@ export function claimsOfServices(
 ): ClaimWish[] {
   return Object.entries(services).flatMap(([service, { spec }]) => [
     ...spec.ports.flatMap((port, index) => portWish(service, port, index)),
-    ...spec.routes.map((route, index): ClaimWish => {
-      const claim = { kind: "http-route", host: route.host, path: route.path } as const;
-      const path = `services.${service}.routes[${index}]`;
-      return { key: keys.claim(claim), claim, service, path };
-    }),
+    ...spec.routes.flatMap((route, index) =>
+      routeClaims(route).map((claim): ClaimWish => {
+        const path = `services.${service}.routes[${index}]`;
+        return { key: keys.claim(claim), claim, service, path };
+      }),
+    ),
+    ...(spec.tcpRoutes ?? []).flatMap((route, index) =>
+      tcpClaims(route).map((claim): ClaimWish => {
+        const path = `services.${service}.tcpRoutes[${index}]`;
+        return { key: keys.claim(claim), claim, service, path };
+      }),
+    ),
   ]);
+}
+
+/** One for each host and method: routes that share one of these in everything else exclude each other. */
+function routeClaims(route: RouteSpec): RouteClaim[] {
+  const { pathExact, pathRegex } = route;
+  const kind = pathExact !== undefined ? "exact" : pathRegex !== undefined ? "regex" : "prefix";
+  const path = pathExact ?? pathRegex ?? (route.path.replace(/\/+$/, "") || "/");
+  const headers = (route.headers ?? [])
+    .map(({ name, kind: how, value = "" }) => `${name.toLowerCase()} ${how} ${value}`)
+    .sort();
+  return routeHosts(route).flatMap((host) =>
+    (route.methods ?? [""]).map((method): RouteClaim => {
+      const isPlain = kind === "prefix" && method === "" && headers.length === 0;
+      const conditions = [kind, method, ...headers].join("; ");
+      const name = host.toLowerCase().replace(/\.$/, "");
+      return { kind: "http-route", host: name, path, ...(isPlain ? {} : { conditions }) };
+    }),
+  );
+}
+
+function tcpClaims({ listen, hosts }: TcpRouteSpec): (PortClaim | NameClaim)[] {
+  if (hosts !== undefined) {
+    return hosts.map((host) => ({
+      kind: "tls-name",
+      port: listen ?? HTTPS_PORT,
+      host: host.toLowerCase().replace(/\.$/, ""),
+    }));
+  }
+  if (listen === undefined) return [];
+  return [{ kind: "host-port", protocol: "tcp", address: ANY_ADDRESS, port: listen }];
 }
 
 export function claimsOfRelease(release: Release): ClaimWish[] {
@@ -81,19 +125,29 @@ function portWish(service: string, port: PublishedPort, index: number): ClaimWis
   return [{ key: keys.claim(claim), claim, service, path: `services.${service}.ports[${index}]` }];
 }
 
-/** `8080/tcp`, `127.0.0.1:8080/tcp`, `shop.example.com/api` */
-export function claimText(claim: PortClaim | RouteClaim): string {
-  if (claim.kind === "http-route") return `${claim.host}${claim.path}`;
+/** `8080/tcp`, `127.0.0.1:8080/tcp`, `shop.example.com/api`, `db.example.com by TLS on port 5432` */
+export function claimText(claim: ClaimWish["claim"]): string {
+  if (claim.kind === "http-route") {
+    const conditions = claim.conditions === undefined ? "" : ` (${claim.conditions})`;
+    return `${claim.host}${claim.path}${conditions}`;
+  }
+  if (claim.kind === "tls-name") {
+    return `${claim.host} by TLS on ${claim.port === HTTPS_PORT ? "the HTTPS port" : `port ${claim.port}`}`;
+  }
   const address = claim.address === ANY_ADDRESS ? "" : `${claim.address}:`;
   return `${address}${claim.port}/${claim.protocol}`;
 }
 
 /** Whether two claims, not of one stack, exclude each other. */
 export function claimsClash(a: ClaimWish["claim"], b: ClaimWish["claim"]): boolean {
-  if (a.kind === "http-route") {
-    return b.kind === "http-route" && a.host === b.host && a.path === b.path;
+  if (a.kind === "http-route" || b.kind === "http-route") {
+    return keys.claim(a) === keys.claim(b);
   }
-  if (b.kind === "http-route") return false;
+  if (a.kind === "tls-name") {
+    if (b.kind === "tls-name") return a.port === b.port && a.host === b.host;
+    return a.port === b.port && b.protocol === "tcp";
+  }
+  if (b.kind === "tls-name") return claimsClash(b, a);
   if (a.port !== b.port || a.protocol !== b.protocol) return false;
   return a.address === b.address || a.address === ANY_ADDRESS || b.address === ANY_ADDRESS;
 }
@@ -109,7 +163,7 @@ export function claimProblems(
   const held = portsHeld(view, own);
   return wishes.flatMap((wish) => {
     const { claim, path } = wish;
-    if (claim.kind === "host-port" && portsReserved.includes(claim.port)) {
+    if (claim.kind !== "http-route" && portsReserved.includes(claim.port)) {
       return [{ path, message: `port ${claim.port} belongs to the platform itself` }];
     }
     const exact = view.claims.get(wish.key)?.value;
@@ -122,13 +176,22 @@ export function claimProblems(
 }
 
 function portsHeld(view: ClusterView, own: string) {
-  return view.claims.by("kind", "host-port" satisfies Claim["kind"]).flatMap((entity) => {
-    const [, protocol, address, port] = claimNameOf(entity.key);
+  const held = (["host-port", "tls-name"] as const).flatMap((kind) =>
+    view.claims.by("kind", kind satisfies Claim["kind"]),
+  );
+  return held.flatMap((entity) => {
     if (entity.value.stack === own) return [];
-    if (protocol === undefined || address === undefined || port === undefined) return [];
-    const claim: PortClaim = { kind: "host-port", protocol, address, port: Number(port) };
-    return [{ claim, holder: entity.value }];
+    const claim = heldClaim(entity.key);
+    return claim === undefined ? [] : [{ claim, holder: entity.value }];
   });
+}
+
+function heldClaim(key: string): PortClaim | NameClaim | undefined {
+  const [kind, first, second, third] = claimNameOf(key);
+  if (first === undefined || second === undefined) return undefined;
+  if (kind === "tls-name") return { kind, port: Number(first), host: second };
+  if (third === undefined) return undefined;
+  return { kind: "host-port", protocol: first, address: second, port: Number(third) };
 }
 
 /** The parts of a claim's key after `claim`, the kind first. */
@@ -171,7 +234,7 @@ export function unneededClaims(
   live: readonly Release[],
 ): Entity<ClaimHolder>[] {
   const needed = new Set(live.flatMap((release) => claimsOfRelease(release).map(({ key }) => key)));
-  const held = (["host-port", "http-route"] as const).flatMap((kind) =>
+  const held = (["host-port", "http-route", "tls-name"] as const).flatMap((kind) =>
     view.claims.by("held", heldTerm(stackKey(stack), kind)),
   );
   return held.filter(({ key }) => !needed.has(key));

@@ -6,7 +6,7 @@
 import type { Claim, Deployment, HostPortWish } from "@berth/protocol";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
-import { claimNameOf, claimsOfServices } from "./claims.ts";
+import { claimNameOf, claimsOfServices, HTTPS_PORT } from "./claims.ts";
 
 /** A function that gives a free port, each time another one; `undefined` when none is left. */
 export function chooseHostPorts(
@@ -46,11 +46,19 @@ export function newHostPorts(
   const specs = Object.entries(deployment.spec.services);
   const services = Object.fromEntries(specs.map(([name, spec]) => [name, { spec }]));
   let hasRoutes = view.claims.by("kind", "http-route" satisfies Claim["kind"]).length > 0;
+  const named = view.claims.by("kind", "tls-name" satisfies Claim["kind"]);
+  const namedPorts = new Set(named.map(({ key }) => Number(claimNameOf(key)[1])));
   for (const { key, claim, path } of claimsOfServices(services)) {
     if (claim.kind === "http-route") {
       if (hasRoutes) continue;
       hasRoutes = true;
       const port = settings.ingressHttpPort;
+      wishes.push({ protocol: "tcp", address: ANY_ADDRESS, port, path });
+    } else if (claim.kind === "tls-name") {
+      // The HTTPS port is the platform's; another one is HAProxy's already where somebody has a name on it.
+      const { port } = claim;
+      if (port === HTTPS_PORT || namedPorts.has(port)) continue;
+      namedPorts.add(port);
       wishes.push({ protocol: "tcp", address: ANY_ADDRESS, port, path });
     } else if (view.claims.get(key) === undefined && !settings.portsReserved.includes(claim.port)) {
       const { address, port } = claim;

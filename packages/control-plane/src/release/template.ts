@@ -35,6 +35,7 @@ const FIELDS = {
   ports: "aside",
   expose: "aside",
   routes: "aside",
+  tcpRoutes: "aside",
   endpointMode: "aside",
   affinity: "aside",
   probes: "container",

@@ -6,6 +6,7 @@
  */
 
 import { runsOnEveryNode, type ServiceSpec, type StackSpec } from "@berth/protocol";
+import { routeProblems, tcpRouteProblems } from "@berth/protocol/route-rules";
 import { parseConstraint } from "@berth/scheduler";
 import { containsAddress, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
 import {
@@ -35,6 +36,7 @@ const RULES: readonly SpecRule[] = [
   eachService(exclusiveProblems),
   sharedExclusives,
   doubleClaims,
+  eachService(routesProblems),
   eachService(constraintProblems),
   networkRanges,
   eachService(fixedAddresses),
@@ -167,6 +169,49 @@ function doubleClaims(spec: SpecToValidate): Problem[] {
     problems.push({ path: wish.path, message });
   }
   return problems;
+}
+
+/** Routes that make no sense, or need what the stack does not have. */
+function routesProblems(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
+  const at = `services.${name}`;
+  const tcpRoutes = service.tcpRoutes ?? [];
+  const isApart = service.networkMode !== "networks";
+  if (isApart && service.routes.length + tcpRoutes.length > 0) {
+    const message = `network_mode ${service.networkMode}: a route needs a network of the stack`;
+    return [{ path: `${at}.routes[0]`, message }];
+  }
+  return [
+    ...service.routes.flatMap((route, index) => {
+      const place = `${at}.routes[${index}]`;
+      const { auth, split = {} } = route;
+      const own = routeProblems(route).map(({ key, message }) => ({
+        path: `${place}.${key}`,
+        message,
+      }));
+      const unknown = Object.keys(split).flatMap((other) => splitProblems(spec, name, other));
+      return [
+        ...own,
+        ...unknown.map((message) => ({ path: `${place}.split`, message })),
+        ...(auth === undefined || Object.hasOwn(spec.secrets, auth.secret)
+          ? []
+          : [{ path: `${place}.auth.secret`, message: `there is no secret ${auth.secret}` }]),
+      ];
+    }),
+    ...tcpRoutes.flatMap((route, index) =>
+      tcpRouteProblems(route).map(({ key, message }) => ({
+        path: `${at}.tcpRoutes[${index}].${key}`,
+        message,
+      })),
+    ),
+  ];
+}
+
+function splitProblems(spec: SpecToValidate, name: string, other: string): string[] {
+  const service = spec.services[other];
+  if (service === undefined || other === name) return [`there is no other service ${other}`];
+  const own = Object.keys(spec.services[name]?.networks ?? {});
+  const shared = Object.keys(service.networks).some((network) => own.includes(network));
+  return shared ? [] : [`${other} shares no network with ${name}`];
 }
 
 function constraintProblems(name: string, service: ServiceSpec): Problem[] {

@@ -9,6 +9,7 @@ import { Type } from "typebox";
 import { ComposeName, Digest } from "../names.ts";
 import type { Of } from "../schema.ts";
 import { Probes } from "./probe.ts";
+import { RouteSpec, TcpRouteSpec } from "./route-spec.ts";
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const StringMap = Type.Record(Type.String(), Type.String());
@@ -96,23 +97,6 @@ export const PublishedPort = Type.Object({
   protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
 });
 export type PublishedPort = Of<typeof PublishedPort>;
-
-/** An HTTP route: requests for `host` and `path` go to `port` of the service. */
-export const RouteSpec = Type.Object({
-  /** Exact name or `*.example.com`. */
-  host: Type.String({ minLength: 1, maxLength: 253 }),
-  /** Prefix; "/" by default. */
-  path: Type.String({ pattern: "^/", maxLength: 1_024 }),
-  port: Port,
-  /**
-   * TLS that ends at the ingress: `both` serves HTTP as well, `required` redirects it to HTTPS. The
-   * certificate is found or made by itself (docs/design/certificates.md). Absent: as `off`.
-   */
-  tls: Type.Optional(
-    Type.Union([Type.Literal("both"), Type.Literal("required"), Type.Literal("off")]),
-  ),
-});
-export type RouteSpec = Of<typeof RouteSpec>;
 
 /** How long-running work is started again when it ends. */
 export const RestartSpec = Type.Object({
@@ -371,6 +355,8 @@ export const ServiceSpec = Type.Object({
   ports: Type.Array(PublishedPort),
   expose: Type.Array(Port),
   routes: Type.Array(RouteSpec),
+  /** Absent: none. */
+  tcpRoutes: Type.Optional(Type.Array(TcpRouteSpec)),
   endpointMode: Type.Union([Type.Literal("vip"), Type.Literal("dnsrr")]),
   /** Default: each connection to any ready copy. */
   affinity: Type.Optional(Affinity),
@@ -417,12 +403,15 @@ export function servedPorts({
   ports,
   expose,
   routes,
+  tcpRoutes = [],
 }: ServiceSpec): { readonly port: number; readonly protocol: "tcp" | "udp" }[] {
   const served = new Map<string, { port: number; protocol: "tcp" | "udp" }>();
   const add = (port: number, protocol: "tcp" | "udp") =>
     served.set(`${port}/${protocol}`, { port, protocol });
   for (const { target, protocol } of ports) add(target, protocol);
-  for (const port of [...expose, ...routes.map((route) => route.port)]) add(port, "tcp");
+  for (const port of [...expose, ...[...routes, ...tcpRoutes].map((route) => route.port)]) {
+    add(port, "tcp");
+  }
   return [...served.values()].sort(
     (a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol),
   );

@@ -8,9 +8,11 @@
 import { MINUTE_MS } from "@berth/base";
 import { keys, type Node, type NodeStatus, ProtocolError } from "@berth/protocol";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
+import { specOfTask } from "../../release/spec-of-task.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
 import { encode } from "../../state/decode.ts";
 import type { Operation as StoreOperation } from "../../store/port.ts";
+import { secretReferences } from "../assignment.ts";
 import { commitDecision } from "../commit.ts";
 import type { ApiContext, Handler } from "../handler.ts";
 import { acceptStatuses } from "../task-reports.ts";
@@ -119,8 +121,10 @@ export const getTaskSecrets: Handler<"getTaskSecrets"> = async ({ params, signal
   if (task === undefined || task.value.node !== params.node) {
     throw new ProtocolError("not_found", `node ${params.node} has no task ${params.task}`);
   }
-  const release = view.releases.get(keys.release(task.value, task.value.release))?.value;
-  const wanted = release?.services[task.value.service]?.spec.secrets ?? [];
+  // The spec by which the task runs now: routes change without a new container, and their users with them.
+  const found = specOfTask(view, task.value);
+  const release = found?.release;
+  const wanted = found === undefined ? [] : secretReferences(found.service.spec);
   const contents: Record<string, string> = {};
   for (const { name } of wanted) {
     const version = release?.secrets[name]?.version;
