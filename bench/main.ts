@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { BenchHost, type BenchPlatform, ROOT, removeHost } from "./bench-host.ts";
 import { type Comparison, comparisonLines } from "./figures.ts";
+import { benchPresent } from "./present.bench.ts";
 import { benchResources } from "./resources.bench.ts";
 import { benchRestart } from "./restart.bench.ts";
 import { benchRollout } from "./rollout.bench.ts";
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   unchanged: benchUnchanged,
   restart: benchRestart,
   rollout: benchRollout,
+  present: benchPresent,
 };
 
 const ROUNDS = 3;
