@@ -23,6 +23,7 @@ import { metricsText } from "./metrics.ts";
 import { type NodeNetworkModel, serviceKey } from "./model.ts";
 import { ModelFile } from "./model-file.ts";
 import { type DroppedItem, parseModel } from "./model-parse.ts";
+import { NewestTurn } from "./newest-turn.ts";
 import type {
   ApplyReport,
   EndpointSessions,
@@ -97,7 +98,8 @@ class Net implements NetProcess {
   #model: NodeNetworkModel | undefined;
   #savedGeneration: number | undefined;
   #dropped: readonly DroppedItem[] = [];
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #portsTurn = new NewestTurn();
+  readonly #addressesTurn = new NewestTurn();
   #stopping: Promise<void> | undefined;
   #resolveStopped: () => void = () => {};
 
@@ -151,7 +153,7 @@ class Net implements NetProcess {
       this.#dropped = stored.dropped;
       // Names first: everybody on the node waits for them, while HAProxy has gone on by itself.
       await this.#followDns(model);
-      void this.#serially(() => this.#followRest(model));
+      void this.#followRest();
     }
     await this.#socket.listen();
   }
@@ -179,7 +181,7 @@ class Net implements NetProcess {
   }
 
   async #stop(options: StopOptions): Promise<void> {
-    await this.#queue;
+    await this.#idle();
     await Promise.all([
       this.#dns.close(),
       this.#ingress.close({ stopIngress: options.ingress }),
@@ -201,16 +203,14 @@ class Net implements NetProcess {
     if (!result.ok) throw new ProtocolError("invalid_request", result.reason);
     if (this.#stopping !== undefined) throw new ProtocolError("unavailable", "net is stopping");
     const { model } = result;
-    return this.#serially(async () => {
-      this.#refuseStale(model);
-      const isKnown = model.generation === this.#model?.generation;
-      if (isKnown && model.generation === this.#savedGeneration) return this.#report();
-      // Side by side: whoever waits for a name or a server need not wait for the disk as well.
-      const saved = this.#save(body, model.generation);
-      if (!isKnown) await this.#follow(model, result.dropped);
-      await saved;
-      return this.#report();
-    });
+    this.#refuseStale(model);
+    const isKnown = model.generation === this.#model?.generation;
+    // Side by side: whoever waits for a name or a server need not wait for the disk as well.
+    const isSaved = isKnown && model.generation === this.#savedGeneration;
+    const saved = isSaved ? undefined : this.#save(body, model.generation);
+    await (isKnown ? this.#idle() : this.#follow(model, result.dropped));
+    await saved;
+    return this.#report();
   }
 
   /** The answer waits for the disk: a crash before it leaves the model that the agent knows to be followed. */
@@ -223,11 +223,11 @@ class Net implements NetProcess {
     return saved;
   }
 
+  /** Names at once; what takes longer follows the newest model there is, and no part waits for another. */
   async #follow(model: NodeNetworkModel, dropped: readonly DroppedItem[]): Promise<void> {
     this.#model = model;
     this.#dropped = dropped;
-    await this.#followDns(model);
-    await this.#followRest(model);
+    await Promise.all([this.#followDns(model), this.#followRest()]);
   }
 
   #refuseStale(model: NodeNetworkModel): void {
@@ -244,23 +244,33 @@ class Net implements NetProcess {
 
   async #followDns(model: NodeNetworkModel): Promise<void> {
     await this.#dns.apply(this.#addresses.usable ? model : withoutServiceAddresses(model));
-    this.#applied.dns = model.generation;
+    this.#applied.dns = Math.max(this.#applied.dns, model.generation);
   }
 
   async #followNamesAgain(): Promise<void> {
     if (this.#model !== undefined) await this.#followDns(this.#model);
   }
 
-  /** Isolation first (a new network's container may start as soon as we answer), then ports, then theirs. */
-  async #followRest(model: NodeNetworkModel): Promise<void> {
-    const before = this.#ingress.boundPorts();
+  async #followRest(): Promise<void> {
+    const newest = (work: (model: NodeNetworkModel) => Promise<void>) => async () => {
+      if (this.#model !== undefined) await work(this.#model);
+    };
     await Promise.all([
-      this.#applyFirewall(model),
-      this.#ingress.apply(model),
-      this.#addresses.apply(model),
+      this.#portsTurn.run(newest((model) => this.#followPorts(model))),
+      this.#addressesTurn.run(newest((model) => this.#addresses.apply(model))),
     ]);
+  }
+
+  /** Isolation first (a new network's container may start as soon as we answer), then ports, then theirs. */
+  async #followPorts(model: NodeNetworkModel): Promise<void> {
+    const before = this.#ingress.boundPorts();
+    await Promise.all([this.#applyFirewall(model), this.#ingress.apply(model)]);
     if (this.#ingress.boundPorts() !== before) await this.#applyFirewall(model);
     this.#applied.firewall = model.generation;
+  }
+
+  async #idle(): Promise<void> {
+    await Promise.all([this.#portsTurn.idle(), this.#addressesTurn.idle()]);
   }
 
   #applyFirewall(model: NodeNetworkModel): Promise<void> {
@@ -331,13 +341,6 @@ class Net implements NetProcess {
       servicesWithEndpoints: services.size,
       residentBytes: process.memoryUsage.rss(),
     });
-  }
-
-  /** Models are followed one after the other. */
-  #serially<T>(work: () => Promise<T>): Promise<T> {
-    const next = this.#queue.then(work, work);
-    this.#queue = next.catch(() => {});
-    return next;
   }
 }
 

@@ -2,8 +2,9 @@
  * Keeps the node's data plane on the newest model, and lets tasks wait for it: before the first container
  * of a network, and before a container goes.
  *
- * One model at a time is on its way; changes meanwhile are gathered into the next. A model that says
- * nothing new is not sent. While `net` is away, what it last followed stays in force (it is on its disk).
+ * Two models at a time are on their way, so that names need not wait until everything of the one before is
+ * followed; changes meanwhile are gathered into the next. A model that says nothing new is not sent. While
+ * `net` is away, what it last followed stays in force (it is on its disk).
  */
 
 import { backoffMs, type Clock, type Driver, type Loop, type LoopResult, sleep } from "@berth/base";
@@ -15,6 +16,8 @@ import type { NetPort } from "./net-port.ts";
 import type { ModelContent } from "./node-network-model.ts";
 import type { SocketTable } from "./socket-table.ts";
 
+/** Models on their way: `net` names at once, and takes longer for the rest. More would only wait there. */
+const IN_FLIGHT_MAX = 2;
 /** Changes of one burst (a rollout's batch) share a model. */
 const GATHER_MS = 3;
 /** Between looks whether `net` still follows what it was given: it may have lost its disk. */
@@ -32,6 +35,13 @@ const ACKNOWLEDGE_POLL_MS = 50;
  * and what lies between reading an answer and connecting.
  */
 const REMEMBERED_MS = 1_250;
+
+/** A model that was sent; `version` rises when later changes turn out to change nothing of it. */
+interface Sent {
+  readonly text: string;
+  readonly generation: number;
+  version: number;
+}
 
 interface Waiter {
   readonly version: number;
@@ -57,7 +67,12 @@ export class NetLink implements TaskNetPort {
   /** Raised with every change; an applied model covers all changes up to its beginning. */
   #version = 0;
   #generation = 0;
-  #sent: { readonly text: string; readonly generation: number } | undefined;
+  /** The newest; not known to be followed. */
+  #sent: Sent | undefined;
+  #inFlight = 0;
+  /** Generation of the newest model that was answered. */
+  #answered = 0;
+  #pausedUntilMs = 0;
   #attached = new Set<string>();
   #waiters: Waiter[] = [];
   #failures = 0;
@@ -136,7 +151,7 @@ export class NetLink implements TaskNetPort {
   async #acknowledged(signal: AbortSignal): Promise<void> {
     const { net, clock } = this.#options;
     await this.followed(signal);
-    const generation = this.#sent?.generation ?? this.#generation;
+    const generation = this.#answered;
     for (let report = this.#report; ; report = await net.status(signal).catch(() => undefined)) {
       signal.throwIfAborted();
       if (report !== undefined && follows(report, generation)) return;
@@ -175,32 +190,82 @@ export class NetLink implements TaskNetPort {
 
   async #run(signal: AbortSignal): Promise<LoopResult> {
     if (!this.#options.isKnown()) return;
+    const pauseMs = this.#pausedUntilMs - this.#options.clock.monotonic();
+    if (pauseMs > 0) return { againMs: pauseMs };
+    // An answer wakes us.
+    if (this.#inFlight >= IN_FLIGHT_MAX) return;
     const version = this.#version;
     const content = this.#options.model();
     const text = JSON.stringify(content);
+    if (this.#sent?.text !== text) return this.#send(content, { text, version }, signal);
+    this.#sent.version = version;
+    if (this.#inFlight > 0) return;
     try {
-      if (this.#sent?.text === text) await this.#check(signal);
-      if (this.#sent?.text !== text) await this.#send(content, text, signal);
+      await this.#check(signal);
     } catch (error) {
       signal.throwIfAborted();
-      return this.#failed(error);
+      this.#failed(error);
+    }
+    if (this.#sent === undefined) this.#loop.wake();
+    else this.#settle(version);
+  }
+
+  /** Does not wait: the answer is taken when it comes. */
+  #send(
+    content: ModelContent,
+    { text, version }: { readonly text: string; readonly version: number },
+    signal: AbortSignal,
+  ): void {
+    const { net, clock } = this.#options;
+    this.#generation = nextGeneration(this.#generation, clock.now());
+    const sent: Sent = { text, version, generation: this.#generation };
+    this.#sent = sent;
+    this.#inFlight++;
+    void net
+      .apply({ ...content, generation: sent.generation }, signal)
+      .then(
+        (report) => this.#took(sent, content, report),
+        (error: unknown) => this.#refused(sent, error, signal),
+      )
+      .then((isDone) => {
+        this.#inFlight--;
+        if (!isDone || this.#version > sent.version) this.#loop.wake();
+      });
+  }
+
+  #took(sent: Sent, content: ModelContent, report: ApplyReport): boolean {
+    if (sent.generation > this.#answered) {
+      this.#answered = sent.generation;
+      this.#report = report;
+      this.#attached = new Set(
+        content.attachments.map((attachment) => keyOf(attachment.taskId, attachment)),
+      );
     }
     this.#failures = 0;
     this.#failure = undefined;
-    this.#attached = new Set(
-      content.attachments.map((attachment) => keyOf(attachment.taskId, attachment)),
-    );
+    this.#settle(sent.version);
+    return true;
+  }
+
+  /** Overtaken by a later model of ours on the way is no failure: that one's answer counts for both. */
+  #refused(sent: Sent, cause: unknown, signal: AbortSignal): boolean {
+    if (signal.aborted) return true;
+    const { code, details } = asProtocolError(cause);
+    const known = details["generation"];
+    const isOvertaken =
+      code === "precondition_failed" &&
+      typeof known === "number" &&
+      known > sent.generation &&
+      known <= this.#generation;
+    if (isOvertaken) return true;
+    this.#failed(cause);
+    return false;
+  }
+
+  #settle(version: number): void {
     const done = this.#waiters.filter((waiter) => waiter.version <= version);
     this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);
     for (const waiter of done) waiter.resolve();
-  }
-
-  async #send(content: ModelContent, text: string, signal: AbortSignal): Promise<void> {
-    const { net, clock } = this.#options;
-    this.#generation = nextGeneration(this.#generation, clock.now());
-    const generation = this.#generation;
-    this.#report = await net.apply({ ...content, generation }, signal);
-    this.#sent = { text, generation };
   }
 
   /** Nothing new to say: does it still follow what was said? Only on the period, not for waiters. */
@@ -211,15 +276,17 @@ export class NetLink implements TaskNetPort {
     if (status.generation !== this.#sent?.generation) this.#sent = undefined;
   }
 
-  #failed(cause: unknown): LoopResult {
+  #failed(cause: unknown): void {
     const error = asProtocolError(cause);
     const known = error.details["generation"];
     if (error.code === "precondition_failed" && typeof known === "number") {
       this.#generation = Math.max(this.#generation, known);
     }
+    this.#sent = undefined;
     this.#failures++;
     if (this.#failures > FAILURES_TOLERATED) this.#failure = error.message;
-    return { againMs: backoffMs(this.#failures, RETRY) };
+    const pauseMs = backoffMs(this.#failures, RETRY);
+    this.#pausedUntilMs = this.#options.clock.monotonic() + pauseMs;
   }
 
   /** Connections from everywhere; `undefined` while somebody cannot say how many he has. */
