@@ -76,6 +76,15 @@ inNamespace(import.meta.url, () => {
       const bridge = NETWORKS[index]?.bridge;
       containers.set(name, await startContainer(address, `10.77.${index}.1`, bridge, server));
     }
+    // A task on both networks: its way out is that of b.
+    const both = container("stranger");
+    ip(`link add veth-both type veth peer name peer-both`);
+    ip(`link set peer-both netns ${both.pid}`);
+    ip("link set veth-both master br-a");
+    ip("link set veth-both up");
+    for (const words of ["addr add 10.77.0.30/24 dev peer-both", "link set peer-both up"]) {
+      await both.run("ip", words.split(" "));
+    }
     outside = await startContainer("198.18.0.2", "198.18.0.1");
     await net.start();
   });
@@ -185,6 +194,24 @@ inNamespace(import.meta.url, () => {
     await follow({ copies: { 1: "ready" } });
     assert.deepEqual(await ask("stranger", ADDRESS), ["ECONNREFUSED soon"]);
     assert.deepEqual(await ask("client", ADDRESS), ["web1 10.77.0.20"]);
+  });
+
+  test("a task on several networks reaches the addresses of all, under its own address there", async () => {
+    const copy = (networkId: string, address: string) => ({
+      ...SERVICE,
+      service: "client",
+      networkId,
+      address,
+      mac: "02:42:00:00:00:01",
+      taskId: "both",
+      slot: 1,
+    });
+    const attachments = [copy("a", "10.77.0.30"), copy("b", "10.77.1.11")];
+    await follow({ copies: { 1: "ready", 2: "ready" }, change: { attachments } });
+    const answers = new Set(await ask("stranger", ADDRESS, 20));
+    assert.deepEqual(answers, new Set(["web1 10.77.0.30", "web2 10.77.0.30"]));
+    await follow({ copies: { 1: "ready" } });
+    assert.deepEqual(await ask("stranger", ADDRESS), ["ECONNREFUSED soon"]);
   });
 
   test("a connection to a copy that drains lives on, new ones go elsewhere", async () => {

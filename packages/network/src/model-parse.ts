@@ -146,7 +146,10 @@ const endpoint: Shape<EndpointModel> = record(
   { hostname: HOST_NAME, address6: ADDRESS6, remote: flag },
 );
 
-const attachment: Shape<AttachmentModel> = record({ ...COPY, mac: MAC }, { address6: ADDRESS6 });
+const attachment: Shape<AttachmentModel> = record(
+  { ...COPY, mac: MAC },
+  { address6: ADDRESS6, remote: flag },
+);
 
 const udpPort: Shape<UdpPortModel> = record({
   id: ID,

@@ -157,6 +157,8 @@ export interface AttachmentModel extends ServiceName {
   readonly mac: string;
   readonly taskId: string;
   readonly slot: number;
+  /** Its container is on another node. */
+  readonly remote?: boolean;
 }
 
 /** A UDP port of the host; datagrams keep their source, those of one flow go to one ready copy. */

@@ -28,7 +28,7 @@ import {
 import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
 import type { ServedCertificates } from "./node-certificates.ts";
-import { httpRoutesOf, type RoutedService, tcpPortsOf } from "./node-routes.ts";
+import { httpRoutesOf, type RoutedService, tcpPortsOf, udpPortsOf } from "./node-routes.ts";
 
 export interface ModelInput {
   readonly cluster: string;
@@ -79,9 +79,10 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
   const present = presentTasks(input);
   const specs = newestOfServices(present);
   const networks = networksOf(input, present);
-  const carried = new Set(networks.map(({ id }) => id));
+  const carried = new Map(networks.map((network) => [network.id, network]));
   const neighbors = neighborsOn(input, carried);
   const routed = [...specs.values()].flatMap((task) => routedOf(task, input));
+  const udpPorts = routed.flatMap(udpPortsOf);
   return {
     format: MODEL_FORMAT,
     cluster: { id: shortCluster(input.cluster) },
@@ -98,6 +99,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
       httpRoutes: routed.flatMap(httpRoutesOf),
       tcpPorts: routed.flatMap((each) => tcpPortsOf(each, input.ingress.httpsPort)),
     },
+    ...(udpPorts.length === 0 ? {} : { udpPorts }),
     forwarders: input.forwarders,
     hostPolicy: input.hostPolicy,
     ...input.certificates,
@@ -167,7 +169,7 @@ function servicesOf(
   present: readonly Present[],
   on: {
     readonly specs: ReadonlyMap<string, Present>;
-    readonly carried: ReadonlySet<string>;
+    readonly carried: ReadonlyMap<string, NetworkModel>;
   },
 ): ServiceModel[] {
   const services = new Map<string, ServiceModel>();
@@ -190,10 +192,21 @@ function servicesOf(
   return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model);
 }
 
-function declaredModel(declared: DeclaredService, carried: ReadonlySet<string>): ServiceModel {
+/**
+ * A container whose networks are all internal has no route to an address outside of them: names on those
+ * answer the copies themselves.
+ */
+function declaredModel(
+  declared: DeclaredService,
+  carried: ReadonlyMap<string, NetworkModel>,
+): ServiceModel {
   const { project, environment, stack, service, endpointMode, ports, networks } = declared;
   const { affinity } = declared;
-  const on = networks.filter(({ networkId }) => carried.has(networkId));
+  const on = networks.flatMap((use) => {
+    const network = carried.get(use.networkId);
+    if (network === undefined) return [];
+    return [network.internal ? { networkId: use.networkId, aliases: use.aliases } : use];
+  });
   return {
     ...{ project, environment, stack, service, networks: on, endpointMode, ports },
     ...(affinity === undefined ? {} : { affinity }),
@@ -206,7 +219,10 @@ interface Neighbor {
   readonly attachment: Attachment;
 }
 
-function neighborsOn({ neighbors = [] }: ModelInput, carried: ReadonlySet<string>): Neighbor[] {
+function neighborsOn(
+  { neighbors = [] }: ModelInput,
+  carried: ReadonlyMap<string, unknown>,
+): Neighbor[] {
   return [...neighbors].flatMap((task) =>
     task.attachments.flatMap((attachment) =>
       carried.has(attachment.networkId) ? [{ task, attachment }] : [],
@@ -218,12 +234,12 @@ function endpointOfNeighbor({ task, attachment }: Neighbor): EndpointModel[] {
   const { endpoint: state, hostname } = task;
   if (state === "none") return [];
   const { mac: _mac, ...copy } = attachmentOfNeighbor({ task, attachment });
-  return [{ ...copy, state, remote: true, ...(hostname === undefined ? {} : { hostname }) }];
+  return [{ ...copy, state, ...(hostname === undefined ? {} : { hostname }) }];
 }
 
 function attachmentOfNeighbor({ task, attachment }: Neighbor): AttachmentModel {
   const { project, environment, stack, service, task: taskId, slot } = task;
-  return { project, environment, stack, service, taskId, slot, ...attachment };
+  return { project, environment, stack, service, taskId, slot, ...attachment, remote: true };
 }
 
 function nameOf({ task }: Assignment) {

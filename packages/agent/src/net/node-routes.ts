@@ -13,6 +13,7 @@ import {
   type ServiceName,
   serviceKey,
   type TcpPortModel,
+  type UdpPortModel,
 } from "@berth/network";
 import {
   type PublishedPort,
@@ -83,21 +84,32 @@ function authOf(auth: NonNullable<RouteSpec["auth"]>, lines: string | undefined)
   return { realm: auth.realm, users };
 }
 
-/** Published TCP ports and TCP routes. A port that the file leaves to the platform is not known here. */
+/** Published TCP ports and TCP routes. */
 export function tcpPortsOf(service: RoutedService, httpsPort: number | undefined): TcpPortModel[] {
   const { spec } = service;
   return [
-    ...spec.ports.flatMap((port) => publishedPort(service, port)),
+    ...spec.ports.flatMap((port) => publishedPort(service, port, "tcp")),
     ...(spec.tcpRoutes ?? []).flatMap((route) => tcpRoute(service, route, httpsPort)),
   ];
 }
 
-function publishedPort(service: RoutedService, port: PublishedPort): TcpPortModel[] {
+/** Published UDP ports. */
+export function udpPortsOf(service: RoutedService): UdpPortModel[] {
+  return service.spec.ports.flatMap((port) => publishedPort(service, port, "udp"));
+}
+
+/** A port that the file leaves to the platform has its number since the release was made. */
+function publishedPort(
+  service: RoutedService,
+  port: PublishedPort,
+  wanted: PublishedPort["protocol"],
+): (TcpPortModel & UdpPortModel)[] {
   const { target, published, hostAddress = ANY_ADDRESS, protocol } = port;
-  if (protocol !== "tcp" || published === undefined) return [];
+  if (protocol !== wanted || published === undefined) return [];
+  const suffix = protocol === "tcp" ? "" : `/${protocol}`;
   return [
     {
-      id: identifierOf(`${serviceKey(service.name)}:${hostAddress}:${published}`),
+      id: identifierOf(`${serviceKey(service.name)}:${hostAddress}:${published}${suffix}`),
       hostAddress,
       hostPort: published,
       target: targetOf(service, target),

@@ -59,6 +59,16 @@ export interface ServiceWishes {
   readonly progressDeadlineMs?: number;
   /** What the scheduler sets aside for a copy. */
   readonly requests?: { readonly cpuMillis?: number; readonly memoryBytes?: number };
+  /** Connections of one source to the service's address go to one copy. */
+  readonly affinity?: AffinityWish;
+  /** Fixed addresses of the copies by network, in order of the slots. */
+  readonly addresses?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** How long a source is remembered after its last connection; the platform's default when absent. */
+export interface AffinityWish {
+  readonly by: "source";
+  readonly timeoutMs?: number;
 }
 
 /** What a volume wishes. */

@@ -5,16 +5,18 @@
  */
 
 import { type Codec, refuse } from "../codec/codec.ts";
-import { list, textTable } from "../codec/collection-codecs.ts";
+import { list, tableOf, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bytes, cpuMillis, durationMs, integer, oneOf, text } from "../codec/scalar-codecs.ts";
 import type {
+  AffinityWish,
   Probe,
   ProbeAction,
   Probes,
   ServiceWishes,
   StatusRange,
 } from "../model/berth-model.ts";
+import { ADDRESSES_MAX, expandAddresses } from "../text/address-range.ts";
 import { kindName } from "../tree/tree.ts";
 import { command } from "./command-codecs.ts";
 import { route } from "./route-codec.ts";
@@ -166,6 +168,47 @@ const requests = record<NonNullable<ServiceWishes["requests"]>>(
   { closed: true, misplaced: { cpu: "cpus", mem: "memory" } },
 );
 
+const affinityWords = record<AffinityWish>(
+  {
+    by: field("by", oneOf(["source"]), { required: true }),
+    timeoutMs: field("timeout", durationMs),
+  },
+  closed,
+);
+
+/** `source`, or with a time. */
+const affinity: Codec<AffinityWish> = {
+  read(tree, path, reading) {
+    if (tree.kind === "scalar" && tree.text === "source") return { by: "source" };
+    return affinityWords.read(tree, path, reading);
+  },
+  print: (value, format) =>
+    value.timeoutMs === undefined ? value.by : affinityWords.print(value, format),
+  schema: { anyOf: [{ type: "string", enum: ["source"] }, affinityWords.schema] },
+};
+
+/** Addresses by network: one, `first-last`, or a list of these. */
+const addressList: Codec<readonly string[]> = {
+  read(tree, path, reading) {
+    const items = tree.kind === "seq" ? tree.items : [tree];
+    const addresses: string[] = [];
+    for (const item of items) {
+      const found = item.kind === "scalar" ? expandAddresses(item.text) : undefined;
+      if (found === undefined) {
+        refuse(reading, item, path, {
+          found: item.kind === "scalar" ? `is ${JSON.stringify(item.text)}` : kindName(item),
+          expected: `10.9.0.10 or 10.9.0.10-10.9.0.19, at most ${ADDRESSES_MAX} addresses`,
+        });
+      } else addresses.push(...found);
+    }
+    return addresses;
+  },
+  print: (addresses) => [...addresses],
+  schema: { type: ["string", "array"] },
+};
+
+const addresses = tableOf(addressList);
+
 /** `services.*.x-berth`. */
 export const serviceWishes = record<ServiceWishes>(
   {
@@ -176,6 +219,8 @@ export const serviceWishes = record<ServiceWishes>(
     minHealthyMs: field("min_healthy", durationMs),
     progressDeadlineMs: field("progress_deadline", durationMs),
     requests: field("requests", requests),
+    affinity: field("affinity", affinity),
+    addresses: field("addresses", addresses),
   },
   closed,
 );

@@ -14,12 +14,52 @@ test("published ports: numbers, ranges, addresses, protocols", () => {
     { target: 9001, published: 9001, protocol: "tcp" },
     { target: 53, published: 53, hostAddress: "127.0.0.1", protocol: "udp" },
     { target: 81, protocol: "tcp" },
-    { target: 70, published: 7000, protocol: "tcp" },
+    { target: 70, publishedRange: { first: 7000, last: 7009 }, protocol: "tcp" },
     { target: 82, protocol: "tcp" },
   ]);
-  assert.deepEqual(said, [
-    "warning services.web.ports.3: is not honoured: only TCP is published, as yet",
-    "warning services.web.ports.5: of the range 7000-7009 the first port is taken",
+  assert.deepEqual(said, []);
+});
+
+test("affinity and fixed addresses are wishes of the service", () => {
+  const { web, said } = compileWeb(
+    "networks: {back: {}}\nx-berth: {affinity: {by: source, timeout: 60s}, addresses: {back: [10.9.0.5, 10.9.0.7-10.9.0.8]}}",
+    { rest: "networks: {back: {ipam: {config: [{subnet: 10.9.0.0/24}]}}}\n" },
+  );
+  assert.deepEqual(
+    [web.affinity, web.networks["back"]?.addresses, said],
+    [{ kind: "source", timeoutMs: 60_000 }, ["10.9.0.5", "10.9.0.7", "10.9.0.8"], []],
+  );
+  const { web: short } = compileWeb("x-berth: {affinity: source}");
+  assert.deepEqual(short.affinity, { kind: "source", timeoutMs: 10_800_000 });
+});
+
+test("what a network says about its ranges", () => {
+  const config =
+    "[{subnet: 10.9.0.0/24, gateway: 10.9.0.254, ip_range: 10.9.0.128/25, aux_addresses: {nas: 10.9.0.200}}, {subnet: 'fd09::/64'}]";
+  const { result } = compileWeb("networks: {back: {ipv6_address: 'fd09::5'}}", {
+    rest: `networks: {back: {enable_ipv6: true, ipam: {config: ${config}}}}\n`,
+  });
+  assert.deepEqual(result.spec?.networks["back"], {
+    internal: false,
+    subnet: "10.9.0.0/24",
+    gateway: "10.9.0.254",
+    ipRange: "10.9.0.128/25",
+    auxAddresses: { nas: "10.9.0.200" },
+    subnet6: "fd09::/64",
+    ipv6: true,
+    labels: {},
+  });
+});
+
+test("two ranges of a family, and parts without their range, are errors", () => {
+  const of = (config: string) =>
+    compileWeb("networks: {back: {}}", { rest: `networks: {back: {ipam: {config: ${config}}}}\n` })
+      .said;
+  assert.deepEqual(of("[{subnet: 10.9.0.0/24}, {subnet: 10.10.0.0/24}]"), [
+    "error networks.back.ipam.config.1.subnet: a network has one range of each family",
+  ]);
+  assert.deepEqual(of("[{gateway: 10.9.0.1}]"), [
+    "error networks.back.ipam.config.0.gateway: needs the subnet that it is part of",
   ]);
 });
 

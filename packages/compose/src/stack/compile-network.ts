@@ -40,6 +40,8 @@ export function compileNetworks(
         presentFields<ServiceSpec["networks"][string]>({
           aliases: [...new Set(aliases)],
           ipv4Address: use?.ipv4Address,
+          ipv6Address: use?.ipv6Address,
+          addresses: service.xBerth?.addresses?.[network],
           // The service's own key speaks of the network with the default route.
           macAddress: use?.macAddress ?? (index === 0 ? service.macAddress : undefined),
         }),
@@ -130,11 +132,10 @@ export function compilePorts(
       problems.error(path, `the protocol ${protocol} cannot be published`);
       return [];
     }
-    if (protocol === "udp") problems.warn(path, "is not honoured: only TCP is published, as yet");
     return [
       presentFields<PublishedPort>({
         target: port.target,
-        published: publishedPort(port, path, problems),
+        ...publishedPort(port),
         hostAddress: port.hostIp,
         protocol,
       }),
@@ -142,18 +143,12 @@ export function compilePorts(
   });
 }
 
-function publishedPort(
-  port: ServicePort,
-  path: readonly (string | number)[],
-  problems: ProblemList,
-): number | undefined {
-  if (port.published === undefined || port.published === "") return undefined;
-  const [first = "", last] = port.published.split("-");
-  if (last !== undefined && last !== first) {
-    problems.warn(path, `of the range ${port.published} the first port is taken`);
-  }
-  const number = Number(first);
-  return number === 0 ? undefined : number;
+/** One port, or the range from which the platform chooses one. */
+function publishedPort(port: ServicePort): Pick<PublishedPort, "published" | "publishedRange"> {
+  if (port.published === undefined || port.published === "") return {};
+  const [first = 0, last = first] = port.published.split("-").map(Number);
+  if (last !== first) return { publishedRange: { first, last } };
+  return first === 0 ? {} : { published: first };
 }
 
 /** `expose` may name ranges and protocols; only TCP ports gate readiness. */
@@ -171,6 +166,14 @@ export function compileExpose(service: ComposeService): number[] {
 /** More exposed ports than this are not probed. */
 const EXPOSE_MAX = 32;
 
+/** How long a source is remembered that the file sets no time for. */
+const AFFINITY_MS = 3 * 60 * 60 * 1_000;
+
+export function compileAffinity(service: ComposeService): ServiceSpec["affinity"] {
+  const wish = service.xBerth?.affinity;
+  return wish && { kind: wish.by, timeoutMs: wish.timeoutMs ?? AFFINITY_MS };
+}
+
 export function compileStackNetworks(
   project: ComposeProject,
   used: ReadonlySet<string>,
@@ -187,7 +190,7 @@ export function compileStackNetworks(
     specs[key] = presentFields<NetworkSpec>({
       internal: network.internal ?? false,
       external: network.external === true ? externalNetwork(key, network.name) : undefined,
-      subnet: compileSubnet(key, network, problems),
+      ...(network.external === true ? {} : compileIpam(key, network, problems)),
       labels: network.labels ?? {},
     });
   }
@@ -197,20 +200,51 @@ export function compileStackNetworks(
   return specs;
 }
 
+type IpamSpec = Pick<
+  NetworkSpec,
+  "subnet" | "gateway" | "ipRange" | "auxAddresses" | "ipv6" | "subnet6"
+>;
+
 /** Any text loads, as in the reference; an empty one, as an unset variable leaves it, wishes nothing. */
-function compileSubnet(
-  key: string,
-  network: ComposeNetwork,
-  problems: ProblemList,
-): string | undefined {
-  const subnet = network.ipam?.config?.[0]?.subnet ?? "";
-  if (subnet === "") return undefined;
-  if (/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/.test(subnet)) return subnet;
-  problems.error(
-    ["networks", key, "ipam", "config", 0, "subnet"],
-    `is ${JSON.stringify(subnet)}; expected a range of IPv4 addresses such as 10.5.0.0/16`,
-  );
-  return undefined;
+function compileIpam(key: string, network: ComposeNetwork, problems: ProblemList): IpamSpec {
+  const pools = network.ipam?.config ?? [];
+  const at = (index: number, field: string) => ["networks", key, "ipam", "config", index, field];
+  const spec: { -readonly [K in keyof IpamSpec]: IpamSpec[K] } = {};
+  for (const [index, pool] of pools.entries()) {
+    const subnet = pool.subnet ?? "";
+    const isV6 = subnet.includes(":");
+    if (isV6 ? spec.subnet6 !== undefined : spec.subnet !== undefined) {
+      problems.error(at(index, "subnet"), "a network has one range of each family");
+      continue;
+    }
+    if (isV6) {
+      spec.subnet6 = subnet;
+      continue;
+    }
+    if (subnet !== "" && !/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/.test(subnet)) {
+      const found = `is ${JSON.stringify(subnet)}`;
+      const message = `${found}; expected a range of IPv4 addresses such as 10.5.0.0/16`;
+      problems.error(at(index, "subnet"), message);
+      continue;
+    }
+    if (subnet !== "") spec.subnet = subnet;
+    for (const [field, value] of [
+      ["gateway", pool.gateway],
+      ["ip_range", pool.ipRange],
+    ] as const) {
+      if (value === undefined || value === "") continue;
+      if (subnet === "") problems.error(at(index, field), "needs the subnet that it is part of");
+      else if (field === "gateway") spec.gateway = value;
+      else spec.ipRange = value;
+    }
+    if (pool.auxAddresses !== undefined) spec.auxAddresses = pool.auxAddresses;
+  }
+  if (network.enableIpv6 === true) spec.ipv6 = true;
+  else if (spec.subnet6 !== undefined) {
+    const message = "is not used: the network has no enable_ipv6: true";
+    problems.warn(["networks", key, "ipam", "config"], message);
+  }
+  return spec;
 }
 
 /**

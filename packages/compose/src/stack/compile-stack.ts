@@ -39,6 +39,7 @@ import {
 } from "./compile-life.ts";
 import { bindWishes, bindWriters, compileMounts, compileVolumes } from "./compile-mounts.ts";
 import {
+  compileAffinity,
   compileExpose,
   compileNetworks,
   compilePod,
@@ -139,7 +140,9 @@ function compileService(context: ServiceContext): ServiceSpec {
   const network = compileNetworks(name, service, { problems, linked });
   const pod = compilePod(name, service, problems);
   const exclusive =
-    Object.values(network.networks).some((use) => use.ipv4Address !== undefined) ||
+    Object.values(network.networks).some(
+      (use) => use.ipv4Address !== undefined || use.addresses !== undefined,
+    ) ||
     mounts.some((mount) => {
       const volume = mount.kind === "volume" && !mount.readOnly ? volumes[mount.volume] : undefined;
       return volume?.mode === "exclusive" && !volume.perCopy;
@@ -163,6 +166,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     ports: compilePorts(name, service, problems),
     expose: compileExpose(service),
     ...compileRoutes(name, service, problems),
+    affinity: compileAffinity(service),
     endpointMode: service.deploy?.endpointMode === "dnsrr" ? "dnsrr" : "vip",
     probes: compileProbes(name, service, problems),
     dependsOn: compileDependencies(service),

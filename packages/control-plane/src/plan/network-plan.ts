@@ -21,6 +21,7 @@ import {
   sizeOf,
   subnetsOverlap,
 } from "../addresses/subnet.ts";
+import { type TakenRange, takenRanges } from "../addresses/taken-ranges.ts";
 import { encode } from "../state/decode.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
 import type { Unit } from "./unit.ts";
@@ -155,30 +156,17 @@ function fullMessage(
   return `no range of /${prefix} for network ${name}: ${settings.clusterRange} is full (${networks} networks)${why}`;
 }
 
-/** A range that no network can have, with who has it. */
-interface TakenRange extends Subnet {
-  readonly who: string;
-  /** A host has it, on an interface or by a route. */
-  readonly isHost?: boolean;
-}
-
 function takenSubnets(context: PlanContext): TakenRange[] {
   const { view, inFlight, settings } = context.input;
-  const taken: TakenRange[] = [];
-  const take = (who: string, text: string, isHost = false) => {
-    const range = parsePart(text);
-    if (range !== undefined) taken.push({ ...range, who, isHost });
-  };
-  for (const { value } of view.networks.all()) {
-    take(`network ${value.name} of ${value.stack}`, value.subnet);
-  }
-  for (const text of inFlight.subnets()) take("another network", text);
-  for (const network of context.networks.values()) take(`network ${network.name}`, network.subnet);
-  take("addresses of services", serviceRangeText(settings) ?? "");
-  for (const { value: status } of view.nodeStatuses.all()) {
-    for (const host of status.hostRanges ?? []) {
-      take(`${host.interface} of ${status.name}`, host.range, true);
-    }
-  }
-  return taken;
+  const planned = [
+    ...inFlight.subnets(),
+    ...[...context.networks.values()].map(({ subnet }) => subnet),
+  ];
+  return [
+    ...takenRanges(view, settings),
+    ...planned.flatMap((text) => {
+      const range = parsePart(text);
+      return range === undefined ? [] : [{ ...range, who: "another network", isHost: false }];
+    }),
+  ];
 }

@@ -7,6 +7,8 @@
  */
 
 import { type Deployment, keys, type StackScope, type StackSpec, stackKey } from "@berth/protocol";
+import { formatSubnet, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
+import { takenRanges } from "../addresses/taken-ranges.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
@@ -15,6 +17,9 @@ import { CLAIMS_PER_RELEASE_MAX, claimProblems, claimsOfServices, type Problem }
 import { policyProblems } from "./policy.ts";
 import { accept, type Decision, type Refusal, refuse, unchangedSince } from "./refusal.ts";
 import { validateSpec } from "./validate-spec.ts";
+
+type RangeSettings = Pick<ControlPlaneSettings, "clusterRange" | "serviceRange">;
+type AcceptSettings = Pick<ControlPlaneSettings, "policy" | "portsReserved"> & RangeSettings;
 
 export interface DeploymentRequest {
   readonly scope: StackScope;
@@ -32,7 +37,7 @@ export interface DeploymentRequest {
 export function acceptDeployment(
   view: ClusterView,
   request: DeploymentRequest,
-  settings: Pick<ControlPlaneSettings, "policy" | "portsReserved">,
+  settings: AcceptSettings,
 ): Decision<Deployment> {
   const refusal = refusalOf(view, request, settings);
   if (refusal !== undefined) return refusal;
@@ -72,7 +77,7 @@ export function acceptDeployment(
 export function refusalOf(
   view: ClusterView,
   request: Pick<DeploymentRequest, "scope" | "spec" | "secrets">,
-  settings: Pick<ControlPlaneSettings, "policy" | "portsReserved">,
+  settings: AcceptSettings,
 ): Refusal | undefined {
   const { scope, spec, secrets } = request;
   if (view.stacks.get(keys.stack(scope))?.value.deleting !== undefined) {
@@ -81,6 +86,7 @@ export function refusalOf(
   const invalid = [
     ...validateSpec({ ...spec, secrets }),
     ...externalNetworkProblems(view, scope, spec),
+    ...takenRangeProblems(view, { scope, spec }, settings),
   ];
   if (invalid.length > 0) return listed("invalid_stack", invalid);
   const denied = policyProblems(spec, settings.policy);
@@ -101,6 +107,24 @@ function listed(code: "invalid_stack" | "policy_denied" | "claim_taken", problem
   const [first] = problems;
   const more = problems.length === 1 ? "" : ` (and ${problems.length - 1} more)`;
   return refuse(code, `${first?.path}: ${first?.message}${more}`, { problems });
+}
+
+/** Ranges that the file states and somebody has; a network that exists keeps the one that it has. */
+function takenRangeProblems(
+  view: ClusterView,
+  { scope, spec }: Pick<DeploymentRequest, "scope" | "spec">,
+  settings: RangeSettings,
+): Problem[] {
+  const taken = takenRanges(view, settings);
+  return Object.entries(spec.networks).flatMap(([name, { subnet: text, external }]) => {
+    const wish = text === undefined ? undefined : parseSubnet(text);
+    if (wish === undefined || external !== undefined) return [];
+    if (view.networks.get(keys.network(scope, name)) !== undefined) return [];
+    const clash = taken.find((other) => subnetsOverlap(other, wish));
+    if (clash === undefined) return [];
+    const message = `${text} overlaps with ${formatSubnet(clash)}, which ${clash.who} has`;
+    return [{ path: `networks.${name}.subnet`, message }];
+  });
 }
 
 function externalNetworkProblems(

@@ -211,7 +211,10 @@ function commitRelease(
 ): Unit {
   const scope = deployment.value;
   const wishes = claimsOfRelease(release);
-  const problems = claimProblems(view, scope, wishes, settings.portsReserved);
+  const problems = [
+    ...claimProblems(view, scope, wishes, settings.portsReserved),
+    ...portlessProblems(release, settings),
+  ];
   if (problems[0] !== undefined) {
     return failed(deployment, "claim_taken", problems[0].message, { problems });
   }
@@ -233,6 +236,24 @@ function commitRelease(
   const { number } = release;
   write(unit, deployment, { ...emptied(scope), state: "released", release: number });
   return unit;
+}
+
+/** Ports that were left to the platform, which had none left in the range that counts. */
+function portlessProblems(
+  release: Release,
+  { publishedPorts }: StepInput["settings"],
+): { readonly path: string; readonly message: string }[] {
+  return Object.entries(release.services).flatMap(([name, { spec }]) =>
+    spec.ports.flatMap(({ published, publishedRange, protocol }, index) => {
+      if (published !== undefined) return [];
+      const { first, last } = publishedRange ?? {
+        first: publishedPorts.min,
+        last: publishedPorts.max,
+      };
+      const path = `services.${name}.ports[${index}]`;
+      return [{ path, message: `no ${protocol} port of ${first}-${last} is free` }];
+    }),
+  );
 }
 
 /** A number that was set by hand holds until the file's number changes or the service goes. */

@@ -3,24 +3,33 @@
  * one of a range for each of `ports` without a published number.
  */
 
-import type { Claim, Deployment, HostPortWish } from "@berth/protocol";
+import type { Claim, Deployment, HostPortWish, PublishedPort } from "@berth/protocol";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { claimNameOf, claimsOfServices, HTTPS_PORT } from "./claims.ts";
+
+/** From `wish`, else from the platform's own range; `undefined` when none is left there. */
+export type ChoosePort = (
+  protocol: PublishedPort["protocol"],
+  wish?: PublishedPort["publishedRange"],
+) => number | undefined;
 
 /** A function that gives a free port, each time another one; `undefined` when none is left. */
 export function chooseHostPorts(
   view: ClusterView,
   settings: Pick<ControlPlaneSettings, "publishedPorts" | "portsReserved">,
-): (protocol: "tcp" | "udp") => number | undefined {
+): ChoosePort {
   const taken = new Set<string>();
   for (const { key } of view.claims.by("kind", "host-port")) {
     const [, protocol, , port] = claimNameOf(key);
     taken.add(`${protocol}/${port}`);
   }
-  return (protocol) => {
-    const { min, max } = settings.publishedPorts;
-    for (let port = min; port <= max; port++) {
+  return (protocol, wish) => {
+    const { first, last } = wish ?? {
+      first: settings.publishedPorts.min,
+      last: settings.publishedPorts.max,
+    };
+    for (let port = first; port <= last; port++) {
       const name = `${protocol}/${port}`;
       if (taken.has(name) || settings.portsReserved.includes(port)) continue;
       taken.add(name);

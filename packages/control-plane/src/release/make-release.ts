@@ -10,6 +10,7 @@ import type {
   Release,
   ReleaseService,
 } from "@berth/protocol";
+import type { ChoosePort } from "./host-ports.ts";
 import { canonical, templateOf } from "./template.ts";
 
 export interface ReleaseInput {
@@ -21,7 +22,7 @@ export interface ReleaseInput {
   /** The release that the stack is at: chosen ports are kept from it. */
   readonly current: Release | undefined;
   /** A free host port, each time another one; `undefined` when none is left. */
-  readonly choosePort: (protocol: "tcp" | "udp") => number | undefined;
+  readonly choosePort: ChoosePort;
 }
 
 /** The release that the deployment asks for. Ports without a number get one. */
@@ -57,15 +58,22 @@ function portsOf(
   ports: readonly PublishedPort[],
   { current, choosePort }: ReleaseInput,
 ): PublishedPort[] {
-  const known = current?.services[service]?.spec.ports ?? [];
+  const known = [...(current?.services[service]?.spec.ports ?? [])];
   return ports.map((port) => {
     if (port.published !== undefined) return port;
-    const before = known.find(
-      (each) => each.target === port.target && each.protocol === port.protocol,
-    );
-    const published = before?.published ?? choosePort(port.protocol);
+    // Each is kept for one: the file may leave two ports of the same target to the platform.
+    const index = known.findIndex((each) => isSameWish(each, port));
+    const [before] = index < 0 ? [] : known.splice(index, 1);
+    const published = before?.published ?? choosePort(port.protocol, port.publishedRange);
     return published === undefined ? port : { ...port, published };
   });
+}
+
+function isSameWish(known: PublishedPort, { target, protocol, publishedRange }: PublishedPort) {
+  const { published = 0 } = known;
+  if (known.target !== target || known.protocol !== protocol) return false;
+  if (publishedRange === undefined) return true;
+  return published >= publishedRange.first && published <= publishedRange.last;
 }
 
 /** Whether two releases say the same: number, author, time and the text of the file do not count. */

@@ -5,10 +5,25 @@
  * What depends on the cluster (claims, external networks, policy) stands in `accept-deployment.ts`.
  */
 
-import { runsOnEveryNode, type ServiceSpec, type StackSpec } from "@berth/protocol";
+import {
+  type NetworkSpec,
+  runsOnEveryNode,
+  type ServiceSpec,
+  type StackSpec,
+} from "@berth/protocol";
 import { routeProblems, tcpRouteProblems } from "@berth/protocol/route-rules";
 import { parseConstraint } from "@berth/scheduler";
-import { containsAddress, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
+import { parseRange6 } from "../addresses/ipv6.ts";
+import {
+  containsAddress,
+  formatSubnet,
+  isHostAddress,
+  parseAddress,
+  parsePart,
+  parseSubnet,
+  type Subnet,
+  subnetsOverlap,
+} from "../addresses/subnet.ts";
 import {
   type ClaimWish,
   claimsClash,
@@ -226,7 +241,9 @@ function constraintProblems(name: string, service: ServiceSpec): Problem[] {
 function networkRanges(spec: SpecToValidate): Problem[] {
   const problems: Problem[] = [];
   const known: { readonly name: string; readonly subnet: string }[] = [];
-  for (const [name, { subnet }] of Object.entries(spec.networks)) {
+  for (const [name, network] of Object.entries(spec.networks)) {
+    problems.push(...rangeProblems6(name, network));
+    const { subnet } = network;
     if (subnet === undefined) continue;
     const path = `networks.${name}.subnet`;
     const parsed = parseSubnet(subnet);
@@ -241,20 +258,70 @@ function networkRanges(spec: SpecToValidate): Problem[] {
     if (other !== undefined)
       problems.push({ path, message: `overlaps with network ${other.name}` });
     known.push({ name, subnet });
+    problems.push(...partProblems(name, network, parsed));
   }
   return problems;
 }
 
+/** What a file says about the inside of a range: gateway, the part for copies, addresses for nobody. */
+function partProblems(name: string, network: NetworkSpec, subnet: Subnet): Problem[] {
+  const problems: Problem[] = [];
+  const at = (field: string) => `networks.${name}.${field}`;
+  const text = formatSubnet(subnet);
+  const isInside = (address: string) => {
+    const number = parseAddress(address);
+    return number !== undefined && isHostAddress(subnet, number);
+  };
+  if (network.gateway !== undefined && !isInside(network.gateway)) {
+    problems.push({ path: at("gateway"), message: `${network.gateway} is no address of ${text}` });
+  }
+  const part = network.ipRange === undefined ? subnet : parsePart(network.ipRange);
+  if (part === undefined || part.prefix < subnet.prefix || !subnetsOverlap(part, subnet)) {
+    problems.push({ path: at("ip_range"), message: `${network.ipRange} is no part of ${text}` });
+  }
+  for (const [device, address] of Object.entries(network.auxAddresses ?? {})) {
+    if (isInside(address)) continue;
+    const message = `${address} is no address of ${text}`;
+    problems.push({ path: at(`aux_addresses.${device}`), message });
+  }
+  return problems;
+}
+
+function rangeProblems6(name: string, { subnet6 }: NetworkSpec): Problem[] {
+  if (subnet6 === undefined || parseRange6(subnet6) !== undefined) return [];
+  const message = `${subnet6} is no IPv6 range between /16 and /96`;
+  return [{ path: `networks.${name}.subnet6`, message }];
+}
+
 function fixedAddresses(name: string, service: ServiceSpec, spec: SpecToValidate): Problem[] {
-  return Object.entries(service.networks).flatMap(([network, { ipv4Address }]) => {
-    if (ipv4Address === undefined) return [];
-    const path = `services.${name}.networks.${network}.ipv4_address`;
-    const text = spec.networks[network]?.subnet;
+  return Object.entries(service.networks).flatMap(([network, use]) => {
+    const { ipv4Address, addresses } = use;
+    const isList = addresses !== undefined;
+    const wishes = addresses ?? (ipv4Address === undefined ? [] : [ipv4Address]);
+    if (wishes.length === 0 && !isList) return [];
+    const at = `services.${name}`;
+    const path = isList
+      ? `${at}.x-berth.addresses.${network}`
+      : `${at}.networks.${network}.ipv4_address`;
+    const { external, subnet: text, gateway } = spec.networks[network] ?? {};
+    // What another stack's network is, its claims and its owner say.
+    if (external !== undefined) return [];
     const subnet = text === undefined ? undefined : parseSubnet(text);
     if (subnet === undefined) {
       return [{ path, message: `network ${network} must state a subnet for a fixed address` }];
     }
-    if (containsAddress(subnet, ipv4Address)) return [];
-    return [{ path, message: `${ipv4Address} is no free address of ${text}` }];
+    const problems = wishes
+      .filter((address) => !containsAddress(subnet, address, gateway))
+      .map((address): Problem => ({ path, message: `${address} is no free address of ${text}` }));
+    if (isList && runsOnEveryNode(service)) {
+      problems.push({
+        path,
+        message: "a global service cannot have fixed addresses: its copies have no slots",
+      });
+    } else if (isList && wishes.length < service.copies) {
+      const message = `${wishes.length} addresses for ${service.copies} copies`;
+      problems.push({ path, message });
+    }
+    return problems;
   });
 }

@@ -7,13 +7,18 @@
  * An address that no ready copy stands behind is refused at once. A copy that calls its own service may be
  * answered by itself: that connection alone comes from the gateway, since nobody takes packets from himself.
  *
+ * A task on several networks has one way out. Its connection to an address on another of its networks comes
+ * in at the wrong bridge: it is known as a guest there, and goes on under its own address of that network.
+ *
  * Cost: O(model); rules per packet O(1): one look-up leads to the service's chain of one to three rules.
  * Design page: docs/design/network.md
  */
 
 import { createHash } from "node:crypto";
 import {
+  type AttachmentModel,
   type EndpointModel,
+  type NetworkModel,
   type NodeNetworkModel,
   type ServiceName,
   serviceKey,
@@ -23,7 +28,7 @@ import type { TableFrame, TableState } from "./table-state.ts";
 /** What of the model this part follows. */
 export type SpreadInput = Pick<
   NodeNetworkModel,
-  "generation" | "cluster" | "networks" | "services" | "endpoints" | "udpPorts"
+  "generation" | "cluster" | "networks" | "services" | "endpoints" | "attachments" | "udpPorts"
 >;
 
 /** Sources that are remembered for one copy; more of them are spread anew with each connection. */
@@ -60,6 +65,8 @@ export function spreadFrame(clusterId: string): TableFrame {
   for (const { type, suffix } of FAMILIES) {
     map(`services${suffix}`, `type ifname . ${type} : verdict`);
     set(`own${suffix}`, `type ${type} . ${type}`);
+    map(`guests${suffix}`, `type ifname . ${type} . ${type} : verdict`);
+    map(`twins${suffix}`, `type ifname . ${type} : ${type}`);
     set(`ranges${suffix}`, `type ${type}`, "flags interval", "auto-merge");
   }
   map("ports_anywhere", "type inet_service : verdict");
@@ -83,9 +90,10 @@ function baseChains(): TableFrame["baseChains"] {
       "prerouting",
       [
         `type nat hook prerouting priority ${DNAT_PRIORITY}; policy accept;`,
-        ...FAMILIES.map(
-          ({ protocol, suffix }) => `iifname . ${protocol} daddr vmap @services${suffix}`,
-        ),
+        ...FAMILIES.flatMap(({ protocol, suffix }) => [
+          `iifname . ${protocol} daddr vmap @services${suffix}`,
+          `iifname . ${protocol} saddr . ${protocol} daddr vmap @guests${suffix}`,
+        ]),
         "iifname @internal_bridges accept",
         ...published,
       ],
@@ -108,10 +116,10 @@ function baseChains(): TableFrame["baseChains"] {
       "postrouting",
       [
         `type nat hook postrouting priority ${SNAT_PRIORITY}; policy accept;`,
-        ...FAMILIES.map(
-          ({ protocol, suffix }) =>
-            `ct status dnat ${protocol} saddr . ${protocol} daddr @own${suffix} masquerade`,
-        ),
+        ...FAMILIES.flatMap(({ protocol, suffix }) => [
+          `ct status dnat ${protocol} saddr . ${protocol} daddr @own${suffix} masquerade`,
+          `ct status dnat snat ${protocol} to oifname . ${protocol} saddr map @twins${suffix}`,
+        ]),
         // A process of the host that asked 127.0.0.1: no copy can answer to that address.
         `oifname @bridges ct status dnat ip saddr ${LOOPBACK} masquerade`,
       ],
@@ -129,6 +137,7 @@ export function spreadState(input: SpreadInput): TableState {
     if (network.serviceRange6 !== undefined) draft.add("ranges6", network.serviceRange6);
   }
   const copies = readyCopies(input.endpoints);
+  const guests = guestsByNetwork(input);
   for (const service of input.services) {
     if (service.endpointMode !== "vip") continue;
     for (const { networkId, ...addresses } of service.networks) {
@@ -139,6 +148,9 @@ export function spreadState(input: SpreadInput): TableState {
         const address = family.version === 4 ? addresses.virtualAddress : addresses.virtualAddress6;
         if (address === undefined) continue;
         const chain = `s${family.version}_${digest(`${networkId} ${serviceKey(service)}`)}`;
+        for (const guest of guests.get(networkId) ?? []) {
+          addGuest(draft, family, { guest, network, address, chain });
+        }
         draft.add(
           `services${family.suffix}`,
           `${quoted(network.bridge)} . ${address}`,
@@ -166,6 +178,58 @@ export function spreadState(input: SpreadInput): TableState {
     } else draft.add("ports", `${port.hostAddress} . ${port.hostPort}`, `goto ${chain}`);
   }
   return draft;
+}
+
+/** A task of this node that is on another network as well, with its addresses on both. */
+interface Guest {
+  /** Bridge of the other network, where its connections may come in. */
+  readonly bridge: string;
+  readonly from: AttachmentModel;
+  readonly to: AttachmentModel;
+}
+
+/** By network: the tasks that are on it and on others. O(attachments × networks of a task). */
+function guestsByNetwork({ networks, attachments }: SpreadInput): ReadonlyMap<string, Guest[]> {
+  const bridges = new Map(networks.map(({ id, bridge }) => [id, bridge]));
+  const byTask = new Map<string, AttachmentModel[]>();
+  for (const attachment of attachments) {
+    if (attachment.remote === true) continue;
+    const known = byTask.get(attachment.taskId);
+    if (known === undefined) byTask.set(attachment.taskId, [attachment]);
+    else known.push(attachment);
+  }
+  const guests = new Map<string, Guest[]>();
+  for (const own of byTask.values()) {
+    for (const to of own) {
+      for (const from of own) {
+        const bridge = bridges.get(from.networkId);
+        if (from === to || bridge === undefined) continue;
+        const known = guests.get(to.networkId);
+        if (known === undefined) guests.set(to.networkId, [{ bridge, from, to }]);
+        else known.push({ bridge, from, to });
+      }
+    }
+  }
+  return guests;
+}
+
+function addGuest(
+  draft: Draft,
+  { version, suffix }: Family,
+  wish: {
+    readonly guest: Guest;
+    readonly network: NetworkModel;
+    readonly address: string;
+    readonly chain: string;
+  },
+): void {
+  const { guest, network, address, chain } = wish;
+  const from = version === 4 ? guest.from.address : guest.from.address6;
+  const to = version === 4 ? guest.to.address : guest.to.address6;
+  if (from === undefined || to === undefined) return;
+  const key = `${quoted(guest.bridge)} . ${from} . ${address}`;
+  draft.add(`guests${suffix}`, key, `goto ${chain}`);
+  draft.add(`twins${suffix}`, `${quoted(network.bridge)} . ${from}`, to);
 }
 
 class Draft implements TableState {

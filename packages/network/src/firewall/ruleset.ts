@@ -145,6 +145,12 @@ function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel
     "iifname . oifname @same_bridge accept",
     ...(policy.metadataAccess ? [] : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`]),
     ...antiSpoofing(networks),
+    // Connections to service addresses: only those that may be are translated (addresses/spread.ts), from
+    // another bridge those of tasks that are on both networks.
+    ...serviceRanges(networks).map(
+      ({ protocol, range }) =>
+        `iifname @bridges oifname @bridges ct status dnat ct original ${protocol} daddr ${range} accept`,
+    ),
     // Published UDP ports, which we translate ourselves (addresses/spread.ts), and their answers.
     "oifname @bridges meta l4proto udp ct status dnat ct direction original accept",
     "iifname @internal_bridges meta l4proto udp ct status dnat ct direction reply accept",
@@ -155,6 +161,20 @@ function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel
     "oifname @bridges ct state established,related accept",
     "oifname @bridges drop",
   ];
+}
+
+/** Each range of service addresses once, by protocol. */
+function serviceRanges(networks: readonly NetworkModel[]) {
+  const ranges = new Map<string, { readonly protocol: "ip" | "ip6"; readonly range: string }>();
+  for (const { serviceRange, serviceRange6 } of networks) {
+    if (serviceRange !== undefined) {
+      ranges.set(serviceRange, { protocol: "ip", range: serviceRange });
+    }
+    if (serviceRange6 !== undefined) {
+      ranges.set(serviceRange6, { protocol: "ip6", range: serviceRange6 });
+    }
+  }
+  return [...ranges.values()].sort((a, b) => (a.range < b.range ? -1 : 1));
 }
 
 /** A source address outside the network's own would let a container pass for another in DNS. */

@@ -92,6 +92,8 @@ export const PublishedPort = Type.Object({
   target: Port,
   /** On the ingress nodes. Absent: the platform chooses one. */
   published: Type.Optional(Port),
+  /** The platform chooses from here; from its own range when both are absent. */
+  publishedRange: Type.Optional(Type.Object({ first: Port, last: Port })),
   /** Address of the host to listen on; all addresses by default. */
   hostAddress: Type.Optional(Type.String()),
   protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp")]),
