@@ -148,7 +148,7 @@ export class IngressController {
 
   /** Connections and queued requests of an endpoint over all workers; 0 when HAProxy does not run. */
   async sessions(endpoint: HostPort): Promise<EndpointSessions> {
-    const running = await this.#haproxy.find();
+    const running = await this.#haproxy.findSettled();
     const workers =
       running === undefined ? [] : [...running.oldWorkers.map(oldWorker), CURRENT_WORKER];
     const address = `${endpoint.address}:${endpoint.port}`;
@@ -238,7 +238,7 @@ export class IngressController {
     // Most models change copies only: looking anew for each of them would double what they cost.
     if (this.#isSure && before !== undefined && before.oldWorkers.length === 0) return before;
     this.#servers.forget();
-    const running = await this.#haproxy.find();
+    const running = await this.#haproxy.findSettled();
     this.#running = running;
     if (running === undefined) this.#bound = [];
     else if (running.masterPid !== before?.masterPid || running.reloads !== before.reloads) {

@@ -70,6 +70,11 @@ const LOAD_POLL_MS = 5;
 const KEEP_AFTER_MS = 1_000;
 /** Workers of a dead master end by themselves within milliseconds; then they are killed. */
 const ORPHAN_TIMEOUT_MS = 500;
+/**
+ * A master between two workers answers after 50 ms, on a machine that is full after a second; what is
+ * silent for longer hangs. Workers of a dead master are gone within milliseconds, so its successor is not late.
+ */
+const SILENCE_TIMEOUT_MS = 10_000;
 /** HAProxy writes notices only; the file begins anew at a start when it has grown beyond this. */
 const LOG_BYTES_MAX = 1024 * 1024;
 
@@ -119,7 +124,25 @@ export class Haproxy {
     return long && `the path ${long} is longer than ${SOCKET_PATH_BYTES_MAX} bytes`;
   }
 
-  /** The running HAProxy of this folder, whoever started it; `undefined` when there is none. */
+  /**
+   * The running HAProxy of this folder, whoever started it; `undefined` when there is none. One that exists and
+   * says nothing is waited for: a master that reloads is not to be taken for a dead one, and killed.
+   */
+  async findSettled(): Promise<RunningHaproxy | undefined> {
+    const { clock, log } = this.#options;
+    const deadlineMs = clock.monotonic() + SILENCE_TIMEOUT_MS;
+    for (;;) {
+      const found = await this.find();
+      if (found !== undefined || this.#ownProcesses().length === 0) return found;
+      if (clock.monotonic() >= deadlineMs) {
+        log.warn("HAProxy says nothing any more", { pids: this.#ownProcesses() });
+        return undefined;
+      }
+      await sleep(clock, LOAD_POLL_MS);
+    }
+  }
+
+  /** One look: `undefined` when it gave no answer, dead or busy. */
   async find(): Promise<RunningHaproxy | undefined> {
     try {
       const said = await this.#cli.run(["show proc", "@1 show info"]);
