@@ -20,9 +20,10 @@ const SEARCH_MAX = 6;
 
 /**
  * `ndots:1` asks for `web` and `a.example.com` as they are, one query each (engines write `ndots:0` or,
- * in Kubernetes, 5, which multiplies queries). One second and three attempts bridge a restart of `net`.
+ * in Kubernetes, 5, which multiplies queries). One second and five attempts bridge a restart of `net` on a
+ * machine that is busy.
  */
-const OPTIONS = ["ndots:1", "timeout:1", "attempts:3"];
+const OPTIONS = ["ndots:1", "timeout:1", "attempts:5"];
 
 /** Text of the file. Example: `resolvConf({ gateway: "10.210.3.1" })`. */
 export function resolvConf(input: ResolvConfInput): string {

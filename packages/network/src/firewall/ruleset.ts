@@ -47,6 +47,7 @@ export function renderRuleset(input: FirewallInput): Ruleset {
   const chains = new Map<string, readonly string[]>([
     ["input", inputRules(networks, input)],
     ["forward", forwardRules(networks, input.hostPolicy)],
+    ["output", outputRules(input.dnsPort)],
   ]);
   for (const network of networks) chains.set(hostChain(network), hostRules(network, input));
   const body = [
@@ -82,6 +83,7 @@ function hostChain(network: NetworkModel): string {
 const HOOKS: Readonly<Record<string, string>> = {
   input: `type filter hook input priority ${FILTER_PRIORITY}; policy accept;`,
   forward: `type filter hook forward priority ${FILTER_PRIORITY}; policy accept;`,
+  output: `type filter hook output priority ${FILTER_PRIORITY}; policy accept;`,
 };
 
 function chain(name: string, rules: readonly string[]): string[] {
@@ -175,6 +177,17 @@ function serviceRanges(networks: readonly NetworkModel[]) {
     }
   }
   return [...ranges.values()].sort((a, b) => (a.range < b.range ? -1 : 1));
+}
+
+/**
+ * From the host to containers. While `net` is being started nobody listens for names: a container that is told
+ * so gives up at once, one that hears nothing asks again after a second (its resolv.conf says so), and is
+ * answered. In the refusal the question's header lies behind the 8 bytes of ICMP: its protocol is UDP, its
+ * port that of names.
+ */
+function outputRules(dnsPort: number): string[] {
+  const refusal = "icmp type destination-unreachable icmp code port-unreachable";
+  return [`oifname @bridges ${refusal} @th,136,8 17 @th,240,16 ${dnsPort} drop`];
 }
 
 /** A source address outside the network's own would let a container pass for another in DNS. */
