@@ -17,7 +17,9 @@ function plan(words: readonly string[]): DisturbanceName[] {
 }
 
 const [manner = "well", requests = "0", ...rest] = process.argv.slice(2);
-const platform = await TestPlatform.start();
+const platform = await TestPlatform.prepare();
+platform.useBundle();
+await platform.startPlatform();
 const report = await neverFail({
   platform,
   engineSocket: "/var/run/docker.sock",
@@ -25,6 +27,7 @@ const report = await neverFail({
   plan: plan(rest),
   requestsMin: Number(requests),
   drainMs: 3_000,
+  pauseMs: 20,
   say: (line) => console.log(line),
 });
 for (const line of reportLines(report)) console.log(line);

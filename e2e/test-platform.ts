@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
@@ -61,6 +61,12 @@ export class TestPlatform {
     // Unix sockets have short paths: the folder's name is short, too.
     const folder = mkdtempSync(join(tmpdir(), "be-"));
     return new TestPlatform(folder, await freePort(), await freePort());
+  }
+
+  /** From here on the bundle runs, as it does for users, instead of the sources: it starts in a tenth of the time. */
+  useBundle(): void {
+    execFileSync(join(ROOT, "script/bundle"), { stdio: ["ignore", "ignore", "inherit"] });
+    delete this.environment["BERTH_SOURCE"];
   }
 
   /** Prepares and starts. `words` are further options of `platform start`. */

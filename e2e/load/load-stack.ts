@@ -56,16 +56,20 @@ export function composeText(options: StackOptions): string {
           http: { port: ${SERVICE_PORT}, path: /health }
           interval: ${PROBE_INTERVAL_MS}ms
           failure: ${PROBE_FAILURES}
+          timeout: 5s
         live:
           http: { port: ${SERVICE_PORT}, path: /live }
           interval: ${PROBE_INTERVAL_MS}ms
           failure: ${PROBE_FAILURES}
-          delay: 2s
+          delay: 10s
+          timeout: 5s
   client:
     image: ${NODE_IMAGE}
     command: ["/node", "/program/client-program.ts"]
     environment:
       CLIENT_SETTINGS: '${JSON.stringify(inside)}'
+      # Each look-up takes a thread: none may wait for another's.
+      UV_THREADPOOL_SIZE: "32"
     volumes: ["./program:/program:ro"]
     depends_on: [${SERVICE}]
     x-berth: { min_healthy: 300ms }

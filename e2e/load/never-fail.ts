@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
-import { freePort, get, type TestPlatform } from "../test-platform.ts";
+import { shortCluster } from "@berth/agent/net/node-network-model";
+import { eventually, freePort, get, type TestPlatform } from "../test-platform.ts";
 import { type ClientReport, type ClientSettings, KINDS, type Kind } from "./client-program.ts";
 import {
   allReady,
@@ -38,6 +39,8 @@ export interface NeverFailOptions {
   /** It goes on without disturbance until so many requests were made. */
   readonly requestsMin: number;
   readonly drainMs: number;
+  /** Of each client between two requests: the service is to be asked, the machine not to be filled. */
+  readonly pauseMs: number;
   /** Told of everything as it happens. */
   readonly say: (line: string) => void;
 }
@@ -49,6 +52,8 @@ export interface NeverFailReport {
   readonly outside: ClientReport;
   readonly inside: ClientReport;
   readonly watched: WatchReport;
+  /** Disturbances after which not all was well again in time. */
+  readonly unwell: readonly string[];
 }
 
 const CLIENTS: Readonly<Record<Kind, number>> = {
@@ -58,8 +63,6 @@ const CLIENTS: Readonly<Record<Kind, number>> = {
   "web-socket": 8,
   "resolved-once": 2,
 };
-/** Of each client: the service is to be asked, the machine not to be filled. */
-const PAUSE_MS = 8;
 /** How often reports are looked at while it goes on. */
 const REPORT_PERIOD_MS = 5_000;
 
@@ -71,15 +74,22 @@ export async function neverFail(options: NeverFailOptions): Promise<NeverFailRep
   try {
     await scene.begin();
     const done: Partial<Record<DisturbanceName, number>> = {};
+    const unwell: string[] = [];
     for (const name of plan) {
       const begun = performance.now();
-      await DISTURBANCES[name]({ platform, deployNext: () => scene.deployNext() });
+      try {
+        await DISTURBANCES[name]({ platform, deployNext: () => scene.deployNext() });
+      } catch (error) {
+        const explained = (await platform.berth("explain", `${STACK}/${SERVICE}`)).stdout;
+        unwell.push(`${name}: ${String(error)}\n${explained}`);
+      }
       done[name] = (done[name] ?? 0) + 1;
-      say(`${name}: ${Math.round(performance.now() - begun)} ms; ${await scene.standing()}`);
+      const tookMs = Math.round(performance.now() - begun);
+      for (const line of await scene.standing(`${name}: ${tookMs} ms`)) say(line);
     }
     await scene.untilRequests(options.requestsMin);
     const reports = await scene.stop();
-    return { manner: options.manner, tookMs: performance.now() - from, done, ...reports };
+    return { manner: options.manner, tookMs: performance.now() - from, done, unwell, ...reports };
   } finally {
     scene.end();
   }
@@ -87,6 +97,7 @@ export async function neverFail(options: NeverFailOptions): Promise<NeverFailRep
 
 class Scene {
   readonly #options: NeverFailOptions;
+  readonly #said = new Set<string>();
   #version = 0;
   #outside: ChildProcess | undefined;
   #outsidePort = 0;
@@ -101,6 +112,10 @@ class Scene {
     await this.deployNext();
     this.#insideAddress = await this.#addressOfClient();
     await this.#startOutside();
+    await eventually("clients ask", async () => {
+      const reports = await this.#reports("GET");
+      return reports.every((report) => requestsOf(report) > 0);
+    });
     this.#watcher = await this.#watch();
   }
 
@@ -118,7 +133,8 @@ class Scene {
   }
 
   #settings(host: string, port: number, controlPort: number): ClientSettings {
-    return { controlPort, host, port, hostHeader: HOST, clients: CLIENTS, pauseMs: PAUSE_MS };
+    const { pauseMs } = this.#options;
+    return { controlPort, host, port, hostHeader: HOST, clients: CLIENTS, pauseMs };
   }
 
   async #addressOfClient(): Promise<string> {
@@ -148,8 +164,8 @@ class Scene {
     return new Watcher({
       gateway: `${network}.1`,
       masterSocket: masterSocketOf(platform),
-      behindServiceAddress: () => [],
-      isCopy: (given) => given.startsWith(`${network}.`),
+      table: `berth_${shortCluster(platform.cluster)}_address`,
+      isCopy: (given) => given.startsWith(`${network}.`) && given !== this.#insideAddress,
     });
   }
 
@@ -162,12 +178,15 @@ class Scene {
     ]);
   }
 
-  /** One line for people who watch. */
-  async standing(): Promise<string> {
+  /** For people who watch: how many so far, and each failure that is new. */
+  async standing(what: string): Promise<string[]> {
     const [outside, inside] = await this.#reports("GET");
     const words = (report: ClientReport) =>
       `${requestsOf(report)} requests, ${failuresOf(report)} failed`;
-    return `outside ${words(outside)}; inside ${words(inside)}`;
+    const examples = [...exampleLines("outside", outside), ...exampleLines("inside", inside)];
+    const fresh = examples.filter((line) => !this.#said.has(line));
+    for (const line of fresh) this.#said.add(line);
+    return [`${what}; outside ${words(outside)}; inside ${words(inside)}`, ...fresh];
   }
 
   async untilRequests(count: number): Promise<void> {
@@ -232,14 +251,15 @@ export function reportLines(report: NeverFailReport): string[] {
       .map(([source, count]) => `${count} looks at ${source}`)
       .join(", ")}; ${watched.asked} addresses asked, ${watched.violations.length} unfit`,
     ...watched.violations.map((line) => `  ${line}`),
-    ...exampleLines(report),
+    `not well again in time: ${report.unwell.length}`,
+    ...report.unwell,
+    ...exampleLines("outside", report.outside),
+    ...exampleLines("inside", report.inside),
   ];
 }
 
-function exampleLines({ outside, inside }: NeverFailReport): string[] {
-  const of = (place: string, { kinds }: ClientReport) =>
-    Object.entries(kinds).flatMap(([kind, { examples }]) =>
-      examples.map((example) => `  ${place} ${kind} ${example}`),
-    );
-  return [...of("outside", outside), ...of("inside", inside)];
+function exampleLines(place: string, { kinds }: ClientReport): string[] {
+  return Object.entries(kinds).flatMap(([kind, { examples }]) =>
+    examples.map((example) => `  ${place} ${kind} ${example}`),
+  );
 }

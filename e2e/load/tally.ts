@@ -22,7 +22,7 @@ export interface KindReport {
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-const EXAMPLES_MAX = 40;
+const EXAMPLES_MAX = 5;
 /** Buckets a doubling: quantiles are exact to 5 %. */
 const BUCKETS_PER_DOUBLING = 16;
 const BUCKETS = 32 * BUCKETS_PER_DOUBLING;
