@@ -165,7 +165,7 @@ async function follow(input: CommandInput, api: ApiClient, following: Following)
   const view = new DeployView(deployment);
   const started = Date.now();
   const ending = AbortSignal.any([input.signal, AbortSignal.timeout(timeoutMs)]);
-  const selectors = (["deployment", "stack", "task", "status", "operation"] as const).map(
+  const selectors = (["deployment", "stack", "scale", "task", "status", "operation"] as const).map(
     (kind) => ({
       kind,
       project,

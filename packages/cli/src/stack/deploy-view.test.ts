@@ -184,3 +184,16 @@ test("preparation tells the operation's progress until there is a release", () =
   view.apply(put("deployment", "k/deploy01", deployment({})));
   assert.equal(view.preparation, undefined);
 });
+
+test("a number of copies that was set by hand is the one that counts", () => {
+  const view = viewOf({ web: serviceSpec({ copies: 1 }) }, [
+    [{}, { ready: true }],
+    [{ slot: 2 }, { ready: false }],
+  ]);
+  const scale = { ...SCOPE, service: "web", value: 2, source: "user", fileValue: 1 };
+  view.apply(put("scale", "default/main/scale/shop/web", scale));
+  assert.deepEqual(view.arrived(), []);
+  assert.match(view.serviceLines(NOW, plain)[0] ?? "", /2 copies .* 1 of 2 ready/);
+  view.apply({ type: "delete", kind: "scale", key: "default/main/scale/shop/web", revision: 2 });
+  assert.match(view.serviceLines(NOW, plain)[0] ?? "", /1 copy /);
+});

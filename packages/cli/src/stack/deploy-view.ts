@@ -9,6 +9,7 @@ import {
   type Operation,
   type Rollout,
   runsOnEveryNode,
+  type Scale,
   type ServiceSpec,
   type Stack,
   type Task,
@@ -31,6 +32,8 @@ export class DeployView {
   readonly #deploymentId: string;
   readonly #tasks = new Map<string, Task>();
   readonly #statuses = new Map<string, TaskStatus>();
+  /** Numbers of copies that were set apart from the file. */
+  readonly #scales = new Map<string, number>();
   #deployment: Deployment;
   #stack: Stack | undefined;
   #operation: Operation | undefined;
@@ -55,6 +58,7 @@ export class DeployView {
     if (event.type === "delete") {
       if (event.kind === "task") this.#tasks.delete(lastSegment(event.key));
       if (event.kind === "status") this.#statuses.delete(lastSegment(event.key));
+      if (event.kind === "scale") this.#scales.delete(decodeURIComponent(lastSegment(event.key)));
       return;
     }
     if (event.type !== "put") return;
@@ -68,6 +72,11 @@ export class DeployView {
       case "status": {
         const status = event.value as TaskStatus;
         this.#statuses.set(status.task, status);
+        break;
+      }
+      case "scale": {
+        const scale = event.value as Scale;
+        this.#scales.set(scale.service, scale.value);
         break;
       }
       case "stack":
@@ -98,8 +107,7 @@ export class DeployView {
   /** Services of which every wanted copy is of this release and ready, or ran to its end. */
   arrived(): string[] {
     return [...this.#services].flatMap(([name, spec]) => {
-      const { release, copies } = this.#copiesOf(name);
-      const wanted = runsOnEveryNode(spec) ? Math.max(copies.length, 1) : spec.copies;
+      const { release, copies, wanted } = this.#copiesOf(name, spec);
       const isThere = copies.every(
         ({ task, status }) =>
           task.release === release && (status?.ready === true || status?.outcome === "complete"),
@@ -113,17 +121,19 @@ export class DeployView {
     const width = Math.max(...[...this.#services.keys()].map((name) => name.length), 4);
     const chosen = [...this.#services].filter(([name]) => only?.(name) ?? true);
     return chosen.map(([name, spec]) => {
-      const line = serviceLine(this.#copiesOf(name), { name, spec, now, paint });
+      const line = serviceLine(this.#copiesOf(name, spec), { name, spec, now, paint });
       return `  ${name.padEnd(width)}  ${line}`;
     });
   }
 
-  #copiesOf(service: string): Copies {
+  #copiesOf(service: string, spec: ServiceSpec): Copies {
     const release = this.#deployment.release;
     const all = [...this.#tasks.values()].filter((task) => task.service === service);
     const wanted = all.filter((task) => task.desired === "running");
     const copies = wanted.map((task) => ({ task, status: this.#statuses.get(task.id) }));
-    return { release, copies, dependencies: this.#unmetDependencies(service) };
+    const set = this.#scales.get(service) ?? spec.copies;
+    const count = runsOnEveryNode(spec) ? Math.max(copies.length, 1) : set;
+    return { release, copies, wanted: count, dependencies: this.#unmetDependencies(service) };
   }
 
   /** Names of services that this one waits for, with the condition. */
@@ -145,6 +155,8 @@ export class DeployView {
 
 interface Copies {
   readonly release: number | undefined;
+  /** The number in force: the scale's, else the file's. */
+  readonly wanted: number;
   readonly copies: readonly { readonly task: Task; readonly status: TaskStatus | undefined }[];
   readonly dependencies: readonly string[];
 }
@@ -179,7 +191,7 @@ function serviceLine(copies: Copies, context: LineContext): string {
   const isJob = spec.mode === "job" || spec.restart.policy === "no";
   if (isJob) return jobLine(copies, context);
   const ready = copies.copies.filter(({ status }) => status?.ready === true).length;
-  const wanted = runsOnEveryNode(spec) ? Math.max(copies.copies.length, 1) : spec.copies;
+  const { wanted } = copies;
   const count = `${wanted} cop${wanted === 1 ? "y" : "ies"}`;
   if (wanted === 0) return "0 copies";
   const bar = paint(ready === wanted ? "green" : "yellow", progressBar(ready, wanted));
