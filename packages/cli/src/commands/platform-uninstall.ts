@@ -62,7 +62,7 @@ function listing(found: Leftovers, volumes: readonly string[]): string[] {
     ["containers", names(found.containers)],
     ["networks", names(found.networks)],
     ["volumes", volumes.join(" ")],
-    ["firewall", found.firewallTable === undefined ? "" : `table ${found.firewallTable}`],
+    ["firewall", found.firewallTables.map((table) => `table ${table}`).join(" ")],
     ["processes", [...found.processes, "net", "haproxy"].join(" ")],
     ["units", found.units.join(" ")],
     ["folders", found.folders.join(" ")],

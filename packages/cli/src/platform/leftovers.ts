@@ -19,7 +19,8 @@ export interface Leftovers {
   readonly containers: readonly { readonly id: string; readonly name: string }[];
   readonly networks: readonly { readonly id: string; readonly name: string }[];
   readonly volumes: readonly string[];
-  readonly firewallTable: string | undefined;
+  /** `inet berth_c1`, `inet berth_c1_address` */
+  readonly firewallTables: readonly string[];
   readonly processes: readonly string[];
   readonly units: readonly string[];
   readonly folders: readonly string[];
@@ -43,7 +44,7 @@ export async function findLeftovers(
   return {
     cluster,
     ...ofEngine,
-    firewallTable: cluster === undefined ? undefined : await tableOf(cluster),
+    firewallTables: cluster === undefined ? [] : await tablesOf(cluster),
     processes: [
       "supervisor",
       "agent",
@@ -96,13 +97,15 @@ function firstName(row: Row): string {
   return Array.isArray(names) ? String(names[0] ?? "").replace(/^\//, "") : "";
 }
 
-async function tableOf(cluster: string): Promise<string | undefined> {
+/** Tables of the cluster: its own name, and that name with a word behind it. */
+async function tablesOf(cluster: string): Promise<string[]> {
   try {
-    const tables = await runProgram(["nft", "list", "tables"]);
+    const lines = (await runProgram(["nft", "list", "tables"])).split("\n");
+    const tables = lines.map((line) => line.replace(/^table /, ""));
     const name = `inet berth_${cluster}`;
-    return tables.includes(`table ${name}\n`) ? name : undefined;
+    return tables.filter((table) => table === name || table.startsWith(`${name}_`));
   } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
+    if (error instanceof ProtocolError) return [];
     throw error;
   }
 }

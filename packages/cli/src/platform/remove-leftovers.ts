@@ -22,8 +22,8 @@ export async function removeLeftovers(
   await stopNet(life);
   for (const { id } of found.networks) await remove(`/networks/${id}`);
   for (const name of found.volumesChosen) await remove(`/volumes/${encodeURIComponent(name)}`);
-  if (found.firewallTable !== undefined) {
-    const [family = "", name = ""] = found.firewallTable.split(" ");
+  for (const table of found.firewallTables) {
+    const [family = "", name = ""] = table.split(" ");
     await runProgram(["nft", "delete", "table", family, name]).catch(unlessGone);
   }
   if (settings.engineManaged) await endProcess(life, "engine");
