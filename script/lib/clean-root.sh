@@ -22,13 +22,14 @@ sources() {
 }
 
 make_root() {
-  local root=$1 base=$2 name uri
+  local root=$1 base=$2 systemd=$3 name uri include=()
   mkdir -p "$root"
   if [ -n "$base" ] && [ -f "$base" ]; then tar -xpf "$base" -C "$root" --numeric-owner; return; fi
   name=$(suite)
   uri=$(sources | awk -v name="$name" '$2 == name { print $1; exit }')
   [ -n "$uri" ] || { echo "no package source for $name on this host" >&2; return 1; }
-  debootstrap --variant=minbase "$name" "$root" "$uri"
+  [ "$systemd" = false ] || include=(--include=systemd,systemd-sysv,dbus)
+  debootstrap --variant=minbase "${include[@]}" "$name" "$root" "$uri"
   [ -z "$base" ] || tar -cpf "$base" -C "$root" --numeric-owner .
 }
 
