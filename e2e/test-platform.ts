@@ -35,16 +35,16 @@ export class TestPlatform {
   readonly dataDir: string;
   readonly port: number;
   readonly httpPort: number;
+  readonly httpsPort: number;
   readonly folder: string;
   /** Range of networks that no other platform on the engine uses. */
   readonly range: string;
   readonly environment: NodeJS.ProcessEnv;
 
-  private constructor(folder: string, port: number, httpPort: number) {
+  private constructor(folder: string, ports: readonly [number, number, number]) {
     this.folder = folder;
     this.dataDir = join(folder, "data");
-    this.port = port;
-    this.httpPort = httpPort;
+    [this.port, this.httpPort, this.httpsPort] = ports;
     this.range = freeRange();
     this.environment = {
       PATH: process.env["PATH"],
@@ -60,7 +60,7 @@ export class TestPlatform {
   static async prepare(): Promise<TestPlatform> {
     // Unix sockets have short paths: the folder's name is short, too.
     const folder = mkdtempSync(join(tmpdir(), "be-"));
-    return new TestPlatform(folder, await freePort(), await freePort());
+    return new TestPlatform(folder, [await freePort(), await freePort(), await freePort()]);
   }
 
   /** From here on the bundle runs, as it does for users, instead of the sources: it starts in a tenth of the time. */
@@ -78,6 +78,7 @@ export class TestPlatform {
 
   async startPlatform(words: readonly string[] = []): Promise<void> {
     const own = ["--port", `${this.port}`, "--http-port", `${this.httpPort}`];
+    own.push("--https-port", `${this.httpsPort}`);
     own.push("--cluster-range", this.range);
     await this.must("platform", "start", "--consent", "--node", "node-1", ...own, ...words);
   }

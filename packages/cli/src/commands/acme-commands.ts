@@ -29,7 +29,7 @@ export const set: CommandDescription = {
     "There is no default: Berth contacts no certificate authority until you set one, and setting it means that you agree to its terms. From then on, hosts of routes with TLS that have no certificate of their own get one there, and keep it renewed. http-01 needs the hosts' port 80 to lead to an ingress node; dns-01 needs a hook, and can do wildcards.",
   options: [
     { flags: "--directory <url>", summary: "the ACME server's directory, https://..." },
-    { flags: "--email <address>", summary: "where it may write to you; may be repeated" },
+    { flags: "--email <address...>", summary: "where it may write to you" },
     { flags: "--ca-bundle <file>", summary: "PEM that its own certificate is checked against" },
     { flags: "--eab-kid <id>", summary: "external account: key identifier" },
     {
@@ -38,13 +38,13 @@ export const set: CommandDescription = {
     },
     { flags: "--challenge <type>", summary: "http-01 or dns-01", fallback: "http-01" },
     {
-      flags: "--hook <word>",
+      flags: "--hook <word...>",
       summary: "program (absolute path on the server) that makes DNS records; repeat for arguments",
     },
     { flags: "--hook-timeout <duration>", summary: "for one run of it", fallback: "60s" },
     {
-      flags: "--dns-server <address>",
-      summary: "must all have the record; may be repeated (default: the zone's own)",
+      flags: "--dns-server <address...>",
+      summary: "must all have the record (default: the zone's own)",
     },
     {
       flags: "--propagation-timeout <duration>",
@@ -52,8 +52,8 @@ export const set: CommandDescription = {
       fallback: "2m",
     },
     {
-      flags: "--only <host>",
-      summary: "only these hosts, *.example.com for all below; may be repeated",
+      flags: "--only <host...>",
+      summary: "only these hosts, *.example.com for all below",
     },
     CLUSTER_WIDE,
   ],

@@ -16,7 +16,7 @@ import {
 } from "@berth/protocol";
 import type { ClusterState } from "../state/cluster-state.ts";
 import { nextAction, type OrderAction } from "./acme/order-decision.ts";
-import { newOrder, withStep, withWait } from "./acme/order-record.ts";
+import { authorizedHost, newOrder, withStep, withWait } from "./acme/order-record.ts";
 import {
   type OrderInput,
   type OrderPorts,
@@ -207,7 +207,7 @@ export class OrderTurn {
     const { clock, prng } = this.#options;
     const now = clock.now();
     const step = stepOfAction(action, error);
-    const host = typeof error.details["host"] === "string" ? error.details["host"] : undefined;
+    const host = hostOfAction(order, action, error);
     const message = plainText(error.message);
     const advice = adviceOf(error);
     const lastError = { at: now, step, message, advice, ...(host === undefined ? {} : { host }) };
@@ -257,6 +257,18 @@ export class OrderTurn {
       [spent],
     );
   }
+}
+
+/** Whom a failure concerns: as the failure says, else the host that the action was about. */
+function hostOfAction(
+  order: AcmeOrder,
+  action: OrderAction,
+  { details }: ProtocolError,
+): string | undefined {
+  const told = details["host"];
+  if (typeof told === "string") return told;
+  const authorization = "index" in action ? order.authorizations[action.index] : undefined;
+  return authorization?.host === undefined ? undefined : authorizedHost(authorization);
 }
 
 /** Where an action's failure is shown. */
