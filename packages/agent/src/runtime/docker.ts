@@ -102,6 +102,7 @@ export class DockerRuntime implements Runtime {
 
   async startContainer(id: string, signal?: AbortSignal) {
     await containers.startContainer(await this.#ready(), id, signal);
+    return "started" as const;
   }
 
   async stopContainer(id: string, graceMs: number, signal?: AbortSignal) {

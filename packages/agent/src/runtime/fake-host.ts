@@ -96,6 +96,8 @@ export class FakeHost {
   readonly volumes = new Map<string, FakeVolume>();
   /** By `networkKey`. */
   readonly networks = new Map<string, NetworkRequest>();
+  /** Names of containers whose next start answers `undone`, once. */
+  readonly undoneStarts = new Set<string>();
   /** Local images by image ID. */
   readonly images = new Map<string, FakeImage>();
   readonly volumeUses: VolumeUse[] = [];

@@ -32,6 +32,7 @@ import {
   type Runtime,
   type RuntimeEvent,
   type RuntimeInfo,
+  type StartOutcome,
   type VolumeRequest,
 } from "./port.ts";
 
@@ -91,12 +92,17 @@ export class FakeRuntime implements Runtime {
     });
   }
 
-  startContainer(id: string, signal?: AbortSignal): Promise<void> {
+  startContainer(id: string, signal?: AbortSignal): Promise<StartOutcome> {
     return this.#call("startContainer", signal, () => {
       const container = this.#container(id);
+      if (this.host.undoneStarts.delete(container.request.name)) {
+        this.host.removeContainer(container);
+        return "undone";
+      }
       this.#requireAddresses(container);
       const words = container.start();
       if (words !== undefined) throw engineError(`start of container ${id} failed`, words);
+      return "started";
     });
   }
 

@@ -235,6 +235,12 @@ export interface ContainerStats {
 export type RegistryAuthSource = () => Promise<RegistryAuth | undefined>;
 
 /**
+ * `undone`: it could not be given its networks before its program began. Nothing of it is left, not even the
+ * container; made again, it is started in a way that cannot fail like this.
+ */
+export type StartOutcome = "started" | "undone";
+
+/**
  * Failures are `ProtocolError`s: `engine_error` (with the engine's status and words in the details),
  * `image_unavailable`, `build_failed`, `not_found`, `claim_taken` (port or name at the engine),
  * `storage_full`, `timed_out`, `unavailable` (the engine does not answer).
@@ -247,7 +253,8 @@ export interface Runtime {
   listContainers(cluster: string, signal?: AbortSignal): Promise<readonly ContainerState[]>;
   inspectContainer(idOrName: string, signal?: AbortSignal): Promise<ContainerState | undefined>;
   createContainer(request: ContainerRequest, signal?: AbortSignal): Promise<ContainerState>;
-  startContainer(id: string, signal?: AbortSignal): Promise<void>;
+  /** A container that runs already is `started`. */
+  startContainer(id: string, signal?: AbortSignal): Promise<StartOutcome>;
   /** Sends the stop signal, waits for the grace, kills. Resolves when it has ended. */
   stopContainer(id: string, graceMs: number, signal?: AbortSignal): Promise<void>;
   killContainer(id: string, killSignal: string, signal?: AbortSignal): Promise<void>;

@@ -4,7 +4,7 @@
  */
 
 import { ProtocolError } from "@berth/protocol";
-import type { ContainerMount } from "../runtime/port.ts";
+import type { ContainerMount, ContainerRequest } from "../runtime/port.ts";
 import type { ToldTask } from "../state/agent-state.ts";
 import { exclusiveVolumes, holderAmong } from "../state/volume-locks.ts";
 import { containerRequest } from "./container-request.ts";
@@ -147,37 +147,42 @@ async function ensureVolume(
   await ports.state.noteSeeded(engineName);
 }
 
-async function create({
-  ports,
-  told,
-  record,
-  memory,
-  signal,
-}: EffectContext): Promise<OperationResult> {
-  const { assignment } = told;
-  const { podTask } = assignment.task;
-  const podContainerId = podTask === undefined ? undefined : ports.podContainer(podTask)?.id;
-  if (podTask !== undefined && podContainerId === undefined) {
-    throw new ProtocolError("unavailable", "the container to share with does not run", { podTask });
-  }
-  const { imageId } = record;
-  if (imageId === undefined) throw new ProtocolError("internal", "created before it was pulled");
-  const request = containerRequest({
-    cluster: ports.cluster(),
-    assignment,
-    attempt: record.attempt,
-    imageId,
-    fileMounts: memory.mounts ?? [],
-    ...(podContainerId === undefined ? {} : { podContainerId }),
-  });
+async function create(context: EffectContext): Promise<OperationResult> {
+  const { ports, told, signal } = context;
+  const request = requestOf(context);
   const made = await ports.starts.run("begin", signal, async () => {
     await assertAlone(ports, told, signal);
     return await ports.runtime.createContainer(request, signal);
   });
   ports.containers.note(made);
-  await ports.images.noteUse(imageId, ports.clock.now());
+  await ports.images.noteUse(request.imageId, ports.clock.now());
+  const podContainerId = podContainerOf(context);
   const pod = podContainerId === undefined ? {} : { podContainerId };
   return { operation: "create", containerId: made.id, ...pod };
+}
+
+function requestOf(context: EffectContext): ContainerRequest {
+  const { ports, told, record, memory } = context;
+  const podContainerId = podContainerOf(context);
+  const { imageId } = record;
+  if (imageId === undefined) throw new ProtocolError("internal", "created before it was pulled");
+  return containerRequest({
+    cluster: ports.cluster(),
+    assignment: told.assignment,
+    attempt: record.attempt,
+    imageId,
+    fileMounts: memory.mounts ?? [],
+    ...(podContainerId === undefined ? {} : { podContainerId }),
+  });
+}
+
+function podContainerOf({ ports, told }: EffectContext): string | undefined {
+  const { podTask } = told.assignment.task;
+  const podContainerId = podTask === undefined ? undefined : ports.podContainer(podTask)?.id;
+  if (podTask !== undefined && podContainerId === undefined) {
+    throw new ProtocolError("unavailable", "the container to share with does not run", { podTask });
+  }
+  return podContainerId;
 }
 
 /**
@@ -204,21 +209,32 @@ async function assertAlone(ports: TaskPorts, told: ToldTask, signal: AbortSignal
 
 async function start(context: EffectContext): Promise<OperationResult> {
   const { ports, told, record, memory, signal } = context;
-  const id = record.containerId ?? ports.containers.of(record.task).at(-1)?.id;
-  if (id === undefined) throw new ProtocolError("internal", "started before it was created");
-  await ports.starts.run("finish", signal, async () => {
+  const created = record.containerId ?? ports.containers.of(record.task).at(-1)?.id;
+  if (created === undefined) throw new ProtocolError("internal", "started before it was created");
+  const id = await ports.starts.run("finish", signal, async () => {
     await assertAlone(ports, told, signal);
-    await ports.runtime.startContainer(id, signal);
+    const outcome = await ports.runtime.startContainer(created, signal);
+    return outcome === "started" ? created : await startAnew(context, created);
   });
   const startedAt = ports.clock.now();
-  const created = ports.containers.get(id);
+  const noted = ports.containers.get(id);
   // An event may have been faster, with the end of a process that lived for milliseconds.
-  if (created?.phase === "created") {
-    ports.containers.note({ ...created, phase: "running", startedAt });
-  }
+  if (noted?.phase === "created") ports.containers.note({ ...noted, phase: "running", startedAt });
   ports.logs.attach(told.assignment, record.attempt, id);
   memory.attendedId = id;
-  return { operation: "start", startedAt };
+  return { operation: "start", startedAt, containerId: id };
+}
+
+/** The first start left nothing behind: the attempt has had no process yet, and is made once more. */
+async function startAnew(context: EffectContext, undone: string): Promise<string> {
+  const { ports, signal } = context;
+  ports.containers.drop(undone);
+  const made = await ports.runtime.createContainer(requestOf(context), signal);
+  ports.containers.note(made);
+  const outcome = await ports.runtime.startContainer(made.id, signal);
+  if (outcome === "started") return made.id;
+  ports.containers.drop(made.id);
+  throw new ProtocolError("engine_error", "the container could not be given its networks in time");
 }
 
 async function hook({

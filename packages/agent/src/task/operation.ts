@@ -140,7 +140,7 @@ export type Operation = keyof typeof OPERATIONS;
 export type OperationResult =
   | { readonly operation: "pull"; readonly imageId: string }
   | { readonly operation: "create"; readonly containerId: string; readonly podContainerId?: string }
-  | { readonly operation: "start"; readonly startedAt: number }
+  | { readonly operation: "start"; readonly startedAt: number; readonly containerId: string }
   | {
       readonly operation: "leave";
       readonly acknowledgedAt: number;

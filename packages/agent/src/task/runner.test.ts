@@ -114,6 +114,31 @@ for (const operation of LIFE) {
   }
 }
 
+test("a start that left nothing behind is made once more in the same attempt", async () => {
+  const box = new NodeBox(8);
+  const assignment = sampleWithVolume("task01", "vol1");
+  let first: string | undefined;
+  box.onBoundary = (_task, at, side) => {
+    if (at !== "start" || side !== "before") return;
+    const [container] = box.host.containers.values();
+    first = container?.state().id;
+    if (container !== undefined) box.host.undoneStarts.add(container.request.name);
+  };
+  await box.start().contact();
+  await box.life.tell(run(assignment));
+  assert.ok(await box.until(() => box.status("task01")?.ready === true));
+  const [container, ...others] = box.host.containers.values();
+  const status = box.status("task01");
+  assert.deepEqual(
+    [status?.attempt, status?.recentFailures, others.length, container?.running],
+    [1, 0, 0, true],
+  );
+  assert.notEqual(container?.state().id, first);
+  assert.equal(status?.containerId, container?.state().id);
+  assert.deepEqual(box.host.overlappingWriters(), []);
+  box.kill();
+});
+
 test("every operation but those of failures is in the life that kill tests walk", () => {
   const others = Object.keys(OPERATIONS).filter((name) => !LIFE.includes(name as Operation));
   assert.deepEqual(others, ["adopt", "sweep", "hook", "exit", "forget"]);

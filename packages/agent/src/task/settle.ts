@@ -23,7 +23,12 @@ export function settle(record: TaskRecord, result: OperationResult): TaskRecord 
         ...(result.podContainerId === undefined ? {} : { podContainerId: result.podContainerId }),
       };
     case "start":
-      return { ...record, startedAt: result.startedAt, everRan: true };
+      return {
+        ...record,
+        startedAt: result.startedAt,
+        containerId: result.containerId,
+        everRan: true,
+      };
     case "leave": {
       const { acknowledgedAt, drainUntil } = result;
       return { ...record, acknowledgedAt, drainUntil };

@@ -221,7 +221,7 @@ class Scene {
       case "start":
         this.#observe("running", 0);
         fact({ attended: true });
-        this.record = settle(record, { operation, startedAt: this.now });
+        this.record = settle(record, { operation, startedAt: this.now, containerId: id });
         return;
       case "hook":
         fact({ hooked: true });
