@@ -36,6 +36,7 @@ const ENTRIES = {
   net: "packages/cli/src/processes/net.ts",
   supervise: "packages/cli/src/processes/supervise.ts",
   "sqlite-worker": "packages/control-plane/src/store/sqlite-worker.ts",
+  "direct-thread": "packages/agent/src/runtime/direct-thread.ts",
 } as const;
 
 /** What the sources are, as a version: the package's and twelve digits of a hash over everything. */

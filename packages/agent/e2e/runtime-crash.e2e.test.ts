@@ -27,7 +27,7 @@ describe("an engine that is killed", () => {
   before(async () => {
     engine = await openOwnEngine();
     await engine.start();
-    lab = await openLab(4, engine.socketPath);
+    lab = await openLab(4, { socketPath: engine.socketPath });
   });
   after(async () => {
     await lab.close();

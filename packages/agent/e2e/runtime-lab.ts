@@ -3,10 +3,15 @@
  * of their own, and a clean-up that removes exactly what carries them.
  */
 
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { silentLogger } from "@berth/base";
 import { pack } from "tar-stream";
-import { type DockerRuntime, dockerRuntime } from "../src/runtime/docker.ts";
-import type { ImageInfo, NetworkRequest } from "../src/runtime/port.ts";
+import { requestOf } from "../src/runtime/contract-subject.ts";
+import type { DirectOptions } from "../src/runtime/direct-starts.ts";
+import { type DockerOptions, type DockerRuntime, dockerRuntime } from "../src/runtime/docker.ts";
+import type { ContainerMount, ImageInfo, NetworkRequest } from "../src/runtime/port.ts";
 
 const BUSYBOX = "/bin/busybox";
 const DOCKERFILE = [
@@ -26,9 +31,9 @@ export interface Lab {
 }
 
 /** `number` (0 to 99) tells labs of one run apart: it is part of names and of the network's range. */
-export async function openLab(number: number, socketPath?: string): Promise<Lab> {
+export async function openLab(number: number, options: DockerOptions = {}): Promise<Lab> {
   const cluster = `lab${number}p${process.pid}`;
-  const runtime = dockerRuntime(socketPath === undefined ? {} : { socketPath });
+  const runtime = dockerRuntime(options);
   const image = await buildBusybox(runtime, cluster);
   const network: NetworkRequest = {
     id: `${(process.pid % 0xffffff).toString(16).padStart(6, "0")}${String(number).padStart(2, "0")}`,
@@ -44,6 +49,45 @@ export async function openLab(number: number, socketPath?: string): Promise<Lab>
     runtime.close();
   };
   return { runtime, cluster, image, network, close };
+}
+
+/** A lab whose containers with networks are started directly: files that these need, and a first lesson. */
+export async function openDirectLab(number: number): Promise<Lab & DirectLabParts> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-direct-"));
+  const journal = join(folder, "starts");
+  const direct = { folder: journal, log: silentLogger };
+  const lab = await openLab(number, { direct });
+  const networkMounts = ["/etc/hosts", "/etc/resolv.conf"].map((target) => ({
+    kind: "bind" as const,
+    source: join(folder, basename(target)),
+    target,
+    readOnly: true,
+  }));
+  await writeFile(join(folder, "hosts"), "127.0.0.1\tlocalhost\n");
+  await writeFile(join(folder, "resolv.conf"), `nameserver ${lab.network.gateway}\n`);
+  const teach = async (runtime: DockerRuntime) => {
+    const request = requestOf({ ...lab, networkMounts }, `${lab.cluster}-lesson`, {});
+    const { id } = await runtime.createContainer(request);
+    await runtime.startContainer(id);
+    // The lesson is learned beside the start: the first answer that shows it is awaited.
+    while (!runtime.startsDirectly) await runtime.inspectContainer(id);
+    await runtime.removeContainer(id);
+  };
+  await teach(lab.runtime);
+  const close = async () => {
+    await lab.close();
+    await rm(folder, { recursive: true });
+  };
+  return { ...lab, close, networkMounts, journal, direct, teach };
+}
+
+export interface DirectLabParts {
+  readonly networkMounts: readonly ContainerMount[];
+  /** Folder of the starts that are under way. */
+  readonly journal: string;
+  readonly direct: DirectOptions;
+  /** Lets a runtime see where the engine has its processes. */
+  teach(runtime: DockerRuntime): Promise<void>;
 }
 
 /** Every container, network and volume of a cluster. */

@@ -121,6 +121,26 @@ test("configs, secrets and the resolver's file lie where the container mounts th
   assert.equal(existsSync(sourceOf("/run/secrets/pw")), false);
 });
 
+test("hosts names the container itself, and is the engine's where the file needs its help", async () => {
+  const { life } = bench();
+  const attachments = [{ networkId: "0a0b0c0d", address: "10.64.3.9", mac: "02:42:0a:40:03:09" }];
+  const hostsOf = async (engine: Record<string, unknown>) => {
+    const assignment = sampleAssignment("task05", { task: { attachments }, spec: { engine } });
+    const mounts = await life().prepare(assignment, NETWORKS, signal);
+    const mount = mounts.find(({ target }) => target === "/etc/hosts");
+    if (mount === undefined) return undefined;
+    assert.ok(mount.kind === "bind");
+    return { text: readFileSync(mount.source, "utf8"), readOnly: mount.readOnly };
+  };
+  const plain = await hostsOf({});
+  assert.match(plain?.text ?? "", /^127\.0\.0\.1\tlocalhost\n.*\n10\.64\.3\.9\tweb-1\n$/s);
+  assert.equal(plain?.readOnly, false);
+  const named = await hostsOf({ hostname: "db", domainname: "example.com", readOnlyRoot: true });
+  assert.match(named?.text ?? "", /\n10\.64\.3\.9\tdb\.example\.com db\n$/);
+  assert.equal(named?.readOnly, true);
+  assert.equal(await hostsOf({ extraHosts: ["x:host-gateway"] }), undefined);
+});
+
 test("another version of a secret is asked for anew", async () => {
   const { server, life } = bench();
   const of = (version: string) =>

@@ -1,6 +1,6 @@
 /**
  * What containers find in their file system besides image and volumes: configs and secrets in memory,
- * objects by content on disk, our resolv.conf.
+ * objects by content on disk, our resolv.conf and hosts.
  *
  * Every path is made of the platform's own identifiers and numbers, never of a user's name. Files are bind
  * mounts and follow the inode: what may change while a container runs (resolv.conf) is rewritten in place,
@@ -28,13 +28,17 @@ import {
   ProtocolError,
 } from "@berth/protocol";
 import type { ContainerMount } from "../runtime/port.ts";
+import { hostnameOf } from "../task/container-request.ts";
 import type { TaskFilesPort } from "../task/task-ports.ts";
 import type { BlobCache } from "./blob-cache.ts";
+import { hostsFile } from "./hosts-file.ts";
 import type { SecretSource } from "./secret-source.ts";
 import { unpack } from "./unpack.ts";
 
 /** Objects are readable by all inside the container unless the file says otherwise. */
 const OBJECT_MODE = 0o444;
+
+const HOSTS_PATH = "/etc/hosts";
 
 type ObjectMount = Extract<Mount, { readonly kind: "object" }>;
 
@@ -72,6 +76,7 @@ export class TaskFiles implements TaskFilesPort {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return [
       ...(await this.#resolver(assignment, networks, folder)),
+      ...(await this.#hosts(assignment, folder)),
       ...(await this.#configs(assignment, folder, signal)),
       ...(await this.#secrets(assignment, folder, signal)),
       ...(await this.#objects(assignment, signal)),
@@ -117,6 +122,27 @@ export class TaskFiles implements TaskFilesPort {
     const source = join(folder, "resolv.conf");
     await rewrite(source, Buffer.from(text + further), 0o644);
     return [{ kind: "bind", source, target: "/etc/resolv.conf", readOnly: true }];
+  }
+
+  /** As fresh in each attempt as an engine's: a container may write to it. */
+  async #hosts(assignment: Assignment, folder: string): Promise<ContainerMount[]> {
+    const { task, spec } = assignment;
+    const main = task.podTask === undefined ? undefined : this.#options.assignmentOf(task.podTask);
+    // Who joins a pod's network has the names of its first member; alone, it is that member.
+    const owner = task.attachments.length > 0 ? assignment : main;
+    if (owner === undefined || owner.task.attachments.length === 0) return [];
+    // Names of the file may stand for what only the engine knows, such as its own address.
+    if (spec.networkMode !== "networks" || (owner.spec.engine.extraHosts ?? []).length > 0)
+      return [];
+    if (bringsHosts(spec)) return [];
+    const hostname = hostnameOf(owner);
+    const { domainname } = owner.spec.engine;
+    const names = domainname === undefined ? [hostname] : [`${hostname}.${domainname}`, hostname];
+    const addresses = owner.task.attachments.map(({ address }) => address);
+    const source = join(folder, "hosts");
+    await rewrite(source, Buffer.from(hostsFile({ names, addresses })), 0o644);
+    const readOnly = spec.engine.readOnlyRoot ?? false;
+    return [{ kind: "bind", source, target: HOSTS_PATH, readOnly }];
   }
 
   async #configs(
@@ -217,6 +243,11 @@ async function placeFile(
     await rename(partial, path);
   }
   return { kind: "bind", source: path, target, readOnly: true };
+}
+
+/** The file puts something of its own there. */
+function bringsHosts({ mounts, configs, secrets }: Assignment["spec"]): boolean {
+  return [...mounts, ...configs, ...secrets].some(({ target }) => target === HOSTS_PATH);
 }
 
 /** In place: a running container sees it at once. */

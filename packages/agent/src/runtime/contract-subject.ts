@@ -5,6 +5,7 @@ import type { PinnedImage } from "@berth/protocol";
 import { ProtocolError } from "@berth/protocol";
 import { pack } from "tar-stream";
 import {
+  type ContainerMount,
   type ContainerRequest,
   type ContainerState,
   LABEL_ATTEMPT,
@@ -23,6 +24,8 @@ export interface RuntimeHarness {
   readonly image: PinnedImage & { readonly imageId: string };
   /** A network that is free on this machine. */
   readonly network: NetworkRequest;
+  /** Files that containers with networks get from outside, as an agent brings them. */
+  readonly networkMounts?: readonly ContainerMount[];
   /** Removes what is left. */
   close(): Promise<void>;
 }
@@ -51,7 +54,7 @@ export function requestOf(
     environment: {},
     engine: {},
     limits: {},
-    mounts: [],
+    mounts: changes.network?.kind === "networks" ? (harness.networkMounts ?? []) : [],
     network: { kind: "none" },
     stopGraceMs: 1_000,
     ...changes,

@@ -7,6 +7,7 @@
  */
 
 import { ProtocolError, type Resources } from "@berth/protocol";
+import { attachmentsOfLabels, directRequest } from "./direct-plan.ts";
 import { type EngineClient, segment, wordsOf } from "./docker-client.ts";
 import { createCall, type ImageDefaults, limitsPart } from "./docker-create.ts";
 import { flagAt, numberAt, textAt } from "./docker-json.ts";
@@ -24,6 +25,8 @@ const MEMORY_UNLIMITED = -1;
 export interface CreateOptions {
   readonly apiVersion: string;
   readonly image: ImageDefaults;
+  /** The agent gives it its networks: see direct-plan.ts. */
+  readonly isDirect: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -63,25 +66,31 @@ export async function createContainer(
 ): Promise<ContainerState> {
   const context = `create container ${request.name}`;
   const { signal } = options;
-  const { body, later } = createCall(request, options.apiVersion, options.image);
+  const { apiVersion, image, isDirect } = options;
+  const wanted = isDirect ? directRequest(request) : request;
+  const { body } = createCall(wanted, apiVersion, image);
   const answer = await client.answer({
     method: "POST",
     path: "/containers/create",
     query: { name: request.name, platform: request.engine.platform },
-    json: body,
+    json: isDirect ? { ...body, NetworkDisabled: true } : body,
     context,
     signal,
   });
   const nameTaken = answer.status === 409;
+  // Which way it is to be started was decided when it was made.
+  let hasDirectLabel = isDirect;
   if (nameTaken) {
     const existing = await inspectContainer(client, request.name, signal);
     if (existing !== undefined && existing.phase !== "created") return existing;
     if (existing === undefined) throw refusal(context, answer.status, wordsOf(answer.body));
+    hasDirectLabel = attachmentsOfLabels(existing.labels) !== undefined;
   } else if (answer.status !== 201) {
     throw refusal(context, answer.status, wordsOf(answer.body));
   }
   const id = textAt(answer.body, "Id") ?? request.name;
-  for (const { network, body: endpoint } of later) {
+  const { later } = createCall(request, apiVersion, image);
+  for (const { network, body: endpoint } of hasDirectLabel ? [] : later) {
     await client.call(
       {
         method: "POST",
@@ -98,7 +107,7 @@ export async function createContainer(
   return {
     id,
     name: request.name,
-    labels: { ...request.engine.labels, ...request.labels },
+    labels: { ...request.engine.labels, ...wanted.labels },
     imageId: request.imageId,
     phase: "created",
     oomKilled: false,

@@ -1,13 +1,15 @@
 /** Bridges at a Docker engine: one for each network of the cluster that this node takes part in. */
 
+import type { Bridge } from "./direct-plan.ts";
 import { type EngineClient, segment, wordsOf } from "./docker-client.ts";
 import { networkName } from "./docker-create.ts";
-import { listAt, textAt } from "./docker-json.ts";
+import { flagAt, listAt, textAt } from "./docker-json.ts";
 import { refusal } from "./docker-refusal.ts";
 import { LABEL_CLUSTER, type NetworkRequest } from "./port.ts";
 
 const LABEL_NETWORK = "berth.network";
 const OPTION_BRIDGE = "com.docker.network.bridge.name";
+const OPTION_MTU = "com.docker.network.driver.mtu";
 
 export async function ensureNetwork(
   client: EngineClient,
@@ -30,6 +32,27 @@ export async function ensureNetwork(
     // Made by somebody else between the look and the call.
     [409],
   );
+}
+
+/** Bridge of a network that the engine has. @throws ProtocolError `not_found` */
+export async function bridgeOf(
+  client: EngineClient,
+  { cluster, id }: { readonly cluster: string; readonly id: string },
+  signal?: AbortSignal,
+): Promise<Bridge> {
+  const name = networkName(cluster, id);
+  const context = `look at network ${name}`;
+  const path = `/networks/${segment(name)}`;
+  const network = await client.call({ method: "GET", path, context, signal });
+  const [range] = listAt(network, "IPAM", "Config");
+  const mtu = Number(textAt(network, "Options", OPTION_MTU));
+  return {
+    name: textAt(network, "Options", OPTION_BRIDGE) ?? "",
+    subnet: textAt(range, "Subnet") ?? "",
+    gateway: textAt(range, "Gateway") ?? "",
+    internal: flagAt(network, "Internal"),
+    ...(mtu > 0 ? { mtu } : {}),
+  };
 }
 
 export async function listNetworks(
@@ -84,7 +107,7 @@ function bodyOf(name: string, request: NetworkRequest) {
     Options: {
       [OPTION_BRIDGE]: bridge,
       "com.docker.network.bridge.enable_ip_masquerade": String(!internal),
-      ...(mtu === undefined ? {} : { "com.docker.network.driver.mtu": String(mtu) }),
+      ...(mtu === undefined ? {} : { [OPTION_MTU]: String(mtu) }),
     },
     Labels: { ...labels, [LABEL_CLUSTER]: cluster, [LABEL_NETWORK]: id },
   };

@@ -8,15 +8,19 @@
 import { CgroupReader } from "../stats/cgroup-reader.ts";
 import type { EngineClient } from "./docker-client.ts";
 import { pidOf } from "./docker-containers.ts";
-import { numberAt, textAt } from "./docker-json.ts";
+import { numberAt, textAt, textsAt } from "./docker-json.ts";
 import { API_VERSION_MIN, negotiate } from "./docker-version.ts";
 import type { ContainerStats, RuntimeInfo } from "./port.ts";
+
+/** `name=userns`, `name=rootless`: users inside are others than on the host. */
+const REMAPPED = /^name=(userns|rootless)/;
 
 export class DockerSession {
   readonly #client: EngineClient;
   readonly #cgroupRoot: string | undefined;
   #info: Promise<RuntimeInfo> | undefined;
   #reader: CgroupReader | undefined;
+  #isPlain = false;
 
   constructor(client: EngineClient, cgroupRoot: string | undefined) {
     this.#client = client;
@@ -37,6 +41,12 @@ export class DockerSession {
       if (this.#info === asking) this.#info = undefined;
     });
     return asking;
+  }
+
+  /** Docker's engine, as root, in the host's user namespace, with runc: as nearly all are. */
+  async isPlain(): Promise<boolean> {
+    await this.info();
+    return this.#isPlain;
   }
 
   /** Figures of those that run. */
@@ -69,8 +79,11 @@ export class DockerSession {
     this.#client.useVersion(apiVersion);
     const context = "ask about the engine";
     const info = await this.#client.call({ method: "GET", path: "/info", context, signal });
+    const name = platformName(version);
+    const isRemapped = textsAt(info, "SecurityOptions").some((text) => REMAPPED.test(text));
+    this.#isPlain = name === "docker" && textAt(info, "DefaultRuntime") === "runc" && !isRemapped;
     return {
-      name: platformName(version),
+      name,
       version: textAt(version, "Version") ?? "unknown",
       apiVersion,
       os: textAt(version, "Os") ?? "linux",

@@ -14,6 +14,8 @@ import {
   type RegistryAuth,
   type Resources,
 } from "@berth/protocol";
+import { attachmentsOfLabels, type DirectAttachment } from "./direct-plan.ts";
+import { type DirectEngine, type DirectOptions, DirectStarts } from "./direct-starts.ts";
 import { buildImage } from "./docker-build.ts";
 import { EngineClient } from "./docker-client.ts";
 import * as containers from "./docker-containers.ts";
@@ -24,14 +26,16 @@ import { followLogs } from "./docker-logs.ts";
 import * as networks from "./docker-networks.ts";
 import { DockerSession } from "./docker-session.ts";
 import * as volumes from "./docker-volumes.ts";
-import type {
-  ContainerRequest,
-  ExecRequest,
-  InsideOptions,
-  NetworkRequest,
-  Runtime,
-  RuntimeInfo,
-  VolumeRequest,
+import {
+  type ContainerRequest,
+  type ExecRequest,
+  type InsideOptions,
+  LABEL_CLUSTER,
+  type NetworkRequest,
+  type Runtime,
+  type RuntimeInfo,
+  type StartOutcome,
+  type VolumeRequest,
 } from "./port.ts";
 
 export interface DockerOptions {
@@ -40,11 +44,20 @@ export interface DockerOptions {
   readonly clock?: Clock;
   /** Where the kernel's accounting lies; for tests. */
   readonly cgroupRoot?: string;
+  /** The agent gives containers their networks itself, where it can: docs/design/direct-start.md. */
+  readonly direct?: DirectOptions;
+}
+
+/** Which networks a container is to get when it is started, and by whom. */
+interface KnownNetworks {
+  readonly cluster: string;
+  readonly attachments: readonly DirectAttachment[];
+  readonly isDirect: boolean;
 }
 
 export const DOCKER_SOCKET_DEFAULT = "/var/run/docker.sock";
-/** Containers of which it is known whether they have a terminal: more than one machine runs. */
-const TERMINALS_MAX = 10_000;
+/** Containers of which something is remembered since their creation: more than one machine runs. */
+const CONTAINERS_REMEMBERED_MAX = 10_000;
 
 /** Connects on first use; makes no call by itself. */
 export function dockerRuntime(options: DockerOptions = {}): DockerRuntime {
@@ -57,13 +70,24 @@ export class DockerRuntime implements Runtime {
   readonly #images: DockerImages;
   readonly #session: DockerSession;
   readonly #terminals = new Map<string, boolean>();
+  readonly #networks = new Map<string, KnownNetworks>();
+  readonly #direct: DirectStarts | undefined;
 
   constructor(options: DockerOptions) {
-    const { clock = systemClock, socketPath = DOCKER_SOCKET_DEFAULT } = options;
+    const { clock = systemClock, socketPath = DOCKER_SOCKET_DEFAULT, direct, cgroupRoot } = options;
     this.#clock = clock;
     this.#client = new EngineClient({ socketPath, clock });
     this.#images = new DockerImages(this.#client, clock);
-    this.#session = new DockerSession(this.#client, options.cgroupRoot);
+    this.#session = new DockerSession(this.#client, cgroupRoot);
+    const places = cgroupRoot === undefined ? { clock } : { clock, cgroupRoot };
+    if (direct !== undefined) {
+      this.#direct = new DirectStarts(this.#directEngine(), { ...direct, ...places });
+    }
+  }
+
+  /** Containers with networks are started directly from now on, where nothing forbids it. */
+  get startsDirectly(): boolean {
+    return this.#direct?.isPossible ?? false;
   }
 
   /** Closes idle connections. */
@@ -76,22 +100,31 @@ export class DockerRuntime implements Runtime {
   }
 
   async listContainers(cluster: string, signal?: AbortSignal) {
-    return containers.listContainers(await this.#ready(), cluster, signal);
+    const client = await this.#ready();
+    await this.#direct?.settleDoubts(signal);
+    const listed = await containers.listContainers(client, cluster, signal);
+    const running = listed.find(({ phase }) => phase === "running");
+    if (running !== undefined) this.#direct?.learnFrom(running.id);
+    return listed;
   }
 
   async inspectContainer(idOrName: string, signal?: AbortSignal) {
-    return containers.inspectContainer(await this.#ready(), idOrName, signal);
+    const client = await this.#ready();
+    await this.#direct?.settleDoubts(signal);
+    return containers.inspectContainer(client, idOrName, signal);
   }
 
   async createContainer(request: ContainerRequest, signal?: AbortSignal) {
     const { apiVersion } = await this.#session.info();
+    const isDirect = this.#direct?.takes(request) ?? false;
     try {
       const image = needsImageDefaults(request)
         ? await this.#images.defaultsOf(request.imageId, signal)
         : { entrypoint: [] };
-      const options = { apiVersion, image, signal };
+      const options = { apiVersion, image, isDirect, signal };
       const created = await containers.createContainer(this.#client, request, options);
       this.#rememberTerminal(created.id, request.engine.tty ?? false);
+      this.#rememberNetworks(created.id, networksOf(created.labels, request));
       return created;
     } catch (error) {
       const missing = error instanceof ProtocolError && error.code === "image_unavailable";
@@ -100,9 +133,23 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  async startContainer(id: string, signal?: AbortSignal) {
-    await containers.startContainer(await this.#ready(), id, signal);
-    return "started" as const;
+  async startContainer(id: string, signal?: AbortSignal): Promise<StartOutcome> {
+    const client = await this.#ready();
+    const networks = this.#networks.get(id) ?? (await this.#lookForNetworks(id, signal));
+    const container = { id, ...networks };
+    if (networks.isDirect && this.#direct !== undefined) {
+      await this.#requireFreeAtEngine(container, signal);
+      return this.#direct.start(container, signal);
+    }
+    if (networks.isDirect) {
+      // Made by an agent that would have given it its networks; this one does not.
+      await containers.removeContainer(client, id, signal);
+      return "undone";
+    }
+    await this.#direct?.requireFree(container);
+    await containers.startContainer(client, id, signal);
+    this.#direct?.learnFrom(id);
+    return "started";
   }
 
   async stopContainer(id: string, graceMs: number, signal?: AbortSignal) {
@@ -116,6 +163,7 @@ export class DockerRuntime implements Runtime {
   async removeContainer(id: string, signal?: AbortSignal) {
     await containers.removeContainer(await this.#ready(), id, signal);
     this.#terminals.delete(id);
+    this.#networks.delete(id);
   }
 
   async waitContainer(id: string, signal?: AbortSignal) {
@@ -147,6 +195,8 @@ export class DockerRuntime implements Runtime {
 
   async ensureNetwork(request: NetworkRequest, signal?: AbortSignal) {
     await networks.ensureNetwork(await this.#ready(), request, signal);
+    const { cluster, id, bridge: name, ...bridge } = request;
+    await this.#direct?.noteBridge(cluster, id, { name, ...bridge });
   }
 
   async listNetworks(cluster: string, signal?: AbortSignal) {
@@ -154,7 +204,13 @@ export class DockerRuntime implements Runtime {
   }
 
   async removeNetwork(id: string, cluster: string, signal?: AbortSignal) {
-    await networks.removeNetwork(await this.#ready(), id, cluster, signal);
+    const client = await this.#ready();
+    const holders = (await this.#direct?.holdersIn(cluster, id, signal)) ?? [];
+    if (holders.length > 0) {
+      throw new ProtocolError("still_in_use", `network ${id} is in use`, { id, holders });
+    }
+    await networks.removeNetwork(client, id, cluster, signal);
+    this.#direct?.forgetBridge(cluster, id);
   }
 
   async ensureVolume(request: VolumeRequest, signal?: AbortSignal) {
@@ -216,6 +272,18 @@ export class DockerRuntime implements Runtime {
     yield* followEvents(await this.#ready(), cluster, signal);
   }
 
+  #directEngine(): DirectEngine {
+    const client = this.#client;
+    return {
+      start: (id, signal) => containers.startContainer(client, id, signal),
+      remove: (id, signal) => containers.removeContainer(client, id, signal),
+      pidOf: (id) => containers.pidOf(client, id),
+      bridgeOf: (cluster, id, signal) => networks.bridgeOf(client, { cluster, id }, signal),
+      isPlain: () => this.#session.isPlain(),
+      cgroupVersion: async () => (await this.#session.info()).cgroupVersion,
+    };
+  }
+
   /** The client, once a version is negotiated. */
   async #ready(): Promise<EngineClient> {
     await this.#session.info();
@@ -228,10 +296,50 @@ export class DockerRuntime implements Runtime {
     return tty;
   }
 
+  /** Directly, an address is taken that the engine may have given to somebody else. */
+  async #requireFreeAtEngine(
+    { id, cluster, attachments }: KnownNetworks & { readonly id: string },
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const wanted = new Set(attachments.map(({ address }) => address));
+    for (const [other, networks] of this.#networks) {
+      if (networks.isDirect || networks.cluster !== cluster || other === id) continue;
+      const address = networks.attachments.find((each) => wanted.has(each.address))?.address;
+      if (address === undefined) continue;
+      const state = await containers.inspectContainer(this.#client, other, signal);
+      if (state === undefined) this.#networks.delete(other);
+      if (state?.phase !== "running" && state?.phase !== "paused") continue;
+      throw new ProtocolError("claim_taken", `address ${address} is in use`, { address, other });
+    }
+  }
+
+  async #lookForNetworks(id: string, signal?: AbortSignal): Promise<KnownNetworks> {
+    const state = await containers.inspectContainer(this.#client, id, signal);
+    const labels = state?.labels ?? {};
+    const attachments = attachmentsOfLabels(labels);
+    const cluster = labels[LABEL_CLUSTER] ?? "";
+    return { cluster, attachments: attachments ?? [], isDirect: attachments !== undefined };
+  }
+
+  #rememberNetworks(id: string, networks: KnownNetworks): void {
+    if (this.#networks.size >= CONTAINERS_REMEMBERED_MAX) this.#networks.clear();
+    this.#networks.set(id, networks);
+  }
+
   #rememberTerminal(id: string, tty: boolean): void {
-    if (this.#terminals.size >= TERMINALS_MAX) this.#terminals.clear();
+    if (this.#terminals.size >= CONTAINERS_REMEMBERED_MAX) this.#terminals.clear();
     this.#terminals.set(id, tty);
   }
+}
+
+/** Of a container that was made, or found, for `request`. */
+function networksOf(
+  labels: Readonly<Record<string, string>>,
+  { network }: ContainerRequest,
+): KnownNetworks {
+  const cluster = labels[LABEL_CLUSTER] ?? "";
+  const attachments = network.kind === "networks" ? network.attachments : [];
+  return { cluster, attachments, isDirect: attachmentsOfLabels(labels) !== undefined };
 }
 
 /** An empty command is sent with the image's entrypoint: see `createCall`. */

@@ -71,16 +71,20 @@ function labelsOf(cluster: string, task: Task, attempt: number): Record<string, 
   };
 }
 
-/** `web-1` unless the file names one; a shared or the host's network namespace brings its own. */
-function withHostname({ task, spec }: Assignment, joins: boolean): ContainerRequest["engine"] {
-  if (spec.engine.hostname !== undefined || joins || spec.networkMode === "host") {
-    return spec.engine;
-  }
+/** A shared or the host's network namespace brings its own host name. */
+function withHostname(assignment: Assignment, joins: boolean): ContainerRequest["engine"] {
+  const { spec } = assignment;
+  if (joins || spec.networkMode === "host") return spec.engine;
+  return { ...spec.engine, hostname: hostnameOf(assignment) };
+}
+
+/** `web-1` unless the file names one. */
+export function hostnameOf({ task, spec }: Assignment): string {
   // Host names are DNS labels, service names may have dots and underscores.
-  const hostname = taskName(task)
+  const own = taskName(task)
     .toLowerCase()
     .replaceAll(/[^a-z0-9-]/g, "-");
-  return { ...spec.engine, hostname };
+  return spec.engine.hostname ?? own;
 }
 
 function networkOf(assignment: Assignment, podContainerId: string | undefined): ContainerNetwork {

@@ -11,7 +11,7 @@ import { NetClient, netSocketPath } from "@berth/network/client";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { hostDnsOf } from "../platform/host-dns.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
-import { VERSION } from "../platform/version.ts";
+import { BUNDLED, VERSION } from "../platform/version.ts";
 import { type ProcessShell, runProcessShell } from "./process-shell.ts";
 
 /** The server makes the token at its first start, which may be a moment away. */
@@ -27,7 +27,14 @@ await runProcessShell("agent", async (shell) => {
     dataDir: paths.agent,
     runtimeDir: paths.run,
     api: new HttpClient({ url: `http://${settings.host}:${settings.port}`, token }),
-    runtime: dockerRuntime({ socketPath: settings.engineSocket }),
+    runtime: dockerRuntime({
+      socketPath: settings.engineSocket,
+      direct: {
+        folder: join(paths.run, "starts"),
+        log: log.with({ part: "direct-start" }),
+        ...(BUNDLED ? { workerUrl: new URL("./direct-thread.mjs", import.meta.url) } : {}),
+      },
+    }),
     net: new NetClient({ socketPath: netSocketPath(paths.net) }),
     clock,
     log,

@@ -1,0 +1,76 @@
+/** The thread of direct-thread.ts as this process sees it: begun when it is needed, ended when it is not. */
+
+import { Worker } from "node:worker_threads";
+import { type CancelTimer, type Clock, MINUTE_MS } from "@berth/base";
+import type { FromDirectThread, ToDirectThread } from "./direct-thread.ts";
+
+/** Without a start for this long the thread ends: it keeps some megabytes. */
+const IDLE_MS = MINUTE_MS;
+/** Its data are a handful of paths. */
+const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 } as const;
+
+export interface DirectHolderOptions {
+  readonly clock: Clock;
+  /** Where a bundle has the thread's module. */
+  readonly workerUrl?: URL;
+}
+
+export class DirectHolder {
+  readonly #options: DirectHolderOptions;
+  readonly #waiting = new Map<string, (pid: number | undefined) => void>();
+  #worker: Worker | undefined;
+  #cancelEnd: CancelTimer | undefined;
+
+  constructor(options: DirectHolderOptions) {
+    this.#options = options;
+  }
+
+  /** A start will come: the thread is there when it does. */
+  begin(): void {
+    this.#cancelEnd?.();
+    this.#cancelEnd = this.#options.clock.setTimer(IDLE_MS, () => this.#endIfIdle());
+    if (this.#worker !== undefined) return;
+    const url = this.#options.workerUrl ?? new URL("./direct-thread.ts", import.meta.url);
+    const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS });
+    worker.unref();
+    worker.on("message", ({ id, pid }: FromDirectThread) => this.#settle(id, pid));
+    worker.on("error", () => this.#lost(worker));
+    worker.on("exit", () => this.#lost(worker));
+    this.#worker = worker;
+  }
+
+  /** The stopped first process of the container; nothing when it was not seen before `ended` settles. */
+  hold(id: string, processesPath: string, ended: Promise<unknown>): Promise<number | undefined> {
+    this.begin();
+    const held = new Promise<number | undefined>((resolve) => this.#waiting.set(id, resolve));
+    this.#post({ kind: "wait", id, processesPath });
+    const over = () => this.#post({ kind: "over", id });
+    ended.then(over, over);
+    return held;
+  }
+
+  #post(message: ToDirectThread): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #settle(id: string, pid: number | undefined): void {
+    this.#waiting.get(id)?.(pid);
+    this.#waiting.delete(id);
+  }
+
+  #lost(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);
+  }
+
+  #endIfIdle(): void {
+    if (this.#waiting.size > 0) {
+      this.begin();
+      return;
+    }
+    const worker = this.#worker;
+    this.#worker = undefined;
+    void worker?.terminate();
+  }
+}

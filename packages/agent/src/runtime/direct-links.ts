@@ -1,0 +1,101 @@
+/**
+ * Interfaces of directly started containers on the host: made, found by what they say of themselves, put back
+ * into a bridge that was made anew.
+ *
+ * The kernel removes a pair with the container's namespace, a moment after its last process: a name that is
+ * still there may belong to nobody. What is there is read from `/proc/self/net`, which is this process's own
+ * network; `/sys/class/net` may be another's.
+ */
+
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { type DirectLink, insideCommands, outsideCommands, parseAlias } from "./direct-plan.ts";
+import { listAt, parseJson, textAt } from "./docker-json.ts";
+
+/** `ip` takes milliseconds; past this the machine hangs. */
+const COMMAND_TIMEOUT_MS = 10_000;
+/** A listing of some thousand interfaces. */
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
+const DEVICES = "/proc/self/net/dev";
+
+/** Gives the process its networks: pairs on the host, addresses and routes inside. */
+export async function attach(
+  links: readonly DirectLink[],
+  process: { readonly pid: number; readonly containerId: string },
+): Promise<void> {
+  await run("ip", ["-batch", "-"], outsideCommands(links, process));
+  const namespace = `--net=/proc/${process.pid}/ns/net`;
+  await run("nsenter", [namespace, "ip", "-batch", "-"], insideCommands(links));
+}
+
+export function hasInterface(name: string): boolean {
+  const lines = readFileSync(DEVICES, "utf8").split("\n");
+  return lines.some((line) => line.trimStart().startsWith(`${name}:`));
+}
+
+/** The container whose end of a pair has this name; nothing when there is no such name, or it is not ours. */
+export async function holderOf(outside: string): Promise<string | undefined> {
+  if (!hasInterface(outside)) return undefined;
+  const [end] = await endsOf(["dev", outside]);
+  return end?.containerId;
+}
+
+/** Containers with an end in the bridge. */
+export async function holdersIn(bridge: string): Promise<string[]> {
+  if (!hasInterface(bridge)) return [];
+  return (await endsOf(["master", bridge])).map(({ containerId }) => containerId);
+}
+
+/** Removes a pair of which nobody lives; it may vanish by itself meanwhile. */
+export async function removeLink(outside: string): Promise<void> {
+  await run("ip", ["link", "delete", outside]).catch((error: unknown) => {
+    if (hasInterface(outside)) throw error;
+  });
+}
+
+/** Puts ends that belong into the bridge, and are in none, back into it. */
+export async function rejoin(bridge: string): Promise<void> {
+  const ends = await endsOf(["type", "veth"]);
+  const lost = ends.filter((end) => end.bridge === bridge && end.master === undefined);
+  const commands = lost.map(({ name }) => `link set ${name} master ${bridge}\n`);
+  if (commands.length > 0) await run("ip", ["-batch", "-"], commands.join(""));
+}
+
+/** The programs are there and may be used. */
+export async function hasPrograms(): Promise<boolean> {
+  try {
+    await run("nsenter", ["--net=/proc/self/ns/net", "ip", "-V"]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface End {
+  readonly name: string;
+  readonly containerId: string;
+  /** Where it belongs, and where it is. */
+  readonly bridge: string;
+  readonly master: string | undefined;
+}
+
+/** Our ends among the interfaces that `ip link show` selects by `words`. */
+async function endsOf(words: readonly string[]): Promise<End[]> {
+  // An interface that vanishes between two looks makes the listing fail: then it is gone.
+  const text = await run("ip", ["-json", "link", "show", ...words]).catch(() => "[]");
+  return listAt({ list: parseJson(text) }, "list").flatMap((item) => {
+    const alias = parseAlias(textAt(item, "ifalias") ?? "");
+    if (alias === undefined) return [];
+    return [{ name: textAt(item, "ifname") ?? "", master: textAt(item, "master"), ...alias }];
+  });
+}
+
+async function run(file: string, words: readonly string[], input?: string): Promise<string> {
+  const limits = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: OUTPUT_BYTES_MAX };
+  const running = promisify(execFile)(file, words, limits);
+  // A program that ends without reading its input is judged by its exit code.
+  running.child.stdin?.on("error", () => {});
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
