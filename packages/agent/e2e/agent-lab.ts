@@ -60,9 +60,10 @@ export class AgentLab {
   }
 
   static async open(number: number): Promise<AgentLab> {
-    const runtime = dockerRuntime();
-    const image = await buildBusybox(runtime, labCluster(number));
     const directory = await mkdtemp(join(tmpdir(), "berth-agent-"));
+    const direct = { folder: join(directory, "starts"), log: silentLogger };
+    const runtime = dockerRuntime({ direct });
+    const image = await buildBusybox(runtime, labCluster(number));
     return new AgentLab(runtime, image, directory, number);
   }
 

@@ -57,6 +57,7 @@ export function requestOf(
     mounts: changes.network?.kind === "networks" ? (harness.networkMounts ?? []) : [],
     network: { kind: "none" },
     stopGraceMs: 1_000,
+    repeatable: true,
     ...changes,
   };
 }

@@ -19,30 +19,41 @@ export class DirectHolder {
   readonly #options: DirectHolderOptions;
   readonly #waiting = new Map<string, (pid: number | undefined) => void>();
   #worker: Worker | undefined;
+  #ready: Promise<boolean> = Promise.resolve(false);
   #cancelEnd: CancelTimer | undefined;
 
   constructor(options: DirectHolderOptions) {
     this.#options = options;
   }
 
-  /** A start will come: the thread is there when it does. */
-  begin(): void {
+  /** A start will come. Resolves once the thread looks; false when it could not be begun. */
+  begin(): Promise<boolean> {
     this.#cancelEnd?.();
     this.#cancelEnd = this.#options.clock.setTimer(IDLE_MS, () => this.#endIfIdle());
-    if (this.#worker !== undefined) return;
+    if (this.#worker !== undefined) return this.#ready;
     const url = this.#options.workerUrl ?? new URL("./direct-thread.ts", import.meta.url);
     const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS });
     worker.unref();
-    worker.on("message", ({ id, pid }: FromDirectThread) => this.#settle(id, pid));
-    worker.on("error", () => this.#lost(worker));
-    worker.on("exit", () => this.#lost(worker));
+    const ready = Promise.withResolvers<boolean>();
+    worker.on("message", (message: FromDirectThread) => {
+      if (message.kind === "ready") ready.resolve(true);
+      else this.#settle(message.id, message.pid);
+    });
+    const onEnd = () => {
+      ready.resolve(false);
+      this.#lost(worker);
+    };
+    worker.on("error", onEnd);
+    worker.on("exit", onEnd);
     this.#worker = worker;
+    this.#ready = ready.promise;
+    return this.#ready;
   }
 
-  /** The stopped first process of the container; nothing when it was not seen before `ended` settles. */
+  /** After `begin`. The stopped first process; nothing when it was not seen before `ended` settles. */
   hold(id: string, processesPath: string, ended: Promise<unknown>): Promise<number | undefined> {
-    this.begin();
     const held = new Promise<number | undefined>((resolve) => this.#waiting.set(id, resolve));
+    if (this.#worker === undefined) this.#settle(id, undefined);
     this.#post({ kind: "wait", id, processesPath });
     const over = () => this.#post({ kind: "over", id });
     ended.then(over, over);
@@ -66,7 +77,7 @@ export class DirectHolder {
 
   #endIfIdle(): void {
     if (this.#waiting.size > 0) {
-      this.begin();
+      void this.begin();
       return;
     }
     const worker = this.#worker;

@@ -28,6 +28,7 @@ const REQUEST: ContainerRequest = {
   ],
   network: { kind: "networks", attachments: [ATTACHMENT] },
   stopGraceMs: 0,
+  repeatable: true,
 };
 
 test("a container is left to the engine where only the engine can do what is asked", () => {
@@ -36,6 +37,7 @@ test("a container is left to the engine where only the engine can do what is ask
     [{ network: { kind: "host" } }, /no networks/],
     [{ network: { kind: "container", containerId: "x" } }, /no networks/],
     [{ network: { kind: "networks", attachments: [] } }, /no networks/],
+    [{ repeatable: false }, /must not begin twice/],
     [{ mounts: [] }, /writes its \/etc\/hosts/],
     [{ mounts: REQUEST.mounts.slice(0, 1) }, /writes its \/etc\/resolv\.conf/],
     [{ engine: { runtime: "runsc" } }, /another runtime/],

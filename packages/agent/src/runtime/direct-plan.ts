@@ -48,6 +48,7 @@ const OUTSIDE_DIGITS = 10;
 export function directObstacle(request: ContainerRequest): string | undefined {
   const { network, engine, mounts } = request;
   if (network.kind !== "networks" || network.attachments.length === 0) return "it has no networks";
+  if (request.repeatable !== true) return "its program must not begin twice";
   const missing = FILES_NEEDED.find((path) => !mounts.some(({ target }) => target === path));
   if (missing !== undefined) return `the engine writes its ${missing}`;
   if (network.attachments.some((each) => Object.keys(each).some((key) => !FIELDS_KNOWN.has(key))))

@@ -88,7 +88,8 @@ export class DirectStarts {
   /** Whether the agent gives the container its networks. */
   takes(request: ContainerRequest): boolean {
     if (!this.isPossible || directObstacle(request) !== undefined) return false;
-    this.#holder.begin();
+    // Its thread begins while the container is created.
+    void this.#holder.begin();
     return true;
   }
 
@@ -145,6 +146,7 @@ export class DirectStarts {
     const processesPath = this.#place?.(id);
     // Created by an earlier agent; this one has seen no container run yet.
     if (processesPath === undefined) return await this.#undo(id, "its processes cannot be found");
+    if (!(await this.#holder.begin())) return await this.#undo(id, "its thread did not begin");
     this.#journal.begin({ id, processesPath });
     const starting = this.#engine.start(id, signal);
     const pid = await this.#holder.hold(id, processesPath, starting);

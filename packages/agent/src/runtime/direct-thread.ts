@@ -15,11 +15,10 @@ export type ToDirectThread =
   | { readonly kind: "wait"; readonly id: string; readonly processesPath: string }
   | { readonly kind: "over"; readonly id: string };
 
-/** From it, once for each `wait`: the stopped process, or that there was none in time. */
-export interface FromDirectThread {
-  readonly id: string;
-  readonly pid: number | undefined;
-}
+/** From it: that it looks from now on; once for each `wait` the stopped process, or that there was none in time. */
+export type FromDirectThread =
+  | { readonly kind: "ready" }
+  | { readonly kind: "waited"; readonly id: string; readonly pid: number | undefined };
 
 /** Between looks: a start takes 40 ms from the namespaces to the program on an idle machine, longer on others. */
 const LOOK_MS = 2;
@@ -27,6 +26,7 @@ const LOOK_MS = 2;
 const PRIORITY = -10;
 
 function serve(port: MessagePort): void {
+  const post = (message: FromDirectThread) => port.postMessage(message);
   const waiting = new Map<string, string>();
   const take = (message: ToDirectThread) => {
     if (message.kind === "wait") waiting.set(message.id, message.processesPath);
@@ -36,7 +36,7 @@ function serve(port: MessagePort): void {
     const pid = stopInit(waiting.get(id) ?? "");
     if (pid === undefined && !isLast) return;
     waiting.delete(id);
-    port.postMessage({ id, pid } satisfies FromDirectThread);
+    post({ kind: "waited", id, pid });
   };
   port.on("message", (first: ToDirectThread) => {
     take(first);
@@ -48,6 +48,7 @@ function serve(port: MessagePort): void {
       }
     }
   });
+  post({ kind: "ready" });
 }
 
 if (parentPort !== null) {

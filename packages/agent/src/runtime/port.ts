@@ -76,6 +76,8 @@ export interface ContainerRequest {
   readonly sharePidOf?: string;
   readonly shareIpcOf?: string;
   readonly stopGraceMs: number;
+  /** Nothing is lost when its program is ended right after its begin and begun again; no by default. */
+  readonly repeatable?: boolean;
 }
 
 export type ContainerMount =

@@ -57,6 +57,7 @@ export function containerRequest(input: RequestInput): ContainerRequest {
     ...(pid ? { sharePidOf: pid } : {}),
     ...(ipc ? { shareIpcOf: ipc } : {}),
     stopGraceMs: spec.stopGraceMs,
+    repeatable: !task.exclusive && spec.mode !== "job" && spec.restart.policy !== "no",
   };
 }
 
