@@ -203,10 +203,11 @@ class RunningAgent implements Agent {
   }
 
   #makeStatuses(): StatusReporter {
-    const { api, nodeName: node, driver } = this.#options;
+    const { api, nodeName: node, clock, driver } = this.#options;
     return new StatusReporter({
       api,
       node,
+      clock,
       driver,
       isJoined: () => this.#isUp,
       onStop: (tasks) => void this.#stopTasks(tasks),

@@ -19,19 +19,22 @@ export async function ensureNetwork(
   const name = networkName(request.cluster, request.id);
   const context = `make network ${name}`;
   const path = `/networks/${segment(name)}`;
+  const create = {
+    method: "POST",
+    path: "/networks/create",
+    json: bodyOf(name, request),
+    context,
+    signal,
+  } as const;
+  // Most are new, and somebody waits for them: made first, looked at where that fails.
+  const made = await client.answer(create);
+  if (made.status === 201) return;
   const found = await client.answer({ method: "GET", path, context, signal });
-  if (found.status === 200) {
-    if (isAsWanted(found.body, request)) return;
-    // Made with another range: nothing can be attached as planned. In use, the removal says so.
-    await removeNetwork(client, request.id, request.cluster, signal);
-  } else if (found.status !== 404) {
-    throw refusal(context, found.status, wordsOf(found.body));
-  }
-  await client.call(
-    { method: "POST", path: "/networks/create", json: bodyOf(name, request), context, signal },
-    // Made by somebody else between the look and the call.
-    [409],
-  );
+  if (found.status !== 200) throw refusal(context, made.status, wordsOf(made.body));
+  if (isAsWanted(found.body, request)) return;
+  // Made with another range: nothing can be attached as planned. In use, the removal says so.
+  await removeNetwork(client, request.id, request.cluster, signal);
+  await client.call(create, [409]);
 }
 
 /** Bridge of a network that the engine has. @throws ProtocolError `not_found` */

@@ -114,9 +114,14 @@ export class DockerRuntime implements Runtime {
     return containers.inspectContainer(client, idOrName, signal);
   }
 
-  async createContainer(request: ContainerRequest, signal?: AbortSignal) {
+  async createContainer(
+    request: ContainerRequest,
+    signal?: AbortSignal,
+    networks?: () => Promise<void>,
+  ) {
     const { apiVersion } = await this.#session.info();
     const isDirect = this.#direct?.takes(request) ?? false;
+    if (!isDirect) await networks?.();
     try {
       const image = needsImageDefaults(request)
         ? await this.#images.defaultsOf(request.imageId, signal)

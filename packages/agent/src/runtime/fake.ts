@@ -83,7 +83,12 @@ export class FakeRuntime implements Runtime {
     return this.#call("inspectContainer", signal, () => this.host.findContainer(idOrName)?.state());
   }
 
-  createContainer(request: ContainerRequest, signal?: AbortSignal): Promise<ContainerState> {
+  async createContainer(
+    request: ContainerRequest,
+    signal?: AbortSignal,
+    networks?: () => Promise<void>,
+  ): Promise<ContainerState> {
+    await networks?.();
     return this.#call("createContainer", signal, () => {
       const existing = this.host.findContainer(request.name);
       if (existing !== undefined) return existing.state();

@@ -254,7 +254,12 @@ export interface Runtime {
   /** Containers with the label of `cluster`. */
   listContainers(cluster: string, signal?: AbortSignal): Promise<readonly ContainerState[]>;
   inspectContainer(idOrName: string, signal?: AbortSignal): Promise<ContainerState | undefined>;
-  createContainer(request: ContainerRequest, signal?: AbortSignal): Promise<ContainerState>;
+  /** `networks` waits until those of the request are there; called where a creation needs them. */
+  createContainer(
+    request: ContainerRequest,
+    signal?: AbortSignal,
+    networks?: () => Promise<void>,
+  ): Promise<ContainerState>;
   /** A container that runs already is `started`. */
   startContainer(id: string, signal?: AbortSignal): Promise<StartOutcome>;
   /** Sends the stop signal, waits for the grace, kills. Resolves when it has ended. */

@@ -3,19 +3,22 @@
  * until they were taken. The server ignores what it has seen already (sequence), so repeating is harmless.
  */
 
-import type { Driver, Loop, LoopResult } from "@berth/base";
+import type { Clock, Driver, Loop, LoopResult } from "@berth/base";
 import type { ApiClient, TaskStatus } from "@berth/protocol";
 
 /** What one call takes (the route's own limit). */
 const BATCH_MAX = 500;
-/** Statuses of one burst share a call: below what a person or a rollout notices. */
-const GATHER_MS = 20;
+/** What one task passes through at once shares a call. */
+const GATHER_MS = 2;
+/** Calls follow each other no sooner: in a burst they take more with them, below what anybody notices. */
+const SPACING_MS = 20;
 /** Pause after a failed call while the stream still says that there is contact. */
 const RETRY_MS = 300;
 
 export interface StatusReporterOptions {
   readonly api: Pick<ApiClient, "call">;
   readonly node: string;
+  readonly clock: Clock;
   readonly driver: Driver;
   /** Tasks that the server wants stopped, whatever their assignment says. */
   readonly onStop: (tasks: readonly string[]) => void;
@@ -28,6 +31,7 @@ export class StatusReporter {
   readonly #loop: Loop;
   /** Latest unsent status of each task, oldest first. */
   readonly #waiting = new Map<string, TaskStatus>();
+  #nextAt = 0;
 
   constructor(options: StatusReporterOptions) {
     this.#options = options;
@@ -55,11 +59,14 @@ export class StatusReporter {
   }
 
   async #run(signal: AbortSignal): Promise<LoopResult> {
-    const { isJoined } = this.#options;
+    const { isJoined, clock } = this.#options;
     if (this.#waiting.size === 0 || !isJoined()) return;
+    const restMs = this.#nextAt - clock.monotonic();
+    if (restMs > 0) return { againMs: restMs };
     const statuses = [...this.#waiting.values()].slice(0, BATCH_MAX);
     try {
       await this.#send(statuses, signal);
+      this.#nextAt = clock.monotonic() + SPACING_MS;
     } catch {
       // The link to the server says what is wrong, and wakes this loop when contact is back.
       signal.throwIfAborted();

@@ -3,13 +3,14 @@
  * any point of it, and decides nothing about the task's life.
  */
 
-import { ProtocolError } from "@berth/protocol";
+import { type Network, ProtocolError, type Task } from "@berth/protocol";
 import type { ContainerMount, ContainerRequest } from "../runtime/port.ts";
 import type { ToldTask } from "../state/agent-state.ts";
 import { exclusiveVolumes, holderAmong } from "../state/volume-locks.ts";
 import { containerRequest } from "./container-request.ts";
+import { withDeadline } from "./deadline.ts";
 import { runHooks } from "./hooks.ts";
-import type { Operation, OperationResult } from "./operation.ts";
+import { OPERATIONS, type Operation, type OperationResult } from "./operation.ts";
 import type { TaskRecord } from "./record.ts";
 import type { Progress } from "./status.ts";
 import type { TaskPorts } from "./task-ports.ts";
@@ -17,6 +18,8 @@ import type { TaskPorts } from "./task-ports.ts";
 /** What this life of the agent has done for a task's present attempt; lost with the agent, and harmless. */
 export interface AttemptMemory {
   mounts: readonly ContainerMount[] | undefined;
+  /** Networks, names and isolation, once begun: the container may be created meanwhile. Never rejects. */
+  networking: Promise<NetworkingResult> | undefined;
   attendedId: string | undefined;
   probing: boolean;
   hooked: boolean;
@@ -33,6 +36,10 @@ export interface EffectContext {
   /** Looks at the task again. */
   readonly wake: () => void;
 }
+
+type NetworkingResult =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly error: unknown };
 
 type Effect = (context: EffectContext) => Promise<OperationResult | undefined>;
 
@@ -111,20 +118,46 @@ async function prepare({ ports, told, memory, signal }: EffectContext): Promise<
   // Somebody was faster: the gate keeps the task from here on.
   if (fact.kind === "held") return;
   if (changes.length > 0) await ports.state.commit(changes);
-  for (const { networkId } of task.attachments) {
-    const network = ports.state.networks.get(networkId);
-    if (network === undefined) {
-      const message = `the server has not told about network ${networkId} yet`;
-      throw new ProtocolError("unavailable", message, { networkId });
-    }
-    await ports.networks.ensure(network, signal);
-  }
+  const networks = task.attachments.map(({ networkId }) => knownNetwork(ports, networkId));
+  memory.networking = ensureNetworking(ports, task, networks).then(
+    () => ({ kind: "ready" }) as const,
+    (error: unknown) => ({ kind: "failed", error }) as const,
+  );
   for (const [name, volume] of Object.entries(assignment.volumes)) {
     if (!spec.mounts.some((mount) => mount.kind === "volume" && mount.volume === name)) continue;
     await ensureVolume(ports, task, volume, signal);
   }
   memory.mounts = await ports.files.prepare(assignment, ports.state.networks, signal);
-  await ports.net.ensureAttached(task, signal);
+}
+
+function knownNetwork(ports: TaskPorts, networkId: string): Network {
+  const network = ports.state.networks.get(networkId);
+  if (network !== undefined) return network;
+  const message = `the server has not told about network ${networkId} yet`;
+  throw new ProtocolError("unavailable", message, { networkId });
+}
+
+/** Goes on beside the operations that follow; whoever needs it awaits it, with a deadline of their own. */
+async function ensureNetworking(
+  ports: TaskPorts,
+  task: Task,
+  networks: readonly Network[],
+): Promise<void> {
+  const parent = new AbortController().signal;
+  const deadline = { ms: OPERATIONS.prepare.deadlineMs, what: "making networks", parent };
+  await withDeadline(ports.clock, deadline, async (signal) => {
+    const bridges = networks.map((network) => ports.networks.ensure(network, signal));
+    await Promise.all([...bridges, ports.net.ensureAttached(task, signal)]);
+  });
+}
+
+/** Resolves when the task's networks are there; a failure of theirs is the caller's, and prepares anew. */
+async function networked(memory: AttemptMemory): Promise<void> {
+  const result = await memory.networking;
+  if (result?.kind !== "failed") return;
+  memory.mounts = undefined;
+  memory.networking = undefined;
+  throw result.error;
 }
 
 async function ensureVolume(
@@ -152,7 +185,7 @@ async function create(context: EffectContext): Promise<OperationResult> {
   const request = requestOf(context);
   const made = await ports.starts.run("begin", signal, async () => {
     await assertAlone(ports, told, signal);
-    return await ports.runtime.createContainer(request, signal);
+    return await ports.runtime.createContainer(request, signal, () => networked(context.memory));
   });
   ports.containers.note(made);
   await ports.images.noteUse(request.imageId, ports.clock.now());
@@ -209,6 +242,7 @@ async function assertAlone(ports: TaskPorts, told: ToldTask, signal: AbortSignal
 
 async function start(context: EffectContext): Promise<OperationResult> {
   const { ports, told, record, memory, signal } = context;
+  await networked(memory);
   const created = record.containerId ?? ports.containers.of(record.task).at(-1)?.id;
   if (created === undefined) throw new ProtocolError("internal", "started before it was created");
   const id = await ports.starts.run("finish", signal, async () => {

@@ -39,6 +39,7 @@ const MENDED_BY_WAITING: ReadonlySet<string> = new Set([
 
 const FRESH: AttemptMemory = {
   mounts: undefined,
+  networking: undefined,
   attendedId: undefined,
   probing: false,
   hooked: false,
