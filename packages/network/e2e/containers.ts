@@ -42,7 +42,7 @@ export const ECHO_SERVER = `
   const udp = require('dgram').createSocket({ type: 'udp6', ipv6Only: false });
   udp.on('message', (_, from) => udp.send(said(from.address), from.port, from.address)).bind(8081)`;
 /** Long enough for a connection on one machine, short enough for a matrix of dropped ones. */
-const CONNECT_TIMEOUT = "0.3";
+const CONNECT_TIMEOUT = "0.8";
 let count = 0;
 
 /** Joins a new namespace to `bridge` (or, without one, as a host beyond the host) as `address`/24. */

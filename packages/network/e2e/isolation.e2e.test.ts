@@ -17,19 +17,50 @@ const NETWORKS = ["a", "b", "internal"].map((name, index) => ({
   bridge: `br-${name}`,
   subnet: `10.77.${index}.0/24`,
   gateway: `10.77.${index}.1`,
+  subnet6: `fd77:${index}::/64`,
+  gateway6: `fd77:${index}::1`,
+  serviceRange: "10.79.0.0/24",
   internal: name === "internal",
 }));
+/** Service addresses of a copy on each network. */
+const SERVICES = { a: "10.79.0.7", b: "10.79.0.8" } as const;
 
 const METADATA = "169.254.169.254";
 const OUTSIDE = "198.18.0.2";
 
 /** What each container may reach; everything else in the matrix must be closed. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  a1: ["a1", "a2", "outside", "published"],
-  a2: ["a1", "a2", "outside", "published"],
-  b1: ["b1", "outside", "published"],
-  internal1: ["internal1"],
+  a1: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "service-a"],
+  a2: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "service-a"],
+  b1: ["b1", "b1-6", "outside", "published", "service-b"],
+  internal1: ["internal1", "internal1-6"],
 };
+const FORBIDDEN = {
+  a1: [
+    "10.77.1.11 8080",
+    "fd77:1::11 8080",
+    "10.77.0.1 5432",
+    "fd77:0::1 7710",
+    `${METADATA} 8080`,
+  ],
+  internal1: [`${OUTSIDE} 8080`, "10.77.2.1 9000", "10.77.0.12 8080"],
+};
+/** Connects without a pause for a while to each of several targets; says how often it got through. */
+const ATTACKER = `
+  const [forMs, ...targets] = process.argv.slice(1);
+  const until = Date.now() + Number(forMs);
+  let [tries, hits] = [0, 0];
+  const attack = (host, port) => {
+    if (Date.now() > until) return;
+    tries++;
+    const socket = require('net').connect({ host, port: Number(port) });
+    const next = () => { socket.destroy(); attack(host, port); };
+    const timer = setTimeout(next, 30);
+    socket.on('connect', () => { hits++; clearTimeout(timer); next(); });
+    socket.on('error', () => { clearTimeout(timer); setTimeout(next, 1); });
+  };
+  for (const target of targets) for (let i = 0; i < 4; i++) attack(...target.split(' '));
+  process.on('exit', () => console.log(tries > 100 ? hits : 'idle'));`;
 
 inNamespace(import.meta.url, () => {
   const net = netUnderTest();
@@ -38,7 +69,13 @@ inNamespace(import.meta.url, () => {
   const target = { ...SERVICE, networkId: "a", port: 8080 };
   const model = loopbackModel(1, {
     networks: NETWORKS,
-    services: [],
+    services: (["a", "b"] as const).map((networkId) => ({
+      ...SERVICE,
+      service: `web-${networkId}`,
+      networks: [{ networkId, aliases: [], virtualAddress: SERVICES[networkId] }],
+      endpointMode: "vip",
+      ports: [],
+    })),
     ingress: {
       ...loopbackModel(1, {}).ingress,
       httpRoutes: [],
@@ -46,12 +83,25 @@ inNamespace(import.meta.url, () => {
     },
     endpoints: [
       { ...SERVICE, slot: 1, taskId: "t1", networkId: "a", address: "10.77.0.11", state: "ready" },
+      ...(["a", "b"] as const).map((networkId, index) => ({
+        ...SERVICE,
+        service: `web-${networkId}`,
+        slot: 1,
+        taskId: `t${networkId}`,
+        networkId,
+        address: `10.77.${index}.11`,
+        state: "ready" as const,
+      })),
     ],
   });
 
   before(async () => {
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
-    for (const network of NETWORKS) addBridge(network.bridge, `${network.gateway}/24`);
+    writeFileSync("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+    for (const network of NETWORKS) {
+      addBridge(network.bridge, `${network.gateway}/24`);
+      ip(`addr add ${network.gateway6}/64 dev ${network.bridge} nodad`);
+    }
     const plan = [
       ["a1", 0, 11],
       ["a2", 0, 12],
@@ -61,7 +111,14 @@ inNamespace(import.meta.url, () => {
     for (const [name, index, host] of plan) {
       const bridge = NETWORKS[index]?.bridge ?? "";
       const address = `10.77.${index}.${host}`;
-      containers.set(name, await startContainer(address, `10.77.${index}.1`, bridge));
+      const container = await startContainer(address, `10.77.${index}.1`, bridge);
+      containers.set(name, container);
+      for (const words of [
+        `addr add fd77:${index}::${host}/64 dev eth0 nodad`,
+        `route add default via fd77:${index}::1`,
+      ]) {
+        await container.run("ip", ["-6", ...words.split(" ")]);
+      }
     }
     outside = await startContainer(OUTSIDE, "198.18.0.1");
     // A cloud's metadata, on the way out; and the platform's API and a database on the host.
@@ -69,10 +126,22 @@ inNamespace(import.meta.url, () => {
     ip(`route add ${METADATA} via ${OUTSIDE}`);
     for (const port of [7710, 5432]) {
       const server = createServer((socket) => socket.on("error", () => {}).end()).unref();
-      await new Promise<void>((done) => server.listen(port, "0.0.0.0", done));
+      await new Promise<void>((done) => server.listen(port, "::", done));
     }
     await net.start();
   });
+
+  /** The lasting table, not its guard. */
+  function hasTable(): boolean {
+    const tables = execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
+    return /inet berth_lab$/m.test(tables);
+  }
+
+  /** How often the container got through to any of the targets while it tried for `forMs`. */
+  async function attack(name: string, forMs: number, targets: readonly string[]): Promise<string> {
+    const words = ["-e", ATTACKER, String(forMs), ...targets];
+    return (await containers.get(name)?.run(process.execPath, words)) ?? "";
+  }
 
   /** `[from, to]` of all pairs that can connect. */
   async function openPairs(): Promise<string[]> {
@@ -80,11 +149,16 @@ inNamespace(import.meta.url, () => {
       ...[...containers].map(
         ([name, item]) => [name, item.address, 8080] as [string, string, number],
       ),
+      ...[...containers].map(
+        ([name, item]) => [`${name}-6`, address6(item.address), 8080] as [string, string, number],
+      ),
+      ["service-a", SERVICES.a, 8080],
+      ["service-b", SERVICES.b, 8080],
       ["outside", OUTSIDE, 8080],
       ["metadata", METADATA, 8080],
     ];
     const pairs: string[] = [];
-    for (const [from, container] of containers) {
+    const from = async ([name, container]: readonly [string, Container]) => {
       const gateway = container.address.replace(/\d+$/, "1");
       const own: [string, string, number][] = [
         ["published", gateway, 9000],
@@ -92,12 +166,22 @@ inNamespace(import.meta.url, () => {
         ["api", gateway, 7710],
         ["api-outside", "198.18.0.1", 7710],
         ["database", gateway, 5432],
+        ["published-6", address6(gateway), 9000],
+        ["api-6", address6(gateway), 7710],
+        ["database-6", address6(gateway), 5432],
+        ["api-other-6", gateway.startsWith("10.77.1.") ? "fd77:0::1" : "fd77:1::1", 7710],
       ];
       for (const [to, address, port] of [...targets, ...own]) {
-        if (await container.reaches(address, port)) pairs.push(`${from} → ${to}`);
+        if (await container.reaches(address, port)) pairs.push(`${name} → ${to}`);
       }
-    }
+    };
+    await Promise.all([...containers].map(from));
     return pairs.sort();
+  }
+
+  function address6(address: string): string {
+    const [, , network = "", host = ""] = address.split(".");
+    return `fd77:${network}::${host}`;
   }
 
   const expected = Object.entries(ALLOWED)
@@ -112,6 +196,7 @@ inNamespace(import.meta.url, () => {
 
   test("before any rule everything is open: the matrix can see a connection", async () => {
     assert.ok((await openPairs()).length > expected.length * 1.5);
+    assert.ok(Number(await attack("a1", 500, FORBIDDEN.a1)) > 100);
   });
 
   test("networks are closed to each other, to the host, to metadata, and internal ones to all", async () => {
@@ -153,15 +238,25 @@ inNamespace(import.meta.url, () => {
   test("a flush by somebody else is mended, and other tables are never touched", async () => {
     execFileSync("nft", ["flush", "ruleset"]);
     execFileSync("nft", ["add", "table", "inet", "foreign"]);
-    await until("the table is back", 10_000, () => {
-      const tables = execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
-      return tables.includes("berth_lab") ? true : undefined;
-    });
+    await until("the table is back", 10_000, () => (hasTable() ? true : undefined));
     assert.deepEqual(await openPairs(), expected);
     assert.match(execFileSync("nft", ["list", "tables"], { encoding: "utf8" }), /inet foreign/);
   });
 
+  test("nobody gets through while others flush all rules again and again", async () => {
+    const said = Promise.all([
+      attack("a1", 4_000, FORBIDDEN.a1),
+      attack("internal1", 4_000, FORBIDDEN.internal1),
+    ]);
+    for (let flush = 0; flush < 12; flush++) {
+      execFileSync("nft", ["flush", "ruleset"]);
+      await new Promise((done) => setTimeout(done, 250));
+    }
+    assert.deepEqual(await said, ["0\n", "0\n"]);
+  });
+
   test("one rule taken out by hand comes back", async () => {
+    await until("the table is back", 10_000, () => (hasTable() ? true : undefined));
     const listing = execFileSync("nft", ["-a", "list", "chain", "inet", "berth_lab", "forward"]);
     const handle = /oifname @bridges drop # handle (\d+)/.exec(listing.toString())?.[1];
     assert.ok(handle !== undefined);
@@ -178,9 +273,6 @@ inNamespace(import.meta.url, () => {
     await net.start();
     await net.client.waitApplied(1, 5_000);
     await net.client.stop({ ingress: true, firewall: true });
-    await until("the table is gone", 5_000, () => {
-      const tables = execFileSync("nft", ["list", "tables"], { encoding: "utf8" });
-      return tables.includes("berth_lab") ? undefined : true;
-    });
+    await until("the table is gone", 5_000, () => (hasTable() ? undefined : true));
   });
 });

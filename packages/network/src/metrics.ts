@@ -14,7 +14,11 @@ export interface NetFigures {
     readonly tableChanges: number;
   };
   readonly routes: readonly RouteFigures[];
-  readonly firewall: { readonly loads: number; readonly repairs: number };
+  readonly firewall: {
+    readonly loads: number;
+    readonly repairs: number;
+    readonly guarded: boolean;
+  };
   readonly addresses: {
     readonly services: number;
     readonly loads: number;
@@ -82,6 +86,9 @@ export function metricsText(figures: NetFigures): string {
   });
   routeMetrics(figures.routes, metric);
   metric("firewall_loads_total", "counter", "Loads of the table.", { "": firewall.loads });
+  metric("firewall_guarded", "gauge", "A table that nobody else can flush repeats the drops.", {
+    "": firewall.guarded ? 1 : 0,
+  });
   metric("firewall_repairs_total", "counter", "Loads because somebody had changed it.", {
     "": firewall.repairs,
   });

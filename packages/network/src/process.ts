@@ -18,6 +18,7 @@ import { ControlSocket } from "./control-socket.ts";
 import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
 import { DnsServer } from "./dns/server.ts";
 import { FirewallController } from "./firewall/controller.ts";
+import { RulesWatch } from "./firewall/rules-watch.ts";
 import { IngressController } from "./ingress/controller.ts";
 import { metricsText } from "./metrics.ts";
 import { type NodeNetworkModel, serviceKey } from "./model.ts";
@@ -92,6 +93,7 @@ class Net implements NetProcess {
   readonly #ingress: IngressController;
   readonly #firewall: FirewallController;
   readonly #addresses: AddressController;
+  readonly #rulesWatch: RulesWatch;
   readonly #socket: ControlSocket;
   readonly #startedAt: number;
   readonly #applied = { dns: 0, firewall: 0 };
@@ -130,6 +132,14 @@ class Net implements NetProcess {
       ...options,
       nftProgram,
       onUsable: () => void this.#followNamesAgain(),
+    });
+    this.#rulesWatch = new RulesWatch({
+      ...options,
+      nftProgram,
+      onRemoved: () => {
+        this.#firewall.look();
+        this.#addresses.look();
+      },
     });
     this.#socket = new ControlSocket(this.socketPath, {
       apply: (body) => this.#accept(body),
@@ -183,6 +193,7 @@ class Net implements NetProcess {
   async #stop(options: StopOptions): Promise<void> {
     await this.#idle();
     await Promise.all([
+      this.#rulesWatch.close(),
       this.#dns.close(),
       this.#ingress.close({ stopIngress: options.ingress }),
       this.#firewall.close({ removeTable: options.firewall ?? false }),

@@ -99,6 +99,11 @@ export class AddressController {
     return this.#bridgeProblem === undefined;
   }
 
+  /** Somebody removed a table: looks at once. */
+  look(): void {
+    this.#loop.wake();
+  }
+
   problems(): readonly NetProblem[] {
     const own = [this.#rulesProblem, this.#bridgeProblem].filter((each) => each !== undefined);
     return [...own, ...this.#ports.problems(), ...this.#flows.problems()];

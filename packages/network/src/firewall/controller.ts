@@ -9,6 +9,7 @@ import type { Clock, Driver, Logger, Loop } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
 import { type ProgramResult, runProgram } from "../program.ts";
 import type { NetProblem } from "../report.ts";
+import { FirewallGuard } from "./guard.ts";
 import { tableMismatch } from "./read-back.ts";
 import { type FirewallInput, type Ruleset, renderRuleset } from "./ruleset.ts";
 
@@ -17,6 +18,8 @@ export interface FirewallControllerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly driver: Driver;
+  /** For the guard's text. */
+  readonly dataDir: string;
 }
 
 /** How long a flush by somebody else can leave the node open; each look costs 6 ms of processor. */
@@ -28,6 +31,7 @@ const LOOP_NAME = "firewall";
 export class FirewallController {
   readonly #options: FirewallControllerOptions;
   readonly #loop: Loop;
+  readonly #guard: FirewallGuard;
   #wanted: Ruleset | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #problem: NetProblem | undefined;
@@ -38,6 +42,7 @@ export class FirewallController {
 
   constructor(options: FirewallControllerOptions) {
     this.#options = options;
+    this.#guard = new FirewallGuard({ ...options, file: `${options.dataDir}/guard.nft` });
     this.#loop = options.driver.add({
       name: LOOP_NAME,
       purpose: "keeps this cluster's firewall table in the kernel",
@@ -58,18 +63,25 @@ export class FirewallController {
     }
   }
 
+  /** Somebody removed a table: looks at once. */
+  look(): void {
+    this.#loop.wake();
+  }
+
   problems(): readonly NetProblem[] {
     return this.#problem === undefined ? [] : [this.#problem];
   }
 
-  figures(): { readonly loads: number; readonly repairs: number } {
-    return { loads: this.#loads, repairs: this.#repairs };
+  figures(): { readonly loads: number; readonly repairs: number; readonly guarded: boolean } {
+    const guarded = this.#guard.held !== undefined && this.#guard.held === this.#wanted?.version;
+    return { loads: this.#loads, repairs: this.#repairs, guarded };
   }
 
   /** Stops looking after the table; it stays, unless `removeTable`. */
   async close(options: { readonly removeTable: boolean }): Promise<void> {
     await this.#options.driver.remove(LOOP_NAME);
     await this.#queue;
+    this.#guard.close();
     if (!options.removeTable || this.#wanted === undefined) return;
     const { table } = this.#wanted;
     await this.#nft(["-f", "-"], `table inet ${table} {}\ndelete table inet ${table}\n`);
@@ -93,6 +105,7 @@ export class FirewallController {
     }
     this.#seen = wanted.version;
     this.#problem = undefined;
+    await this.#guard.hold(wanted);
   }
 
   async #mismatch(wanted: Ruleset): Promise<string | undefined> {

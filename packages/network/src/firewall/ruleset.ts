@@ -27,6 +27,8 @@ export interface Ruleset {
   readonly version: string;
   /** Chains and how many rules each has: what reading back is compared with. */
   readonly rulesByChain: ReadonlyMap<string, number>;
+  /** Sets and chains, without the table around them. */
+  readonly body: readonly string[];
   /** Replaces the table as one transaction; applying it twice is harmless. */
   readonly text: string;
 }
@@ -35,6 +37,9 @@ export interface Ruleset {
 const FILTER_PRIORITY = -10;
 /** Where clouds hand out credentials to whoever asks. */
 const METADATA_ADDRESS = "169.254.169.254";
+const METADATA_ADDRESS6 = "fd00:ec2::254";
+/** What a host of IPv6 sends from before it has an address, and to its neighbours. */
+const NEIGHBOUR_SOURCES = "{ ::, fe80::/10 }";
 const ANY_ADDRESS = "0.0.0.0";
 
 export function tableName(clusterId: string): string {
@@ -68,7 +73,7 @@ export function renderRuleset(input: FirewallInput): Ruleset {
     "}",
     "",
   ];
-  return { table, version, rulesByChain, text: lines.join("\n") };
+  return { table, version, rulesByChain, body, text: lines.join("\n") };
 }
 
 function versionChain(version: string): string {
@@ -145,7 +150,7 @@ function quoted(text: string): string {
 function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel): string[] {
   return [
     "iifname . oifname @same_bridge accept",
-    ...(policy.metadataAccess ? [] : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`]),
+    ...metadataRules(policy),
     ...antiSpoofing(networks),
     // Connections to service addresses: only those that may be are translated (addresses/spread.ts), from
     // another bridge those of tasks that are on both networks.
@@ -194,8 +199,23 @@ function outputRules(dnsPort: number): string[] {
 function antiSpoofing(networks: readonly NetworkModel[]): string[] {
   if (networks.length === 0) return [];
   const allowed = networks.map((network) => `${quoted(network.bridge)} . ${network.subnet}`);
+  const allowed6 = networks.flatMap(({ bridge, subnet6 }) =>
+    subnet6 === undefined ? [] : [`${quoted(bridge)} . ${subnet6}`],
+  );
+  const from6 = `iifname @bridges ip6 saddr != ${NEIGHBOUR_SOURCES}`;
   return [
     `iifname @bridges meta nfproto ipv4 iifname . ip saddr != { ${allowed.join(", ")} } drop`,
+    allowed6.length === 0
+      ? `${from6} drop`
+      : `${from6} iifname . ip6 saddr != { ${allowed6.join(", ")} } drop`,
+  ];
+}
+
+function metadataRules({ metadataAccess }: HostPolicyModel): string[] {
+  if (metadataAccess) return [];
+  return [
+    `iifname @bridges ip daddr ${METADATA_ADDRESS} drop`,
+    `iifname @bridges ip6 daddr ${METADATA_ADDRESS6} drop`,
   ];
 }
 
@@ -203,9 +223,7 @@ function antiSpoofing(networks: readonly NetworkModel[]): string[] {
 function inputRules(networks: readonly NetworkModel[], input: FirewallInput): string[] {
   if (networks.length === 0) return [];
   const jumps = networks.map((network) => `${quoted(network.bridge)} : jump ${hostChain(network)}`);
-  const metadata = input.hostPolicy.metadataAccess
-    ? []
-    : [`iifname @bridges ip daddr ${METADATA_ADDRESS} drop`];
+  const metadata = metadataRules(input.hostPolicy);
   // A process of the host may ask a copy by a UDP port of 127.0.0.1: only answers come that way.
   const loopback =
     "iifname @bridges ip daddr 127.0.0.0/8 ct state != { established, related } drop";
@@ -225,6 +243,12 @@ function hostRules(network: NetworkModel, input: FirewallInput): string[] {
     "ct state established,related accept",
     `ip daddr ${network.gateway} udp dport ${input.dnsPort} accept`,
     `ip daddr ${network.gateway} tcp dport ${input.dnsPort} accept`,
+    ...(network.gateway6 === undefined
+      ? []
+      : [
+          `ip6 daddr ${network.gateway6} udp dport ${input.dnsPort} accept`,
+          `ip6 daddr ${network.gateway6} tcp dport ${input.dnsPort} accept`,
+        ]),
     // Without neighbour discovery a container with IPv6 waits for seconds before it uses IPv4.
     "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept",
     ...open,
