@@ -120,6 +120,22 @@ test("nothing is ordered at an ACME server that was not set", () => {
   assert.equal(isForAcme(acme({ only: ["a.test"] }), "b.test"), false);
 });
 
+test("each host of a route with several has a certificate of its own", () => {
+  const { tables } = world(["a.test"]);
+  const [stack] = tables.stacks.all();
+  assert.ok(stack);
+  const image = { reference: "busybox:1", imageId: `sha256:${"a".repeat(64)}` };
+  const route = { host: "a.test", moreHosts: ["b.test"], path: "/", port: 80, tls: "required" };
+  const spec = serviceSpec({ routes: [route as never] });
+  const services = { web: { spec, image, template: "t1" } };
+  tables.table("release").set({
+    key: keys.release(SCOPE, 1),
+    revision: 2,
+    value: releaseRow({ services }),
+  });
+  assert.deepEqual(changes(tables), ["create a.test cluster-ca", "create b.test cluster-ca"]);
+});
+
 test("a person's certificate takes the place of the automatic one, which goes", () => {
   const { tables, put } = world(["shop.test"]);
   put(ENV, "shop.test", { automatic: true, source: "cluster-ca" });

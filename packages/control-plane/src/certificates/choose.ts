@@ -13,6 +13,7 @@ import {
   keys,
   type RouteSpec,
   routeHosts,
+  type ServiceScope,
   type Stack,
 } from "@berth/protocol";
 import { liveReleaseNumbers } from "../release/claims.ts";
@@ -36,7 +37,7 @@ export interface TlsRoute extends EnvironmentScope {
 }
 
 /** Whether TLS ends at the ingress for this route. */
-export function wantsTls(route: RouteSpec): boolean {
+function wantsTls(route: RouteSpec): boolean {
   return route.tls === "both" || route.tls === "required";
 }
 
@@ -56,18 +57,26 @@ function tlsRoutesOfStack(view: ClusterView, stack: Stack): TlsRoute[] {
   return liveReleaseNumbers(stack).flatMap((number) => {
     const release = view.releases.get(keys.release(stack, number))?.value;
     return Object.entries(release?.services ?? {}).flatMap(([service, { spec }]) =>
-      spec.routes.filter(wantsTls).flatMap((route) =>
-        routeHosts(route).map((host) => ({
-          project,
-          environment,
-          stack: stack.stack,
-          service,
-          host: plainHost(host),
-          path: route.path,
-        })),
-      ),
+      tlsRoutesOf({ project, environment, stack: stack.stack, service }, spec.routes),
     );
   });
+}
+
+/** Routes with TLS of one service, one for each of their hosts. */
+export function tlsRoutesOf(
+  { project, environment, stack, service }: ServiceScope,
+  routes: readonly RouteSpec[],
+): TlsRoute[] {
+  return routes.filter(wantsTls).flatMap((route) =>
+    routeHosts(route).map((host) => ({
+      project,
+      environment,
+      stack,
+      service,
+      host: plainHost(host),
+      path: route.path,
+    })),
+  );
 }
 
 /** Names that a certificate is good for: of what it is, or of what it will be. */

@@ -8,8 +8,7 @@ import { type Certificate, keys, type Task } from "@berth/protocol";
 import { specOfTask } from "../release/spec-of-task.ts";
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
-import { CLUSTER, chosenCertificate, DEFAULT_NAME, type TlsRoute, wantsTls } from "./choose.ts";
-import { plainHost } from "./host-names.ts";
+import { CLUSTER, chosenCertificate, DEFAULT_NAME, type TlsRoute, tlsRoutesOf } from "./choose.ts";
 
 /** A certificate and the hosts of routes that it serves on the node. */
 export interface Need {
@@ -70,16 +69,7 @@ function isOver(view: ClusterView, task: Task): boolean {
 }
 
 function routesOfTask(view: ClusterView, task: Task): TlsRoute[] {
-  const { project, environment, stack, service } = task;
-  const spec = specOfTask(view, task)?.service.spec;
-  return (spec?.routes ?? []).filter(wantsTls).map(({ host, path }) => ({
-    project,
-    environment,
-    stack,
-    service,
-    host: plainHost(host),
-    path,
-  }));
+  return tlsRoutesOf(task, specOfTask(view, task)?.service.spec.routes ?? []);
 }
 
 /**

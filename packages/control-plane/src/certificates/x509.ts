@@ -25,9 +25,7 @@ const SERIAL_BYTES = 16;
 const EC = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
 async function library() {
-  // The library finds its parts by decorators, whose metadata this adds to `Reflect`.
-  await import("reflect-metadata");
-  return import("@peculiar/x509");
+  return (await import("./x509-library.ts")).x509;
 }
 
 /** A new private key: EC P-256, PKCS #8 as PEM. */

@@ -3,20 +3,19 @@
  * what its copies wait for. Pure.
  */
 
-import type { Certificate, ServiceSpec, StackScope, Wait } from "@berth/protocol";
-import { chosenCertificate, wantsTls } from "../certificates/choose.ts";
-import { plainHost } from "../certificates/host-names.ts";
+import type { Certificate, ServiceScope, ServiceSpec, Wait } from "@berth/protocol";
+import { chosenCertificate, tlsRoutesOf } from "../certificates/choose.ts";
 import { stateAt } from "../certificates/lifetime.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
 /** One wait for each host whose certificate needs a look. */
 export function certificateWaits(
   view: ClusterView,
-  scope: StackScope,
+  scope: ServiceScope,
   spec: ServiceSpec | undefined,
   now: number,
 ): Wait[] {
-  const hosts = new Set((spec?.routes ?? []).filter(wantsTls).map(({ host }) => plainHost(host)));
+  const hosts = new Set(tlsRoutesOf(scope, spec?.routes ?? []).map(({ host }) => host));
   return [...hosts].flatMap((host): Wait[] => {
     if (host === "*") return [];
     const certificate = chosenCertificate(view, scope, host)?.value;
