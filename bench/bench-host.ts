@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import {
   copyFileSync,
   mkdirSync,
@@ -195,6 +195,11 @@ export class BenchPlatform {
       }
       throw error;
     }
+  }
+
+  /** Begins a command, while this process does something else. */
+  spawn(...words: string[]): ChildProcess {
+    return spawn(join(ROOT, "berth"), words, { env: this.environment, stdio: "ignore" });
   }
 
   /** Deploys a Compose text; answers the milliseconds of the whole command. */

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { BenchHost, type BenchPlatform, ROOT, removeHost } from "./bench-host.ts";
+import { benchDns } from "./dns.bench.ts";
 import { type Comparison, comparisonLines } from "./figures.ts";
 import { benchPresent } from "./present.bench.ts";
 import { benchResources } from "./resources.bench.ts";
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   restart: benchRestart,
   rollout: benchRollout,
   present: benchPresent,
+  dns: benchDns,
 };
 
 const ROUNDS = 3;

@@ -9,7 +9,12 @@
 
 import { formatIpv4, ipv4InRange, parseIpv4 } from "../ipv4.ts";
 import { digitsOfReverse, ipv6InRange, isWhole } from "./address6.ts";
-import type { DnsAnswer, DnsRecord } from "./encode.ts";
+import {
+  type DnsAnswer,
+  type DnsRecord,
+  type PreparedRecords,
+  prepareAddresses,
+} from "./encode.ts";
 import { type Hit, isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
 import type { Asker, DnsTables, NameEntry, ServiceNames } from "./tables.ts";
 import { asciiLower, type Query, RCODE, TYPE } from "./wire.ts";
@@ -80,20 +85,48 @@ const SOA: DnsRecord = { type: "SOA", ttlS: TTL_S };
 const LOOPBACK = 0x7f000001;
 const LOOPBACK6 = "1".padStart(32, "0");
 
+/**
+ * The answer to most questions: prepared once for each name and type, and sent with another copy first each
+ * time. Both families at once (ANY) are rare enough to be put together anew.
+ */
 function answerAddress(tables: DnsTables, query: Query, hit: Hit, copiesMax: number): Outcome {
   const { type, id } = query;
-  const records: DnsRecord[] = [];
-  if (type === TYPE.A || type === TYPE.ANY) {
-    for (const address of rotate(addressesOf(hit, entryAddresses), id, copiesMax)) {
-      records.push({ type: "A", address, ttlS: TTL_S });
-    }
+  if (type === TYPE.A || type === TYPE.AAAA) {
+    const records = preparedOf(hit, type);
+    if (records.count === 0) return done(tables, query, []);
+    return {
+      kind: "answer",
+      answer: {
+        rcode: RCODE.noError,
+        authoritative: true,
+        prepared: { records, first: id % records.count },
+        answers: [],
+        authority: [],
+        additional: [],
+      },
+    };
   }
-  if (type === TYPE.AAAA || type === TYPE.ANY) {
-    for (const address of rotate(addressesOf(hit, entryAddresses6), id, copiesMax)) {
-      records.push({ type: "AAAA", address, ttlS: TTL_S });
-    }
-  }
+  if (type !== TYPE.ANY) return done(tables, query, []);
+  const records: DnsRecord[] = [
+    ...rotate(addressesOf(hit, entryAddresses), id, copiesMax).map(
+      (address): DnsRecord => ({ type: "A", address, ttlS: TTL_S }),
+    ),
+    ...rotate(addressesOf(hit, entryAddresses6), id, copiesMax).map(
+      (address): DnsRecord => ({ type: "AAAA", address, ttlS: TTL_S }),
+    ),
+  ];
   return done(tables, query, records);
+}
+
+function preparedOf(hit: Hit, type: typeof TYPE.A | typeof TYPE.AAAA): PreparedRecords {
+  const known = hit.prepared.get(type);
+  if (known !== undefined) return known;
+  const records =
+    type === TYPE.A
+      ? prepareAddresses("A", addressesOf(hit, entryAddresses), TTL_S)
+      : prepareAddresses("AAAA", addressesOf(hit, entryAddresses6), TTL_S);
+  hit.prepared.set(type, records);
+  return records;
 }
 
 function addressesOf<T>(

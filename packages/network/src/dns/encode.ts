@@ -28,9 +28,18 @@ export type DnsRecord = { readonly owner?: string; readonly ttlS: number } & (
   | { readonly type: "SOA" }
 );
 
+/** Records of one length about the asked name, as bytes, in order. */
+export interface PreparedRecords {
+  readonly bytes: Buffer;
+  readonly count: number;
+  readonly recordBytes: number;
+}
+
 export interface DnsAnswer {
   readonly rcode: number;
   readonly authoritative: boolean;
+  /** Before `answers`: as many as fit, beginning with the one at `first` and going round. */
+  readonly prepared?: { readonly records: PreparedRecords; readonly first: number };
   readonly answers: readonly DnsRecord[];
   readonly authority: readonly DnsRecord[];
   readonly additional: readonly DnsRecord[];
@@ -59,11 +68,13 @@ export function encodeAnswer(query: Query, answer: DnsAnswer, options: EncodeOpt
   const optBytes = query.edns === undefined ? 0 : OPT_BYTES;
   const end = answerBytesMax(query, options.transport) - optBytes;
   const start = query.question.copy(scratch, HEADER_BYTES) + HEADER_BYTES;
-  const answers = writeRecords(answer.answers, start, end);
+  const prepared = writePrepared(answer.prepared, start, end);
+  const answers = writeRecords(answer.answers, prepared.offset, end);
   const authority = writeRecords(answer.authority, answers.offset, end);
   const additional = writeRecords(answer.additional, authority.offset, end);
-  const whole = answers.count + authority.count;
-  const truncated = whole < answer.answers.length + answer.authority.length;
+  const whole = prepared.count + answers.count + authority.count;
+  const wanted = answer.prepared?.records.count ?? 0;
+  const truncated = whole < wanted + answer.answers.length + answer.authority.length;
   // Additional records are a courtesy: all of them or none, and their absence is no truncation.
   const courtesy = additional.count === answer.additional.length;
   let offset = courtesy ? additional.offset : authority.offset;
@@ -74,7 +85,7 @@ export function encodeAnswer(query: Query, answer: DnsAnswer, options: EncodeOpt
     (truncated ? FLAG.truncated : 0) |
     (options.recursion ? FLAG.recursion : 0);
   writeHeader(query, flags | (answer.rcode & 15), [
-    answers.count,
+    prepared.count + answers.count,
     authority.count,
     (courtesy ? additional.count : 0) + (optBytes > 0 ? 1 : 0),
   ]);
@@ -100,6 +111,60 @@ export const SERVER_FAILURE: DnsAnswer = failure(RCODE.serverFailure);
 
 /** Where every answer is put together: one thread, and nothing waits in between. */
 const scratch = Buffer.alloc(TCP_BYTES_MAX);
+
+/** Address records of the asked name, to be sent again and again. */
+export function prepareAddresses(
+  type: "A" | "AAAA",
+  addresses: readonly (number | string)[],
+  ttlS: number,
+): PreparedRecords {
+  const dataBytes = type === "A" ? ADDRESS_BYTES : ADDRESS6_BYTES;
+  const recordBytes = QUESTION_POINTER.length + RECORD_FRAME_BYTES + dataBytes;
+  const bytes = Buffer.alloc(addresses.length * recordBytes);
+  for (const [index, address] of addresses.entries()) {
+    const start = index * recordBytes;
+    const frame = QUESTION_POINTER.copy(bytes, start) + start;
+    bytes.writeUInt16BE(RECORD_TYPE[type], frame);
+    bytes.writeUInt16BE(CLASS_IN, frame + 2);
+    bytes.writeUInt32BE(ttlS, frame + 4);
+    bytes.writeUInt16BE(dataBytes, frame + 8);
+    if (typeof address === "number") bytes.writeUInt32BE(address, frame + RECORD_FRAME_BYTES);
+    else bytes.write(address, frame + RECORD_FRAME_BYTES, "hex");
+  }
+  return { bytes, count: addresses.length, recordBytes };
+}
+
+/** The answer section as records, the prepared ones with it, in their order: for people and tests. */
+export function answerRecords({ prepared, answers }: DnsAnswer): readonly DnsRecord[] {
+  if (prepared === undefined) return answers;
+  const { bytes, count, recordBytes } = prepared.records;
+  const records = Array.from({ length: count }, (_, index): DnsRecord => {
+    const start = ((index + prepared.first) % count) * recordBytes;
+    const data = bytes.subarray(
+      start + recordBytes - bytes.readUInt16BE(start + 10),
+      start + recordBytes,
+    );
+    const ttlS = bytes.readUInt32BE(start + 6);
+    if (data.length === ADDRESS_BYTES) return { type: "A", address: data.readUInt32BE(), ttlS };
+    return { type: "AAAA", address: data.toString("hex"), ttlS };
+  });
+  return [...records, ...answers];
+}
+
+function writePrepared(
+  prepared: DnsAnswer["prepared"],
+  start: number,
+  end: number,
+): { readonly count: number; readonly offset: number } {
+  if (prepared === undefined) return { count: 0, offset: start };
+  const { bytes, count: all, recordBytes } = prepared.records;
+  const count = Math.min(all, Math.floor((end - start) / recordBytes));
+  const from = prepared.first * recordBytes;
+  const until = Math.min(bytes.length, from + count * recordBytes);
+  const offset = start + bytes.copy(scratch, start, from, until);
+  const left = count * recordBytes - (until - from);
+  return { count, offset: offset + (left > 0 ? bytes.copy(scratch, offset, 0, left) : 0) };
+}
 
 /** Writes records while they fit below `end`; returns how many did and where the next may begin. */
 function writeRecords(
@@ -153,6 +218,7 @@ function writeRecord(record: DnsRecord, start: number, end: number): number | un
 }
 
 const ADDRESS_BYTES = 4;
+const ADDRESS6_BYTES = 16;
 const RECORD_FRAME_BYTES = 10;
 const RECORD_TYPE: Readonly<Record<DnsRecord["type"], number>> = {
   A: TYPE.A,

@@ -6,7 +6,7 @@
 import { formatIpv4 } from "../ipv4.ts";
 import { type NodeNetworkModel, serviceKey } from "../model.ts";
 import { answer } from "./answer.ts";
-import type { DnsRecord } from "./encode.ts";
+import { answerRecords, type DnsRecord } from "./encode.ts";
 import { type Hit, isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
 import { type Asker, askerOf, type DnsTables } from "./tables.ts";
 import { asciiLower, CLASS_IN, isWireName, TYPE } from "./wire.ts";
@@ -67,7 +67,7 @@ export function explain(
     question: Buffer.alloc(0),
   });
   const isForwarded = outcome.kind === "forward";
-  const answers = isForwarded ? [] : outcome.answer.answers;
+  const answers = isForwarded ? [] : answerRecords(outcome.answer);
   const networkName = (id: string) => nameOfNetwork(model, id);
   const code = isForwarded
     ? "FORWARDED"

@@ -4,6 +4,7 @@
  * Pure; O(networks of the asker). What is answered then: answer.ts. Why, in words: explain.ts.
  */
 
+import type { PreparedRecords } from "./encode.ts";
 import type { Asker, DnsTables, NameEntry, NetworkNames } from "./tables.ts";
 
 /** How a name came to its meaning; the first that holds decides. */
@@ -16,6 +17,8 @@ export interface Hit {
   readonly rule: Rule;
   /** The network on which it was found. */
   readonly network: NetworkNames;
+  /** Answers as they go on the wire, made when first asked for: see answer.ts. */
+  readonly prepared: Map<number, PreparedRecords>;
 }
 
 const COPY_NAME = /^(.+)-(\d{1,7})$/;
@@ -40,7 +43,19 @@ export function isParent(tables: DnsTables, asker: Asker, name: string): boolean
   return asker.networks.some(({ parents }) => parents.has(parent));
 }
 
+/** Names of one asker that are remembered; what is not found is not, so nobody fills it with nonsense. */
+const HITS_MAX = 1_024;
+
+/** As `findName`, once for each name that is found: the tables of a model never change. */
 export function lookUp(tables: DnsTables, asker: Asker, name: string): Hit | undefined {
+  const known = asker.hits.get(name);
+  if (known !== undefined) return known;
+  const hit = findName(tables, asker, name);
+  if (hit !== undefined && asker.hits.size < HITS_MAX) asker.hits.set(name, hit);
+  return hit;
+}
+
+function findName(tables: DnsTables, asker: Asker, name: string): Hit | undefined {
   const ending = `.${tables.domain}`;
   if (!name.endsWith(ending)) {
     return asker.isHost === undefined ? lookUpLabel(asker, name, undefined) : undefined;
@@ -55,12 +70,14 @@ function lookUpLabel(asker: Asker, label: string, suffix: string | undefined): H
   const direct = entriesOf(asker, label, suffix);
   if (direct !== undefined) {
     const { entries, network, isHostname } = direct;
-    return { entries, network, all: false, rule: isHostname ? "hostname" : "service" };
+    const rule = isHostname ? "hostname" : "service";
+    return { entries, network, all: false, rule, prepared: new Map() };
   }
   if (label.startsWith(TASKS_PREFIX)) {
     const tasks = entriesOf(asker, label.slice(TASKS_PREFIX.length), suffix);
     if (tasks !== undefined) {
-      return { entries: tasks.entries, network: tasks.network, all: true, rule: "tasks" };
+      const { entries, network } = tasks;
+      return { entries, network, all: true, rule: "tasks", prepared: new Map() };
     }
   }
   const [, service, slot] = COPY_NAME.exec(label) ?? [];
@@ -75,7 +92,7 @@ function copyIn({ entries: owners, network }: Found, slot: number): Hit | undefi
     service.copies.filter((copy) => copy.slot === slot).map((copy) => ({ service, copy })),
   );
   const exists = entries.length > 0 || owners.some(({ service }) => service.slots.has(slot));
-  return exists ? { entries, network, all: true, rule: "copy" } : undefined;
+  return exists ? { entries, network, all: true, rule: "copy", prepared: new Map() } : undefined;
 }
 
 interface Found {

@@ -20,6 +20,7 @@ import {
   serviceKey,
 } from "../model.ts";
 import { type Ipv6Range, ipv6InRange, parseIpv6, parseIpv6Range } from "./address6.ts";
+import type { Hit } from "./look-up.ts";
 import { asciiLower, isWireName } from "./wire.ts";
 
 /** A ready copy, on one network. */
@@ -79,6 +80,8 @@ export interface Asker {
   readonly networks: readonly NetworkNames[];
   /** The host itself, which is of no stack: it has full names only, and short ones are not ours. */
   readonly isHost?: true;
+  /** What names mean to it, as far as they were asked: see look-up.ts. */
+  readonly hits: Map<string, Hit>;
 }
 
 /** Addresses that ask on a network, with those that only claim to: more are looked up each time. */
@@ -110,7 +113,12 @@ export function buildTables(model: NodeNetworkModel): DnsTables {
       return [network.id, buildNetwork(network, on, copies, domain)];
     }),
   );
-  const host: Asker = { stack: "", networks: [...networks.values()], isHost: true };
+  const host: Asker = {
+    stack: "",
+    networks: [...networks.values()],
+    isHost: true,
+    hits: new Map(),
+  };
   return { domain, networks, host, sources: buildSources(model) };
 }
 
@@ -136,12 +144,13 @@ function findAsker(tables: DnsTables, network: NetworkNames, address: string): A
       : network.range6 !== undefined && ipv6InRange(digits, network.range6);
   if (!isInside) return undefined;
   const source = tables.sources.get(digits ?? address);
-  if (source === undefined) return { stack: network.stack, networks: [network] };
+  const hits = new Map<string, Hit>();
+  if (source === undefined) return { stack: network.stack, networks: [network], hits };
   const others = source.networkIds.flatMap((id) => {
     const other = tables.networks.get(id);
     return other === undefined || other.id === network.id ? [] : [other];
   });
-  return { stack: source.stack, networks: [network, ...others] };
+  return { stack: source.stack, networks: [network, ...others], hits };
 }
 
 export function stackKey(name: Omit<ServiceName, "service">): string {
