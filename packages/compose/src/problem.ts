@@ -38,6 +38,8 @@ export class Problems {
   readonly #errors: ComposeProblem[] = [];
   readonly #warnings: ComposeProblem[] = [];
   readonly #seen = new Set<string>();
+  /** File and offset of every error. */
+  readonly #places = new Set<string>();
 
   error(origin: Origin, path: string, message: string, extras: ProblemExtras = {}): undefined {
     this.#add(this.#errors, "error", { origin, path, message, extras });
@@ -61,7 +63,18 @@ export class Problems {
   /** Takes over what `other` collected. */
   adopt(other: Problems): void {
     for (const problem of other.#errors) this.#keep(this.#errors, problem);
+    for (const place of other.#places) this.#places.add(place);
     for (const problem of other.#warnings) this.#keep(this.#warnings, problem);
+  }
+
+  /** Whether an error was recorded at this very place. */
+  hasErrorAt(origin: Origin): boolean {
+    return this.#places.has(placeOf(origin));
+  }
+
+  /** Whether an error was recorded that `is` holds for: what follows from it need not be said. */
+  hasErrorThat(is: (problem: ComposeProblem) => boolean): boolean {
+    return this.#errors.some(is);
   }
 
   get hasErrors(): boolean {
@@ -84,6 +97,7 @@ export class Problems {
   ): void {
     if (list.length >= PROBLEMS_MAX) return;
     const { origin, path, message, extras } = found;
+    if (severity === "error") this.#places.add(placeOf(origin));
     const { line, column } = positionOf(origin);
     this.#keep(list, {
       file: origin.source.file,
@@ -106,6 +120,10 @@ export class Problems {
     this.#seen.add(identity);
     list.push(problem);
   }
+}
+
+function placeOf({ source, offset }: Origin): string {
+  return `${source.file}:${offset}`;
 }
 
 function byPlace(left: ComposeProblem, right: ComposeProblem): number {

@@ -10,20 +10,30 @@ const WORD_LENGTH_MAX = 40;
 /** The word of `words` that `written` most likely stands for; `undefined` when none is near. */
 export function nearestWord(written: string, words: Iterable<string>): string | undefined {
   if (written.length > WORD_LENGTH_MAX) return undefined;
-  const wanted = written.toLowerCase().replaceAll("-", "_");
+  const wanted = plain(written);
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const word of words) {
     // The beginning of a word is nearer than any misspelling.
     if (best === undefined && wanted.length >= 3 && word.startsWith(wanted)) best = word;
+    // So is a word of it: `healthy` is `service_healthy`.
+    if (best === undefined && wanted.length >= 5 && word.endsWith(`_${wanted}`)) best = word;
     if (Math.abs(word.length - wanted.length) >= bestDistance) continue;
-    const distance = editDistance(wanted, word.toLowerCase().replaceAll("-", "_"));
+    const distance = editDistance(wanted, plain(word));
     if (distance < bestDistance) {
       best = word;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+/** Lower case with underscores, whatever the custom: `dependsOn` and `depends-on` are `depends_on`. */
+function plain(word: string): string {
+  return word
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .toLowerCase()
+    .replaceAll("-", "_");
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */

@@ -71,6 +71,8 @@ export function refuse(
     readonly suggestion?: string | undefined;
   },
 ): undefined {
+  // What could not be read stands as nothing: it was told at the same place.
+  if (problem.found === "is nothing" && reading.problems.hasErrorAt(at)) return undefined;
   return reading.problems.error(at, path, problem.found, {
     expected: problem.expected,
     suggestion: problem.suggestion,

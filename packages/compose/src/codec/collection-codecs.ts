@@ -28,7 +28,8 @@ export function list<T>(item: Codec<T>, form: ListForm<T> = {}): Codec<readonly 
       }
       if (tree.kind !== "seq") {
         const expected = form.single === true ? "a text or a list" : "a list";
-        return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
+        const suggestion = listMeant(tree);
+        return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected, suggestion });
       }
       const items = readItems(tree, path, reading, item);
       if (form.distinct === true) refuseRepeated(tree, path, reading);
@@ -41,6 +42,14 @@ export function list<T>(item: Codec<T>, form: ListForm<T> = {}): Codec<readonly 
     },
     schema: listSchema(item, form.single === true),
   };
+}
+
+/** A single text is a list of one, `data: /data` is `data:/data`. */
+function listMeant(tree: Tree): string | undefined {
+  if (tree.kind === "scalar") return isNull(tree) ? undefined : `[${JSON.stringify(tree.text)}]`;
+  if (tree.kind !== "map" || tree.entries.size !== 1) return undefined;
+  const [[key, { value }] = ["", { value: tree }]] = tree.entries;
+  return value.kind === "scalar" && value.text !== "" ? `["${key}:${value.text}"]` : undefined;
 }
 
 function listSchema<T>(item: Codec<T>, single: boolean): Codec<T>["schema"] {
@@ -204,9 +213,17 @@ function allTexts(tree: SeqTree, path: string, reading: Reading): boolean {
     refuse(reading, item, `${path}[${index}]`, {
       found: `is ${kindName(item)}`,
       expected: "NAME=value as text",
+      suggestion: pairMeant(item),
     });
   }
   return good || before === undefined;
+}
+
+/** `- A: 1` is `- A=1`. */
+function pairMeant(item: Tree): string | undefined {
+  if (item.kind !== "map" || item.entries.size !== 1) return undefined;
+  const [[key, { value }] = ["", { value: item }]] = item.entries;
+  return value.kind === "scalar" ? `${key}=${value.text}` : undefined;
 }
 
 function printTable(

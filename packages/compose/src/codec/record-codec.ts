@@ -14,6 +14,8 @@ export interface Field<T> {
   readonly key: string;
   readonly codec: Codec<T>;
   readonly required?: boolean;
+  /** What is expected where the key is required and missing. */
+  readonly missing?: string;
   /** Values that would be left out (0, false, empty) are printed. */
   readonly keepZero?: boolean;
   /** What JSON prints when the key is absent: the reference prints some structures always. */
@@ -35,8 +37,12 @@ export interface RecordForm {
   readonly closed?: boolean;
   /** Words that people write here and mean something else, with what they mean. */
   readonly misplaced?: Readonly<Record<string, string>>;
+  /** Where a key that is none here belongs, seen from its value. */
+  readonly elsewhere?: (key: string, value: Tree) => string | undefined;
   /** Brings a short form (a text) into the mapping that it stands for. */
   readonly expand?: (tree: Tree, path: string, reading: Reading) => Tree | undefined;
+  /** What the mapping is, where "a mapping" says too little. */
+  readonly expected?: string;
   /** What a short form looks like, for the message and the schema. */
   readonly short?: { readonly words: string; readonly schema: object };
 }
@@ -69,12 +75,20 @@ export function record<T extends object>(fields: Fields<T>, form: RecordForm = {
       const map = tree.kind === "map" ? tree : form.expand?.(tree, path, reading);
       if (map?.kind === "map") return readRecord<T>(map, path, reading, { byKey, form });
       if (map === undefined && tree.kind !== "map" && form.expand !== undefined) return undefined;
-      const expected = form.short === undefined ? "a mapping" : `${form.short.words} or a mapping`;
-      return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
+      const mapping = form.expected ?? "a mapping";
+      const expected = form.short === undefined ? mapping : `${form.short.words} or ${mapping}`;
+      const suggestion = spacedPair(tree);
+      return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected, suggestion });
     },
     print: (value, format) => printRecord(value, format, all),
     schema: recordSchema(all, form),
   };
+}
+
+/** `image:nginx` was meant as a key with a value. */
+function spacedPair(tree: Tree): string | undefined {
+  const pair = tree.kind === "scalar" ? /^([a-z_]+):([^\s/].{0,60})$/.exec(tree.text.trim()) : null;
+  return pair === null ? undefined : `${pair[1]}: ${pair[2]} (with a space)`;
 }
 
 interface Shape {
@@ -103,7 +117,8 @@ function readRecord<T>(map: MapTree, path: string, reading: Reading, shape: Shap
   for (const each of shape.byKey.values()) {
     if (each.required !== true || map.entries.has(each.key)) continue;
     complete = false;
-    reading.problems.error(map, path, `the key ${each.key} is missing`);
+    const extras = each.missing === undefined ? {} : { expected: each.missing };
+    reading.problems.error(map, path, `the key ${each.key} is missing`, extras);
   }
   if (extensions.length > 0) value["extensions"] = Object.fromEntries(extensions) as Extensions;
   return complete ? (value as T) : undefined;
@@ -119,7 +134,8 @@ function unknownKey(
   const { misplaced } = shape.form;
   const known =
     misplaced !== undefined && Object.hasOwn(misplaced, key) ? misplaced[key] : undefined;
-  const near = known ?? nearestWord(key, shape.byKey.keys());
+  const near =
+    known ?? shape.form.elsewhere?.(key, entry.value) ?? nearestWord(key, shape.byKey.keys());
   reading.problems.error(entry.key, path, "unknown key", { suggestion: near });
 }
 

@@ -115,11 +115,18 @@ export const cpuMillis: Codec<number> = {
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,
       expected: 'a number of processors such as "0.5"',
+      suggestion: cpusMeant(tree),
     });
   },
   print: (value) => (value === 0 ? undefined : { numberText: float32Text(value / 1000) }),
   schema: { type: ["number", "string"] },
 };
+
+/** `500m` of Kubernetes is half a processor. */
+function cpusMeant(tree: Tree): string | undefined {
+  const match = tree.kind === "scalar" ? /^(\d{1,9})m$/.exec(tree.text) : null;
+  return match === null ? undefined : `"${Number(match[1]) / 1000}"`;
+}
 
 /** Which forms of a size a key takes. */
 export interface BytesForm {
@@ -140,11 +147,19 @@ export function bytes(form: BytesForm = {}): Codec<number> {
         found: `is ${kindName(tree)}`,
         expected:
           form.textOnly === true ? 'a size in quotes such as "512m"' : "a size such as 512m",
+        suggestion: sizeMeant(tree),
       });
     },
     print: (value) => (value === 0 ? undefined : String(value)),
     schema: { type: form.textOnly === true ? "string" : ["integer", "string"] },
   };
+}
+
+/** `512 MBs`, `2Gi`: the unit is one letter, with or without B. */
+function sizeMeant(tree: Tree): string | undefined {
+  const match =
+    tree.kind === "scalar" ? /^(\d+(?:\.\d+)?)\s*([kmgt])/i.exec(tree.text.trim()) : null;
+  return match === null ? undefined : `${match[1]}${match[2]?.toLowerCase()}`;
 }
 
 function sizeOf(tree: Tree, form: BytesForm): number | undefined {
@@ -168,16 +183,29 @@ export const durationMs: Codec<number> = {
       tree.kind === "scalar" && tree.type === "string" ? parseGoDuration(tree.text) : undefined;
     if (value !== undefined) return value;
     if (isUnexpanded(tree, reading)) return 0;
-    const bare = tree.kind === "scalar" && /^\d+(\.\d+)?$/.test(tree.text);
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,
       expected: "a duration such as 1m30s (h, m, s, ms)",
-      suggestion: bare ? `${tree.text}s` : undefined,
+      suggestion: tree.kind === "scalar" ? durationMeant(tree.text) : undefined,
     });
   },
   print: (value) => formatGoDuration(value),
   schema: { type: "string", format: "duration" },
 };
+
+const HOURS_OF_A_DAY = 24;
+
+/** A bare number is seconds, `1 minute` is `1m`, `2d` is `48h`. */
+function durationMeant(written: string): string | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(written.trim());
+  const amount = match?.[1];
+  const unit = match?.[2]?.toLowerCase();
+  if (amount === undefined || unit === undefined) return undefined;
+  if (unit === "" || unit.startsWith("sec")) return `${amount}s`;
+  if (unit.startsWith("min")) return `${amount}m`;
+  if (unit.startsWith("h")) return `${amount}h`;
+  return unit === "d" || unit.startsWith("day") ? `${Number(amount) * HOURS_OF_A_DAY}h` : undefined;
+}
 
 /** One of a few words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): Codec<Word> {

@@ -6,7 +6,7 @@
 
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
-import type { Problems } from "../problem.ts";
+import type { ComposeProblem, Problems } from "../problem.ts";
 import { nearestWord } from "../suggest.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import type { TreeSourceMap } from "./source-map.ts";
@@ -22,6 +22,7 @@ export function checkProject(
     project,
     allServices,
     wrote: (path) => sources.has(path),
+    hasErrorThat: (is) => problems.hasErrorThat(is),
     error: (...args) => sources.error(problems, ...args),
   };
   for (const [name, service] of Object.entries(project.services)) {
@@ -42,6 +43,8 @@ export interface Check {
   readonly allServices: readonly string[];
   /** Whether something stands at a path, be it readable or not: what could not be read was named already. */
   wrote(path: string): boolean;
+  /** Whether there is an error already that `is` holds for. */
+  hasErrorThat(is: (problem: ComposeProblem) => boolean): boolean;
   error(
     path: string,
     message: string,
@@ -58,7 +61,12 @@ function checkImage(check: Check, service: ComposeService, path: string): void {
   ) {
     const unread = image === undefined && check.wrote(`${path}.image`);
     if (unread || check.wrote(`${path}.build`) || check.wrote(`${path}.provider`)) return;
-    check.error(path, "has neither image nor build");
+    // It would have come by an `extends` that failed, or stands there misspelled.
+    const isMeant = (problem: ComposeProblem) =>
+      problem.path.includes(".extends") ||
+      (problem.path.startsWith(`${path}.`) && /^(image|build)/.test(problem.suggestion ?? ""));
+    if (check.hasErrorThat(isMeant)) return;
+    check.error(path, "has neither image nor build", { expected: "one of the two" });
   }
   if (build?.dockerfile !== undefined && build.dockerfileInline !== undefined) {
     check.error(`${path}.build`, "dockerfile and dockerfile_inline exclude each other");

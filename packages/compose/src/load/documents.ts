@@ -3,7 +3,14 @@
  */
 
 import { interpolateTree } from "../tree/interpolate-tree.ts";
-import { isNull, kindName, type MapTree, type Origin, type Source } from "../tree/tree.ts";
+import {
+  isNull,
+  kindName,
+  type MapTree,
+  type Origin,
+  type Source,
+  type Tree,
+} from "../tree/tree.ts";
 import { parseYaml } from "../yaml/parse.ts";
 import type { Environment, Session } from "./session.ts";
 
@@ -31,13 +38,24 @@ export function parseFile(
   const documents: MapTree[] = [];
   for (const document of parseYaml(source, session.problems)) {
     if (isNull(document)) continue;
-    if (document.kind === "map") documents.push(document);
+    if (isKubernetes(document)) {
+      const key = document.kind === "map" ? document.entries.get("apiVersion")?.key : undefined;
+      session.problems.error(key ?? document, "", "the file is an object of Kubernetes", {
+        expected: "a stack file, with services",
+      });
+    } else if (document.kind === "map") documents.push(document);
     else
       session.problems.error(document, "", `the file is ${kindName(document)}`, {
         expected: "a mapping",
       });
   }
   return documents;
+}
+
+/** Every key of such a file would be unknown: one word says it. */
+function isKubernetes(document: Tree): boolean {
+  if (document.kind !== "map" || document.entries.has("services")) return false;
+  return document.entries.has("apiVersion") && document.entries.has("kind");
 }
 
 /** `document` with the variables of its place. */

@@ -16,15 +16,21 @@ export interface ParsedFile {
   readonly documents: readonly MapTree[];
 }
 
-/** Variables, extends, include and merge of files that were parsed. */
+/**
+ * Variables, extends, include and merge of files that were parsed. `onMerged` sees what lies below each further
+ * document: a value that a later file replaces must be right all the same.
+ */
 export function mergeGroup(
   session: Session,
   files: readonly ParsedFile[],
   chain: readonly string[],
+  onMerged: (tree: Tree) => void = () => {},
 ): MapTree {
   let model: Tree = EMPTY_MAP;
+  let last: Tree | undefined;
   for (const { context, documents } of files) {
     for (const parsed of documents) {
+      if (last !== undefined) onMerged(last);
       const document = withVariables(session, context, parsed);
       const extended = applyExtends(session, context, document);
       const load = groupLoader(session);
@@ -33,6 +39,7 @@ export function mergeGroup(
         chain: [...chain, context.file],
       });
       model = mergeFiles(model, whole, session.problems);
+      last = model;
     }
   }
   return model.kind === "map" ? model : EMPTY_MAP;

@@ -16,7 +16,7 @@ import type { ComposeService } from "../model/service-model.ts";
 import { parentPath } from "../path.ts";
 import { type ComposeProblem, Problems } from "../problem.ts";
 import { type ProjectWords, projectWords } from "../spec/project-codec.ts";
-import type { MapTree } from "../tree/tree.ts";
+import type { MapTree, Tree } from "../tree/tree.ts";
 import { checkProject } from "./check.ts";
 import { parseFile } from "./documents.ts";
 import { mergeGroup, type ParsedFile } from "./group.ts";
@@ -132,8 +132,11 @@ function load(session: Session, options: LoadOptions): Loaded | undefined {
   });
   const environment: Environment = new Map([...given, ["COMPOSE_PROJECT_NAME", name]]);
   const placed = parsed.map((file) => ({ ...file, context: { ...file.context, environment } }));
-  const tree = mergeGroup(session, placed, []);
-  return readProject(session, options, tree, { name, directory, environment });
+  const place = { name, directory, environment };
+  const tree = mergeGroup(session, placed, [], (below) => {
+    projectWords.read(below, "", readingOf(session, options, below, place));
+  });
+  return readProject(session, options, tree, place);
 }
 
 function environmentOf(
@@ -177,20 +180,7 @@ function readProject(
   place: Place,
 ): Loaded | undefined {
   const { problems } = session;
-  const reading: Reading = {
-    problems,
-    projectDirectory: place.directory,
-    resolvePaths: options.resolvePaths !== false,
-    home: options.environment["HOME"],
-    values: new Budget(VALUES_MAX, () =>
-      problems.error(tree, "", `says more than ${VALUES_MAX} values`),
-    ),
-    ports: new Budget(EXPANDED_PORTS_MAX, () =>
-      problems.error(tree, "", `its ranges stand for more than ${EXPANDED_PORTS_MAX} ports`),
-    ),
-    lenient: !session.interpolate,
-  };
-  const words = projectWords.read(tree, "", reading);
+  const words = projectWords.read(tree, "", readingOf(session, options, tree, place));
   if (words === undefined) return undefined;
   if (Object.keys(words.services ?? {}).length > SERVICES_MAX) {
     return problems.error(tree, "services", `are more than ${SERVICES_MAX}`);
@@ -205,6 +195,23 @@ function readProject(
   if (options.checkConsistency !== false) checkProject(project, names, sources, problems);
   warnUnhonoured(tree, problems);
   return { project: selectServices(project, named, names, { sources, problems }), sources };
+}
+
+function readingOf(session: Session, options: LoadOptions, tree: Tree, place: Place): Reading {
+  const { problems } = session;
+  return {
+    problems,
+    projectDirectory: place.directory,
+    resolvePaths: options.resolvePaths !== false,
+    home: options.environment["HOME"],
+    values: new Budget(VALUES_MAX, () =>
+      problems.error(tree, "", `says more than ${VALUES_MAX} values`),
+    ),
+    ports: new Budget(EXPANDED_PORTS_MAX, () =>
+      problems.error(tree, "", `its ranges stand for more than ${EXPANDED_PORTS_MAX} ports`),
+    ),
+    lenient: !session.interpolate,
+  };
 }
 
 function projectOf(

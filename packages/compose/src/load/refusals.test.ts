@@ -30,7 +30,7 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
   [
     "not YAML",
     "services:\n  web: [a\n",
-    "3:1  is not YAML: flow sequence in block collection must be sufficiently indented and end with a ]",
+    "2:8  the [ is not closed; expected a ], or lines that are indented deeper",
   ],
   [
     "a key twice",
@@ -46,7 +46,6 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
     "an unknown alias",
     "services:\n  web: *bsae\nx: &base 1\n",
     "2:8  services.web   there is no anchor &bsae before this alias",
-    "2:8  services.web   is nothing; expected a mapping",
     "3:1  x   unknown key",
   ],
   [
@@ -57,12 +56,12 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
   [
     "no image",
     "services:\n  web: {command: x}\n",
-    "2:3  services.web   has neither image nor build",
+    "2:3  services.web   has neither image nor build; expected one of the two",
   ],
   [
     "a service that is nothing",
     "services:\n  web:\n",
-    "2:3  services.web   is nothing; expected a mapping",
+    "2:3  services.web   is nothing; expected a mapping with image or build",
   ],
   [
     "a name with a space",
@@ -260,7 +259,8 @@ test("limits are named and cost little", () => {
       `x-${name}: &${name} [${Array.from({ length: 10 }, () => `*${before}`).join(", ")}]`,
     );
   }
-  const started = performance.now();
+  // Time of the processor: other work on the machine must not fail this.
+  const started = process.cpuUsage();
   assert.match(
     problems(laughs.join("\n"))[0] ?? "",
     new RegExp(`aliases repeat more than ${ALIAS_NODES_MAX} values`),
@@ -282,5 +282,5 @@ test("limits are named and cost little", () => {
   const large = `services:\n  base: {image: x, cap_add: [${"x, ".repeat(3000)}]}\n${many}`;
   assert.match(problems(large)[0] ?? "", /says more than 5000000 values/);
   assert.match(problems("a\0b")[0] ?? "", /is not text/);
-  assert.ok(performance.now() - started < 10_000);
+  assert.ok(process.cpuUsage(started).user < 10_000_000);
 });

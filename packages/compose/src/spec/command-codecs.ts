@@ -48,15 +48,26 @@ const healthTest: Codec<readonly string[]> = {
 };
 
 /** `healthcheck`. */
-export const healthcheck = record<Healthcheck>({
-  test: field("test", healthTest),
-  timeoutMs: field("timeout", durationMs),
-  intervalMs: field("interval", durationMs),
-  retries: field("retries", integer({ min: 0, truncate: true }), { keepZero: true }),
-  startPeriodMs: field("start_period", durationMs),
-  startIntervalMs: field("start_interval", durationMs),
-  disable: field("disable", bool),
-});
+export const healthcheck = record<Healthcheck>(
+  {
+    test: field("test", healthTest),
+    timeoutMs: field("timeout", durationMs),
+    intervalMs: field("interval", durationMs),
+    retries: field("retries", integer({ min: 0, truncate: true }), { keepZero: true }),
+    startPeriodMs: field("start_period", durationMs),
+    startIntervalMs: field("start_interval", durationMs),
+    disable: field("disable", bool),
+  },
+  {
+    misplaced: {
+      command: "test",
+      cmd: "test",
+      period: "interval",
+      start: "start_period",
+      delay: "start_period",
+    },
+  },
+);
 
 /** A hook: `post_start`, `pre_stop`, `develop.watch.exec`. */
 export const serviceHook = record<ServiceHook>({

@@ -58,6 +58,7 @@ const writtenMount: RecordCodec<WrittenMount> = record<WrittenMount>(
   {
     type: field("type", oneOf(["bind", "volume", "tmpfs", "cluster", "npipe", "image"]), {
       required: true,
+      missing: "type: bind, volume or tmpfs",
     }),
     source: field("source", text),
     target: field("target", text),

@@ -18,7 +18,11 @@ export function parseMountSpec(spec: string): MountSpec | string {
   if (spec === "") return "is empty";
   if (spec.length <= 2 && !spec.includes(":")) return { source: "", target: spec, options: [] };
   const parts = splitColons(spec);
-  if (parts.some((part) => part === "")) return "has an empty part between colons";
+  if (parts.some((part) => part === "")) {
+    const [first] = parts;
+    if (parts.at(-1) === "") return "has nothing after its last colon";
+    return first === "" ? "has nothing before its first colon" : "has nothing between its colons";
+  }
   if (parts.length > 3) return "has too many colons";
   const [first = "", second, third] = parts;
   if (second === undefined) return { source: "", target: first, options: [] };

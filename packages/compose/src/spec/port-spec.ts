@@ -5,6 +5,7 @@
 
 import { PORT_RANGE_MAX } from "../limits.ts";
 import type { ServicePort } from "../model/service-model.ts";
+import { nearestWord } from "../suggest.ts";
 import { compareBytes } from "../text/go-number.ts";
 
 const PROTOCOLS: ReadonlySet<string> = new Set(["tcp", "udp", "sctp"]);
@@ -20,23 +21,35 @@ export function parsePortSpec(spec: string): readonly ServicePort[] | string {
   const slash = spec.lastIndexOf("/");
   const ports = slash < 0 ? spec : spec.slice(0, slash);
   const protocol = slash < 0 ? "tcp" : spec.slice(slash + 1).toLowerCase();
-  if (!PROTOCOLS.has(protocol))
-    return `the protocol ${JSON.stringify(protocol)} is not tcp, udp or sctp`;
+  if (!PROTOCOLS.has(protocol)) {
+    const near = nearestWord(protocol, PROTOCOLS);
+    const hint = near === undefined ? "" : ` (${near}?)`;
+    return `the protocol ${JSON.stringify(protocol)} is not tcp, udp or sctp${hint}`;
+  }
   const parts = ports.split(":");
   const containerText = parts.at(-1) ?? "";
   const hostText = parts.length > 1 ? (parts.at(-2) ?? "") : "";
   const address = parts.length > 2 ? addressOf(parts.slice(0, -2).join(":")) : "";
-  if (address === undefined) return "the part before the ports is not an address";
+  if (address === undefined) {
+    const written = parts.slice(0, -2).join(":");
+    const hint = written === "localhost" ? "; 127.0.0.1 is the machine itself" : "";
+    return `${JSON.stringify(written)} is no address${hint}`;
+  }
   const container = parseRange(containerText);
   if (container?.first === 0) return "0 is no port of a container";
-  if (container === undefined) return `${JSON.stringify(containerText)} is not a port`;
+  if (container === undefined) return notAPort(containerText);
   const host = hostText === "" ? undefined : parseRange(hostText);
-  if (hostText !== "" && host === undefined) return `${JSON.stringify(hostText)} is not a port`;
+  if (hostText !== "" && host === undefined) return notAPort(hostText);
   const expanded = expand(container, host);
   if (expanded === undefined) return "the two ranges have different lengths";
   return expanded
     .map(([target, published]) => shortPort(target, published, address, protocol))
     .sort((left, right) => compareBytes(`${left.target}/`, `${right.target}/`));
+}
+
+function notAPort(text: string): string {
+  const isLarge = /^\d+$/.test(text) && Number(text) > PORT_MAX;
+  return `${JSON.stringify(text)} is not a port${isLarge ? `: the last one is ${PORT_MAX}` : ""}`;
 }
 
 function shortPort(

@@ -42,7 +42,7 @@ export const projectWords = record<ProjectWords>(
   {
     version: field("version", text, { hidden: true }),
     name: field("name", text),
-    services: field("services", named(service)),
+    services: field("services", tableOf(service, { names: NAMES })),
     networks: field("networks", named(network)),
     volumes: field("volumes", named(volume)),
     secrets: field("secrets", named(secret)),
@@ -50,5 +50,17 @@ export const projectWords = record<ProjectWords>(
     models: field("models", named(model)),
     xBerth: field("x-berth", stackWishes),
   },
-  { misplaced: { service: "services", volume: "volumes", network: "networks" } },
+  {
+    misplaced: {
+      service: "services",
+      volume: "volumes",
+      network: "networks",
+    },
+    elsewhere: (key, value) => {
+      if (service.keys.has(key) && key !== "name") return `services.NAME.${key}`;
+      const isService =
+        value.kind === "map" && ["image", "build"].some((word) => value.entries.has(word));
+      return isService ? `services.${key}` : undefined;
+    },
+  },
 );

@@ -105,7 +105,10 @@ const CONDITIONS = [
 ] as const;
 
 const dependencyWords = record<ServiceDependency>({
-  condition: field("condition", oneOf(CONDITIONS), { required: true }),
+  condition: field("condition", oneOf(CONDITIONS), {
+    required: true,
+    missing: `condition: ${CONDITIONS.join(", ")}`,
+  }),
   restart: field("restart", bool),
   required: field("required", bool, { keepZero: true }),
 });
@@ -345,7 +348,23 @@ export const service = record<ComposeService>(
     xBerth: field("x-berth", serviceWishes),
   },
   {
+    expected: "a mapping with image or build",
     misplaced: {
+      restart_policy: "restart",
+      restartPolicy: "restart",
+      livenessProbe: "x-berth.probes.live",
+      readinessProbe: "x-berth.probes.ready",
+      startupProbe: "x-berth.probes.startup",
+      lifecycle: "post_start or pre_stop",
+      resource: "deploy.resources",
+      update_config: "deploy.update_config",
+      host_name: "hostname",
+      workdir: "working_dir",
+      cwd: "working_dir",
+      depends: "depends_on",
+      needs: "depends_on",
+      log_driver: "logging.driver",
+      gpu: "gpus",
       replicas: "deploy.replicas",
       resources: "deploy.resources",
       placement: "deploy.placement",

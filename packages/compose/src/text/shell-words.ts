@@ -14,9 +14,11 @@ export function shellWords(line: string): readonly string[] | undefined {
   let single = false;
   let double = false;
   let back = false;
+  // Inside $( ) everything is text: the shell that reads it later splits it.
+  let dollar = false;
   for (let at = 0; at < line.length; at++) {
     const char = line[at] ?? "";
-    const quoted = single || double || back;
+    const quoted = single || double || back || dollar;
     if (char === "\\" && !single) {
       const next = line[++at];
       if (next === undefined) return undefined;
@@ -26,18 +28,24 @@ export function shellWords(line: string): readonly string[] | undefined {
       if (inWord) words.push(word);
       word = "";
       inWord = false;
-    } else if (char === "'" && !double && !back) {
+    } else if (char === "'" && !double && !back && !dollar) {
       single = !single;
       inWord = true;
-    } else if (char === '"' && !single && !back) {
+    } else if (char === '"' && !single && !back && !dollar) {
       double = !double;
       inWord = true;
-    } else if (char === "`" && !single && !double) {
+    } else if (char === "`" && !single && !double && !dollar) {
       back = !back;
       word += char;
       inWord = true;
-    } else if (!quoted && (char === "(" || char === ")")) {
-      return undefined;
+    } else if (char === "(" && !quoted) {
+      if (!word.endsWith("$")) return undefined;
+      dollar = true;
+      word += char;
+    } else if (char === ")" && !single && !double && !back) {
+      if (!dollar) return undefined;
+      dollar = false;
+      word += char;
     } else if (!quoted && ";&|<>".includes(char)) {
       return finish(words, endedWord(word, char), inWord);
     } else {
@@ -45,7 +53,7 @@ export function shellWords(line: string): readonly string[] | undefined {
       inWord = true;
     }
   }
-  return single || double || back ? undefined : finish(words, word, inWord);
+  return single || double || back || dollar ? undefined : finish(words, word, inWord);
 }
 
 /** `echo 2>/dev/null`: the descriptor number belongs to the redirection, not to the words. */

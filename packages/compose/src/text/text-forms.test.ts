@@ -78,7 +78,10 @@ table("a line splits into words without a shell", shellWords, [
   ["a 2>f", ["a"]],
   ["a; b", ["a"]],
   [`"open`, undefined],
-  ["$(id)", undefined],
+  ["$(id)", ["$(id)"]],
+  ['echo $(id -u "a b") c', ["echo", '$(id -u "a b")', "c"]],
+  ["echo $(id", undefined],
+  ["(id)", undefined],
   ["a\\", undefined],
 ]);
 

@@ -64,7 +64,11 @@ function report(issue: TemplateIssue, tree: ScalarTree, path: string, problems: 
   const name = issue.variable;
   switch (issue.kind) {
     case "unset":
-      problems.warn(origin, path, `the variable ${name} is not set; an empty text stands for it`);
+      problems.warn(
+        origin,
+        path,
+        `the variable ${name} is not set; an empty text stands for it${shellHint(path, name)}`,
+      );
       return;
     case "required":
       problems.error(
@@ -84,6 +88,13 @@ function report(issue: TemplateIssue, tree: ScalarTree, path: string, problems: 
     case "limit":
       problems.error(origin, path, issue.detail);
   }
+}
+
+/** In commands a variable is often meant for the shell of the container. */
+function shellHint(path: string, name: string): string {
+  return /\.(command|entrypoint|test)(\[|$)/.test(path)
+    ? ` ($$${name} is left to the container)`
+    : "";
 }
 
 /** The origin of offset `at` of a value's text, as far as the file shows the text as it is. */

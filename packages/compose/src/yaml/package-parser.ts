@@ -32,6 +32,7 @@ import { Anchors } from "./anchors.ts";
 import { MapBuilder } from "./map-builder.ts";
 import { resolvePlain } from "./plain-scalar.ts";
 import { applyTag } from "./tag.ts";
+import { yamlProblem } from "./yaml-words.ts";
 
 /** Parses `source`; what is wrong goes to `problems`. */
 export function parseWithPackage(source: Source, problems: Problems): readonly Tree[] {
@@ -67,9 +68,10 @@ class Converter {
   }
 
   document(document: Document.Parsed): Tree {
-    for (const error of document.errors) {
-      const message = `${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`;
-      this.#problems.error(this.#at(error.pos[0]), "", `is not YAML: ${message}`);
+    const [first] = document.errors;
+    if (first !== undefined) {
+      const { offset, message, ...extras } = yamlProblem(first, this.#source.text, document);
+      this.#problems.error(this.#at(offset), "", message, extras);
     }
     // What the package makes of a broken text would only add problems that are none.
     if (document.errors.length > 0) return nullTree(this.#at(0));
