@@ -120,6 +120,7 @@ export class AgentBox {
           pidsMax: async () => 32_768,
           portsTaken: async () => [],
           forwarders: async () => [],
+          ranges: async () => [],
         },
       },
     });

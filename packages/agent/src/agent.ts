@@ -340,14 +340,11 @@ class RunningAgent implements Agent {
   }
 
   #makeNodeStatus(): NodeStatusMaker {
-    const { nodeName: node, runtime, dataDir, clock } = this.#options;
+    const { nodeName, runtime, dataDir, clock } = this.#options;
     return new NodeStatusMaker({
-      node,
-      runtime,
-      dataDir,
-      clock,
-      host: this.#parts.host,
+      ...{ node: nodeName, runtime, dataDir, clock, host: this.#parts.host },
       settings: this.#settings,
+      isOwnInterface: (name) => this.#networks.isOwn(name),
       conditions: () =>
         conditionsOf({
           engineProblem: this.#engineProblem,

@@ -15,6 +15,14 @@ export interface HostFacts {
   portsTaken(wishes: readonly HostPortWish[]): Promise<readonly TakenPort[]>;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
+  /** IPv4 ranges that lead somewhere from here, by interface; the way to everywhere is not among them. */
+  ranges(): Promise<readonly HostRange[]>;
+}
+
+/** A route of the host, or the range of one of its interfaces. */
+export interface HostRange {
+  readonly range: string;
+  readonly interface: string;
 }
 
 /** Kernels without a limit of their own report this much. */
@@ -42,7 +50,35 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
       const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
       return parseForwarders(text);
     },
+    async ranges() {
+      const text = await readFile("/proc/self/net/route", "utf8").catch(() => "");
+      return parseRoutes(text);
+    },
   };
+}
+
+/** Routes told at most: more only a router has, whose ranges nobody would choose networks around. */
+const ROUTES_MAX = 200;
+
+/** The kernel's table of routes: addresses are hexadecimal numbers in the machine's order of bytes. */
+export function parseRoutes(text: string): readonly HostRange[] {
+  const ranges = new Map<string, HostRange>();
+  for (const line of text.split("\n").slice(1)) {
+    const [name = "", destination = "", , , , , , mask = ""] = line.trim().split(/\s+/);
+    const bits = [...bytesOf(mask)].map((byte) => byte.toString(2)).join("");
+    const prefix = bits.replaceAll("0", "").length;
+    const bytes = bytesOf(destination);
+    if (bytes.length !== 4 || prefix === 0) continue;
+    const range = `${bytes.join(".")}/${prefix}`;
+    ranges.set(range, { range, interface: name });
+  }
+  return [...ranges.values()].slice(0, ROUTES_MAX);
+}
+
+/** `0040400A` → 10.64.64.0, on a machine that puts the low byte first. */
+function bytesOf(hex: string): readonly number[] {
+  if (!/^[0-9A-F]{8}$/i.test(hex)) return [];
+  return [...Buffer.from(hex, "hex")].reverse();
 }
 
 /** `nameserver` lines of a resolv.conf, in order; no more than the three that resolvers read. */

@@ -22,6 +22,8 @@ export interface NodeStatusSource {
   readonly dataDir: string;
   readonly clock: { now(): number; monotonic(): number };
   readonly conditions: () => readonly Condition[];
+  /** A bridge of a network of this cluster, by its name. */
+  readonly isOwnInterface: (name: string) => boolean;
 }
 
 export class NodeStatusMaker {
@@ -43,6 +45,8 @@ export class NodeStatusMaker {
     const { node, host, settings, dataDir, clock, conditions } = this.#source;
     await this.#ask(signal);
     const info = this.#info;
+    const isOurs = this.#source.isOwnInterface;
+    const hostRanges = (await host.ranges()).filter((each) => !isOurs(each.interface));
     const disk = await host
       .disk(info?.dataRoot ?? dataDir)
       .catch(() => host.disk(dataDir))
@@ -71,6 +75,7 @@ export class NodeStatusMaker {
       diskFreeBytes: disk.freeBytes,
       diskPressure: disk.freeBytes < disk.sizeBytes * DISK_PRESSURE_SHARE,
       address: settings.address,
+      ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
       conditions: [...conditions()],
       reportedAt: clock.now(),
     };

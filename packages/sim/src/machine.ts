@@ -142,6 +142,7 @@ export class Machine {
           pidsMax: async () => PIDS_MAX,
           portsTaken: async () => [],
           forwarders: async () => [],
+          ranges: async () => [],
         },
       },
     });

@@ -65,6 +65,11 @@ export class NodeNetworks implements NetworksPort {
     }
   }
 
+  /** Whether a bridge is one of this cluster's, by its name. */
+  isOwn(bridge: string): boolean {
+    return bridge.startsWith(bridgeName(this.#options.cluster(), ""));
+  }
+
   released(): void {
     this.#loop.wake();
   }
@@ -79,7 +84,11 @@ export class NodeNetworks implements NetworksPort {
     const { mtu } = this.#options;
     const { id, subnet, gateway, internal, labels = {} } = network;
     const bridge = bridgeName(cluster, id);
-    const request = { id, cluster, bridge, subnet, gateway, internal, labels };
+    const { subnet6, gateway6 } = network;
+    const request = {
+      ...{ id, cluster, bridge, subnet, gateway, internal, labels },
+      ...(subnet6 === undefined || gateway6 === undefined ? {} : { subnet6, gateway6 }),
+    };
     return mtu === undefined ? request : { ...request, mtu };
   }
 

@@ -335,7 +335,7 @@ function attachmentsPart(
     const endpoints = attachments.map((attachment, index) => [
       networkName(cluster, attachment.networkId),
       {
-        IPAMConfig: { IPv4Address: attachment.address },
+        IPAMConfig: addressesOf(attachment),
         MacAddress: attachment.mac,
         ...(priority ? { GwPriority: index === 0 ? 1 : 0 } : {}),
       },
@@ -343,7 +343,7 @@ function attachmentsPart(
     const networking = { EndpointsConfig: Object.fromEntries(endpoints) };
     return { body: { ...names, NetworkingConfig: networking }, host, later: [] };
   }
-  const endpoint = { IPAMConfig: { IPv4Address: primary.address } };
+  const endpoint = { IPAMConfig: addressesOf(primary) };
   const networking = { EndpointsConfig: { [name]: endpoint } };
   return {
     body: { ...names, MacAddress: primary.mac, NetworkingConfig: networking },
@@ -352,10 +352,14 @@ function attachmentsPart(
       requireOwnMac(attachment, apiVersion);
       return {
         network: networkName(cluster, attachment.networkId),
-        body: { EndpointConfig: { IPAMConfig: { IPv4Address: attachment.address } } },
+        body: { EndpointConfig: { IPAMConfig: addressesOf(attachment) } },
       };
     }),
   };
+}
+
+function addressesOf({ address, address6 }: Attachments[number]) {
+  return { IPv4Address: address, ...(address6 === undefined ? {} : { IPv6Address: address6 }) };
 }
 
 /** Old engines take no MAC for further networks: their bridge driver makes it of the address, as we do. */

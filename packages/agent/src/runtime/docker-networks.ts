@@ -91,22 +91,34 @@ export async function removeNetwork(
 }
 
 function isAsWanted(network: unknown, request: NetworkRequest): boolean {
-  const [range] = listAt(network, "IPAM", "Config");
+  const ranges = listAt(network, "IPAM", "Config");
+  const wanted = ipamOf(request);
   return (
-    textAt(range, "Subnet") === request.subnet &&
-    textAt(range, "Gateway") === request.gateway &&
+    ranges.length === wanted.length &&
+    wanted.every(({ Subnet, Gateway }) =>
+      ranges.some(
+        (range) => textAt(range, "Subnet") === Subnet && textAt(range, "Gateway") === Gateway,
+      ),
+    ) &&
     textAt(network, "Options", OPTION_BRIDGE) === request.bridge
   );
 }
 
+function ipamOf({ subnet, gateway, subnet6, gateway6 }: NetworkRequest) {
+  const own = [{ Subnet: subnet, Gateway: gateway }];
+  if (subnet6 === undefined || gateway6 === undefined) return own;
+  return [...own, { Subnet: subnet6, Gateway: gateway6 }];
+}
+
 function bodyOf(name: string, request: NetworkRequest) {
-  const { id, cluster, bridge, subnet, gateway, internal, mtu, labels } = request;
+  const { id, cluster, bridge, subnet6, internal, mtu, labels } = request;
   return {
     Name: name,
     CheckDuplicate: true,
     Driver: "bridge",
     Internal: internal,
-    IPAM: { Driver: "default", Config: [{ Subnet: subnet, Gateway: gateway }] },
+    ...(subnet6 === undefined ? {} : { EnableIPv6: true }),
+    IPAM: { Driver: "default", Config: ipamOf(request) },
     Options: {
       [OPTION_BRIDGE]: bridge,
       "com.docker.network.bridge.enable_ip_masquerade": String(!internal),

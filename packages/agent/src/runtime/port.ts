@@ -43,6 +43,9 @@ export interface NetworkRequest {
   readonly bridge: string;
   readonly subnet: string;
   readonly gateway: string;
+  /** Together with `gateway6`, where the network has IPv6. */
+  readonly subnet6?: string;
+  readonly gateway6?: string;
   readonly internal: boolean;
   readonly mtu?: number;
   /** Of a person; ours win. */
@@ -116,6 +119,7 @@ export type ContainerNetwork =
       readonly attachments: readonly {
         readonly networkId: string;
         readonly address: string;
+        readonly address6?: string;
         readonly mac: string;
       }[];
     }
