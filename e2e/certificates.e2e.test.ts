@@ -19,7 +19,10 @@ let platform: TestPlatform;
 let lab: AcmeLab;
 
 before(async () => {
-  platform = await TestPlatform.start();
+  platform = await TestPlatform.prepare();
+  // Libraries that are loaded late are in chunks of their own there, which sources alone would not show.
+  platform.useBundle();
+  await platform.startPlatform();
   lab = await startAcmeLab({ httpPort: platform.httpPort });
   await platform.must("image", "base", "berth/busybox", "--busybox-only");
 });
