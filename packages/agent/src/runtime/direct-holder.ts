@@ -33,7 +33,6 @@ export class DirectHolder {
     if (this.#worker !== undefined) return this.#ready;
     const url = this.#options.workerUrl ?? new URL("./direct-thread.ts", import.meta.url);
     const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS });
-    worker.unref();
     const ready = Promise.withResolvers<boolean>();
     worker.on("message", (message: FromDirectThread) => {
       if (message.kind === "ready") ready.resolve(true);
@@ -45,6 +44,8 @@ export class DirectHolder {
     };
     worker.on("error", onEnd);
     worker.on("exit", onEnd);
+    // After the listeners, which would take it back: the thread alone keeps no process alive.
+    worker.unref();
     this.#worker = worker;
     this.#ready = ready.promise;
     return this.#ready;
