@@ -1,6 +1,7 @@
 /** The agent against a real Engine. Needs dockerd and root; see agent-lab.ts. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import type { Assignment, LogLine } from "@berth/protocol";
@@ -194,3 +195,29 @@ test("exec and TCP checks gate readiness, a bad live probe restarts", async () =
 function linesOf(sent: readonly { readonly text: string }[]): LogLine[] {
   return sent.filter(({ text }) => text !== "").map(({ text }) => JSON.parse(text) as LogLine);
 }
+
+test("a pruned network is made again under its running tasks", async () => {
+  const spec = {
+    command: ["sh", "-c", "mkdir -p /w && echo up > /w/index.html && exec httpd -f -p 80 -h /w"],
+    expose: [80],
+  };
+  // The first shows the agent where processes are; the second is connected by the agent itself.
+  lab.server.assign(lab.assignment("task20", 20, { spec }));
+  await lab.until("task20", ({ ready }) => ready);
+  const second = lab.assignment("task21", 21, { spec });
+  lab.server.assign(second);
+  await lab.until("task21", ({ ready }) => ready);
+  lab.server.assign(stopped(lab.assignment("task20", 20, { spec })));
+  await lab.until("task20", ({ state }) => state === "removed");
+  const pruned = execFileSync("docker", ["network", "prune", "--force"]).toString();
+  assert.match(pruned, new RegExp(lab.network.id), "the engine takes it for unused");
+  const address = second.task.attachments[0]?.address;
+  const page = async () => {
+    const signal = AbortSignal.timeout(1_000);
+    return (await fetch(`http://${address}/index.html`, { signal }).catch(() => undefined))?.text();
+  };
+  const deadline = performance.now() + 60_000;
+  while ((await page()) !== "up\n") assert.ok(performance.now() < deadline, "reachable again");
+  lab.server.assign(stopped(second));
+  await lab.until("task21", ({ state }) => state === "removed");
+});

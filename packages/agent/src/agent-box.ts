@@ -119,6 +119,7 @@ export class AgentBox {
           disk: async () => ({ sizeBytes: 100e9, freeBytes: 50e9 }),
           pidsMax: async () => 32_768,
           portsTaken: async () => [],
+          hasInterface: () => true,
           forwarders: async () => [],
           ranges: async () => [],
         },

@@ -198,6 +198,7 @@ class RunningAgent implements Agent {
       state: this.#parts.state,
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
+      hasBridge: (name) => this.#parts.host.hasInterface(name),
       ...(mtu === undefined ? {} : { mtu }),
     });
   }

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
+import { hasInterface } from "./runtime/direct-links.ts";
 
 export interface HostFacts {
   /** Changes with every boot. */
@@ -13,6 +14,8 @@ export interface HostFacts {
   pidsMax(): Promise<number>;
   /** Which of the ports foreign programs hold. */
   portsTaken(wishes: readonly HostPortWish[]): Promise<readonly TakenPort[]>;
+  /** A network interface of this name is there. */
+  hasInterface(name: string): boolean;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
   /** IPv4 ranges that lead somewhere from here, by interface; the way to everywhere is not among them. */
@@ -46,6 +49,7 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
       const text = await readFile("/proc/sys/kernel/pid_max", "utf8").catch(() => "");
       return Number.parseInt(text, 10) || PIDS_DEFAULT;
     },
+    hasInterface,
     async forwarders() {
       const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
       return parseForwarders(text);

@@ -141,6 +141,7 @@ export class Machine {
           disk: async () => ({ sizeBytes: DISK_BYTES, freeBytes: DISK_FREE_BYTES }),
           pidsMax: async () => PIDS_MAX,
           portsTaken: async () => [],
+          hasInterface: () => true,
           forwarders: async () => [],
           ranges: async () => [],
         },

@@ -4,6 +4,7 @@ import { Driver, ManualClock, Prng, silentLogger } from "@berth/base";
 import { type Network, ProtocolError } from "@berth/protocol";
 import type { NetworkRequest, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
+import { sampleAssignment } from "../task/assignment-sample.ts";
 import { NodeNetworks } from "./node-networks.ts";
 
 function network(id: string): Network {
@@ -53,10 +54,40 @@ test("a range that a removed network still holds at the engine is freed for its 
     cluster: () => "c1",
     driver,
     isKnown: () => true,
+    hasBridge: () => true,
   });
   const { signal } = new AbortController();
   await networks.ensure(network("aaaaaaaa"), signal);
   await networks.ensure(network("bbbbbbbb"), signal);
   assert.deepEqual([...present.keys()], ["bbbbbbbb"]);
+  await driver.stop();
+});
+
+test("a bridge that somebody removed under a running task is made anew", async () => {
+  const clock = new ManualClock();
+  const driver = new Driver({ clock, log: silentLogger, prng: new Prng(1) });
+  const present = new Map<string, NetworkRequest>();
+  const assignment = sampleAssignment("task01", {
+    task: {
+      attachments: [{ networkId: "aaaaaaaa", address: "10.64.0.2", mac: "02:42:0a:40:00:02" }],
+    },
+  });
+  const networks = new NodeNetworks({
+    runtime: engineWith(present),
+    state: {
+      told: new Map([["task01", { assignment, intent: "run" }]]),
+      records: new Map(),
+      networks: new Map([["aaaaaaaa", network("aaaaaaaa")]]),
+    } as unknown as AgentState,
+    cluster: () => "c1",
+    driver,
+    isKnown: () => true,
+    hasBridge: (name) => [...present.values()].some(({ bridge }) => bridge === name),
+  });
+  await networks.ensure(network("aaaaaaaa"), new AbortController().signal);
+  present.clear();
+  clock.advance(60_000);
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  assert.deepEqual([...present.keys()], ["aaaaaaaa"]);
   await driver.stop();
 });

@@ -14,12 +14,16 @@ import { bridgeName } from "./node-network-model.ts";
 
 /** A redeployment brings the network back within seconds: waiting spares making it anew. */
 const REMOVE_AFTER_MS = 2_000;
+/** Between looks whether bridges in use still stand: one small file of the kernel's. */
+const LOOK_PERIOD_MS = 5_000;
 
 export interface NodeNetworksOptions {
   readonly runtime: Runtime;
   readonly state: AgentState;
   readonly cluster: () => string;
   readonly driver: Driver;
+  /** A bridge is there on the host. */
+  readonly hasBridge: (name: string) => boolean;
   /** All tasks of this node are known: a network without one is of no use. */
   readonly isKnown: () => boolean;
   readonly mtu?: number;
@@ -33,6 +37,12 @@ export class NodeNetworks implements NetworksPort {
 
   constructor(options: NodeNetworksOptions) {
     this.#options = options;
+    options.driver.add({
+      name: "node-bridges",
+      purpose: "Makes bridges anew that somebody removed under the containers of this node.",
+      periodMs: LOOK_PERIOD_MS,
+      run: (signal) => this.#mend(signal),
+    });
     this.#loop = options.driver.add({
       name: "node-networks",
       purpose: "Removes bridges of networks that no task of this node uses.",
@@ -68,6 +78,17 @@ export class NodeNetworks implements NetworksPort {
   /** Whether a bridge is one of this cluster's, by its name. */
   isOwn(bridge: string): boolean {
     return bridge.startsWith(bridgeName(this.#options.cluster(), ""));
+  }
+
+  /** The engine takes bridges of directly started containers for unused (`docker network prune`). */
+  async #mend(signal: AbortSignal): Promise<void> {
+    const { state, cluster, hasBridge } = this.#options;
+    for (const id of this.#used()) {
+      const network = state.networks.get(id);
+      if (network === undefined || hasBridge(bridgeName(cluster(), id))) continue;
+      this.#made.delete(id);
+      await this.ensure(network, signal);
+    }
   }
 
   released(): void {
