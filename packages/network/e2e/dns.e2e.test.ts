@@ -47,6 +47,17 @@ async function startUpstream() {
     const [question] = query.questions ?? [];
     const name = question?.name ?? "";
     asked.push(`${transport} ${name}`);
+    const target = /^alias(\d)/.exec(name)?.[1];
+    if (target !== undefined) {
+      // An alias whose end is left open, as by servers that are no recursive resolvers.
+      const data = target === "3" ? "end.example" : `alias${Number(target) + 1}.example`;
+      return packet.encode({
+        type: "response",
+        id: query.id ?? 0,
+        questions: query.questions ?? [],
+        answers: [{ type: "CNAME", name, ttl: 30, data: name === "alias9.example" ? name : data }],
+      });
+    }
     const long = name.startsWith("long");
     const count = long && transport === "tcp" ? 60 : 1;
     const exists = !name.startsWith("missing");
@@ -234,6 +245,17 @@ inNamespace(import.meta.url, () => {
     assert.match(await dig("+time=6", "loop.example"), /SERVFAIL/);
     assert.ok(asked <= 4, `${asked} questions`);
     loop.close();
+  });
+
+  test("aliases that a forwarder leaves open are followed to their end, and a circle is not", async () => {
+    await apply([1], [UPSTREAM]);
+    assert.deepEqual(await short("alias1.example"), [
+      "192.0.2.1",
+      "alias2.example.",
+      "alias3.example.",
+      "end.example.",
+    ]);
+    assert.match(await dig("alias9.example"), /status: NOERROR[\s\S]*ANSWER: 1/);
   });
 
   test("without forwarders a foreign name does not exist, at once", async () => {
