@@ -57,13 +57,16 @@ export function lookUp(tables: DnsTables, asker: Asker, name: string): Hit | und
 
 function findName(tables: DnsTables, asker: Asker, name: string): Hit | undefined {
   const ending = `.${tables.domain}`;
-  if (!name.endsWith(ending)) {
-    return asker.isHost === undefined ? lookUpLabel(asker, name, undefined) : undefined;
+  if (name.endsWith(ending)) {
+    // The last three labels are stack, environment and project, which have no dots; a service may.
+    const labels = name.slice(0, -ending.length).split(".");
+    const suffix = labels.slice(-3).join(".");
+    const label = labels.slice(0, -3).join(".");
+    const full = label === "" ? undefined : lookUpLabel(asker, label, suffix);
+    if (full !== undefined) return full;
   }
-  // The last three labels are stack, environment and project, which have no dots; a service may.
-  const labels = name.slice(0, -ending.length).split(".");
-  if (labels.length < 4) return undefined;
-  return lookUpLabel(asker, labels.slice(0, -3).join("."), labels.slice(-3).join("."));
+  // Also `tasks.berth`, of a service that is called as the domain.
+  return asker.isHost === undefined ? lookUpLabel(asker, name, undefined) : undefined;
 }
 
 function lookUpLabel(asker: Asker, label: string, suffix: string | undefined): Hit | undefined {

@@ -29,9 +29,12 @@ const STACKS = ["s1", "s2"];
 const LABELS = ["web", "db", "web-1", "api", "berth", "x".repeat(63), "a_b", "tasks"];
 const NETWORKS = ["n1", "n2", "n3"];
 const COPIES_MAX = 90;
+const HOSTS_MAX = 240;
 
 /** A random model: services on several networks, ready, draining and missing copies, own addresses. */
 export function fuzzSubject(prng: Prng): FuzzSubject {
+  // An address belongs to one task: the server's claims see to that.
+  const hosts = Array.from({ length: HOSTS_MAX }, (_, index) => index + 2);
   const lines = NETWORKS.map((id, index) => `network ${id} s${(index % 2) + 1} 10.${index}.0.0/24`);
   for (const stack of STACKS) {
     for (const label of LABELS.filter(() => prng.chance(0.5))) {
@@ -44,17 +47,18 @@ export function fuzzSubject(prng: Prng): FuzzSubject {
         "ports=http:80/tcp",
       ];
       lines.push(`service ${stack}/${label} ${networks.join(" ")} ${options.join(" ")}`);
-      lines.push(...copies(prng, `${stack}/${label}`, networks));
+      lines.push(...copies(prng, `${stack}/${label}`, networks, hosts));
     }
   }
   const model = modelOf(lines.join("\n"));
   return { model, tables: buildTables(model) };
 }
 
-function copies(prng: Prng, name: string, networks: readonly string[]): string[] {
-  const count = prng.chance(0.1) ? prng.int(30, COPIES_MAX) : prng.int(0, 4);
+function copies(prng: Prng, name: string, networks: readonly string[], hosts: number[]): string[] {
+  const wanted = prng.chance(0.1) ? prng.int(30, COPIES_MAX) : prng.int(0, 4);
+  const count = Math.min(wanted, hosts.length);
   return Array.from({ length: count }, (_, index) => index + 1).flatMap((slot) => {
-    const host = prng.int(2, 250);
+    const [host] = hosts.splice(prng.int(0, hosts.length - 1), 1);
     const state = prng.pick(["ready", "ready", "draining", "attached"]);
     return networks.flatMap((id) => {
       const address = `10.${NETWORKS.indexOf(id)}.0.${host}`;
