@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from "node:http";
-import { createServer as createH2Server } from "node:http2";
+import { connect as connectH2, createServer as createH2Server } from "node:http2";
 import { request as httpsRequest } from "node:https";
 import type { TestContext } from "node:test";
 import { stopCopy } from "./lab.ts";
@@ -83,18 +83,48 @@ export async function startEchoCopy(t: TestContext, slot: number, port = 8080): 
   t.after(() => stopCopy(server));
 }
 
+/** One request over HTTP/2, with or without TLS (prior knowledge). */
+export async function askH2(
+  host: string,
+  wish: { readonly path?: string; readonly tls: boolean },
+): Promise<{
+  readonly status: number;
+  readonly text: string;
+  readonly trailers: IncomingHttpHeaders;
+}> {
+  const authority = wish.tls ? `https://127.0.0.1:${HTTPS_PORT}` : `http://127.0.0.1:${HTTP_PORT}`;
+  const session = connectH2(authority, { servername: host, rejectUnauthorized: false });
+  try {
+    const stream = session.request({
+      ":path": wish.path ?? "/",
+      ":authority": host,
+      te: "trailers",
+    });
+    let trailers: IncomingHttpHeaders = {};
+    let text = "";
+    stream.on("trailers", (found) => {
+      trailers = found as IncomingHttpHeaders;
+    });
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    const [headers] = await once(stream, "response");
+    await once(stream, "end");
+    return { status: Number(headers[":status"]), text, trailers };
+  } finally {
+    session.destroy();
+  }
+}
+
 /** A copy that speaks HTTP/2 without TLS alone, as gRPC servers do; it answers with a trailer. */
 export async function startH2Copy(t: TestContext, slot: number): Promise<void> {
-  const server = createH2Server((request, response) => {
-    request.resume();
-    response.stream.respond(
-      { ":status": 200, "content-type": "application/grpc" },
-      {
-        waitForTrailers: true,
-      },
-    );
-    response.stream.on("wantTrailers", () => response.stream.sendTrailers({ "grpc-status": "0" }));
-    response.stream.end(`h2 ${slot} ${request.headers[":path"]}`);
+  const server = createH2Server();
+  server.on("stream", (stream, headers) => {
+    stream.resume();
+    const head = { ":status": 200, "content-type": "application/grpc" };
+    stream.respond(head, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.end(`h2 ${slot} ${headers[":path"]}`);
   });
   server.listen(8080, `127.77.1.${slot}`);
   await once(server, "listening");

@@ -2,32 +2,13 @@
 
 import assert from "node:assert/strict";
 import { before, type TestContext, test } from "node:test";
-import type { HttpRouteModel, NodeNetworkModel } from "../src/model.ts";
-import { endpoint, inNamespace, loopbackModel, netUnderTest, SERVICE } from "./lab.ts";
+import type { HttpRouteModel } from "../src/model.ts";
+import { endpoint, inNamespace } from "./lab.ts";
 import { type Ask, ask, startEchoCopy } from "./requests.ts";
-
-const TARGET = { ...SERVICE, networkId: "n1", port: 8080 };
-
-function route(id: string, wish: Partial<HttpRouteModel> = {}): HttpRouteModel {
-  return { id, hosts: ["shop.test"], pathPrefix: "/", target: TARGET, ...wish };
-}
+import { route, routesLab, TARGET } from "./routes-lab.ts";
 
 inNamespace(import.meta.url, () => {
-  const net = netUnderTest();
-  let generation = 0;
-
-  async function apply(
-    httpRoutes: readonly HttpRouteModel[],
-    change: Partial<NodeNetworkModel> = {},
-    ingress: Partial<NodeNetworkModel["ingress"]> = {},
-  ) {
-    const base = loopbackModel(++generation, { endpoints: [endpoint(1)], ...change });
-    const report = await net.client.apply({
-      ...base,
-      ingress: { ...base.ingress, httpRoutes, ...ingress },
-    });
-    return report.ingress.problems;
-  }
+  const { net, apply, reloads } = routesLab();
 
   async function served(t: TestContext, wish: Partial<HttpRouteModel>) {
     await startEchoCopy(t, 1);
@@ -261,21 +242,21 @@ inNamespace(import.meta.url, () => {
       counts[slot] = (counts[slot] ?? 0) + 1;
     }
     assert.ok(Math.abs((counts[3] ?? 0) - 40) <= 4, `of 200: ${counts.slice(1)}`);
-    const reloads = await reloadsOf(net.client);
+    const before = await reloads();
     await apply([route("r1", { splits: [{ target, percent: 20 }] })], {
       endpoints: [endpoint(1), { ...endpoint(3), service: "next" }],
     });
-    assert.equal(await reloadsOf(net.client), reloads);
+    assert.equal(await reloads(), before);
   });
 
   test("another host of a route needs no reload", async (t) => {
     await served(t, {});
-    const before = await reloadsOf(net.client);
+    const before = await reloads();
     await apply([route("r1", { hosts: ["shop.test", "more.test"] })]);
     assert.equal((await ask({ host: "more.test" })).status, 200);
     await apply([route("r1", { hosts: ["more.test"] })]);
     assert.equal((await ask()).status, 404);
-    assert.equal(await reloadsOf(net.client), before);
+    assert.equal(await reloads(), before);
   });
 
   test("an expression that only HAProxy cannot read leaves out its route alone", async (t) => {
@@ -296,9 +277,3 @@ inNamespace(import.meta.url, () => {
     );
   });
 });
-
-/** Reloads of HAProxy since `net` began. */
-async function reloadsOf(client: { metrics(): Promise<string> }): Promise<number> {
-  const text = await client.metrics();
-  return Number(/^berth_net_ingress_reloads_total (\d+)$/m.exec(text)?.[1]);
-}

@@ -5,7 +5,7 @@
  */
 
 import type { NodeNetworkModel } from "../model.ts";
-import { HTTP_LOG_FORMAT, TCP_LOG_FORMAT } from "./access-log-format.ts";
+import { ERROR_LOG_FORMAT, HTTP_LOG_FORMAT, TCP_LOG_FORMAT } from "./access-log-format.ts";
 import { namesPath, tablePaths } from "./map-files.ts";
 import { type IngressBind, type NameEntry, routeIdOf } from "./plan.ts";
 import { quoted } from "./quoting.ts";
@@ -95,7 +95,7 @@ function httpLines(
   return [
     ...owned([
       "option idle-close-on-response",
-      ...(settings.accessLog ? ["log global", `log-format ${quoted(`{${HTTP_LOG_FORMAT}}`)}`] : []),
+      ...logLines(settings, HTTP_LOG_FORMAT),
       ...(scheme === "http" ? acmeLines(model) : []),
       ...clientLines(model, scheme),
       "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
@@ -164,13 +164,18 @@ function tcpLines(
     `timeout client ${idle === undefined ? "24h" : `${idle}ms`}`,
     "option clitcpka",
     ...(port?.connectionsMax === undefined ? [] : [`maxconn ${port.connectionsMax}`]),
-    ...tcpLogLines(settings),
+    ...logLines(settings, TCP_LOG_FORMAT),
     `default_backend ${bind.backend}`,
   ];
 }
 
-function tcpLogLines({ accessLog }: FrontendSettings): string[] {
-  return accessLog ? ["log global", `log-format ${quoted(`{${TCP_LOG_FORMAT}}`)}`] : [];
+function logLines({ accessLog }: FrontendSettings, format: string): string[] {
+  if (!accessLog) return [];
+  return [
+    "log global",
+    `log-format ${quoted(format)}`,
+    `error-log-format ${quoted(ERROR_LOG_FORMAT)}`,
+  ];
 }
 
 function namesLines(
@@ -184,7 +189,7 @@ function namesLines(
     "mode tcp",
     "timeout client 24h",
     "option clitcpka",
-    ...tcpLogLines(settings),
+    ...logLines(settings, TCP_LOG_FORMAT),
     `tcp-request inspect-delay ${HELLO_DELAY}`,
     "tcp-request content set-var(sess.name) req.ssl_sni,lower,rtrim(.)",
     `${set} var(sess.name),map_str(${path})`,
