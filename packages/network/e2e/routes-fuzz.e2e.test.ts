@@ -1,0 +1,41 @@
+/** HAProxy sends random requests where the slow matcher says, for random routes. Longer: fuzz/routes.ts. */
+
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { Prng } from "@berth/base";
+import { inNamespace } from "./lab.ts";
+import { expectedAnswer, RawClient, randomRequest, randomRoutes } from "./route-oracle.ts";
+import { routesLab } from "./routes-lab.ts";
+
+/** Seeds that found something stay here: what they found is beside them. */
+const SEEDS = [1, 2, 3, 4, 5, 6];
+const ROUTES = 40;
+const REQUESTS = 400;
+
+inNamespace(import.meta.url, () => {
+  const { net, apply } = routesLab();
+  before(() => net.start());
+
+  for (const seed of SEEDS) {
+    test(`seed ${seed}: every request takes its route`, async (t) => {
+      const prng = new Prng(seed);
+      const routes = randomRoutes(prng, ROUTES);
+      const problems = await apply(routes);
+      assert.deepEqual(
+        problems.filter(({ code }) => code !== "route_clash"),
+        [],
+      );
+      const client = new RawClient();
+      t.after(() => client.close());
+      const taken = new Set<string>();
+      for (let index = 0; index < REQUESTS; index++) {
+        const request = randomRequest(prng);
+        const expected = expectedAnswer(routes, request);
+        const answer = await client.ask(request);
+        assert.equal(answer, expected, JSON.stringify(request));
+        taken.add(answer);
+      }
+      assert.ok(taken.size > 10, `only ${taken.size} routes were taken`);
+    });
+  }
+});

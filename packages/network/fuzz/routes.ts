@@ -1,0 +1,81 @@
+/**
+ * Random routes and requests against a real HAProxy, for as long as one wishes:
+ *
+ *     sudo node packages/network/fuzz/routes.ts --seconds 3600 --seed 1
+ *
+ * Each round has a seed of its own, printed when something is found: a request that took another route than
+ * the slow matcher says, no answer, or a HAProxy that is not the one that the round began with. Ends with code 1
+ * then. Runs in a network namespace of its own (needs root).
+ */
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Prng } from "@berth/base";
+import { expectedAnswer, RawClient, randomRequest, randomRoutes } from "../e2e/route-oracle.ts";
+import { type RoutesLab, routesLab } from "../e2e/routes-lab.ts";
+
+const INSIDE = "BERTH_FUZZ_INSIDE";
+const ROUTES_MAX = 120;
+const REQUESTS_PER_ROUND = 2_000;
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "10" },
+    seed: { type: "string", default: "1" },
+  },
+});
+
+if (process.env[INSIDE] === "1") {
+  execFileSync("ip", ["link", "set", "lo", "up"]);
+  const lab = routesLab();
+  test("every request takes its route", async () => {
+    await lab.net.start();
+    await rounds(lab, Number(values.seed), Number(values.seconds) * 1_000);
+  });
+} else {
+  const args = ["-n", process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const result = spawnSync("unshare", args, {
+    env: { ...process.env, [INSIDE]: "1" },
+    stdio: "inherit",
+  });
+  process.exitCode = result.status ?? 1;
+}
+
+async function rounds(lab: RoutesLab, firstSeed: number, durationMs: number): Promise<void> {
+  const end = performance.now() + durationMs;
+  let requests = 0;
+  let seed = firstSeed;
+  for (; performance.now() < end; seed++) requests += await round(lab, seed);
+  process.stdout.write(
+    `seeds ${firstSeed} to ${seed - 1}: ${requests} requests, each took its route\n`,
+  );
+}
+
+async function round(lab: RoutesLab, seed: number): Promise<number> {
+  const prng = new Prng(seed);
+  const routes = randomRoutes(prng, prng.int(1, ROUTES_MAX));
+  const problems = await lab.apply(routes);
+  const unexpected = problems.find(({ code }) => code !== "route_clash");
+  if (unexpected !== undefined) fail(seed, JSON.stringify(unexpected));
+  const { ingressPid } = await lab.net.client.status();
+  // A connection from before the reload gets one more answer by the routes from before.
+  const client = new RawClient();
+  for (let index = 0; index < REQUESTS_PER_ROUND; index++) {
+    const request = randomRequest(prng);
+    const expected = expectedAnswer(routes, request);
+    const answer = await client.ask(request);
+    if (answer !== expected) {
+      fail(seed, `${JSON.stringify(request)} took ${answer}, should have taken ${expected}`);
+    }
+  }
+  client.close();
+  const ended = await lab.net.client.status();
+  if (ended.ingressPid !== ingressPid) fail(seed, "HAProxy has ended in between");
+  return REQUESTS_PER_ROUND;
+}
+
+function fail(seed: number, what: string): never {
+  throw new RangeError(`seed ${seed}: ${what}`);
+}
