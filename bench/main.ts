@@ -33,7 +33,7 @@ async function main(words: readonly string[]): Promise<void> {
   const names = words.filter(
     (word, index) => !word.startsWith("--") && (at < 0 || index !== at + 1),
   );
-  const unknown = names.find((name) => name !== "store" && !(name in BENCHES));
+  const unknown = names.find((name) => name !== "store" && name !== "route" && !(name in BENCHES));
   if (unknown !== undefined || !Number.isInteger(rounds) || rounds < 1) {
     console.error(`unknown: ${unknown ?? `--rounds ${words[at + 1]}`}; see script/bench --help`);
     process.exitCode = 2;
@@ -42,6 +42,13 @@ async function main(words: readonly string[]): Promise<void> {
   const all = names.length === 0;
   const chosen = Object.entries(BENCHES).filter(([name]) => all || names.includes(name));
   if (chosen.length > 0) await runOnHost(chosen, { rounds, json });
+  if (all || names.includes("route")) {
+    const file = join(ROOT, "packages/network/bench/route.bench.ts");
+    const pairs = at < 0 ? [] : ["--pairs", String(rounds)];
+    spawnSync(process.execPath, [file, ...pairs, ...(json ? ["--json"] : [])], {
+      stdio: "inherit",
+    });
+  }
   if (all || names.includes("store")) {
     const file = join(ROOT, "packages/control-plane/bench/store.bench.ts");
     spawnSync(process.execPath, [file, ...(json ? ["--json"] : [])], { stdio: "inherit" });
