@@ -175,6 +175,7 @@ class Net implements NetProcess {
       pid: process.pid,
       startedAt: this.#startedAt,
       ...(pid === undefined ? {} : { ingressPid: pid }),
+      accessLogPath: this.#ingress.accessLogPath,
       boundPorts: this.#ingress.boundPorts(),
       loops: this.#options.driver.statuses().map(({ name, state, failuresInRow, lastError }) => ({
         name,

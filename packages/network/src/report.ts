@@ -80,6 +80,8 @@ export interface NetStatus extends ApplyReport {
   readonly startedAt: number;
   /** Process id of the HAProxy master, when it runs. */
   readonly ingressPid?: number;
+  /** Lines of requests, written by HAProxy; older ones in files of that name with a number. */
+  readonly accessLogPath?: string;
   /** Host ports that HAProxy holds now. */
   readonly boundPorts: readonly { readonly address: string; readonly port: number }[];
   readonly loops: readonly {

@@ -53,6 +53,7 @@ export const TCP_LOG_FORMAT = line({
   client: '"%[src]"',
   protocol: '"TCP"',
   route: '"%[be_name,regsub(^tcp:,)]"',
+  service: '"%[var(txn.service)]"',
   task: TASK,
   bytesIn: "%U",
   bytesOut: "%B",

@@ -7,13 +7,14 @@
  */
 
 import { createHash } from "node:crypto";
-import type {
-  BasicAuthModel,
-  HeaderChangeModel,
-  HttpRouteModel,
-  RedirectModel,
-  RewriteModel,
-  TcpPortModel,
+import {
+  type BasicAuthModel,
+  type HeaderChangeModel,
+  type HttpRouteModel,
+  type RedirectModel,
+  type RewriteModel,
+  serviceKey,
+  type TcpPortModel,
 } from "../model.ts";
 import type { IngressBackend, IngressServer } from "./plan.ts";
 import { escapedRegex, quoted, quotedFormat } from "./quoting.ts";
@@ -107,6 +108,7 @@ function tcpLines(port: TcpPortModel): string[] {
     `timeout server ${idle}`,
     ...(port.idleMs === undefined ? [] : [`timeout tunnel ${idle}`]),
     "option srvtcpka",
+    `tcp-request content set-var(txn.service) str(${serviceKey(port.target)})`,
     ...rangeConditions(port).map((condition) => `tcp-request content reject if ${condition}`),
     ...(port.serverNames !== undefined && port.connectionsMax !== undefined
       ? [`tcp-request content reject if { be_conn gt ${port.connectionsMax} }`]
@@ -133,7 +135,6 @@ function rangeConditions({
 }
 
 function httpLines(route: HttpRouteModel, context: BackendContext): string[] {
-  const { project, environment, stack, service } = route.target;
   return [
     ...balanceLines(route, context),
     ...timeoutLines(route),
@@ -145,7 +146,7 @@ function httpLines(route: HttpRouteModel, context: BackendContext): string[] {
       ? ["compression algo gzip", `compression type ${COMPRESSED_TYPES}`]
       : []),
     ...errorPageLines(route, context),
-    `http-request set-var(txn.service) str(${project}/${environment}/${stack}/${service})`,
+    `http-request set-var(txn.service) str(${serviceKey(route.target)})`,
     ...(route.accessLog === false ? ["http-request set-log-level silent"] : []),
     ...tlsLines(route, context),
     ...admissionLines(route),

@@ -15,6 +15,7 @@ import { ProtocolError } from "@berth/protocol/errors";
 import type { NodeNetworkModel } from "../model.ts";
 import { bindProblem } from "../port-problem.ts";
 import type { EndpointSessions, NetProblem, RouteFigures } from "../report.ts";
+import { ACCESS_LOG_DEFAULT, rotateAccessLog } from "./access-log-file.ts";
 import {
   type ConfigSettings,
   connectionsMaxFor,
@@ -101,6 +102,7 @@ export class IngressController {
       run: () =>
         this.#serially(() => {
           this.#isSure = false;
+          this.#limitLog();
           return this.#reconcile();
         }),
     });
@@ -164,6 +166,10 @@ export class IngressController {
     return { sessions, queued };
   }
 
+  get accessLogPath(): string {
+    return this.#haproxy.accessLogPath;
+  }
+
   /** Figures of all routes and ports, over reloads. Empty when HAProxy does not run. */
   async routeFigures(): Promise<readonly RouteFigures[]> {
     return this.#serially(async () => {
@@ -187,6 +193,12 @@ export class IngressController {
     const next = this.#queue.then(work, work);
     this.#queue = next.catch(() => {});
     return next;
+  }
+
+  #limitLog(): void {
+    const limits = this.#model?.ingress.accessLog ?? ACCESS_LOG_DEFAULT;
+    const path = this.#haproxy.accessLogPath;
+    if (rotateAccessLog(path, limits)) this.#options.log.info("access log put aside", { path });
   }
 
   async #reconcile(): Promise<{ readonly againMs?: number }> {
