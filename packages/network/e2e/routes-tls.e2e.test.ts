@@ -127,7 +127,7 @@ inNamespace(import.meta.url, () => {
 
   test("a certificate that cannot be used is named, its host gets the default one", async (t) => {
     await startEchoCopy(t, 1);
-    const broken = { id: "b", hosts: ["broken.test"], pem: shop.pem.replace(/MII/, "XXX") };
+    const broken = { id: "b", hosts: ["broken.test"], pem: shop.pem.replace(/MII/, "AAA") };
     const mixed = {
       ...{ id: "m", hosts: ["mixed.test"] },
       pem: shop.pem.replace(
