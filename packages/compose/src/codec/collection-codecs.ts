@@ -240,6 +240,7 @@ export function tableOf<T>(
   item: Codec<T>,
   form: { readonly names?: RegExp; readonly list?: boolean; readonly keepEmpty?: boolean } = {},
 ): Codec<Readonly<Record<string, T>>> {
+  const mapping = { type: "object", additionalProperties: item.schema };
   return {
     read(tree, path, reading) {
       const map = form.list === true ? namesMap(tree) : tree;
@@ -254,9 +255,11 @@ export function tableOf<T>(
       if (entries.length === 0 && form.keepEmpty !== true) return undefined;
       return new Map(entries.map(([key, value]) => [key, item.print(value, format) ?? null]));
     },
-    schema: { type: "object", additionalProperties: item.schema },
+    schema: form.list === true ? { oneOf: [NAMES_SCHEMA, mapping] } : mapping,
   };
 }
+
+const NAMES_SCHEMA = { type: "array", items: { type: "string" } };
 
 function readTableOf<T>(
   map: MapTree,

@@ -68,6 +68,7 @@ export function withVariables(session: Session, context: FileContext, document: 
 
 /** Without a byte-order mark and with one kind of line break; lines and columns stay what they were. */
 function normalizeText(text: string): string {
-  const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
+  const whole = text.isWellFormed() ? text : text.toWellFormed();
+  const bare = whole.startsWith("\uFEFF") ? whole.slice(1) : whole;
   return bare.includes("\r") ? bare.replaceAll("\r\n", "\n") : bare;
 }

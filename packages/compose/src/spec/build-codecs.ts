@@ -18,7 +18,7 @@ import type { Build, BuildContext, Develop, Ulimit, WatchTrigger } from "../mode
 import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap } from "../tree/key-values.ts";
 import { isNull, kindName, mapTree, type Tree, textTree } from "../tree/tree.ts";
-import { serviceHook } from "./command-codecs.ts";
+import { watchHook } from "./command-codecs.ts";
 import { extraHosts } from "./host-codecs.ts";
 import { buildSecretReferences } from "./mount-codecs.ts";
 import { buildContext, buildContextOf, hostPath, hostPathOf } from "./path-codecs.ts";
@@ -79,7 +79,7 @@ const ssh: Codec<Readonly<Record<string, string>>> = {
 
 /** Named contexts: `[name=context]` or a mapping. */
 const additionalContexts: Codec<Readonly<Record<string, BuildContext>>> = {
-  ...tableOf(buildContext),
+  ...tableOf(buildContext, { list: true }),
   read: (tree, path, reading) => tableOf(buildContext).read(keyValueMap(tree, "="), path, reading),
 };
 
@@ -155,7 +155,7 @@ const watchTrigger = record<WatchTrigger>({
   path: field("path", hostPath, { required: true }),
   action: field("action", oneOf(WATCH_ACTIONS), { required: true }),
   target: field("target", text),
-  exec: field("exec", serviceHook, { jsonAbsent: new Map([["command", null]]) }),
+  exec: field("exec", watchHook, { jsonAbsent: new Map([["command", null]]) }),
   ignore: field("ignore", uniqueTexts),
   include: field("include", uniqueTexts),
   initialSync: field("initial_sync", bool),

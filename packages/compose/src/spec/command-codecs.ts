@@ -69,14 +69,27 @@ export const healthcheck = record<Healthcheck>(
   },
 );
 
-/** A hook: `post_start`, `pre_stop`, `develop.watch.exec`. */
-export const serviceHook = record<ServiceHook>({
-  command: field("command", command, { jsonAbsent: null, required: true }),
-  user: field("user", text),
-  privileged: field("privileged", bool),
-  workingDir: field("working_dir", text),
-  environment: field("environment", environmentTable),
-});
+/** A hook runs something: unlike a service's command, which may be the image's own, it cannot be nothing. */
+const hookCommand: Codec<readonly string[] | null> = {
+  ...command,
+  read: (tree, path, reading) =>
+    isNull(tree)
+      ? refuse(reading, tree, path, { found: "is nothing", expected: "text or a list" })
+      : command.read(tree, path, reading),
+};
 
-/** Hooks in their order. */
-export const serviceHooks = list(serviceHook);
+function hookOf(codec: Codec<readonly string[] | null>) {
+  return record<ServiceHook>({
+    command: field("command", codec, { jsonAbsent: null, required: true }),
+    user: field("user", text),
+    privileged: field("privileged", bool),
+    workingDir: field("working_dir", text),
+    environment: field("environment", environmentTable),
+  });
+}
+
+/** `develop.watch.exec`: the reference's JSON has one without a command where there is none. */
+export const watchHook = hookOf(command);
+
+/** `post_start` and `pre_stop`: hooks in their order. */
+export const serviceHooks = list(hookOf(hookCommand));

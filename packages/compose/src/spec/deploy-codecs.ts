@@ -34,7 +34,7 @@ const deviceCount: Codec<number> = {
   read(tree, path, reading) {
     if (tree.kind === "scalar" && tree.text.toLowerCase() === "all") return -1;
     const value =
-      tree.kind === "scalar" && /^\d{1,9}$/.test(tree.text) ? Number(tree.text) : undefined;
+      tree.kind === "scalar" && /^(-1|\d{1,9})$/.test(tree.text) ? Number(tree.text) : undefined;
     if (value !== undefined || isUnexpanded(tree, reading)) return value ?? 0;
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,

@@ -3,7 +3,7 @@
  * `external: {name: x}`.
  */
 
-import type { Codec } from "../codec/codec.ts";
+import type { Codec, JsonSchema } from "../codec/codec.ts";
 import { isNull, type MapEntry, mapTree, scalar, type Tree, valueAt } from "../tree/tree.ts";
 
 /** `codec` with the old form brought into the new one; nothing (`data:`) is an empty mapping. */
@@ -34,10 +34,25 @@ export function external<T>(codec: Codec<T>): Codec<T> {
       return codec.read({ ...tree, entries }, path, reading);
     },
     print: (value, format) => codec.print(value, format),
-    schema: { oneOf: [codec.schema, { type: "null" }] },
+    schema: { oneOf: [withOldForm(codec.schema), { type: "null" }] },
   };
 }
 
 function textOf(tree: Tree): string {
   return tree.kind === "scalar" ? tree.text : "";
+}
+
+/** The schema with `external: {name: x}` beside `external: true`. */
+function withOldForm(schema: JsonSchema): JsonSchema {
+  const properties = schema["properties"] as Readonly<Record<string, JsonSchema>>;
+  const old = {
+    type: "object",
+    properties: { name: { type: "string" } },
+    additionalProperties: false,
+    deprecated: true,
+  };
+  return {
+    ...schema,
+    properties: { ...properties, external: { oneOf: [properties["external"], old] } },
+  };
 }

@@ -1,0 +1,88 @@
+/**
+ * What must hold for every input: the loader never throws, takes time in proportion to the text, names what is wrong,
+ * and what it prints loads to what prints the same.
+ */
+
+import { memoryFiles } from "../src/files.ts";
+import { loadCompose } from "../src/load/load.ts";
+import type { ComposeService } from "../src/model/service-model.ts";
+import { printCanonical } from "../src/print/print.ts";
+import type { StackInput } from "./stack-inputs.ts";
+
+/** Of the processor, for any input: starting, warming up, collecting garbage. */
+const BASE_MS = 1_000;
+/** Beside it for each KB of text: 30 times what the benchmark needs. */
+const MS_EACH_KB = 5;
+const ENVIRONMENT = { X: "xval", COMPOSE_PROJECT_NAME: "fuzz" };
+
+/** What an input gave: `wrong` is what must never be. */
+export interface Finding {
+  readonly loaded: boolean;
+  /** The canonical JSON, where it loaded. */
+  readonly printed?: string;
+  readonly wrong?: string;
+}
+
+/** See the module comment. */
+export function checkInput({ files }: StackInput): Finding {
+  const size = files.reduce((sum, [, text]) => sum + text.length, 0);
+  const started = process.cpuUsage();
+  try {
+    const finding = load(files);
+    const usedMs = process.cpuUsage(started).user / 1000;
+    const allowedMs = BASE_MS + (size / 1024) * MS_EACH_KB;
+    return usedMs > allowedMs
+      ? { ...finding, wrong: `took ${Math.round(usedMs)} ms for ${size} characters` }
+      : finding;
+  } catch (error) {
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { loaded: false, wrong: `threw ${words}` };
+  }
+}
+
+function load(files: StackInput["files"]): Finding {
+  const placed = files.map(([name, text]): [string, string] => [`/p/${name}`, text]);
+  const result = loadCompose({
+    files: placed.map(([path]) => path),
+    environment: ENVIRONMENT,
+    fs: memoryFiles(Object.fromEntries(placed)),
+  });
+  if (!result.ok) {
+    const none = result.problems.length === 0;
+    return none ? { loaded: false, wrong: "is refused without a reason" } : { loaded: false };
+  }
+  const printed = printCanonical(result.project, "json");
+  const isOwn = Object.values(result.project.services).some(isLostInPrint);
+  for (const format of ["json", "yaml"] as const) {
+    if (isOwn) continue;
+    const again = printCanonical(result.project, format);
+    const second = loadCompose({
+      files: ["/p/c.yaml"],
+      environment: ENVIRONMENT,
+      fs: memoryFiles({ "/p/c.yaml": again }),
+    });
+    if (!second.ok) {
+      const [first] = second.problems;
+      return {
+        loaded: true,
+        printed,
+        wrong: `its ${format} is refused: ${first?.path} ${first?.message}`,
+      };
+    }
+    if (printCanonical(second.project, format) !== again) {
+      return { loaded: true, printed, wrong: `its ${format} loads to something else` };
+    }
+  }
+  return { loaded: true, printed };
+}
+
+/**
+ * What the canonical form cannot say, here as in the reference: its JSON has words of its own for block devices, a list of no
+ * devices means all when it is gone, and so does an empty network mode.
+ */
+function isLostInPrint({ blkioConfig, gpus, deploy, networkMode }: ComposeService): boolean {
+  if (networkMode === "") return true;
+  const { limits, reservations } = deploy?.resources ?? {};
+  const devices = [...(gpus ?? []), ...(limits?.devices ?? []), ...(reservations?.devices ?? [])];
+  return blkioConfig !== undefined || devices.some(({ deviceIds }) => deviceIds?.length === 0);
+}
