@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { mock, test } from "node:test";
 import { COMMANDS } from "./command-table.ts";
 import { type CommandBench, seedShop, startCommandBench } from "./testing/command-bench.ts";
+import { seedCertificates } from "./testing/seed-certificates.ts";
 
 const FOLDER = join(import.meta.dirname, "testdata");
 
@@ -53,6 +54,7 @@ for (const file of DIALOGUES.filter((name) => name !== "help.txt")) {
     try {
       writeFiles(bench);
       await seedShop(bench);
+      await seedCertificates(bench.fixture);
       await check(file, bench);
     } finally {
       await bench.stop();
@@ -87,6 +89,7 @@ volumes: {data: {}}
 `,
   );
   bench.write("greeting.txt", "hello\n");
+  bench.write("garbage.pem", "this is no certificate\n");
   bench.write(
     "config.yaml",
     `name: shop

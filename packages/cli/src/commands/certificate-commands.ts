@@ -2,7 +2,12 @@
 
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type Certificate, type CertificateView, ProtocolError } from "@berth/protocol";
+import {
+  CERTIFICATE_NAME_PATTERN,
+  type Certificate,
+  type CertificateView,
+  ProtocolError,
+} from "@berth/protocol";
 import { allPages, pageQuery } from "../all-pages.ts";
 import { certificatePage, LIST_HEADER, listRow } from "../certificates/certificate-lines.ts";
 import { followOrder } from "../certificates/follow-order.ts";
@@ -163,7 +168,7 @@ export const issue: CommandDescription = {
     if (isAcme === flagOption(input, "ca")) {
       throw new ProtocolError("invalid_request", "say either --acme or --ca");
     }
-    const name = textOption(input, "name") ?? first.toLowerCase();
+    const name = textOption(input, "name") ?? nameFor(first);
     const source = isAcme ? ("acme" as const) : ("cluster-ca" as const);
     const { signal } = input;
     const view = await input.connect().call("issueCertificate", {
@@ -175,6 +180,12 @@ export const issue: CommandDescription = {
     return followed(input, view);
   },
 };
+
+/** The host itself; what no name may have (an IPv6 address, a mistake) becomes a dash. */
+function nameFor(host: string): string {
+  const name = host.toLowerCase().replace(/[^a-z0-9._*-]/g, "-");
+  return new RegExp(CERTIFICATE_NAME_PATTERN).test(name) ? name : "certificate";
+}
 
 export const renew: CommandDescription = {
   summary: "get a new certificate now",

@@ -44,6 +44,7 @@ function adviceOf({ code, details }: ProtocolError, words: string): string | und
     case "invalid_request":
       return `berth ${words} --help shows how it is used`;
     case "not_found":
+      if (typeof details["advice"] === "string") return details["advice"];
       return Array.isArray(services) && services.length > 0
         ? `it has ${services.join(", ")}`
         : "what exists:  berth ps      berth stack ls      berth node ls";

@@ -91,6 +91,7 @@ function steady(line: string, folder: string): string {
     .replaceAll(folder, "/work")
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
     .replaceAll(/\b\d{13}\b/g, "0")
+    .replaceAll(/thumbprint {3}\S{43}/g, "thumbprint   PRINT")
     .replaceAll(/"tookMs":[\d.]+/g, '"tookMs":0')
     .replaceAll(/\b\d+ (d|h)( \d+ (h|min))?\b/g, "AGE")
     .trimEnd();

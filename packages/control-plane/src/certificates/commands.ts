@@ -175,5 +175,6 @@ function write(
 
 function notFound({ project, environment, name }: NamedCertificate): Decision<Certificate> {
   const place = project === CLUSTER_SCOPE ? "the cluster" : `${project}/${environment}`;
-  return refuse("not_found", `there is no certificate ${name} in ${place}`);
+  const advice = "what exists:  berth certificate ls";
+  return refuse("not_found", `there is no certificate ${name} in ${place}`, { advice });
 }

@@ -18,16 +18,20 @@ export const getAcme: Handler<"getAcme"> = (request, { state }) => {
   const scope = scopeOf(request);
   const found = acmeFor(state.view, scope);
   if (found !== undefined) return found;
-  throw new ProtocolError("not_found", "no ACME server is set: nothing outside is contacted");
+  const advice = "berth acme set --directory URL --email ADDRESS";
+  const message = "no ACME server is set: nothing outside is contacted";
+  throw new ProtocolError("not_found", message, { advice });
 };
 
 export const setAcme: Handler<"setAcme"> = async (request, context) => {
   const { body } = request;
   const scope = scopeOf(request);
   const problems = problemsOf(body);
-  if (problems.length > 0) {
-    throw new ProtocolError("invalid_request", problems.join("; "), { problems });
+  const [first, second] = problems;
+  if (second !== undefined) {
+    throw new ProtocolError("invalid_request", "the settings cannot work", { problems });
   }
+  if (first !== undefined) throw new ProtocolError("invalid_request", first);
   const vault = new Vault({ box: context.secrets, store: context.store });
   const thumbprint = await ensureAccountKey(context.store, vault);
   const { externalAccount, ...fields } = body;

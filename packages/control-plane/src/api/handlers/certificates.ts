@@ -68,7 +68,8 @@ export const getCertificate: Handler<"getCertificate"> = (request, context) => {
   const named = namedOf(request);
   const found = findCertificate(context.state.view, named);
   if (found === undefined) {
-    throw new ProtocolError("not_found", `there is no certificate ${named.name}`);
+    const advice = "what exists:  berth certificate ls";
+    throw new ProtocolError("not_found", `there is no certificate ${named.name}`, { advice });
   }
   return viewOf(context, found);
 };
