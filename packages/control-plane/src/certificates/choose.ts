@@ -3,7 +3,7 @@
  *
  * Order: the environment's own for exactly this host, the cluster's, one with a fitting wildcard of the
  * environment, of the cluster; then the automatic one of the route. So a route never gets another host's
- * certificate while there is one of its own. O(routes × certificates of the environment).
+ * certificate while there is one of its own. O(routes × certificates that people brought).
  */
 
 import {
@@ -17,7 +17,7 @@ import {
   type Stack,
 } from "@berth/protocol";
 import { liveReleaseNumbers } from "../release/claims.ts";
-import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
+import { automaticTerm, type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { coverage, plainHost } from "./host-names.ts";
 
@@ -91,9 +91,7 @@ export function ownCertificate(
   host: string,
 ): Entity<Certificate> | undefined {
   const candidates = [scope, CLUSTER].flatMap((each) =>
-    view.certificates
-      .by("environment", environmentOf(each))
-      .filter(({ value }) => !value.automatic),
+    view.certificates.by("own", environmentOf(each)),
   );
   const fitting = (how: "exact" | "wildcard") =>
     candidates.find(({ value }) => coverage(hostsOf(value), host) === how);
@@ -108,17 +106,18 @@ export function chosenCertificate(
 ): Entity<Certificate> | undefined {
   const own = ownCertificate(view, scope, host);
   if (own !== undefined) return own;
-  return view.certificates
-    .by("environment", environmentOf(scope))
-    .find(({ value }) => value.automatic && value.hosts[0] === host);
+  return view.certificates.by("automatic", automaticTerm(scope, host))[0];
 }
 
-/** Routes that are served with the certificate. */
-export function usersOf(view: ClusterView, certificate: Entity<Certificate>): TlsRoute[] {
-  const { project } = certificate.value;
-  return tlsRoutes(view).filter(
-    (route) =>
-      (project === CLUSTER_SCOPE || environmentOf(route) === environmentOf(certificate.value)) &&
-      chosenCertificate(view, route, route.host)?.key === certificate.key,
-  );
+/** Every certificate's routes, by its key. */
+export function usersOfAll(view: ClusterView): ReadonlyMap<string, readonly TlsRoute[]> {
+  const users = new Map<string, TlsRoute[]>();
+  for (const route of tlsRoutes(view)) {
+    const key = chosenCertificate(view, route, route.host)?.key;
+    if (key === undefined) continue;
+    const known = users.get(key);
+    if (known === undefined) users.set(key, [route]);
+    else known.push(route);
+  }
+  return users;
 }

@@ -15,6 +15,7 @@ import type {
   Certificate,
   Claim,
   Deployment,
+  EnvironmentScope,
   Event,
   Kind,
   Network,
@@ -85,8 +86,11 @@ export interface ClusterView {
   readonly volumes: ReadTable<Volume, "stack" | "environment" | "engineName">;
   readonly secrets: ReadTable<SecretName, "stack">;
   readonly events: ReadTable<Event, "environment">;
-  /** By `environment`; cluster-wide ones under `-/-`. */
-  readonly certificates: ReadTable<Certificate, "environment">;
+  /**
+   * By `environment` (cluster-wide ones under `-/-`); those of people alone by `own`, automatic ones by
+   * `automatic` (see `automaticTerm`): a route's certificate is found without looking at all others'.
+   */
+  readonly certificates: ReadTable<Certificate, "environment" | "own" | "automatic">;
   /** One an environment at most, and one for the cluster. */
   readonly acme: ReadTable<AcmeSettings>;
   readonly authority: ReadTable<Authority>;
@@ -136,8 +140,11 @@ export class ClusterTables implements ClusterView {
   });
   readonly secrets = new EntityTable<SecretName, "stack">({ stack: stackKey });
   readonly events = new EntityTable<Event, "environment">({ environment: environmentOf });
-  readonly certificates = new EntityTable<Certificate, "environment">({
+  readonly certificates = new EntityTable<Certificate, "environment" | "own" | "automatic">({
     environment: environmentOf,
+    own: (certificate) => (certificate.automatic ? undefined : environmentOf(certificate)),
+    automatic: (certificate) =>
+      certificate.automatic ? automaticTerm(certificate, certificate.hosts[0] ?? "") : undefined,
   });
   readonly acme = new EntityTable<AcmeSettings>({});
   readonly authority = new EntityTable<Authority>({});
@@ -206,6 +213,11 @@ export function environmentOf(scope: {
   readonly environment: string;
 }): string {
   return `${scope.project}/${scope.environment}`;
+}
+
+/** The term of the index `automatic`: the certificate that was made for a host's routes. */
+export function automaticTerm(scope: EnvironmentScope, host: string): string {
+  return `${environmentOf(scope)} ${host}`;
 }
 
 /** The term of the index `held`: claims of one kind of one stack. */

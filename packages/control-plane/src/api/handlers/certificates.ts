@@ -7,7 +7,7 @@ import {
   keys,
   ProtocolError,
 } from "@berth/protocol";
-import { CLUSTER, routeText, usersOf } from "../../certificates/choose.ts";
+import { CLUSTER, routeText, type TlsRoute, usersOfAll } from "../../certificates/choose.ts";
 import {
   findCertificate,
   type NamedCertificate,
@@ -47,11 +47,16 @@ function namedOf(request: Named): NamedCertificate {
   return { ...scopeOf(request), name: request.params.certificate };
 }
 
-function viewOf(context: ApiContext, entity: Entity<Certificate>): CertificateView {
-  const { state, control, clock } = context;
+/** `users`: routes by certificate, where several are shown. */
+function viewOf(
+  context: ApiContext,
+  entity: Entity<Certificate>,
+  users: ReadonlyMap<string, readonly TlsRoute[]> = usersOfAll(context.state.view),
+): CertificateView {
+  const { control, clock } = context;
   return {
     certificate: { ...entity.value, state: stateAt(entity.value, clock.now()) },
-    usedBy: usersOf(state.view, entity).map(routeText),
+    usedBy: (users.get(entity.key) ?? []).map(routeText),
     nodes: control.serving.versionsOf(certificateId(entity.key)),
   };
 }
@@ -61,7 +66,8 @@ export const listCertificates: Handler<"listCertificates"> = ({ params, query },
   const found = booleanOf("all", query.all)
     ? certificates.all()
     : [CLUSTER, params].flatMap((scope) => certificates.by("environment", environmentOf(scope)));
-  return pageOf(found, query, (entity) => viewOf(context, entity));
+  const users = usersOfAll(context.state.view);
+  return pageOf(found, query, (entity) => viewOf(context, entity, users));
 };
 
 export const getCertificate: Handler<"getCertificate"> = (request, context) => {

@@ -8,6 +8,7 @@
  */
 
 import { execFile } from "node:child_process";
+import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { KIB } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
@@ -36,14 +37,13 @@ export type Hook = (run: HookRun) => Promise<string>;
 
 /** Output that is kept: the words of a failure are at the end of much less. */
 const OUTPUT_BYTES_MAX = 64 * KIB;
+const WRITABLE_BY_ALL = 0o002;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Starts the program on this machine. */
-export const programHook: Hook = ({ command, timeoutMs, call, signal }) => {
+export const programHook: Hook = async ({ command, timeoutMs, call, signal }) => {
   const [program = "", ...parameters] = command;
-  if (!isAbsolute(program)) {
-    throw new ProtocolError("invalid_request", `the hook ${program} is not an absolute path`);
-  }
+  await checkProgram(program);
   const env = {
     PATH,
     LANG: "C.UTF-8",
@@ -71,6 +71,17 @@ export const programHook: Hook = ({ command, timeoutMs, call, signal }) => {
     });
   });
 };
+
+/** It is run as the server's user: nobody else may be able to change it. */
+async function checkProgram(program: string): Promise<void> {
+  if (!isAbsolute(program)) {
+    throw new ProtocolError("engine_error", `the hook ${program} is not an absolute path`);
+  }
+  const found = await stat(program).catch(() => undefined);
+  if (found === undefined || (found.mode & WRITABLE_BY_ALL) === 0) return;
+  const message = `the hook ${program} can be written by everybody: chmod o-w ${program}`;
+  throw new ProtocolError("engine_error", message, { program });
+}
 
 function endWords(error: {
   readonly code?: unknown;
