@@ -17,6 +17,16 @@ let platform: TestPlatform;
 before(async () => {
   platform = await TestPlatform.start(["--allow-privileged", "--allow-host-mounts"]);
   await platform.must("image", "base", "berth/busybox", "--busybox-only");
+  await platform.must(
+    "node",
+    "set",
+    "node-1",
+    "--label",
+    "zone=a",
+    "--resource",
+    "gpu=2",
+    "license=4",
+  );
   prepareStorage();
 });
 

@@ -10,7 +10,7 @@ import { QUICK, SMALL } from "./process-stack.ts";
 import type { KeyStack, Scene } from "./scene.ts";
 
 /** Says `WORD at <time>` to the log; times of one machine can be compared. */
-const SAY = 'say() { echo "$$1 at $$(date +%s.%N | cut -c1-14)"; }';
+const SAY = 'say() { echo "$$1 at $$(cut -d" " -f1 /proc/uptime)"; }';
 
 async function rowOf(at: Scene, service: string): Promise<TaskRow> {
   const rows = (await at.tasks()).filter(({ task }) => task.service === service);
@@ -125,6 +125,15 @@ services:
     image: berth/busybox
     command: sh -c 'echo begun; exec sleep 100000'
     restart: always
+  follower:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    depends_on: {led: {condition: service_started, restart: true}}
+  led:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
   unless-stopped:
     ${QUICK}
     image: berth/busybox
@@ -229,10 +238,10 @@ volumes: {marks: }
       says: "commands before the stop ran as, where and with what the file says",
       look: async (at) => {
         await at.platform.must("restart", `${at.stack}/hooked`);
-        assert.equal(
-          docker("exec", at.containers("hooked")[0]?.Id ?? "", "cat", "/marks/pre"),
-          "0\n/marks\nbefore\n",
-        );
+        await eventually("the next copy reads what the last one left", () => {
+          const id = at.containers("hooked")[0]?.Id ?? "";
+          return docker("exec", id, "cat", "/marks/pre") === "0\n/marks\nbefore\n";
+        });
       },
     },
     {
@@ -285,6 +294,20 @@ volumes: {marks: }
       },
     },
     {
+      keys: ["services.*.depends_on.*.restart"],
+      says: "a restart takes along who says that it follows, and nobody else",
+      look: async (at) => {
+        const [before] = at.containers("follower");
+        const [other] = at.containers("unchecked");
+        await at.platform.must("restart", `${at.stack}/led`);
+        await eventually("the follower is another container", () => {
+          const now = at.containers("follower");
+          return now.length === 1 && now[0]?.Id !== before?.Id;
+        });
+        assert.equal(at.containers("unchecked")[0]?.Id, other?.Id);
+      },
+    },
+    {
       keys: ["services.*.scale", "services.*.deploy.mode", "services.*.deploy.replicas"],
       says: "as many copies run as the file says, of a global service one on each node",
       look: async (at) => {
@@ -326,7 +349,7 @@ volumes: {marks: }
       says: "a copy runs where the constraint holds, and no second one beside it",
       look: async (at) => {
         assert.equal(at.containers("placed").length, 1);
-        await at.platform.must("scale", `${at.stack}/placed=2`, "--detach");
+        await at.platform.must("scale", `${at.stack}/placed=2`);
         await eventually("the second copy waits for another node", async () => {
           const said = await at.platform.must("explain", `${at.stack}/placed`);
           return /maximum|at most|per node/i.test(said);

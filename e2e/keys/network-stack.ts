@@ -192,6 +192,23 @@ volumes: {lent: }
       },
     },
     {
+      keys: ["services.*.deploy.endpoint_mode"],
+      says: "vip answers one address of the service, which leads to its copies",
+      look: async (at) => {
+        const [address = "", ...others] = lookUp(at, "client", "web");
+        assert.deepEqual(others, []);
+        assert.equal(
+          interfaces(at, "web").some(({ ip }) => ip === address),
+          false,
+        );
+        await eventually("it answers", () =>
+          at
+            .try("client", `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 ${address} 8000`)
+            .includes("served"),
+        );
+      },
+    },
+    {
       keys: ["networks.*.internal"],
       says: "an internal network has no way out",
       look: (at) => {
@@ -205,14 +222,14 @@ volumes: {lent: }
       keys: ["networks.*.external", "networks.*.name"],
       says: "an external network is the one that another stack declared",
       look: (at) => {
-        const [shared] = lookUp(at, "client", "shared");
+        const [shared] = lookUp(at, "client", "tasks.shared");
         const start = shared?.split(".").slice(0, 3).join(".");
         const own = interfaces(at, "client").map(({ ip }) => ip.split(".").slice(0, 3).join("."));
         assert.ok(start !== undefined && own.includes(start), `${start} of ${own.join(" ")}`);
       },
     },
     {
-      keys: ["networks.*.labels"],
+      keys: ["networks.*.labels", "networks.*.driver"],
       says: "the network at the engine has the labels",
       look: (at) => {
         const words = [`label=berth.cluster=${at.platform.cluster}`, "label=of=network"];

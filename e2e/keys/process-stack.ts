@@ -85,6 +85,7 @@ services:
     image: berth/busybox
     command: sleep 100000
     privileged: false
+    pull_policy: never
     deploy:
       labels: {of.deploy: "yes"}
       resources: {limits: {cpus: "0.25", memory: 48m, pids: 55}, reservations: {cpus: "0.125", memory: 24m}}
@@ -471,8 +472,8 @@ services:
       },
     },
     {
-      keys: ["services.*.privileged"],
-      says: "false is no privilege",
+      keys: ["services.*.privileged", "services.*.pull_policy"],
+      says: "false is no privilege, and never takes the image that is there",
       look: (at) => assert.equal(at.container("limited").HostConfig["Privileged"], false),
     },
   ],

@@ -71,6 +71,7 @@ services:
       - token
       - {source: file, target: renamed, uid: "56", gid: "78", mode: 0o400}
       - {source: file, target: /absolute/secret}
+      - inline
 volumes:
   data: {labels: {of: volume}, name: my-data}
   memory: {driver: local, driver_opts: {type: tmpfs, device: tmpfs, o: "size=3m,uid=99"}}
@@ -82,6 +83,7 @@ configs:
 secrets:
   token: {environment: TOKEN}
   file: {file: ./key.txt}
+  inline: {content: "secret $$inline"}
 `,
   checks: [
     {
@@ -219,6 +221,7 @@ secrets:
     {
       keys: [
         "secrets.*.file",
+        "secrets.*.content",
         "services.*.secrets.target",
         "services.*.secrets.uid",
         "services.*.secrets.gid",
@@ -229,6 +232,7 @@ secrets:
         const expected = ["400", "56:78", "secret of a file"];
         assert.deepEqual(fileAt(at, "app", "/run/secrets/renamed"), expected);
         assert.equal(fileAt(at, "app", "/absolute/secret")[2], "secret of a file");
+        assert.equal(fileAt(at, "app", "/run/secrets/inline")[2], "secret $inline");
         assert.match(optionsAt(at, "app", "/run/secrets/renamed"), / - (tmpfs|ramfs) /);
       },
     },

@@ -219,7 +219,7 @@ test("missing variables are warnings with the place of the variable", () => {
 });
 
 test("keys that are not honoured are warned of with what happens instead", () => {
-  const result = load(`version: "3"\n${web("container_name: a, deploy: {endpoint_mode: dnsrr}")}`);
+  const result = load(`version: "3"\n${web("container_name: a, isolation: default")}`);
   assert.ok(result.ok);
   assert.deepEqual(
     result.warnings.map((one) => `${one.line}:${one.column} ${one.path}: ${one.message}`),
