@@ -110,7 +110,10 @@ const CASES: readonly BadCase[] = [
     name: "a path of the host that the policy does not allow",
     files: { "compose.yaml": service("    volumes: ['/etc:/host:ro']\n") },
     code: 4,
-    says: [/services\.web\.volumes\[0\]/, /hostMounts/],
+    says: [
+      /compose\.yaml:\d+:\d+ {2}services\.web\.volumes\[0\]/,
+      /berth project policy .*--allow host-mounts/,
+    ],
   },
   {
     name: "privileges that the policy does not allow",

@@ -25,6 +25,7 @@ before(async () => {
     "zone=a",
     "--resource",
     "gpu=2",
+    "--resource",
     "license=4",
   );
   prepareStorage();

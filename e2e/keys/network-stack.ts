@@ -96,6 +96,16 @@ services:
     pid: service:holder
     ipc: service:holder
     volumes_from: [holder]
+  middle:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: {front: {priority: 1}, closed: , fixed: {priority: 7}}
+  ranged:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: {ranged: {ipv6_address: "fd00:77::9"}}
   many:
     ${QUICK}
     image: berth/busybox
@@ -106,6 +116,12 @@ networks:
   front: {labels: {of: network}, driver: bridge}
   fixed: {ipam: {config: [{subnet: 10.77.5.0/24}]}}
   closed: {internal: true}
+  ranged:
+    enable_ipv6: true
+    ipam:
+      config:
+        - {subnet: 10.77.6.0/24, gateway: 10.77.6.7, ip_range: 10.77.6.128/25, aux_addresses: {printer: 10.77.6.128}}
+        - {subnet: "fd00:77::/64"}
   meeting: {external: true, name: owner/meeting}
 volumes: {lent: }
 `,
@@ -144,6 +160,32 @@ volumes: {lent: }
         assert.equal(fixed?.mac, "02:42:0a:4d:05:09");
         assert.match(at.inside("web", "ip", "addr"), /inet 10\.77\.5\.9\/24/);
         assert.equal(interfaces(at, "plain")[0]?.mac, "02:42:0a:00:77:01");
+      },
+    },
+    {
+      keys: ["services.*.networks.*.priority", "services.*.networks.*.gw_priority"],
+      says: "the default route is that of the network with the highest priority",
+      look: (at) => {
+        // By gw_priority in the one, by priority in the other.
+        for (const service of ["client", "middle"]) {
+          assert.match(at.inside(service, "ip", "route"), /^default via 10\.77\.5\./m, service);
+        }
+      },
+    },
+    {
+      keys: [
+        "networks.*.ipam.config.gateway",
+        "networks.*.ipam.config.ip_range",
+        "networks.*.ipam.config.aux_addresses",
+        "networks.*.enable_ipv6",
+        "services.*.networks.*.ipv6_address",
+      ],
+      says: "gateway, range, reserved addresses and IPv6 are those of the file",
+      look: (at) => {
+        const last = Number(interfaces(at, "ranged")[0]?.ip.split(".")[3]);
+        assert.ok(last > 128, `10.77.6.${last}`);
+        assert.match(at.inside("ranged", "ip", "route"), /^default via 10\.77\.6\.7 /m);
+        assert.match(at.inside("ranged", "ip", "addr"), /inet6 fd00:77::9\/64/);
       },
     },
     {

@@ -122,6 +122,11 @@ const CERTIFICATES = rows("Certificates", [
 
 const CLUSTER = rows("Cluster", [
   ["node ls", "nodes of the cluster", () => import("./commands/node-ls.ts")],
+  [
+    "project policy",
+    "what stack files may ask of hosts",
+    () => import("./commands/project-policy.ts"),
+  ],
   ["node set", "labels and resources of a node", () => import("./commands/node-set.ts")],
   ["node drain", "nothing new on a node", async () => ({ command: (await availability()).drain })],
   [

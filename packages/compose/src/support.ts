@@ -118,13 +118,13 @@ export const SUPPORT: readonly SupportEntry[] = [
   not("services.*.networks.*.link_local_ips", "copies have the addresses of their networks only"),
   not("services.*.networks.*.interface_name", "interfaces are named by the platform"),
   not("services.*.networks.*.driver_opts", "networks are the platform's own"),
-  not(
+  partly(
     "services.*.networks.*.priority",
-    "the network attached first is the first one; which one has the default route, the engine decides",
+    "the highest has the default route, unless a gw_priority is higher; for services of which only one copy may run, engines before 28 choose it",
   ),
-  not(
+  partly(
     "services.*.networks.*.gw_priority",
-    "which network has the default route, the engine decides",
+    "the highest has the default route; for services of which only one copy may run, engines before 28 choose it",
   ),
   honoured(
     "services.*.ports.mode",
@@ -151,13 +151,13 @@ export const SUPPORT: readonly SupportEntry[] = [
   ),
   not("networks.*.ipam.driver", "addresses are assigned by the platform", ["default"]),
   not("networks.*.ipam.options", "addresses are assigned by the platform"),
-  partly(
+  honoured(
     "networks.*.name",
-    "with external it names a network of another stack, STACK_NETWORK; others are found by their stack",
+    "with external it names a network of another stack, STACK_NETWORK; another name of its own is warned of and not used",
   ),
-  partly(
+  honoured(
     "volumes.*.name",
-    "with external it names a volume of the engine, or STACK_VOLUME; others have names of the platform",
+    "with external it names a volume of the engine, or STACK_VOLUME; another name of its own is warned of and not used",
   ),
   not("configs.*.external", "there are none outside of stacks; the deploy is refused"),
   not("configs.*.name", "they belong to their stack"),

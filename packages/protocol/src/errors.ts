@@ -55,7 +55,7 @@ export const ERRORS = {
     403,
     false,
     "The project's policy does not allow this.",
-    "Remove the key that the problem names, or have the policy changed.",
+    "Remove the key that the problem names, or have it allowed: berth project policy.",
   ),
   not_found: describe(404, false, "There is no such thing.", "Check the name; list what exists."),
   method_not_allowed: describe(

@@ -14,6 +14,7 @@ export * from "./resources/certificate.ts";
 export * from "./resources/network.ts";
 export * from "./resources/node.ts";
 export * from "./resources/plan.ts";
+export * from "./resources/policy.ts";
 export * from "./resources/probe.ts";
 export * from "./resources/record.ts";
 export * from "./resources/registry.ts";

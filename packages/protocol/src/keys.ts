@@ -25,6 +25,7 @@ export const KINDS = {
   secret: { cluster: false, writer: "API; encrypted" },
   parameter: { cluster: false, writer: "API; encrypted" },
   registry: { cluster: false, writer: "API; the password is encrypted" },
+  policy: { cluster: false, writer: "API" },
   event: { cluster: false, writer: "controllers" },
   certificate: { cluster: false, writer: "API (wishes), certificate controller (the rest)" },
   acme: { cluster: false, writer: "API, certificate controller (account)" },
@@ -139,6 +140,7 @@ export const keys = {
   /** A login of a project, or of the cluster (`-`). */
   /** With "" as name the beginning of all keys of a stack's parameters. */
   parameter: (scope: StackScope, name: string) => inStack(scope, "parameter", name),
+  policy: (project: string) => key(project, CLUSTER_SCOPE, "policy", "project"),
   registry: (project: string, server: string) => key(project, CLUSTER_SCOPE, "registry", server),
   event: (project: string, environment: string, id: string) =>
     key(project, environment, "event", id),

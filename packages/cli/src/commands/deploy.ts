@@ -17,7 +17,12 @@ import { type DeployOutcome, DeployView } from "../stack/deploy-view.ts";
 import { givenValues, SET_OPTIONS } from "../stack/given-values.ts";
 import { FILE_OPTIONS, loadOpened, openStack, shortened, stackName } from "../stack/load-stack.ts";
 import { planLines } from "../stack/plan-lines.ts";
-import { type PreparedStack, prepareStack, uploadObjects } from "../stack/prepare-stack.ts";
+import {
+  type PreparedStack,
+  prepareStack,
+  uploadObjects,
+  withPlaces,
+} from "../stack/prepare-stack.ts";
 import { masked, parameterLines, resolveValues } from "../stack/resolve-values.ts";
 
 export const command: CommandDescription = {
@@ -57,9 +62,16 @@ const REDRAW_MS = 100;
 async function run(input: CommandInput): Promise<number> {
   const timeoutMs = timeoutOf(input);
   const ready = await readStack(input);
+  writeWarnings(input, ready.prepared);
+  try {
+    return await (flagOption(input, "plan") ? plan(input, ready) : deploy(input, ready, timeoutMs));
+  } catch (error) {
+    throw withPlaces(error, ready.prepared);
+  }
+}
+
+async function deploy(input: CommandInput, ready: ReadyStack, timeoutMs: number): Promise<number> {
   const { prepared, scope, api } = ready;
-  writeWarnings(input, prepared);
-  if (flagOption(input, "plan")) return plan(input, ready);
   const sent = await uploadObjects(api, prepared.objects, input.signal);
   if (sent > 0 && input.output.interactive) input.output.note(`uploaded ${formatBytes(sent)}`);
   const deployment = await api.call("deployStack", {

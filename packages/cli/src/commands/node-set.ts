@@ -10,11 +10,17 @@ export const command: CommandDescription = {
     "Labels are for placement constraints (node.labels.zone == a) and spreading; of region, zone and rack the scheduler knows that they are places. Resources are counted: a copy that asks for one (gpus, generic_resources) takes it away from the others. A name with a minus behind it takes it away.",
   arguments: [{ name: "node", summary: "the node", required: true }],
   options: [
-    { flags: "--label <name=value...>", summary: "set a label; NAME- takes it away" },
-    { flags: "--resource <name=number...>", summary: "set a resource; NAME- takes it away" },
+    {
+      flags: "--label <name=value...>",
+      summary: "set a label; NAME- takes it away; once for each",
+    },
+    {
+      flags: "--resource <name=number...>",
+      summary: "set a resource; NAME- takes it away; once for each",
+    },
   ],
   examples: [
-    { line: "berth node set node-1 --label zone=a disk=ssd", does: "two labels" },
+    { line: "berth node set node-1 --label zone=a --label disk=ssd", does: "two labels" },
     { line: "berth node set node-1 --resource gpu=2", does: "two graphics processors to give" },
     { line: "berth node set node-1 --label disk-", does: "the label disk is gone" },
   ],

@@ -58,7 +58,8 @@ function problemLines(problems: unknown): string[] {
   return problems.slice(0, PROBLEMS_SHOWN_MAX).map((problem: unknown) => {
     if (typeof problem !== "object" || problem === null) return `  ${String(problem)}`;
     const place = "pointer" in problem ? problem.pointer : "path" in problem ? problem.path : "";
+    const where = "place" in problem ? `${String(problem.place)}  ` : "";
     const message = "message" in problem ? problem.message : JSON.stringify(problem);
-    return `  ${String(place)}  ${String(message)}`;
+    return `  ${where}${String(place)}  ${String(message)}`;
   });
 }

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { type ComposeProblem, formatProblem } from "@berth/compose";
 import { compileStack, objectWishes } from "@berth/compose/stack/compile-stack";
-import type { ApiClient, StackSpec } from "@berth/protocol";
+import { type ApiClient, ProtocolError, type StackSpec } from "@berth/protocol";
 import type { CommandInput } from "../command.ts";
 import { type CollectedObject, collectObjects, digestOf } from "./collect-objects.ts";
 import { type LoadedStack, StackFileError, shortened } from "./load-stack.ts";
@@ -15,6 +15,8 @@ export interface PreparedStack {
   readonly spec: StackSpec;
   readonly objects: readonly CollectedObject[];
   readonly warnings: readonly ComposeProblem[];
+  /** `compose.yaml:3:5`: where the file says something, for problems that the server finds. */
+  readonly placeOf: (path: string) => string | undefined;
 }
 
 /** @throws StackFileError for what the file says and the platform cannot do. */
@@ -48,7 +50,30 @@ export async function prepareStack(
     throw new StackFileError(errors, [...shown, count]);
   }
   const warnings = [...loaded.warnings, ...placed];
-  return { spec: { ...spec, source: loaded.text }, objects: [...all.values()], warnings };
+  const placeOf = (path: string) => {
+    const place = loaded.sources.find(path);
+    if (place === undefined) return undefined;
+    const problem = { ...place, path, message: "", severity: "error" as const };
+    const { file, line, column } = shortened(problem, input);
+    return `${file}:${line}:${column}`;
+  };
+  const objectList = [...all.values()];
+  return { spec: { ...spec, source: loaded.text }, objects: objectList, warnings, placeOf };
+}
+
+/** A refusal of the server, its problems with their places in the file. */
+export function withPlaces(error: unknown, { placeOf }: Pick<PreparedStack, "placeOf">): unknown {
+  if (!(error instanceof ProtocolError)) return error;
+  const { problems } = error.details;
+  if (!Array.isArray(problems)) return error;
+  const placed = problems.map((problem: unknown) => {
+    const path =
+      typeof problem === "object" && problem !== null && "path" in problem ? problem.path : "";
+    const place = typeof path === "string" && path !== "" ? placeOf(path) : undefined;
+    return place === undefined ? problem : { ...Object(problem), place };
+  });
+  const details = { ...error.details, problems: placed };
+  return new ProtocolError(error.code, error.message, details, { cause: error });
 }
 
 /** `services.web.ports[0]` */

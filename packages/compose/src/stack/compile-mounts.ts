@@ -229,6 +229,12 @@ export function compileVolumes(
   return Object.fromEntries(
     Object.entries(project.volumes).map(([key, volume]) => {
       const shared = volume.xBerth?.mode === "shared";
+      if (volume.external !== true && volume.name !== `${project.name}_${key}`) {
+        problems.warn(
+          ["volumes", key, "name"],
+          `is not used: other stacks find it as ${project.name}_${key}`,
+        );
+      }
       if (volume.external === true && volume.name === undefined) {
         problems.error(["volumes", key], "an external volume needs a name");
       }

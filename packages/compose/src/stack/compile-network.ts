@@ -187,6 +187,12 @@ export function compileStackNetworks(
         `the driver ${network.driver} is not used: networks are the platform's own`,
       );
     }
+    if (network.external !== true && network.name !== `${project.name}_${key}`) {
+      problems.warn(
+        ["networks", key, "name"],
+        `is not used: other stacks find it as ${project.name}_${key}`,
+      );
+    }
     specs[key] = presentFields<NetworkSpec>({
       internal: network.internal ?? false,
       external: network.external === true ? externalNetwork(key, network.name) : undefined,

@@ -8,6 +8,7 @@ import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
 import * as parameters from "./handlers/parameters.ts";
 import * as platform from "./handlers/platform.ts";
+import * as policies from "./handlers/policies.ts";
 import * as records from "./handlers/records.ts";
 import * as registries from "./handlers/registries.ts";
 import * as stackViews from "./handlers/stack-views.ts";
@@ -53,6 +54,8 @@ export const handlers: HandlerTable = {
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,
   setNodeAvailability: nodes.setNodeAvailability,
+  getPolicy: policies.getPolicy,
+  putPolicy: policies.putPolicy,
   changeNode: nodes.changeNode,
   listRegistries: registries.listRegistries,
   putRegistry: registries.putRegistry,

@@ -378,6 +378,41 @@ describe("labels and resources of a node", () => {
   });
 });
 
+describe("the policy of a project", () => {
+  const spec = stackSpec({
+    services: { web: serviceSpec({ engine: { privileged: true } }) },
+  });
+  const deploy = (admin: ApiClient, project: string) =>
+    admin.call("deployStack", {
+      params: { project, environment: "main", stack: "shop" },
+      body: { spec },
+      idempotencyKey: `${project}-deploy`,
+    });
+
+  test("a project may ask for what was allowed to it, and for nothing else", async () => {
+    const { admin, run } = await setUp();
+    const denied =
+      /services\.web\.privileged.* berth project policy --project one --allow privileged/;
+    await assert.rejects(run(deploy(admin, "one")), isCode("policy_denied", denied));
+    const body = { allow: ["devices", "privileged"] as const };
+    const written = await run(admin.call("putPolicy", { params: { project: "one" }, body }));
+    assert.deepEqual(written, { project: "one", allow: ["privileged", "devices"], everywhere: [] });
+    assert.equal((await run(deploy(admin, "one"))).state, "pending");
+    await assert.rejects(run(deploy(admin, "two")), isCode("policy_denied"));
+    const two = await run(admin.call("getPolicy", { params: { project: "two" } }));
+    assert.deepEqual(two, { project: "two", allow: [], everywhere: [] });
+  });
+
+  test("only administrators change it, with words that there are", async () => {
+    const { admin, agent, run } = await setUp();
+    const params = { project: "one" };
+    const put = (client: ApiClient, allow: readonly string[]) =>
+      run(client.call("putPolicy", { params, body: { allow } as never }));
+    await assert.rejects(put(agent, []), isCode("forbidden"));
+    await assert.rejects(put(admin, ["everything"]), isCode("invalid_request"));
+  });
+});
+
 describe("volumes", () => {
   const volume: Volume = {
     ...SCOPE,

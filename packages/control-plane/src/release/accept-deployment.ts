@@ -14,7 +14,7 @@ import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import { VALUE_BYTES_MAX } from "../store/limits.ts";
 import { CLAIMS_PER_RELEASE_MAX, claimProblems, claimsOfServices, type Problem } from "./claims.ts";
-import { policyProblems } from "./policy.ts";
+import { policyOf, policyProblems } from "./policy.ts";
 import { accept, type Decision, type Refusal, refuse, unchangedSince } from "./refusal.ts";
 import { validateSpec } from "./validate-spec.ts";
 
@@ -89,7 +89,8 @@ export function refusalOf(
     ...takenRangeProblems(view, { scope, spec }, settings),
   ];
   if (invalid.length > 0) return listed("invalid_stack", invalid);
-  const denied = policyProblems(spec, settings.policy);
+  const allowed = policyOf(view, scope.project, settings.policy);
+  const denied = policyProblems(spec, allowed, scope.project);
   if (denied.length > 0) return listed("policy_denied", denied);
   const wishes = claimsOfServices(
     Object.fromEntries(Object.entries(spec.services).map(([name, each]) => [name, { spec: each }])),

@@ -2,27 +2,21 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ServiceSpec, VolumeSpec } from "@berth/protocol";
-import { DENY_ALL, type Policy } from "../settings.ts";
+import { GRANTS, type Grant, type ServiceSpec, type VolumeSpec } from "@berth/protocol";
 import { EXCLUSIVE_VOLUME, serviceSpec } from "../testing/specs.ts";
 import { policyProblems } from "./policy.ts";
 
-const ALLOW_ALL: Policy = {
-  privileged: true,
-  hostMounts: true,
-  engineSocket: true,
-  devices: true,
-  hostNamespaces: true,
-};
+const ALLOW_ALL = new Set(Object.keys(GRANTS) as Grant[]);
+const NOTHING: ReadonlySet<Grant> = new Set();
 
 function placesOf(
   engine: ServiceSpec["engine"],
   volume: Partial<VolumeSpec> = {},
-  policy: Policy = DENY_ALL,
+  allowed: ReadonlySet<Grant> = NOTHING,
 ): readonly string[] {
   const services = { web: serviceSpec({ engine }) };
   const volumes = { data: { ...EXCLUSIVE_VOLUME, ...volume } };
-  return policyProblems({ services, volumes }, policy).map(({ path }) => path);
+  return policyProblems({ services, volumes }, allowed, "shop").map(({ path }) => path);
 }
 
 test("an ordinary service asks for nothing", () => {
@@ -34,6 +28,9 @@ test("what takes the walls away needs privileged", () => {
   const rows: readonly (readonly [ServiceSpec["engine"], string])[] = [
     [{ privileged: true }, "services.web.privileged"],
     [{ capAdd: ["CAP_sys_admin"] }, "services.web.cap_add.CAP_sys_admin"],
+    [{ capAdd: ["SYS_TIME"] }, "services.web.cap_add.SYS_TIME"],
+    [{ capAdd: ["DAC_READ_SEARCH"] }, "services.web.cap_add.DAC_READ_SEARCH"],
+    [{ cgroupParent: "/elsewhere" }, "services.web.cgroup_parent"],
     [{ securityOptions: ["seccomp=unconfined"] }, "services.web.security_opt[0]"],
     [{ securityOptions: ["apparmor:unconfined"] }, "services.web.security_opt[0]"],
     [{ securityOptions: ["label=disable"] }, "services.web.security_opt[0]"],
@@ -41,7 +38,31 @@ test("what takes the walls away needs privileged", () => {
   ];
   for (const [engine, place] of rows) {
     assert.deepEqual(placesOf(engine), [place]);
-    assert.deepEqual(placesOf(engine, {}, { ...DENY_ALL, privileged: true }), []);
+    assert.deepEqual(placesOf(engine, {}, new Set(["privileged"] as const)), []);
+  }
+});
+
+test("a hook with privileges needs them, too", () => {
+  const hook = { command: ["true"], privileged: true };
+  const web = serviceSpec({ preStop: [["true"], hook], postStart: [hook] });
+  const problems = policyProblems({ services: { web }, volumes: {} }, NOTHING, "shop");
+  assert.deepEqual(
+    problems.map(({ path }) => path),
+    ["services.web.post_start[0]", "services.web.pre_stop[1]"],
+  );
+});
+
+test("rules and drivers of devices are devices; foreign containers are namespaces", () => {
+  const rows: readonly (readonly [ServiceSpec["engine"], string, Grant])[] = [
+    [{ deviceCgroupRules: ["a *:* rwm"] }, "services.web.device_cgroup_rules", "devices"],
+    [{ deviceRequests: [{ capabilities: ["gpu"], options: {} }] }, "services.web.gpus", "devices"],
+    [{ pidMode: "container:abc" }, "services.web.pid", "host-namespaces"],
+    [{ ipcMode: "container:abc" }, "services.web.ipc", "host-namespaces"],
+    [{ cgroupMode: "host" }, "services.web.cgroup", "host-namespaces"],
+  ];
+  for (const [engine, place, grant] of rows) {
+    assert.deepEqual(placesOf(engine), [place]);
+    assert.deepEqual(placesOf(engine, {}, new Set([grant])), []);
   }
 });
 
@@ -57,7 +78,7 @@ test("options of the local driver that show a path of the host need hostMounts",
   for (const driverOptions of shown) {
     assert.deepEqual(placesOf({}, { driverOptions }), ["volumes.data.driver_opts"]);
     assert.deepEqual(placesOf({}, { driver: "local", driverOptions }).length, 1);
-    assert.deepEqual(placesOf({}, { driverOptions }, { ...DENY_ALL, hostMounts: true }), []);
+    assert.deepEqual(placesOf({}, { driverOptions }, new Set(["host-mounts"] as const)), []);
   }
 });
 

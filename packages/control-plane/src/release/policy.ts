@@ -1,14 +1,26 @@
 /**
  * What a project's policy must allow: whatever gives a container power over its host. Each rule names the
  * key of the file that asks for it.
+ *
+ * Kernel settings (`sysctls`) need no permission: the engine takes only those of the container's own namespaces,
+ * and the host's namespaces are asked for by themselves.
  */
 
-import type { ServiceSpec, StackSpec, VolumeSpec } from "@berth/protocol";
+import {
+  GRANTS,
+  type Grant,
+  hookOf,
+  keys,
+  type ServiceSpec,
+  type StackSpec,
+  type VolumeSpec,
+} from "@berth/protocol";
 import type { Policy } from "../settings.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Problem } from "./claims.ts";
 
 interface PolicyRule {
-  readonly needs: keyof Policy;
+  readonly needs: Grant;
   /** Places below the service that ask for it. */
   readonly places: (spec: ServiceSpec) => readonly string[];
   readonly what: string;
@@ -16,8 +28,18 @@ interface PolicyRule {
 
 /** Sockets of container engines: whoever has one is root on the host. */
 const ENGINE_SOCKET = /(^|\/)(docker|podman|containerd|crio)\.sock$/;
-/** Capabilities that amount to `privileged`. */
-const POWERFUL = new Set(["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "BPF"]);
+
+/**
+ * Capabilities that stay inside the container's namespaces, or only change how its own processes are scheduled
+ * and limited. All others amount to power over the host: clocks, modules, raw disks, files by their handles.
+ */
+const HARMLESS = new Set(
+  ["AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK"].concat(
+    ["IPC_OWNER", "KILL", "LEASE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST"],
+    ["NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_NICE"],
+    ["SYS_RESOURCE", "WAKE_ALARM"],
+  ),
+);
 
 /** Takes away what stands between a container and its kernel. */
 const UNCONFINED = /[=:](unconfined|disable)$/i;
@@ -29,46 +51,65 @@ const HOST_MOUNT_WORDS = new Set(["bind", "rbind", "move", "remount"]);
 const RULES: readonly PolicyRule[] = [
   {
     needs: "privileged",
-    places: (spec) => [
-      ...(spec.engine.privileged ? ["privileged"] : []),
-      ...(spec.engine.capAdd ?? [])
-        .filter((capability) => POWERFUL.has(capability.toUpperCase().replace(/^CAP_/, "")))
+    places: ({ engine, postStart, preStop }) => [
+      ...(engine.privileged ? ["privileged"] : []),
+      ...(engine.capAdd ?? [])
+        .filter((capability) => !HARMLESS.has(capability.toUpperCase().replace(/^CAP_/, "")))
         .map((capability) => `cap_add.${capability}`),
-      ...(spec.engine.securityOptions ?? []).flatMap((option, index) =>
+      ...(engine.securityOptions ?? []).flatMap((option, index) =>
         UNCONFINED.test(option) ? [`security_opt[${index}]`] : [],
       ),
+      ...(engine.cgroupParent === undefined ? [] : ["cgroup_parent"]),
+      ...privilegedHooks("post_start", postStart),
+      ...privilegedHooks("pre_stop", preStop),
     ],
     what: "full power over its host",
   },
   {
-    needs: "engineSocket",
+    needs: "engine-socket",
     places: (spec) =>
       hostSources(spec).flatMap(([place, source]) => (ENGINE_SOCKET.test(source) ? [place] : [])),
     what: "the container engine's socket",
   },
   {
-    needs: "hostMounts",
+    needs: "host-mounts",
     places: (spec) =>
       hostSources(spec).flatMap(([place, source]) => (ENGINE_SOCKET.test(source) ? [] : [place])),
     what: "a path of its host",
   },
   {
     needs: "devices",
-    places: (spec) => ((spec.engine.devices ?? []).length > 0 ? ["devices"] : []),
+    places: ({ engine }) => [
+      ...((engine.devices ?? []).length > 0 ? ["devices"] : []),
+      ...((engine.deviceCgroupRules ?? []).length > 0 ? ["device_cgroup_rules"] : []),
+      ...((engine.deviceRequests ?? []).length > 0 ? ["gpus"] : []),
+    ],
     what: "devices of its host",
   },
   {
-    needs: "hostNamespaces",
-    places: (spec) => [
-      ...(spec.networkMode === "host" ? ["network_mode"] : []),
-      ...(spec.engine.pidMode === "host" ? ["pid"] : []),
-      ...(spec.engine.ipcMode === "host" ? ["ipc"] : []),
-      ...(spec.engine.usernsMode === "host" ? ["userns_mode"] : []),
-      ...(spec.engine.utsMode === "host" ? ["uts"] : []),
+    needs: "host-namespaces",
+    places: ({ engine, networkMode }) => [
+      ...(networkMode === "host" ? ["network_mode"] : []),
+      ...(isForeign(engine.pidMode) ? ["pid"] : []),
+      ...(isForeign(engine.ipcMode) ? ["ipc"] : []),
+      ...(isForeign(engine.usernsMode) ? ["userns_mode"] : []),
+      ...(isForeign(engine.utsMode) ? ["uts"] : []),
+      ...(isForeign(engine.cgroupMode) ? ["cgroup"] : []),
     ],
     what: "a namespace of its host",
   },
 ];
+
+function privilegedHooks(key: string, hooks: ServiceSpec["preStop"]): string[] {
+  return (hooks ?? []).flatMap((hook, index) =>
+    hookOf(hook).privileged === true ? [`${key}[${index}]`] : [],
+  );
+}
+
+/** The host's namespace, or that of a container by its identifier, which may be anybody's. */
+function isForeign(mode: string | undefined): boolean {
+  return mode === "host" || mode?.startsWith("container:") === true;
+}
 
 function hostSources(spec: ServiceSpec): (readonly [string, string])[] {
   return spec.mounts.flatMap((mount, index) =>
@@ -76,26 +117,48 @@ function hostSources(spec: ServiceSpec): (readonly [string, string])[] {
   );
 }
 
+/** What the platform's settings allow to all projects. */
+export function grantsOf(policy: Policy): Grant[] {
+  const fields: Readonly<Record<Grant, boolean>> = {
+    privileged: policy.privileged,
+    "engine-socket": policy.engineSocket,
+    "host-mounts": policy.hostMounts,
+    devices: policy.devices,
+    "host-namespaces": policy.hostNamespaces,
+  };
+  return (Object.keys(GRANTS) as Grant[]).filter((grant) => fields[grant]);
+}
+
+/** What the grants come to. */
+export function grantedTo(everywhere: readonly Grant[], own: readonly Grant[]): Set<Grant> {
+  return new Set([...everywhere, ...own]);
+}
+
+/** What stack files of `project` may ask for. */
+export function policyOf(view: ClusterView, project: string, settings: Policy): ReadonlySet<Grant> {
+  const own = view.policies.get(keys.policy(project))?.value.allow ?? [];
+  return grantedTo(grantsOf(settings), own);
+}
+
 /** What the policy does not allow; empty when all is allowed. */
 export function policyProblems(
   { services, volumes }: Pick<StackSpec, "services" | "volumes">,
-  policy: Policy,
+  allowed: ReadonlySet<Grant>,
+  project: string,
 ): Problem[] {
+  const denied = (path: string, what: string, needs: Grant): Problem => ({
+    path,
+    message: `asks for ${what}; project ${project} does not allow ${needs}: berth project policy --project ${project} --allow ${needs}`,
+  });
   const ofServices = Object.entries(services).flatMap(([name, spec]) =>
-    RULES.filter((rule) => !policy[rule.needs]).flatMap((rule) =>
-      rule.places(spec).map((place) => ({
-        path: `services.${name}.${place}`,
-        message: `asks for ${rule.what}; the project's policy does not allow ${rule.needs}`,
-      })),
+    RULES.filter((rule) => !allowed.has(rule.needs)).flatMap((rule) =>
+      rule.places(spec).map((place) => denied(`services.${name}.${place}`, rule.what, rule.needs)),
     ),
   );
-  if (policy.hostMounts) return ofServices;
+  if (allowed.has("host-mounts")) return ofServices;
   const ofVolumes = Object.entries(volumes)
     .filter(([, volume]) => showsHostPath(volume))
-    .map(([name]) => ({
-      path: `volumes.${name}.driver_opts`,
-      message: "asks for a path of its host; the project's policy does not allow hostMounts",
-    }));
+    .map(([name]) => denied(`volumes.${name}.driver_opts`, "a path of its host", "host-mounts"));
   return [...ofServices, ...ofVolumes];
 }
 

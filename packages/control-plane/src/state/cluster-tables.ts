@@ -22,6 +22,7 @@ import type {
   Node,
   NodeStatus,
   Operation,
+  ProjectPolicy,
   Release,
   Scale,
   Stack,
@@ -55,6 +56,7 @@ export interface Held {
   readonly event: Event;
   readonly certificate: Certificate;
   readonly acme: AcmeSettings;
+  readonly policy: ProjectPolicy;
   readonly authority: Authority;
   readonly node: Node;
   readonly "node-status": NodeStatus;
@@ -93,6 +95,8 @@ export interface ClusterView {
   readonly certificates: ReadTable<Certificate, "environment" | "own" | "automatic">;
   /** One an environment at most, and one for the cluster. */
   readonly acme: ReadTable<AcmeSettings>;
+  /** One a project at most. */
+  readonly policies: ReadTable<ProjectPolicy>;
   readonly authority: ReadTable<Authority>;
   readonly nodes: ReadTable<Node>;
   readonly nodeStatuses: ReadTable<NodeStatus>;
@@ -147,6 +151,7 @@ export class ClusterTables implements ClusterView {
       certificate.automatic ? automaticTerm(certificate, certificate.hosts[0] ?? "") : undefined,
   });
   readonly acme = new EntityTable<AcmeSettings>({});
+  readonly policies = new EntityTable<ProjectPolicy>({});
   readonly authority = new EntityTable<Authority>({});
   readonly nodes = new EntityTable<Node>({});
   readonly nodeStatuses = new EntityTable<NodeStatus>({});
@@ -196,6 +201,7 @@ export class ClusterTables implements ClusterView {
     event: this.events,
     certificate: this.certificates,
     acme: this.acme,
+    policy: this.policies,
     authority: this.authority,
     node: this.nodes,
     "node-status": this.nodeStatuses,

@@ -8,6 +8,7 @@ import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
 import { Node, NodeChanges, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
 import { DeployPlan, Explanation } from "../resources/plan.ts";
+import { PolicyInput, PolicyView } from "../resources/policy.ts";
 import { AuditEntry, Event } from "../resources/record.ts";
 import { RegistryLogin } from "../resources/registry.ts";
 import { Release } from "../resources/release.ts";
@@ -401,6 +402,24 @@ export const routes = {
     ),
     answer: { kind: "json", schema: Node },
     errors: ["not_found", "conflict"],
+  },
+  getPolicy: {
+    method: "GET",
+    path: "/v1/projects/{project}/policy",
+    summary: "What stack files of a project may ask of their hosts.",
+    access: "user",
+    answer: { kind: "json", schema: PolicyView },
+    errors: [],
+  },
+  putPolicy: {
+    method: "PUT",
+    path: "/v1/projects/{project}/policy",
+    summary:
+      "Sets what stack files of a project may ask of their hosts; what runs already goes on.",
+    access: "admin",
+    body: PolicyInput,
+    answer: { kind: "json", schema: PolicyView },
+    errors: ["conflict"],
   },
   changeNode: {
     method: "POST",
