@@ -164,6 +164,10 @@ export const SUPPORT: readonly SupportEntry[] = [
   not("configs.*.labels", "they are not kept"),
   not("configs.*.driver", "configs are kept by the platform"),
   not("configs.*.driver_opts", "configs are kept by the platform"),
+  not(
+    "secrets.*.content",
+    "refused: give file or environment, so that no secret stands in the file",
+  ),
   not("secrets.*.external", "there are none outside of stacks; the deploy is refused"),
   not("secrets.*.name", "they belong to their stack"),
   not("secrets.*.labels", "they are not kept"),
