@@ -96,6 +96,11 @@ services:
     pid: service:holder
     ipc: service:holder
     volumes_from: [holder]
+  visitor:
+    ${QUICK}
+    image: berth/busybox
+    command: sleep 100000
+    networks: [again]
   middle:
     ${QUICK}
     image: berth/busybox
@@ -123,6 +128,7 @@ networks:
         - {subnet: 10.77.6.0/24, gateway: 10.77.6.7, ip_range: 10.77.6.128/25, aux_addresses: {printer: 10.77.6.128}}
         - {subnet: "fd00:77::/64"}
   meeting: {external: true, name: owner/meeting}
+  again: {external: {name: owner_meeting}}
 volumes: {lent: }
 `,
   checks: [
@@ -256,13 +262,15 @@ volumes: {lent: }
       },
     },
     {
-      keys: ["networks.*.external", "networks.*.name"],
+      keys: ["networks.*.external", "networks.*.external.name", "networks.*.name"],
       says: "an external network is the one that another stack declared",
       look: (at) => {
         const [shared] = lookUp(at, "client", "tasks.shared");
         const start = shared?.split(".").slice(0, 3).join(".");
-        const own = interfaces(at, "client").map(({ ip }) => ip.split(".").slice(0, 3).join("."));
-        assert.ok(start !== undefined && own.includes(start), `${start} of ${own.join(" ")}`);
+        for (const service of ["client", "visitor"]) {
+          const own = interfaces(at, service).map(({ ip }) => ip.split(".").slice(0, 3).join("."));
+          assert.ok(start !== undefined && own.includes(start), `${start} of ${own.join(" ")}`);
+        }
       },
     },
     {

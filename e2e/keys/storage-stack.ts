@@ -64,6 +64,7 @@ services:
       - {type: bind, source: ${HOST_FOLDER}, target: /slave, read_only: true, bind: {create_host_path: true, propagation: rslave}}
       - {type: bind, source: /sys/fs, target: /shallow, bind: {recursive: disabled}}
       - {type: volume, source: outside, target: /outside}
+      - {type: volume, source: outside-too, target: /outside-too, read_only: true}
     configs:
       - inline
       - {source: file, target: /etc/app.conf, uid: "12", gid: "34", mode: 0o440}
@@ -76,6 +77,7 @@ volumes:
   data: {labels: {of: volume}, name: my-data}
   memory: {driver: local, driver_opts: {type: tmpfs, device: tmpfs, o: "size=3m,uid=99"}}
   outside: {external: true, name: berth-keys-outside}
+  outside-too: {external: {name: berth-keys-outside}}
 configs:
   inline: {content: "inline $$text"}
   file: {file: ./app.conf}
@@ -129,11 +131,12 @@ secrets:
       look: (at) => assert.match(optionsAt(at, "app", "/memory"), /tmpfs .*size=3072k.*uid=99/),
     },
     {
-      keys: ["volumes.*.external"],
+      keys: ["volumes.*.external", "volumes.*.external.name"],
       says: "an external volume is the one that was there",
       look: (at) => {
         assert.equal(mountAt(at, "app", "/outside")["Name"], "berth-keys-outside");
         assert.equal(at.inside("app", "ls", "/outside"), "made-by-hand");
+        assert.equal(at.inside("app", "ls", "/outside-too"), "made-by-hand");
       },
     },
     {
