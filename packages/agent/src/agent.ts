@@ -20,6 +20,7 @@ import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
 import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
+import { routeReader } from "./net/route-reader.ts";
 import { RouteUsers } from "./net/route-users.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
@@ -300,14 +301,12 @@ class RunningAgent implements Agent {
   }
 
   #makeSessions(): Sessions {
-    const { api, nodeName: node, clock, log, runtime } = this.#options;
-    const { logStore } = this.#parts;
+    const { api, nodeName: node, clock, log, runtime, net } = this.#options;
+    const { logStore, state } = this.#parts;
+    const httpsPort = this.#settings.ingressHttpsPort;
     return new Sessions({
-      api,
-      node,
-      clock,
-      log,
-      runtime,
+      ...{ api, node, clock, log, runtime },
+      routes: routeReader({ net, clock, told: state.told, records: state.records, httpsPort }),
       logs: { read: ({ kind: _kind, ...query }, signal) => logStore.read(query, signal) },
       containerOf: (task) => this.#containerOf(task),
     });

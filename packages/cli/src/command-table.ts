@@ -38,6 +38,7 @@ function rows(
 
 const pausing = () => import("./commands/pause.ts");
 const context = () => import("./commands/context-commands.ts");
+const routing = () => import("./commands/route-commands.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const availability = () => import("./commands/node-availability.ts");
 
@@ -68,6 +69,16 @@ const STACKS = rows("Stacks", [
 const LOOKING = rows("Looking", [
   ["ps", "what runs", () => import("./commands/ps.ts")],
   ["logs", "log lines, also of containers that are gone", () => import("./commands/logs.ts")],
+  [
+    "route ls",
+    "routes: who has which host, path or port",
+    async () => ({ command: (await routing()).ls }),
+  ],
+  [
+    "route logs",
+    "requests from outside, as they were logged",
+    async () => ({ command: (await routing()).logs }),
+  ],
   ["exec", "run a command in a container", () => import("./commands/exec.ts")],
   [
     "explain",

@@ -20,6 +20,7 @@ export * from "./resources/record.ts";
 export * from "./resources/registry.ts";
 export * from "./resources/release.ts";
 export * from "./resources/route-spec.ts";
+export * from "./resources/route-standing.ts";
 export * from "./resources/service-spec.ts";
 export * from "./resources/stack.ts";
 export * from "./resources/stack-parameter.ts";

@@ -1,6 +1,12 @@
 /** The node's data plane as the agent drives it; `NetClient` of @berth/network implements it. */
 
-import type { ApplyReport, EndpointSessions, NetStatus, NodeNetworkModel } from "@berth/network";
+import type {
+  ApplyReport,
+  EndpointSessions,
+  NetStatus,
+  NodeNetworkModel,
+  RouteFigures,
+} from "@berth/network";
 
 /**
  * Failures are `ProtocolError`s: `precondition_failed` with `details.generation` when a newer model is
@@ -14,4 +20,6 @@ export interface NetPort {
     endpoint: { readonly address: string; readonly port: number },
     signal?: AbortSignal,
   ): Promise<EndpointSessions>;
+  /** Figures of routes and ports; a simulated data plane has none. */
+  routes?(signal?: AbortSignal): Promise<readonly RouteFigures[]>;
 }

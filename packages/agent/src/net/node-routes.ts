@@ -19,8 +19,10 @@ import {
   type PublishedPort,
   type RouteSpec,
   routeHosts,
+  routeText,
   type ServiceSpec,
   type TcpRouteSpec,
+  tcpRouteText,
 } from "@berth/protocol";
 
 /** With the digest below net's limit of 128 characters. */
@@ -73,6 +75,23 @@ function routeIdentifier(name: ServiceName, route: RouteSpec): string {
     ? ` ${JSON.stringify([pathExact, pathRegex, methods, headers])}`
     : "";
   return identifierOf(`${serviceKey(name)}:${host}${pathExact ?? path}${conditions}`);
+}
+
+/** What people call the routes of a service, and what the data plane does. */
+export function routeNames(
+  service: RoutedService,
+  httpsPort: number | undefined,
+): { readonly text: string; readonly id: string }[] {
+  const { name, spec } = service;
+  return [
+    ...spec.routes.map((route) => ({ text: routeText(route), id: routeIdentifier(name, route) })),
+    ...(spec.tcpRoutes ?? []).flatMap((route) =>
+      tcpRoute(service, route, httpsPort).map(({ id }) => ({ text: tcpRouteText(route), id })),
+    ),
+    ...spec.ports.flatMap((port) =>
+      publishedPort(service, port, "tcp").map(({ id }) => ({ text: `:${port.published}`, id })),
+    ),
+  ];
 }
 
 /** Lines that are no users are left out: nobody is let in by mistake. */

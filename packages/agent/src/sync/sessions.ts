@@ -17,6 +17,7 @@ import {
   ProtocolError,
   problemOf,
 } from "@berth/protocol";
+import type { RouteReader } from "../net/route-reader.ts";
 import type { ContainerState, ExecRequest, ExecStream, Runtime } from "../runtime/port.ts";
 import type { LogsReader } from "./logs-port.ts";
 
@@ -32,6 +33,7 @@ export interface SessionsOptions {
   readonly log: Logger;
   readonly runtime: Pick<Runtime, "exec" | "stats">;
   readonly logs: LogsReader;
+  readonly routes: RouteReader;
   readonly containerOf: (task: string) => ContainerState | undefined;
 }
 
@@ -99,6 +101,16 @@ export class Sessions {
         // Without it the reader could not tell the last line from a lost connection.
         await stream.send("end", new Uint8Array());
         return;
+      }
+      case "routes":
+        await stream.send("data", payload(await this.#options.routes.list(request, abort.signal)));
+        return await stream.send("end", new Uint8Array());
+      case "access-log": {
+        void endWith(stream, abort);
+        for await (const line of this.#options.routes.log(request, abort.signal)) {
+          await stream.send("data", Buffer.from(line));
+        }
+        return await stream.send("end", new Uint8Array());
       }
       case "stats":
         void endWith(stream, abort);

@@ -11,6 +11,7 @@ import * as platform from "./handlers/platform.ts";
 import * as policies from "./handlers/policies.ts";
 import * as records from "./handlers/records.ts";
 import * as registries from "./handlers/registries.ts";
+import * as routes from "./handlers/routes.ts";
 import * as stackViews from "./handlers/stack-views.ts";
 import * as stacks from "./handlers/stacks.ts";
 import * as tasks from "./handlers/tasks.ts";
@@ -43,6 +44,8 @@ export const handlers: HandlerTable = {
   restartService: stacks.restartService,
   listTasks: tasks.listTasks,
   readLogs: tasks.readLogs,
+  listRoutes: routes.listRoutes,
+  readAccessLog: routes.readAccessLog,
   execTask: tasks.execTask,
   pauseTask: tasks.pauseTask,
   resumeTask: tasks.resumeTask,

@@ -12,6 +12,7 @@ import { PolicyInput, PolicyView } from "../resources/policy.ts";
 import { AuditEntry, Event } from "../resources/record.ts";
 import { RegistryLogin } from "../resources/registry.ts";
 import { Release } from "../resources/release.ts";
+import { RouteStanding } from "../resources/route-standing.ts";
 import { Deployment, Scale, Stack } from "../resources/stack.ts";
 import {
   ParameterName,
@@ -297,6 +298,31 @@ export const routes = {
     }),
     answer: { kind: "stream", schema: LogLine },
     errors: ["not_found", "node_unreachable"],
+  },
+  listRoutes: {
+    method: "GET",
+    path: `${ENV}/routes`,
+    summary: "Routes of the environment: who has which host, path or port, and how they stand.",
+    access: "user",
+    query: Type.Object({ stack: text }),
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        routes: Type.Array(RouteStanding),
+        /** Nodes that did not answer: what they serve is missing. */
+        missing: Type.Array(Type.Object({ node: Type.String(), message: Type.String() })),
+      }),
+    },
+    errors: [],
+  },
+  readAccessLog: {
+    method: "GET",
+    path: `${ENV}/access-log`,
+    summary: "Requests from outside to services of the environment, as HAProxy logged them.",
+    access: "user",
+    query: Type.Object({ stack: text, service: text, follow: text, tail: text }),
+    answer: { kind: "stream", schema: Type.Unknown() },
+    errors: ["node_unreachable", "invalid_request"],
   },
   execTask: {
     method: "GET",

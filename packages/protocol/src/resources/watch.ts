@@ -95,6 +95,21 @@ export const DialRequest = Type.Object({
       until: Type.Optional(Type.Number()),
     }),
     Type.Object({ kind: Type.Literal("stats"), tasks: Type.Array(Type.String()) }),
+    /** Answered with one frame, the node's routes of the environment (\`NodeRoute\`), and the end. */
+    Type.Object({
+      kind: Type.Literal("routes"),
+      project: Type.String(),
+      environment: Type.String(),
+    }),
+    /** Lines of the access log, a frame each. */
+    Type.Object({
+      kind: Type.Literal("access-log"),
+      /** Beginning of the service's full name: \`default/main/shop/\`, \`default/main/shop/web\`. */
+      service: Type.String(),
+      follow: Type.Boolean(),
+      /** Last lines; all that are kept when absent. */
+      tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+    }),
   ]),
 });
 export type DialRequest = Of<typeof DialRequest>;
