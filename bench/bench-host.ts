@@ -252,10 +252,12 @@ const LOG_LINES = 8;
 /** Clock ticks of the kernel's accounting a second (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
+/** Own time and that of programs that it started and that have ended (`ip`, `nft`), milliseconds. */
 export function cpuMsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return (ticks * 1000) / TICKS_PER_SECOND;
 }
 
 export function residentMiB(pid: number): number {

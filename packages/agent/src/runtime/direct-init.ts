@@ -46,7 +46,7 @@ export function processesIn(path: string): number[] {
 }
 
 /** Blocks this thread. */
-export function pause(ms: number): void {
+function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 

@@ -6,10 +6,10 @@
  * way, or was too late a moment ago, is left to the engine. Design page: docs/design/direct-start.md
  */
 
-import { backoffMs, type Clock, type Logger, MINUTE_MS, SECOND_MS } from "@berth/base";
+import { assertNever, backoffMs, type Clock, type Logger, MINUTE_MS, SECOND_MS } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
-import { DirectHolder } from "./direct-holder.ts";
-import { killInit, killStoppedInits, processesIn, releaseInit } from "./direct-init.ts";
+import { DirectConnector } from "./direct-connector.ts";
+import { killStoppedInits, processesIn } from "./direct-init.ts";
 import { DirectJournal } from "./direct-journal.ts";
 import * as links from "./direct-links.ts";
 import { learnPlace, type ProcessesPath } from "./direct-place.ts";
@@ -60,7 +60,7 @@ export class DirectStarts {
   readonly #log: Logger;
   readonly #cgroupRoot: string | undefined;
   readonly #journal: DirectJournal;
-  readonly #holder: DirectHolder;
+  readonly #connector: DirectConnector;
   readonly #bridges = new Map<string, Bridge>();
   #place: ProcessesPath | undefined;
   #learning: Promise<void> | undefined;
@@ -77,7 +77,7 @@ export class DirectStarts {
     this.#log = options.log;
     this.#cgroupRoot = options.cgroupRoot;
     this.#journal = new DirectJournal(options.folder);
-    this.#holder = new DirectHolder(options);
+    this.#connector = new DirectConnector(options);
   }
 
   /** The engine's processes are found, and no failure is recent. */
@@ -89,7 +89,7 @@ export class DirectStarts {
   takes(request: ContainerRequest): boolean {
     if (!this.isPossible || directObstacle(request) !== undefined) return false;
     // Its thread begins while the container is created.
-    void this.#holder.begin();
+    void this.#connector.begin();
     return true;
   }
 
@@ -146,12 +146,26 @@ export class DirectStarts {
     const processesPath = this.#place?.(id);
     // Created by an earlier agent; this one has seen no container run yet.
     if (processesPath === undefined) return await this.#undo(id, "its processes cannot be found");
-    if (!(await this.#holder.begin())) return await this.#undo(id, "its thread did not begin");
+    if (!(await this.#connector.begin())) return await this.#undo(id, "its thread did not begin");
     this.#journal.begin({ id, processesPath });
     const starting = this.#engine.start(id, signal);
-    const pid = await this.#holder.hold(id, processesPath, starting);
-    if (pid === undefined) return await this.#finishUnseen(id, starting);
-    return await this.#finishHeld(id, starting, pid, wanted);
+    const work = { processesPath, links: wanted };
+    const outcome = await this.#connector.connect(id, work, starting);
+    switch (outcome.kind) {
+      case "connected":
+        // Whatever becomes of it now, it has its networks.
+        this.#journal.end(id);
+        await starting;
+        this.#failures = 0;
+        return "started";
+      case "failed":
+        await starting.catch(() => {});
+        return await this.#undo(id, outcome.reason);
+      case "unseen":
+        return await this.#finishUnseen(id, starting);
+      default:
+        return assertNever(outcome, "outcome");
+    }
   }
 
   /**
@@ -168,27 +182,6 @@ export class DirectStarts {
     }
   }
 
-  async #finishHeld(
-    id: string,
-    starting: Promise<void>,
-    pid: number,
-    wanted: readonly DirectLink[],
-  ): Promise<StartOutcome> {
-    try {
-      await links.attach(wanted, { pid, containerId: id });
-    } catch (error) {
-      killInit(pid);
-      await starting.catch(() => {});
-      return await this.#undo(id, "its networks could not be attached", error);
-    }
-    releaseInit(pid);
-    // Whatever becomes of it now, it has its networks.
-    this.#journal.end(id);
-    await starting;
-    this.#failures = 0;
-    return "started";
-  }
-
   /** The start is over and its first process was never seen in time. */
   async #finishUnseen(id: string, starting: Promise<void>): Promise<StartOutcome> {
     try {
@@ -201,8 +194,8 @@ export class DirectStarts {
     return await this.#undo(id, "its first process was not seen in time");
   }
 
-  async #undo(id: string, why: string, error?: unknown): Promise<StartOutcome> {
-    this.#log.warn("a start is undone and left to the engine", { container: id, why, error });
+  async #undo(id: string, why: string): Promise<StartOutcome> {
+    this.#log.warn("a start is undone and left to the engine", { container: id, why });
     this.#failures++;
     this.#pausedUntil = this.#clock.monotonic() + backoffMs(this.#failures, PAUSE);
     try {

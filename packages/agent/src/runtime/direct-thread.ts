@@ -1,54 +1,85 @@
 /**
- * The thread that waits for first processes of containers that are being started, and stops them.
+ * The thread that connects containers: it waits for their first processes, stops them, attaches their
+ * networks and lets them go.
  *
- * A thread of its own, before all others of this machine's turn: an agent that is busy for some hundredths of
- * a second (starting programs, writing its database) would see them too late. It looks every few
+ * A thread of its own, before all others of this machine's turn, and with it the programs that it starts: an
+ * agent that is busy for some hundredths of a second (its database, other programs) would see them too late,
+ * and starting a program would stop the agent for as long as the machine is busy. It looks every few
  * milliseconds while there is something to wait for, and sleeps otherwise.
  */
 
 import { setPriority } from "node:os";
-import { type MessagePort, parentPort, receiveMessageOnPort } from "node:worker_threads";
-import { pause, stopInit } from "./direct-init.ts";
+import { type MessagePort, parentPort } from "node:worker_threads";
+import { killInit, releaseInit, stopInit } from "./direct-init.ts";
+import { attach } from "./direct-links.ts";
+import type { DirectLink } from "./direct-plan.ts";
 
 /** To the thread. `over`: the start has ended, what is not there now will not come. */
 export type ToDirectThread =
-  | { readonly kind: "wait"; readonly id: string; readonly processesPath: string }
+  | ({ readonly kind: "connect"; readonly id: string } & DirectWork)
   | { readonly kind: "over"; readonly id: string };
 
-/** From it: that it looks from now on; once for each `wait` the stopped process, or that there was none in time. */
+export interface DirectWork {
+  /** `cgroup.procs` of the container. */
+  readonly processesPath: string;
+  readonly links: readonly DirectLink[];
+}
+
+/** What became of a container: its first process goes on, was never seen, or was ended. */
+export type DirectOutcome =
+  | { readonly kind: "connected" }
+  | { readonly kind: "unseen" }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** From the thread: that it looks from now on; once for each `connect` what became of it. */
 export type FromDirectThread =
   | { readonly kind: "ready" }
-  | { readonly kind: "waited"; readonly id: string; readonly pid: number | undefined };
+  | { readonly kind: "done"; readonly id: string; readonly outcome: DirectOutcome };
 
 /** Between looks: a start takes 40 ms from the namespaces to the program on an idle machine, longer on others. */
-const LOOK_MS = 2;
+const LOOK_MS = 3;
 /** Nice value: what it does is short, and cannot wait. */
 const PRIORITY = -10;
 
 function serve(port: MessagePort): void {
-  const post = (message: FromDirectThread) => port.postMessage(message);
-  const waiting = new Map<string, string>();
-  const take = (message: ToDirectThread) => {
-    if (message.kind === "wait") waiting.set(message.id, message.processesPath);
-    else if (waiting.has(message.id)) look(message.id, true);
+  const waiting = new Map<string, DirectWork>();
+  let isLooking = false;
+  const done = (id: string, outcome: DirectOutcome) => {
+    port.postMessage({ kind: "done", id, outcome } satisfies FromDirectThread);
   };
-  const look = (id: string, isLast: boolean) => {
-    const pid = stopInit(waiting.get(id) ?? "");
+  const lookFor = (id: string, work: DirectWork, isLast: boolean) => {
+    const pid = stopInit(work.processesPath);
     if (pid === undefined && !isLast) return;
     waiting.delete(id);
-    post({ kind: "waited", id, pid });
+    if (pid === undefined) done(id, { kind: "unseen" });
+    else void connect(id, pid, work).then((outcome) => done(id, outcome));
   };
-  port.on("message", (first: ToDirectThread) => {
-    take(first);
-    while (waiting.size > 0) {
-      for (const id of waiting.keys()) look(id, false);
-      pause(LOOK_MS);
-      for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-        take(next.message);
-      }
+  const look = () => {
+    for (const [id, work] of waiting) lookFor(id, work, false);
+    isLooking = waiting.size > 0;
+    if (isLooking) setTimeout(look, LOOK_MS);
+  };
+  port.on("message", (message: ToDirectThread) => {
+    if (message.kind === "over") {
+      const work = waiting.get(message.id);
+      if (work !== undefined) lookFor(message.id, work, true);
+      return;
     }
+    waiting.set(message.id, message);
+    if (!isLooking) look();
   });
-  post({ kind: "ready" });
+  port.postMessage({ kind: "ready" } satisfies FromDirectThread);
+}
+
+async function connect(id: string, pid: number, { links }: DirectWork): Promise<DirectOutcome> {
+  try {
+    await attach(links, { pid, containerId: id });
+  } catch (error) {
+    killInit(pid);
+    return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+  }
+  releaseInit(pid);
+  return { kind: "connected" };
 }
 
 if (parentPort !== null) {

@@ -2,27 +2,32 @@
 
 import { Worker } from "node:worker_threads";
 import { type CancelTimer, type Clock, MINUTE_MS } from "@berth/base";
-import type { FromDirectThread, ToDirectThread } from "./direct-thread.ts";
+import type {
+  DirectOutcome,
+  DirectWork,
+  FromDirectThread,
+  ToDirectThread,
+} from "./direct-thread.ts";
 
 /** Without a start for this long the thread ends: it keeps some megabytes. */
 const IDLE_MS = MINUTE_MS;
 /** Its data are a handful of paths. */
 const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 } as const;
 
-export interface DirectHolderOptions {
+export interface DirectConnectorOptions {
   readonly clock: Clock;
   /** Where a bundle has the thread's module. */
   readonly workerUrl?: URL;
 }
 
-export class DirectHolder {
-  readonly #options: DirectHolderOptions;
-  readonly #waiting = new Map<string, (pid: number | undefined) => void>();
+export class DirectConnector {
+  readonly #options: DirectConnectorOptions;
+  readonly #waiting = new Map<string, (outcome: DirectOutcome) => void>();
   #worker: Worker | undefined;
   #ready: Promise<boolean> = Promise.resolve(false);
   #cancelEnd: CancelTimer | undefined;
 
-  constructor(options: DirectHolderOptions) {
+  constructor(options: DirectConnectorOptions) {
     this.#options = options;
   }
 
@@ -36,7 +41,7 @@ export class DirectHolder {
     const ready = Promise.withResolvers<boolean>();
     worker.on("message", (message: FromDirectThread) => {
       if (message.kind === "ready") ready.resolve(true);
-      else this.#settle(message.id, message.pid);
+      else this.#settle(message.id, message.outcome);
     });
     const onEnd = () => {
       ready.resolve(false);
@@ -51,29 +56,29 @@ export class DirectHolder {
     return this.#ready;
   }
 
-  /** After `begin`. The stopped first process; nothing when it was not seen before `ended` settles. */
-  hold(id: string, processesPath: string, ended: Promise<unknown>): Promise<number | undefined> {
-    const held = new Promise<number | undefined>((resolve) => this.#waiting.set(id, resolve));
-    if (this.#worker === undefined) this.#settle(id, undefined);
-    this.#post({ kind: "wait", id, processesPath });
+  /** After `begin`: connects the container once its first process is there, at the latest when `ended` settles. */
+  connect(id: string, work: DirectWork, ended: Promise<unknown>): Promise<DirectOutcome> {
+    const done = new Promise<DirectOutcome>((resolve) => this.#waiting.set(id, resolve));
+    if (this.#worker === undefined) this.#settle(id, { kind: "unseen" });
+    this.#post({ kind: "connect", id, ...work });
     const over = () => this.#post({ kind: "over", id });
     ended.then(over, over);
-    return held;
+    return done;
   }
 
   #post(message: ToDirectThread): void {
     this.#worker?.postMessage(message);
   }
 
-  #settle(id: string, pid: number | undefined): void {
-    this.#waiting.get(id)?.(pid);
+  #settle(id: string, outcome: DirectOutcome): void {
+    this.#waiting.get(id)?.(outcome);
     this.#waiting.delete(id);
   }
 
   #lost(worker: Worker): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
-    for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, { kind: "unseen" });
   }
 
   #endIfIdle(): void {
