@@ -210,6 +210,13 @@ inNamespace(import.meta.url, () => {
     await follow({ copies: { 1: "ready", 2: "ready" }, change: { attachments } });
     const answers = new Set(await ask("stranger", ADDRESS, 20));
     assert.deepEqual(answers, new Set(["web1 10.77.0.30", "web2 10.77.0.30"]));
+    const itself = { ...SERVICE, slot: 1, taskId: "both", networkId: "a", address: "10.77.0.30" };
+    const endpoints = [{ ...itself, state: "ready" as const }];
+    await follow({ change: { attachments, endpoints } });
+    assert.deepEqual(await ask("stranger", ADDRESS, 2), [
+      "stranger 10.77.0.1",
+      "stranger 10.77.0.1",
+    ]);
     await follow({ copies: { 1: "ready" } });
     assert.deepEqual(await ask("stranger", ADDRESS), ["ECONNREFUSED soon"]);
   });

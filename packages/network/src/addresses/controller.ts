@@ -12,8 +12,9 @@ import { ProtocolError } from "@berth/protocol/errors";
 import { applyRules, listRules, type NftResult, nftProblem } from "../nft.ts";
 import type { NetProblem } from "../report.ts";
 import { allowLoopback, ensureBridgeFilter } from "./bridge-filter.ts";
+import { ensureEnginePass, removeEnginePass } from "./engine-pass.ts";
 import { FlowKeeper } from "./flow-keeper.ts";
-import { type SpreadInput, spreadFrame, spreadState } from "./spread.ts";
+import { guestRanges, type SpreadInput, spreadFrame, spreadState } from "./spread.ts";
 import { readTable } from "./table-check.ts";
 import {
   type TableFrame,
@@ -59,6 +60,9 @@ export class AddressController {
   #queue: Promise<unknown> = Promise.resolve();
   #rulesProblem: NetProblem | undefined;
   #bridgeProblem: NetProblem | undefined;
+  #passProblem: NetProblem | undefined;
+  /** Ranges that the engine lets pass. */
+  #passKey = "";
   #checks = 0;
   #loads = 0;
   #changes = 0;
@@ -105,7 +109,9 @@ export class AddressController {
   }
 
   problems(): readonly NetProblem[] {
-    const own = [this.#rulesProblem, this.#bridgeProblem].filter((each) => each !== undefined);
+    const own = [this.#rulesProblem, this.#bridgeProblem, this.#passProblem].filter(
+      (each) => each !== undefined,
+    );
     return [...own, ...this.#ports.problems(), ...this.#flows.problems()];
   }
 
@@ -127,6 +133,8 @@ export class AddressController {
     this.#ports.close();
     const cluster = this.#input?.cluster.id;
     if (!options.removeTable || cluster === undefined) return;
+    const ranges = this.#input === undefined ? [] : guestRanges(this.#input);
+    await removeEnginePass(this.#options, cluster, ranges);
     const { table } = spreadFrame(cluster);
     await applyRules(this.#options, `table inet ${table} {}\ndelete table inet ${table}\n`);
   }
@@ -147,6 +155,8 @@ export class AddressController {
     const startedAt = this.#options.clock.monotonic();
     // The bridges first: an answer must find its way back from the first connection on.
     await this.#ensureBridges(input);
+    const passKey = guestRanges(input).join(" ");
+    if (passKey !== this.#passKey) await this.#passEngine(input);
     if (before === undefined) await this.#load({ frame, state }, "not known");
     else await this.#change(before, { frame, state });
     this.#held = { frame, state };
@@ -190,6 +200,15 @@ export class AddressController {
     this.#readyKey = key;
   }
 
+  /** What an engine drops between its bridges although it may be. */
+  async #passEngine(input: SpreadInput): Promise<void> {
+    const ranges = guestRanges(input);
+    const detail = await ensureEnginePass(this.#options, input.cluster.id, ranges);
+    this.#passProblem =
+      detail === undefined ? undefined : { code: "part_failed", part: "addresses", detail };
+    this.#passKey = ranges.join(" ");
+  }
+
   async #filterBridges(bridges: readonly string[]): Promise<void> {
     const detail = await ensureBridgeFilter(this.#options, bridges);
     const wasUsable = this.usable;
@@ -204,6 +223,7 @@ export class AddressController {
     if (input === undefined) return;
     if (this.#held !== undefined && !(await this.#isHeld(this.#held))) this.#held = undefined;
     await this.#filterBridges(input.networks.map(({ bridge }) => bridge));
+    await this.#passEngine(input);
     await this.#follow();
   }
 

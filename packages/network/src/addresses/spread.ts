@@ -229,7 +229,21 @@ function addGuest(
   if (from === undefined || to === undefined) return;
   const key = `${quoted(guest.bridge)} . ${from} . ${address}`;
   draft.add(`guests${suffix}`, key, `goto ${chain}`);
+  // Where it is itself the copy that is chosen.
+  draft.add(`own${suffix}`, `${from} . ${to}`);
   draft.add(`twins${suffix}`, `${quoted(network.bridge)} . ${from}`, to);
+}
+
+/** Ranges of service addresses that tasks reach from another of their networks. */
+export function guestRanges(input: SpreadInput): readonly string[] {
+  const guests = guestsByNetwork(input);
+  const ranges = new Set<string>();
+  for (const { id, serviceRange, serviceRange6 } of input.networks) {
+    if (!guests.has(id)) continue;
+    if (serviceRange !== undefined) ranges.add(serviceRange);
+    if (serviceRange6 !== undefined) ranges.add(serviceRange6);
+  }
+  return [...ranges].sort();
 }
 
 class Draft implements TableState {
