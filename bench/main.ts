@@ -27,6 +27,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 const ROUNDS = 3;
 
 async function main(words: readonly string[]): Promise<void> {
+  if (words[0] === "compose") {
+    const file = join(ROOT, "packages/cli/bench/config.bench.ts");
+    spawnSync(process.execPath, [file, ...words.slice(1)], { stdio: "inherit" });
+    return;
+  }
   const json = words.includes("--json");
   const at = words.indexOf("--rounds");
   const rounds = at < 0 ? ROUNDS : Number(words[at + 1]);

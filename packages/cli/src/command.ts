@@ -30,6 +30,8 @@ export interface CommandDescription {
   readonly options?: readonly OptionDescription[];
   /** Real lines that a reader can copy, each with what it does. */
   readonly examples: readonly { readonly line: string; readonly does: string }[];
+  /** Asks no server: `connect` and `scope` are not there for it, and what they are made of is not loaded. */
+  readonly local?: true;
   /** Words after the arguments are the command's own (`exec`). */
   readonly passThrough?: true;
   /** Answers the exit code; see exit-code.ts. */

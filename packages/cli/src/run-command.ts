@@ -5,11 +5,9 @@
 
 import { AssertionError } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
-import { HttpClient } from "@berth/protocol/client/http-client";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandDescription, CommandInput } from "./command.ts";
 import { COMMANDS, type CommandRow, GROUPS } from "./command-table.ts";
-import { chooseContext, scopeOf, tokenOf } from "./connection/context.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
 import { writeError } from "./output/error-text.ts";
 import { nearest } from "./output/nearest.ts";
@@ -127,8 +125,7 @@ async function runRow(
   const description = await row.load();
   const parser = parserOf(row.words, description, output);
   parser.parse(rest, { from: "user" });
-  const given: Record<string, unknown> = parser.opts();
-  return description.run(inputOf(parser.args, given, options, output));
+  return description.run(await inputOf(description, parser, options, output));
 }
 
 /** commander's command for a description: parsing, `--help`, wrong options. */
@@ -172,28 +169,22 @@ function optionOf(flags: string, summary: string): Option {
   );
 }
 
-function inputOf(
-  words: readonly string[],
-  given: Readonly<Record<string, unknown>>,
+async function inputOf(
+  description: CommandDescription,
+  parser: Command,
   options: RunOptions,
   output: Output,
-): CommandInput {
+): Promise<CommandInput> {
   const { environment, workingDirectory, signal } = options;
-  const wanted = typeof given["context"] === "string" ? given["context"] : undefined;
-  const context = () => chooseContext(environment, wanted).context;
-  return {
-    words,
-    options: given,
-    output,
-    environment,
-    workingDirectory,
-    signal,
-    connect: () => {
-      if (options.api !== undefined) return options.api;
-      const { url, ...rest } = context();
-      const token = tokenOf({ url, ...rest });
-      return new HttpClient(token === undefined ? { url } : { url, token });
-    },
-    scope: () => scopeOf(environment, given, context),
-  };
+  const given: Record<string, unknown> = parser.opts();
+  const { connect, scope } =
+    description.local === true
+      ? { connect: asksNobody, scope: asksNobody }
+      : (await import("./connection/connect.ts")).connectionOf(environment, given, options.api);
+  const words = parser.args;
+  return { words, options: given, output, environment, workingDirectory, signal, connect, scope };
+}
+
+function asksNobody(): never {
+  throw new AssertionError("a local command asks for a server");
 }

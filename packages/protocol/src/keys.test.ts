@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { KINDS, keys, parseKey } from "./keys.ts";
-import { isName, serviceKey, stackKey } from "./names.ts";
+import { isName } from "./name-pattern.ts";
+import { serviceKey, stackKey } from "./names.ts";
 
 const SCOPE = { project: "default", environment: "main", stack: "shop" };
 const SERVICE = { ...SCOPE, service: "web" };

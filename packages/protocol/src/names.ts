@@ -6,9 +6,7 @@
  */
 
 import { Type } from "typebox";
-
-/** A DNS label (RFC 1123): the names of projects, environments, stacks and nodes. */
-export const NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+import { NAME_PATTERN } from "./name-pattern.ts";
 
 /** Names inside a Compose file may also have upper case, dots and underscores. */
 export const COMPOSE_NAME_PATTERN = "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$";
@@ -27,13 +25,6 @@ export const Digest = Type.String({ pattern: "^sha256:[a-f0-9]{64}$" });
 export const Identifier = Type.String({ pattern: "^[a-z0-9]{6,40}$" });
 /** Wall time, milliseconds since the Unix epoch. */
 export const Timestamp = Type.Number({ minimum: 0 });
-
-const nameExpression = new RegExp(NAME_PATTERN);
-
-/** Whether `text` can be the name of a project, environment, stack or node. */
-export function isName(text: string): boolean {
-  return nameExpression.test(text);
-}
 
 /** A project's environment; `CLUSTER_SCOPE` as both stands for the whole cluster. */
 export interface EnvironmentScope {

@@ -31,6 +31,7 @@ import {
 } from "../stack/load-stack.ts";
 
 export const command: CommandDescription = {
+  local: true,
   summary: "print what a Compose file means: merged, interpolated, every value in its long form",
   details:
     "Prints what docker compose config prints. Parameters without a value stand as <NAME>: nothing is made up and no server is asked.",

@@ -7,6 +7,7 @@ import { Type } from "typebox";
 import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
 import { Node, NodeChanges, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
+import { STACK_PARAMETERS_MAX } from "../resources/parameter-limits.ts";
 import { DeployPlan, Explanation } from "../resources/plan.ts";
 import { PolicyInput, PolicyView } from "../resources/policy.ts";
 import { AuditEntry, Event } from "../resources/record.ts";
@@ -18,7 +19,6 @@ import {
   ParameterName,
   ParameterWish,
   ResolvedParameters,
-  STACK_PARAMETERS_MAX,
   StackParameter,
 } from "../resources/stack-parameter.ts";
 import { StackSpec } from "../resources/stack-spec.ts";

@@ -6,15 +6,12 @@
 import { Type } from "typebox";
 import { Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
+import { PARAMETER_CHARS_MAX } from "./parameter-limits.ts";
 
 /** Upper or lower case, as variables are called: a parameter is used as `${NAME}`. */
 export const PARAMETER_NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_]{0,99}$";
 export const ParameterName = Type.String({ pattern: PARAMETER_NAME_PATTERN });
 
-/** Characters of a value: a certificate chain fits, and 100 of them into one transaction of the store. */
-export const PARAMETER_CHARS_MAX = 8_000;
-/** A template store's largest application has about 40. */
-export const STACK_PARAMETERS_MAX = 100;
 /** Characters or bytes of a generated value. */
 export const GENERATED_LENGTH_MAX = 1_024;
 

@@ -1,0 +1,31 @@
+/** From the words of a command line to a client of the chosen server, and the project and environment to work in. */
+
+import type { ApiClient } from "@berth/protocol";
+import { HttpClient } from "@berth/protocol/client/http-client";
+import { chooseContext, scopeOf, tokenOf } from "./context.ts";
+
+export interface Connection {
+  /** Connects lazily: `--context`, BERTH_URL and BERTH_TOKEN, the config file, this machine's platform. */
+  readonly connect: () => ApiClient;
+  /** `--project` and `--env`, else the context's, else `default/main`. */
+  readonly scope: () => { readonly project: string; readonly environment: string };
+}
+
+/** `api` is a client to use instead of one of the chosen context. */
+export function connectionOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  given: Readonly<Record<string, unknown>>,
+  api: ApiClient | undefined,
+): Connection {
+  const wanted = typeof given["context"] === "string" ? given["context"] : undefined;
+  const context = () => chooseContext(environment, wanted).context;
+  return {
+    connect: () => {
+      if (api !== undefined) return api;
+      const { url, ...rest } = context();
+      const token = tokenOf({ url, ...rest });
+      return new HttpClient(token === undefined ? { url } : { url, token });
+    },
+    scope: () => scopeOf(environment, given, context),
+  };
+}
