@@ -34,6 +34,10 @@ export interface AgentSettings {
   readonly ingressHttpPort: number;
   /** Port for routes with TLS; none of them is served when absent. */
   readonly ingressHttpsPort?: number;
+  /** Ranges of proxies before the routes whose X-Forwarded-* is believed; none when absent. */
+  readonly trustedProxies?: readonly string[];
+  /** Ranges whose connections begin with the PROXY protocol; none when absent. */
+  readonly proxyProtocolFrom?: readonly string[];
   /** Address of the host for HTTP routes; all by default. */
   readonly ingressBindAddress: string;
   /** Last label of full names. */

@@ -35,6 +35,10 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     ingress: {
       httpPort: settings.ingressHttpPort,
       ...(settings.ingressHttpsPort === undefined ? {} : { httpsPort: settings.ingressHttpsPort }),
+      ...(settings.trustedProxies === undefined ? {} : { trustedProxies: settings.trustedProxies }),
+      ...(settings.proxyProtocolFrom === undefined
+        ? {}
+        : { proxyProtocolFrom: settings.proxyProtocolFrom }),
       bindAddress: settings.ingressBindAddress,
       httpRoutes: [],
       tcpPorts: [],

@@ -1,6 +1,7 @@
 /** `berth platform start` */
 
 import { ProtocolError } from "@berth/protocol";
+import { isRange } from "@berth/protocol/route-rules";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { checkHostDns } from "../platform/host-dns.ts";
@@ -29,6 +30,14 @@ export const command: CommandDescription = {
       flags: "--host-dns <address:port>",
       summary: "where names of services are answered for this machine, or off",
       fallback: "127.0.0.1:7753",
+    },
+    {
+      flags: "--trusted-proxies <ranges>",
+      summary: "proxies before the routes whose X-Forwarded-For is believed; none to forget them",
+    },
+    {
+      flags: "--proxy-protocol-from <ranges>",
+      summary: "whose connections begin with the PROXY protocol; none to forget them",
     },
     {
       flags: "--node <name>",
@@ -89,6 +98,10 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   if (port !== undefined) changes.port = port;
   if (httpPort !== undefined) changes.httpPort = httpPort;
   if (httpsPort !== undefined) changes.httpsPort = httpsPort;
+  const trusted = rangesOption(input, "trustedProxies");
+  const proxied = rangesOption(input, "proxyProtocolFrom");
+  if (trusted !== undefined) changes.trustedProxies = trusted;
+  if (proxied !== undefined) changes.proxyProtocolFrom = proxied;
   if (hostDns !== undefined) changes.hostDns = checkHostDns(hostDns);
   if (node !== undefined) changes.node = node;
   if (range !== undefined) changes.clusterRange = range;
@@ -97,6 +110,17 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   if (flagOption(input, "allowPrivileged")) changes.allowPrivileged = true;
   changes.installedPackages = [...new Set([...before.installedPackages, ...installed])];
   return changes;
+}
+
+/** `10.0.0.0/8,192.0.2.1`; `none` is the empty list. */
+function rangesOption(input: CommandInput, name: string): string[] | undefined {
+  const text = textOption(input, name);
+  if (text === undefined) return undefined;
+  const ranges = text === "none" ? [] : text.split(",").map((range) => range.trim());
+  const wrong = ranges.find((range) => !isRange(range));
+  if (wrong === undefined) return ranges;
+  const message = `"${wrong}" is no address or range such as 10.0.0.0/8`;
+  throw new ProtocolError("invalid_request", message, { name });
 }
 
 function portOption(input: CommandInput, name: string): number | undefined {

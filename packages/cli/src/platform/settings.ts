@@ -21,6 +21,10 @@ export const PlatformSettings = Type.Object(
     httpPort: Port,
     /** Where routes with TLS are answered. */
     httpsPort: Port,
+    /** Proxies in front of the routes whose X-Forwarded-* is believed: addresses or ranges. */
+    trustedProxies: Type.Array(Type.String()),
+    /** Whose connections begin with the PROXY protocol: addresses or ranges. */
+    proxyProtocolFrom: Type.Array(Type.String()),
     /** Address for both. */
     httpAddress: Type.String(),
     /** Where names are answered for this machine: see host-dns.ts. Absent: goes with `port`. */
@@ -60,6 +64,8 @@ export function defaultSettings(): PlatformSettings {
     port: DEFAULT_PORT,
     httpPort: DEFAULT_HTTP_PORT,
     httpsPort: DEFAULT_HTTPS_PORT,
+    trustedProxies: [],
+    proxyProtocolFrom: [],
     httpAddress: "0.0.0.0",
     node: nodeNameOfHost(),
     clusterRange: "10.64.0.0/12",

@@ -45,6 +45,8 @@ await runProcessShell("agent", async (shell) => {
       address: ownAddress(),
       ingressHttpPort: settings.httpPort,
       ingressHttpsPort: settings.httpsPort,
+      trustedProxies: settings.trustedProxies,
+      proxyProtocolFrom: settings.proxyProtocolFrom,
       ingressBindAddress: settings.httpAddress,
       ...(hostDns === undefined ? {} : { hostDns }),
     },
