@@ -36,6 +36,7 @@ const ENTRIES = {
   net: "packages/cli/src/processes/net.ts",
   supervise: "packages/cli/src/processes/supervise.ts",
   "sqlite-worker": "packages/control-plane/src/store/sqlite-worker.ts",
+  "dns-worker": "packages/network/src/dns/dns-worker.ts",
   "direct-thread": "packages/agent/src/runtime/direct-thread.ts",
 } as const;
 

@@ -15,8 +15,8 @@ import { ProtocolError } from "@berth/protocol/errors";
 import { AddressController } from "./addresses/controller.ts";
 import { netSocketPath } from "./client.ts";
 import { ControlSocket } from "./control-socket.ts";
+import { DnsThread } from "./dns/dns-thread.ts";
 import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
-import { DnsServer } from "./dns/server.ts";
 import { FirewallController } from "./firewall/controller.ts";
 import { RulesWatch } from "./firewall/rules-watch.ts";
 import { IngressController } from "./ingress/controller.ts";
@@ -44,6 +44,8 @@ export interface NetOptions {
   readonly memoryDir?: string;
   /** 53 unless a test has no right to it. */
   readonly dnsPort?: number;
+  /** Program of the thread for DNS: another file when bundled. */
+  readonly dnsWorkerUrl?: URL;
   /** `haproxy` and `nft`, found by PATH. */
   readonly haproxyProgram?: string;
   readonly nftProgram?: string;
@@ -89,7 +91,7 @@ class Net implements NetProcess {
   readonly #options: NetOptions;
   readonly #dnsPort: number;
   readonly #file: ModelFile;
-  readonly #dns: DnsServer;
+  readonly #dns: DnsThread;
   readonly #ingress: IngressController;
   readonly #firewall: FirewallController;
   readonly #addresses: AddressController;
@@ -118,7 +120,11 @@ class Net implements NetProcess {
     mkdirSync(memoryDir, { recursive: true, mode: 0o700 });
     const paths = { path: `${dataDir}/model.json`, secretsPath: `${memoryDir}/secrets.json` };
     this.#file = new ModelFile(paths, log);
-    this.#dns = new DnsServer({ ...options, port: this.#dnsPort });
+    this.#dns = new DnsThread({
+      log,
+      port: this.#dnsPort,
+      ...(options.dnsWorkerUrl === undefined ? {} : { workerUrl: options.dnsWorkerUrl }),
+    });
     const haproxyProgram = options.haproxyProgram ?? "haproxy";
     this.#ingress = new IngressController({
       ...options,
@@ -299,8 +305,8 @@ class Net implements NetProcess {
     return this.#ingress.sessions(endpoint);
   }
 
-  #lookup(question: LookupQuestion): LookupReport {
-    const result = this.#dns.explain(question);
+  async #lookup(question: LookupQuestion): Promise<LookupReport> {
+    const result = await this.#dns.explain(question);
     if (result.ok) return result.report;
     throw new ProtocolError("invalid_request", result.reason, { ...question });
   }
@@ -344,7 +350,7 @@ class Net implements NetProcess {
     const services = new Set(this.#model?.endpoints.map(serviceKey));
     return metricsText({
       report: this.#report(),
-      dns: this.#dns.figures(),
+      dns: await this.#dns.figures(),
       ingress: { ...this.#ingress.figures(), running: this.#ingress.pid !== undefined },
       routes: await this.#ingress.routeFigures(),
       firewall: this.#firewall.figures(),

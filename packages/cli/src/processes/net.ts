@@ -4,6 +4,7 @@ import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { memoryFolder } from "@berth/agent/files/memory-mount";
 import { runNet } from "@berth/network";
+import { BUNDLED } from "../platform/version.ts";
 import { runProcessShell } from "./process-shell.ts";
 
 /**
@@ -20,7 +21,14 @@ await runProcessShell("net", async ({ paths, clock, log, driver }) => {
   }
   // Keys of certificates and hashes of passwords are here; the agent tells people when it is a disk.
   const { path: memoryDir } = await memoryFolder(join(paths.run, "net"));
-  const net = await runNet({ dataDir: paths.net, memoryDir, clock, log, driver });
+  const net = await runNet({
+    dataDir: paths.net,
+    memoryDir,
+    clock,
+    log,
+    driver,
+    ...(BUNDLED ? { dnsWorkerUrl: new URL("./dns-worker.mjs", import.meta.url) } : {}),
+  });
   void net.stopped.then(() => process.exit(0));
   return () => net.stop({ ingress: false });
 });

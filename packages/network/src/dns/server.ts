@@ -27,6 +27,8 @@ export interface DnsServerOptions {
   readonly driver: Driver;
   /** 53, except in tests without the privilege for it. */
   readonly port: number;
+  /** What is bound, and what is not, may have changed. */
+  readonly onBound?: () => void;
 }
 
 export interface DnsFigures extends ForwarderFigures {
@@ -120,6 +122,7 @@ export class DnsServer {
   async #bindMissing(): Promise<{ againMs: number } | undefined> {
     const listeners = [...this.#listeners.values()];
     await Promise.all(listeners.map((listener) => listener.bind()));
+    this.#options.onBound?.();
     return listeners.some((listener) => !listener.bound) ? { againMs: BIND_RETRY_MS } : undefined;
   }
 
