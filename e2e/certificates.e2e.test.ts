@@ -130,6 +130,17 @@ test("a certificate that was handed in is served for its hosts alone, and goes w
   const corp = file("corp.pem", authority.certificate);
   assert.equal((await curl(platform.httpsPort, "own.test", corp)).text.trim(), "hello");
   assert.equal((await curl(platform.httpsPort, "a.own.test", corp)).text.trim(), "hello");
+  // The cluster's default names the host, too: the route's own comes first all the same.
+  const wide = await make(["front.test", "own.test"]);
+  const words = ["--cert", file("wide.pem", wide.certificate), "--key", file("wide.key", wide.key)];
+  await platform.must("certificate", "add", "default", "--cluster-wide", ...words);
+  await eventually("the default is shown to strangers", async () => {
+    const served = await servedCertificate(platform.httpsPort, "stranger.test");
+    return served.subjectAltName === "DNS:front.test, DNS:own.test";
+  });
+  const still = await servedCertificate(platform.httpsPort, "own.test");
+  assert.equal(still.subjectAltName, "DNS:own.test");
+  await platform.must("certificate", "rm", "default", "--cluster-wide", "--yes");
   const other = await servedCertificate(platform.httpsPort, "other.localhost");
   assert.equal(other.subjectAltName, "DNS:other.localhost");
   const removal = await platform.berth("certificate", "rm", "own.test", "--yes");

@@ -67,12 +67,18 @@ export function tidyPem(pem: string): string {
 export interface ListedCertificate {
   readonly file: string;
   readonly pem: string;
-  /** In HAProxy's words; empty for every host. */
+  /** Hosts in HAProxy's words; never empty, which would mean every name in the certificate. */
   readonly filters: string;
 }
 
 /**
- * The list for HAProxy. `versions` are hosts whose routes want another oldest TLS: they get a line with the
+ * The default one is listed for nobody's name: without one, HAProxy would give it out for every name in it,
+ * before those of a route's own certificate.
+ */
+const NOBODY = "default.invalid";
+
+/**
+ * The list for HAProxy: the default one, then a line for each certificate with hosts. `versions` are hosts whose routes want another oldest TLS: they get a line with the
  * certificate that they have anyway.
  */
 export function listedCertificates(
@@ -82,31 +88,22 @@ export function listedCertificates(
 ): ListedCertificate[] {
   const [first] = certificates;
   if (first === undefined) return [];
-  const fileOf = (certificate: CertificateModel) =>
-    certificate === first
-      ? `${folder}/default.pem`
-      : // No colon, which HAProxy's commands would take for a line's number.
-        `${folder}/${digest(tidyPem(certificate.pem))}.pem`;
-  const lines = certificates.map((certificate) => ({
-    file: fileOf(certificate),
-    pem: tidyPem(certificate.pem),
-    hosts: certificate.hosts.map((host) => host.toLowerCase()),
-  }));
-  const [head, ...rest] = lines;
-  if (head === undefined) return [];
-  const all = [
-    { ...head, filters: "" },
-    ...rest.map((line) => ({ ...line, filters: line.hosts.join(" ") })),
-  ];
+  const head = { file: `${folder}/default.pem`, pem: tidyPem(first.pem), filters: NOBODY };
+  const lines = certificates
+    .filter(({ hosts }) => hosts.length > 0)
+    .map(({ pem, hosts }) => ({
+      // No colon, which HAProxy's commands would take for a line's number.
+      file: `${folder}/${digest(tidyPem(pem))}.pem`,
+      pem: tidyPem(pem),
+      hosts: hosts.map((host) => host.toLowerCase()),
+    }));
   const versions = [...versionsOf(routes)].map(([host, version]) => {
-    const line = rest.find(({ hosts }) => hosts.some((name) => covers(name, host))) ?? head;
-    return { ...line, filters: `[ssl-min-ver TLSv${version}] ${host}` };
+    const { file, pem } =
+      lines.find(({ hosts }) => hosts.some((name) => covers(name, host))) ?? head;
+    return { file, pem, filters: `[ssl-min-ver TLSv${version}] ${host}` };
   });
-  return [...all.slice(0, 1), ...versions, ...all.slice(1)].map(({ file, pem, filters }) => ({
-    file,
-    pem,
-    filters,
-  }));
+  const listed = lines.map(({ file, pem, hosts }) => ({ file, pem, filters: hosts.join(" ") }));
+  return [head, ...versions, ...listed];
 }
 
 function versionsOf(routes: readonly HttpRouteModel[]): ReadonlyMap<string, TlsVersion> {
