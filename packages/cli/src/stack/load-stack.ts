@@ -30,6 +30,10 @@ export const FILE_OPTIONS: readonly OptionDescription[] = [
   { flags: "--project-directory <path>", summary: "what relative paths start from" },
   { flags: "--env-file <path...>", summary: "variables for the file", fallback: ".env beside it" },
   { flags: "--profile <name...>", summary: "profiles to activate" },
+  {
+    flags: "--allow-remote <prefix...>",
+    summary: "load remote files of include and extends whose addresses begin so (https only)",
+  },
 ];
 
 /** Looked for in this order, as Compose does. */
@@ -80,7 +84,10 @@ export async function openStack(input: CommandInput): Promise<OpenedStack> {
     ...(profiles.length === 0 ? {} : { profiles }),
     fs: stdin === undefined ? nodeFiles : withStandardInput(stdin, input.workingDirectory),
   };
-  return { options, stdin };
+  const allowed = listOption(input, "allowRemote");
+  if (allowed.length === 0) return { options, stdin };
+  const { withRemoteFiles } = await import("./remote-files.ts");
+  return { options: await withRemoteFiles(options, allowed, input.signal), stdin };
 }
 
 /** @throws StackFileError with every problem of the files. */

@@ -85,7 +85,7 @@ test("what extends names must be there", () => {
     [
       "/p/compose.yaml:2:26  services.a.extends   there is no service bse in /p/compose.yaml; did you mean base?",
       "/p/compose.yaml:4:47  services.b.extends.file   /p/other.yaml does not exist or is not readable",
-      "/p/compose.yaml:5:47  services.c.extends.file   is a remote file, which is not allowed",
+      "/p/compose.yaml:5:47  services.c.extends.file   is a remote file, which is not loaded; expected a copy of it beside this file, or a policy that allows its address (https only): berth deploy --allow-remote PREFIX",
       "/p/compose.yaml:6:26  services.d.extends   the key service is missing or not text",
       "/p/compose.yaml:6:45  services.d.extends.servce   unknown key; did you mean service?",
     ],

@@ -132,17 +132,18 @@ class ExtendsResolver {
     written: string,
     asked: { readonly at: Tree; readonly path: string },
   ): Place | undefined {
-    if (isRemoteFile(written)) {
-      return this.#session.problems.error(
-        asked.at,
-        `${asked.path}.file`,
-        "is a remote file, which is not allowed",
-      );
+    const isRemote = isRemoteFile(written);
+    if (isRemote && !this.#session.mayLoad(written)) {
+      return this.#session.problems.error(asked.at, `${asked.path}.file`, REMOTE_FILE, {
+        expected: REMOTE_EXPECTED,
+      });
     }
-    const file = resolvePath(asked.at.source.baseDirectory, written);
+    const own = asked.at.source.baseDirectory;
+    const file = isRemote ? written : resolvePath(own, written);
     const context = {
       file,
-      baseDirectory: parentPath(file),
+      // A remote file has no directory here: its paths are those of who names it.
+      baseDirectory: isRemote ? own : parentPath(file),
       environment: place.context.environment,
     };
     const services = this.#servicesOf(context, asked);
@@ -179,6 +180,11 @@ function drawChain(links: readonly string[]): string {
     })
     .join(" → ");
 }
+
+/** What is said of a remote file that no policy allows. */
+export const REMOTE_FILE = "is a remote file, which is not loaded";
+export const REMOTE_EXPECTED =
+  "a copy of it beside this file, or a policy that allows its address (https only): berth deploy --allow-remote PREFIX";
 
 /** Git and OCI references, which only a policy could allow. */
 export function isRemoteFile(written: string): boolean {

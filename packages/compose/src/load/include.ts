@@ -23,7 +23,7 @@ import {
   withoutEntry,
 } from "../tree/tree.ts";
 import type { FileContext } from "./documents.ts";
-import { isRemoteFile } from "./extends.ts";
+import { isRemoteFile, REMOTE_EXPECTED, REMOTE_FILE } from "./extends.ts";
 import { type Environment, type Session, withDefaults } from "./session.ts";
 
 /** Loads a group of files into one tree: `loadGroup`, handed in because the two call each other. */
@@ -107,14 +107,19 @@ function loadInclusion(
   const [first] = inclusion.paths;
   if (first === undefined) return undefined;
   const files = inclusion.paths.map((asked) => ({
-    file: resolvePath(context.baseDirectory, textOf(asked)),
+    file: isRemoteFile(textOf(asked))
+      ? textOf(asked)
+      : resolvePath(context.baseDirectory, textOf(asked)),
     asked,
     path: `${path}.path`,
   }));
   const main = files[0]?.file ?? "";
   const circle = chain.indexOf(main);
-  if (isRemoteFile(textOf(first))) {
-    return session.problems.error(first, path, "is a remote file, which is not allowed");
+  const refused = inclusion.paths.find(
+    (each) => isRemoteFile(textOf(each)) && !session.mayLoad(textOf(each)),
+  );
+  if (refused !== undefined) {
+    return session.problems.error(refused, path, REMOTE_FILE, { expected: REMOTE_EXPECTED });
   }
   if (circle >= 0) {
     const drawn = [...chain.slice(circle), main].join(" → ");
@@ -129,7 +134,9 @@ function loadInclusion(
   const directory = inclusion.projectDirectory;
   const baseDirectory =
     directory === undefined
-      ? parentPath(main)
+      ? isRemoteFile(main)
+        ? context.baseDirectory
+        : parentPath(main)
       : resolvePath(context.baseDirectory, textOf(directory));
   const environment = environmentOf(session, context, { inclusion, path, baseDirectory });
   const model = load(files, { baseDirectory, environment }, [...chain, main]);

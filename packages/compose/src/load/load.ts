@@ -58,8 +58,11 @@ export interface LoadOptions {
   readonly readEnvFiles?: boolean;
   /** Only these services and what they depend on; each takes part whatever its profiles. */
   readonly services?: readonly string[];
-  /** Remote files of include and extends are never loaded. */
-  readonly allowRemote?: false;
+  /**
+   * The text of a remote file (`https://...`) that include or extends names; `undefined` where the caller's policy does not
+   * allow it. Absent: no remote file is loaded. Fetching is the caller's business.
+   */
+  readonly remote?: (url: string) => string | undefined;
   readonly fs: ComposeFiles;
 }
 
@@ -80,7 +83,7 @@ export type LoadResult =
 /** Loads a stack. See the module comment. */
 export function loadCompose(options: LoadOptions): LoadResult {
   const problems = new Problems();
-  const session = new Session(options.fs, problems, options.interpolate !== false);
+  const session = new Session(options.fs, problems, options.interpolate !== false, options.remote);
   const loaded = load(session, options);
   const { warnings } = problems;
   if (loaded === undefined || problems.hasErrors)

@@ -18,9 +18,16 @@ export class Session {
   readonly interpolate: boolean;
   readonly files: ComposeFiles;
   readonly #texts = new Map<string, string | undefined>();
+  readonly #remote: (url: string) => string | undefined;
   #inclusions = 0;
 
-  constructor(files: ComposeFiles, problems: Problems, interpolate: boolean) {
+  constructor(
+    files: ComposeFiles,
+    problems: Problems,
+    interpolate: boolean,
+    remote: (url: string) => string | undefined = () => undefined,
+  ) {
+    this.#remote = remote;
     this.files = files;
     this.problems = problems;
     this.interpolate = interpolate;
@@ -29,6 +36,11 @@ export class Session {
   /** Counts an included file; false when there were too many. */
   mayInclude(): boolean {
     return ++this.#inclusions <= INCLUSIONS_MAX;
+  }
+
+  /** Whether the caller's policy allows a remote file. Reads it: the answer may be asked for again. */
+  mayLoad(url: string): boolean {
+    return url.startsWith("https://") && this.#remote(url) !== undefined;
   }
 
   isFile(path: string): boolean {
@@ -43,7 +55,7 @@ export class Session {
         ? this.problems.fileError(file, message)
         : this.problems.error(asked, path, `${file} ${message}`);
     if (this.#texts.size >= FILES_MAX) return fail(`is one of more than ${FILES_MAX} files`);
-    const text = this.files.readText(file);
+    const text = file.startsWith("https://") ? this.#remote(file) : this.files.readText(file);
     if (text === undefined) return fail(this.#absence(file));
     // Lengths are UTF-16 units: a byte count needs a copy, and the two differ only for texts far over the limit.
     if (text.length > FILE_BYTES_MAX) return fail(`is larger than ${FILE_BYTES_MAX >> 20} MB`);
