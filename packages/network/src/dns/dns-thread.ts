@@ -24,7 +24,7 @@ export interface DnsThreadSettings {
 
 /** Small: a packet's garbage is gone at once. Four times as much takes 5 % off a query, and its memory. */
 const LIMITS = { maxYoungGenerationSizeMb: 8 } as const;
-/** A thread that dies more often than this has nothing to live for; the agent then starts `net` anew. */
+/** Deaths in a row, without a model followed in between: then names are told as failed until `net` starts anew. */
 const DEATHS_MAX = 10;
 
 type Unsent<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
@@ -51,6 +51,7 @@ export class DnsThread {
   async apply(model: NodeNetworkModel): Promise<void> {
     this.#model = model;
     await this.#ask({ kind: "apply", model: namesOf(model) });
+    this.#deaths = 0;
   }
 
   async explain(question: LookupQuestion): Promise<LookupResult> {
@@ -69,6 +70,7 @@ export class DnsThread {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#deaths > DEATHS_MAX) return;
     const gone = new Promise((resolve) => this.#worker.once("exit", resolve));
     await this.#ask({ kind: "close" });
     await gone;
@@ -114,6 +116,9 @@ export class DnsThread {
 
   #ask(message: Unsent<ToDnsThread>): Promise<unknown> {
     const id = ++this.#lastId;
+    if (this.#deaths > DEATHS_MAX) {
+      return Promise.reject(new ProtocolError("unavailable", "the DNS thread does not stay"));
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#worker.postMessage({ ...message, id });
