@@ -25,6 +25,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 };
 
 const ROUNDS = 3;
+/** In a namespace of their own each, without a platform. */
+const OWN: ReadonlySet<string> = new Set(["store", "route", "address"]);
 
 async function main(words: readonly string[]): Promise<void> {
   if (words[0] === "compose") {
@@ -38,7 +40,7 @@ async function main(words: readonly string[]): Promise<void> {
   const names = words.filter(
     (word, index) => !word.startsWith("--") && (at < 0 || index !== at + 1),
   );
-  const unknown = names.find((name) => name !== "store" && name !== "route" && !(name in BENCHES));
+  const unknown = names.find((name) => !OWN.has(name) && !(name in BENCHES));
   if (unknown !== undefined || !Number.isInteger(rounds) || rounds < 1) {
     console.error(`unknown: ${unknown ?? `--rounds ${words[at + 1]}`}; see script/bench --help`);
     process.exitCode = 2;
@@ -47,8 +49,9 @@ async function main(words: readonly string[]): Promise<void> {
   const all = names.length === 0;
   const chosen = Object.entries(BENCHES).filter(([name]) => all || names.includes(name));
   if (chosen.length > 0) await runOnHost(chosen, { rounds, json });
-  if (all || names.includes("route")) {
-    const file = join(ROOT, "packages/network/bench/route.bench.ts");
+  for (const name of ["route", "address"]) {
+    if (!all && !names.includes(name)) continue;
+    const file = join(ROOT, `packages/network/bench/${name}.bench.ts`);
     const pairs = at < 0 ? [] : ["--pairs", String(rounds)];
     spawnSync(process.execPath, [file, ...pairs, ...(json ? ["--json"] : [])], {
       stdio: "inherit",

@@ -117,10 +117,10 @@ test("the address survives a release; without a copy it refuses at once", async 
   await host.deploy("left", LEFT.replaceAll("mkdir /www", "mkdir  /www"));
   assert.equal(await addressOf("left/client", "web"), address);
   await host.must("scale", "left/web=0");
-  const started = performance.now();
-  const script = `nc -w 5 ${address} 8080 </dev/null >/dev/null 2>&1; echo code $?`;
-  assert.equal(await inside("left/client", script), "code 1\n");
-  assert.ok(performance.now() - started < 4_000);
+  // Counted inside: the command itself may take long on a busy machine.
+  const connect = `nc -w 9 ${address} 8080 </dev/null >/dev/null 2>&1; echo code $?`;
+  const script = `from=$(date +%s); ${connect}; [ $(($(date +%s) - from)) -le 2 ] && echo soon`;
+  assert.equal(await inside("left/client", script), "code 1\nsoon\n");
   await host.must("scale", "left/web=2");
   await eventually("both copies are back", isComplete);
 });

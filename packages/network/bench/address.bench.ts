@@ -1,0 +1,243 @@
+/**
+ * Requests per second and their time through a service address, against direct connections to the same copies
+ * (spread by hand: one client for each), in turns.
+ *
+ *     node packages/network/bench/address.bench.ts [--pairs 12] [--seconds 3] [--json]
+ *
+ * In a network namespace of its own (needs root). Needs wrk. Client and copies are namespaces on one bridge.
+ * Every copy must have got its share of the work, and no request may fail.
+ */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { addBridge, type Container, startContainer } from "../e2e/containers.ts";
+import { loopbackModel, netUnderTest, SERVICE, until } from "../e2e/lab.ts";
+import { lowerBound, mean } from "./paired.ts";
+
+const INSIDE = "BERTH_BENCH_INSIDE";
+const COPIES = 3;
+/** Of each client. */
+const CONNECTIONS = 16;
+const ADDRESS = "10.79.0.7";
+const PORT = 8090;
+/** Of what a direct connection does, at the lower 95 % bound. */
+const GOAL = 0.95;
+/** The least part of an even share that each copy must have got. */
+const SHARE_MIN = 0.8;
+const NETWORK = {
+  id: "n1",
+  project: "default",
+  environment: "main",
+  stack: "shop",
+  name: "default",
+  bridge: "br-bench",
+  subnet: "10.77.0.0/24",
+  gateway: "10.77.0.1",
+  serviceRange: "10.79.0.0/24",
+  internal: false,
+};
+
+const { values } = parseArgs({
+  options: {
+    pairs: { type: "string", default: "12" },
+    seconds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+interface Run {
+  readonly requests: number;
+  /** Median of the requests' durations, microseconds. */
+  readonly medianMicros: number;
+}
+
+if (process.env[INSIDE] === "1") {
+  execFileSync("ip", ["link", "set", "lo", "up"]);
+  const net = netUnderTest();
+  test("requests through a service address", { timeout: 600_000 }, async () => {
+    const folder = mkdtempSync(`${tmpdir()}/bbench-`);
+    const servers: ChildProcess[] = [];
+    try {
+      await run(net, folder, servers);
+    } finally {
+      for (const server of servers) server.kill("SIGKILL");
+      rmSync(folder, { recursive: true });
+    }
+  });
+} else {
+  const args = ["-n", process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const env = { ...process.env, [INSIDE]: "1" };
+  process.exitCode = spawnSync("unshare", args, { env, stdio: "inherit" }).status ?? 1;
+}
+
+async function run(
+  net: ReturnType<typeof netUnderTest>,
+  folder: string,
+  servers: ChildProcess[],
+): Promise<void> {
+  writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+  addBridge(NETWORK.bridge, `${NETWORK.gateway}/24`);
+  const client = await startContainer("10.77.0.20", NETWORK.gateway, NETWORK.bridge);
+  for (let slot = 1; slot <= COPIES; slot++) {
+    const copy = await startContainer(addressOf(slot), NETWORK.gateway, NETWORK.bridge);
+    servers.push(startCopy(folder, slot, copy));
+  }
+  await net.start();
+  const report = await net.client.apply(model());
+  assert.deepEqual(report.addresses?.problems, []);
+  for (let slot = 1; slot <= COPIES; slot++) {
+    await until("the copy answers", 10_000, async () =>
+      (await client.reaches(addressOf(slot), PORT)) ? true : undefined,
+    );
+  }
+  for (const kind of ["kept connections", "a connection for each request"] as const) {
+    const close = kind !== "kept connections";
+    await compare(kind, folder, {
+      ours: () => load(client, new Array<string>(COPIES).fill(ADDRESS), close),
+      direct: () => load(client, [1, 2, 3].map(addressOf), close),
+    });
+  }
+}
+
+function addressOf(slot: number): string {
+  return `10.77.0.1${slot}`;
+}
+
+function model() {
+  return loopbackModel(1, {
+    networks: [NETWORK],
+    services: [
+      {
+        ...SERVICE,
+        networks: [{ networkId: "n1", aliases: [], virtualAddress: ADDRESS }],
+        endpointMode: "vip",
+        ports: [],
+      },
+    ],
+    endpoints: Array.from({ length: COPIES }, (_, index) => ({
+      ...SERVICE,
+      slot: index + 1,
+      taskId: `t${index + 1}`,
+      networkId: "n1",
+      address: addressOf(index + 1),
+      state: "ready" as const,
+    })),
+    ingress: { ...loopbackModel(1, {}).ingress, httpRoutes: [], tcpPorts: [] },
+  });
+}
+
+/** A copy that answers at once, on one thread, so that each has the same. */
+function startCopy(folder: string, slot: number, { pid }: Container): ChildProcess {
+  const path = `${folder}/copy${slot}.cfg`;
+  const lines = [
+    "global",
+    "  maxconn 4000",
+    "  nbthread 1",
+    `  stats socket ${folder}/copy${slot}.sock`,
+    "defaults",
+    "  mode http",
+    "  timeout connect 1s",
+    "  timeout client 1m",
+    "  timeout server 1m",
+    "frontend copy",
+    `  bind :${PORT}`,
+    '  http-request return status 200 content-type text/plain string "ok"',
+  ];
+  writeFileSync(path, `${lines.join("\n")}\n`);
+  const argv = ["-t", String(pid), "-n", "haproxy", "-db", "-f", path];
+  return spawn("nsenter", argv, { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+/** Requests that each copy has answered. */
+async function answered(folder: string): Promise<number[]> {
+  const counts: number[] = [];
+  for (let slot = 1; slot <= COPIES; slot++) {
+    let text = "";
+    const socket = connect(`${folder}/copy${slot}.sock`);
+    socket.setEncoding("utf8").write("show info\n");
+    for await (const chunk of socket) text += chunk;
+    counts.push(Number(/^CumReq: (\d+)/m.exec(text)?.[1]));
+  }
+  return counts;
+}
+
+/** As many clients as there are copies at once; on the direct side each has a copy of its own. */
+async function load(client: Container, addresses: readonly string[], close: boolean): Promise<Run> {
+  const runs = await Promise.all(addresses.map((address) => wrk(client, address, close)));
+  return {
+    requests: runs.reduce((sum, each) => sum + each.requests, 0),
+    medianMicros: mean(runs.map((each) => each.medianMicros)),
+  };
+}
+
+async function wrk(client: Container, address: string, close: boolean): Promise<Run> {
+  const argv = ["-t1", `-c${CONNECTIONS}`, `-d${values.seconds}s`, "--latency"];
+  if (close) argv.push("-H", "Connection: close");
+  const text = await client.run("wrk", [...argv, `http://${address}:${PORT}/`]);
+  assert.doesNotMatch(text, /Non-2xx|Socket errors: (?!connect 0, read \d+, write 0, timeout 0)/);
+  const requests = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
+  const [, time = "", unit = ""] = /50%\s+([\d.]+)(us|ms|s)/.exec(text) ?? [];
+  assert.ok(requests > 0, text);
+  return { requests, medianMicros: Number(time) * { us: 1, ms: 1e3, s: 1e6 }[unit as "us"] };
+}
+
+interface Sides {
+  readonly ours: () => Promise<Run>;
+  readonly direct: () => Promise<Run>;
+}
+
+async function compare(kind: string, folder: string, sides: Sides): Promise<void> {
+  await sides.ours();
+  await sides.direct();
+  const ours: Run[] = [];
+  const direct: Run[] = [];
+  const shares = new Array<number>(COPIES).fill(0);
+  for (let pair = 0; pair < Number(values.pairs); pair++) {
+    if (pair % 2 === 0) direct.push(await sides.direct());
+    const before = await answered(folder);
+    ours.push(await sides.ours());
+    const after = await answered(folder);
+    for (const [index, count] of after.entries())
+      shares[index] = (shares[index] ?? 0) + count - (before[index] ?? 0);
+    if (pair % 2 === 1) direct.push(await sides.direct());
+  }
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  const least = (Math.min(...shares) * COPIES) / total;
+  const ratios = ours.map(
+    ({ requests }, pair) => requests / (direct[pair]?.requests ?? Number.NaN),
+  );
+  const times = ours.map(
+    ({ medianMicros }, pair) => (direct[pair]?.medianMicros ?? 0) / medianMicros,
+  );
+  const figures = {
+    what: `requests through a service address, ${kind}`,
+    ours: ours.map(({ requests }) => Math.round(requests)),
+    direct: direct.map(({ requests }) => Math.round(requests)),
+    ratioMean: mean(ratios),
+    ratioLower95: lowerBound(ratios),
+    timeRatioMean: mean(times),
+    shares,
+  };
+  if (values.json) console.log(JSON.stringify(figures));
+  else {
+    console.log(figures.what);
+    console.log(`  address ${figures.ours.join(" ")} requests/s`);
+    console.log(`  direct  ${figures.direct.join(" ")} requests/s`);
+    console.log(
+      `  ratio   ${mean(ratios).toFixed(3)}, lower 95 % bound ${lowerBound(ratios).toFixed(3)}`,
+    );
+    console.log(
+      `  time    direct is ${mean(times).toFixed(3)} of the address's, median of a request`,
+    );
+    console.log(`  copies  ${shares.join(" ")} requests each; goal ${GOAL} at the lower bound`);
+  }
+  if (kind === "a connection for each request") {
+    assert.ok(least >= SHARE_MIN, `a copy got ${least.toFixed(2)} of its share`);
+  } else assert.ok(Math.min(...shares) > 0, "a copy got nothing");
+}
