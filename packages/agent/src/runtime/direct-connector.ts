@@ -1,7 +1,7 @@
 /** The thread of direct-thread.ts as this process sees it: begun when it is needed, ended when it is not. */
 
 import { Worker } from "node:worker_threads";
-import { type CancelTimer, type Clock, MINUTE_MS } from "@berth/base";
+import { type CancelTimer, type Clock, SECOND_MS } from "@berth/base";
 import type {
   DirectOutcome,
   DirectWork,
@@ -10,7 +10,7 @@ import type {
 } from "./direct-thread.ts";
 
 /** Without a start for this long the thread ends: it keeps some megabytes. */
-const IDLE_MS = MINUTE_MS;
+const IDLE_MS = 10 * SECOND_MS;
 /** Its data are a handful of paths. */
 const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 } as const;
 
