@@ -82,6 +82,8 @@ export interface RenderedConfig {
 interface Section {
   readonly head: string;
   readonly lines: readonly OwnedLine[];
+  /** After the lines; no part of the skeleton. */
+  readonly servers?: readonly string[];
   readonly routeIds?: readonly string[];
 }
 
@@ -96,10 +98,15 @@ export function renderConfig(plan: IngressPlan, settings: ConfigSettings): Rende
     `${filesDir}/certificates`,
   );
   const certificateListPath = `${filesDir}/certificates.list`;
-  const sections = (servers: boolean, description: string) =>
-    renderSections(plan, { settings, servers, description, pages, certificateListPath });
-  const skeleton = digest(textOf(sections(false, ""))).slice(0, 16);
-  const full = sections(true, skeleton);
+  const sections = renderSections(plan, { settings, pages, certificateListPath });
+  const global = globalLines(settings);
+  const bare = [section("global", global), ...sections.map(withoutServers)];
+  const skeleton = digest(textOf(bare)).slice(0, 16);
+  const full = [
+    section("# Written by Berth: changes here are lost."),
+    section("global", [`description ${skeleton}`, ...global]),
+    ...sections,
+  ];
   const text = textOf(full);
   return {
     skeleton,
@@ -120,8 +127,6 @@ export function renderConfig(plan: IngressPlan, settings: ConfigSettings): Rende
 
 interface RenderInput {
   readonly settings: ConfigSettings;
-  readonly servers: boolean;
-  readonly description: string;
   readonly pages: Map<string, string>;
   readonly certificateListPath: string;
 }
@@ -143,8 +148,6 @@ function renderSections(plan: IngressPlan, input: RenderInput): Section[] {
   const hasHttp = plan.binds.some(({ mode }) => mode !== "tcp");
   const passesOn = plan.binds.some((bind) => bind.mode === "names" && bind.https !== undefined);
   return [
-    section("# Written by Berth: changes here are lost."),
-    section("global", globalLines(settings, input.description)),
     section("defaults", [...DEFAULTS, ...(hasHttp ? DEFAULT_ERRORS : [])]),
     ...routes.flatMap(userListSection),
     ...plan.binds.flatMap((bind) =>
@@ -165,11 +168,11 @@ function renderSections(plan: IngressPlan, input: RenderInput): Section[] {
     ...plan.backends.map((backend): Section => {
       const id = backend.mode === "http" ? backend.route.id : backend.port.id;
       const ready = backend.servers.filter(({ state }) => state === "ready");
-      const servers = (input.servers ? ready : []).map((server) =>
+      const servers = ready.map((server) =>
         `server ${server.name} ${server.address}:${server.port} ${serverOptions(backend, server)}`.trimEnd(),
       );
-      const lines = [...backendLines(backend, context), ...servers].map((line) => ({ line }));
-      return { head: `backend ${backend.name}`, lines, routeIds: [id] };
+      const lines = backendLines(backend, context).map((line) => ({ line }));
+      return { head: `backend ${backend.name}`, lines, servers, routeIds: [id] };
     }),
   ];
 }
@@ -190,26 +193,32 @@ function userListSection(route: HttpRouteModel): Section[] {
   return [{ head, lines: lines.map((line) => ({ line: line.trim() })), routeIds: [route.id] }];
 }
 
+function withoutServers({ servers: _servers, ...section }: Section): Section {
+  return section;
+}
+
 function textOf(sections: readonly Section[]): string {
-  const text = sections.map(({ head, lines }) =>
-    [head, ...lines.map(({ line }) => `  ${line}`)].join("\n"),
+  const text = sections.map(({ head, lines, servers = [] }) =>
+    [head, ...lines.map(({ line }) => `  ${line}`), ...servers.map((line) => `  ${line}`)].join(
+      "\n",
+    ),
   );
   return `${text.join("\n\n")}\n`;
 }
 
 /** One entry for each line of a section and for the blank one after it. */
-function ownersOf({ lines, routeIds = [] }: Section): (readonly string[])[] {
-  return [routeIds, ...lines.map((line) => line.routeIds ?? routeIds), []];
+function ownersOf({ lines, servers = [], routeIds = [] }: Section): (readonly string[])[] {
+  const own = lines.map((line) => line.routeIds ?? routeIds);
+  return [routeIds, ...own, ...servers.map(() => routeIds), []];
 }
 
 function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-function globalLines(settings: ConfigSettings, description: string): string[] {
+function globalLines(settings: ConfigSettings): string[] {
   const { user } = settings;
   return [
-    `description ${description}`,
     `stats socket ${settings.statsSocketPath} mode 600 level admin`,
     `maxconn ${settings.connectionsMax}`,
     `hard-stop-after ${HARD_STOP_AFTER}`,

@@ -131,7 +131,7 @@ function httpBinds(
 ): IngressBind[] {
   const { bindAddress: address, httpPort, httpsPort } = model.ingress;
   const bind = (mode: "http" | "https", port: number, list: readonly HttpRouteModel[]) => {
-    const table = routeTable(list, httpBackendName);
+    const table = tableOf(mode, list);
     problems.push(...table.problems);
     const routeIds = list.map(({ id }) => id).sort();
     return { name: bindName(mode, address, port), mode, address, port, routeIds, table };
@@ -150,6 +150,23 @@ function httpBinds(
     ...(needsHttp ? [bind("http", httpPort, routes)] : []),
     ...(serves && secure.length > 0 ? [bind("https", httpsPort, secure)] : []),
   ];
+}
+
+/** Tables of the last call, by frontend: a model comes with every copy, routes stay. */
+const lastTables = new Map<string, { readonly wishes: string; readonly table: RouteTable }>();
+
+function tableOf(mode: "http" | "https", routes: readonly HttpRouteModel[]): RouteTable {
+  // Only what decides which route a request takes.
+  const wishes = JSON.stringify(
+    routes.map(({ id, hosts, pathPrefix, pathExact, pathRegex, methods, headers }) => [
+      ...[id, hosts, pathPrefix, pathExact, pathRegex, methods, headers],
+    ]),
+  );
+  const last = lastTables.get(mode);
+  if (last?.wishes === wishes) return last.table;
+  const table = routeTable(routes, httpBackendName);
+  lastTables.set(mode, { wishes, table });
+  return table;
 }
 
 function tcpBinds(ports: readonly TcpPortModel[], problems: NetProblem[]): IngressBind[] {

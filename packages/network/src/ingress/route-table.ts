@@ -24,6 +24,10 @@ export interface RouteEntry {
   readonly path: EntryPath;
   /** Only this one; omitted: any. A route with several methods has an entry for each. */
   readonly method?: string;
+  /** In one order, so that the same wishes in another order are the same; names in lower case. */
+  readonly headers: readonly HeaderMatchModel[];
+  /** Conditions that entries of one class have in common. */
+  readonly signature: string;
 }
 
 export type EntryPath =
@@ -112,12 +116,12 @@ export function routeTable(
 function entriesOf(route: HttpRouteModel, backend: string): RouteEntry[] {
   const hosts = [...new Set(route.hosts.map((host) => host.toLowerCase().replace(/\.$/, "")))];
   const methods: readonly (string | undefined)[] = route.methods ?? [undefined];
+  const path = pathOf(route);
+  const headers = headersOf(route);
+  const signature = signatureOf(headers, path, route.methods !== undefined);
   return hosts.flatMap((host) =>
     [...new Set(methods)].map((method) => ({
-      route,
-      backend,
-      host,
-      path: pathOf(route),
+      ...{ route, backend, host, path, headers, signature },
       ...(method === undefined ? {} : { method }),
     })),
   );
@@ -129,11 +133,10 @@ export function pathOf(route: HttpRouteModel): EntryPath {
   return { kind: "prefix", text: route.pathPrefix.replace(/\/+$/, "") };
 }
 
-function hasConditions({ route, method, path }: RouteEntry): boolean {
-  return method !== undefined || (route.headers ?? []).length > 0 || path.kind === "regex";
+function hasConditions({ headers, method, path }: RouteEntry): boolean {
+  return method !== undefined || headers.length > 0 || path.kind === "regex";
 }
 
-/** Headers in one order, so that the same wishes in another order are the same. */
 function headersOf(route: HttpRouteModel): readonly HeaderMatchModel[] {
   return [...(route.headers ?? [])]
     .map((header) => ({ ...header, name: header.name.toLowerCase() }))
@@ -145,14 +148,8 @@ function headerText({ name, kind, value }: HeaderMatchModel): string {
 }
 
 /** What two entries must not have in common. */
-function wishOf({ route, host, path, method }: RouteEntry): string {
-  return JSON.stringify([
-    host,
-    path.kind,
-    path.text,
-    method ?? "",
-    headersOf(route).map(headerText),
-  ]);
+function wishOf({ headers, host, path, method }: RouteEntry): string {
+  return JSON.stringify([host, path.kind, path.text, method ?? "", headers.map(headerText)]);
 }
 
 /** The smaller id has it. */
@@ -178,32 +175,39 @@ function byPrecedence(a: RouteEntry, b: RouteEntry): number {
   return (
     PATH_ORDER[a.path.kind] - PATH_ORDER[b.path.kind] ||
     (a.path.kind === "prefix" ? b.path.text.length - a.path.text.length : 0) ||
-    headersOf(b.route).length - headersOf(a.route).length ||
+    b.headers.length - a.headers.length ||
     Number(b.method !== undefined) - Number(a.method !== undefined) ||
     byId(a.route, b.route)
   );
 }
 
 function classesOf(entries: readonly RouteEntry[]): ReadonlyMap<string, RouteClass> {
-  const classes = new Map<string, RouteClass>();
+  const groups = new Map<string, RouteEntry[]>();
   for (const entry of entries) {
-    const signature = signatureOf(entry);
-    const known = classes.get(signature);
-    const { path, route, method } = entry;
-    const headers = headersOf(route);
-    const isExact = path.kind === "exact";
-    classes.set(signature, {
-      id: known?.id ?? `c${classes.size}`,
-      byMethod: method !== undefined,
-      keyHeaders: headers.filter(isKeyHeader(headers)).map(({ name }) => name),
-      headers: headers.filter((header) => !isKeyHeader(headers)(header)),
-      ...(path.kind === "regex" ? { regex: path.text } : {}),
-      routeIds: [...new Set([...(known?.routeIds ?? []), route.id])],
-      hasExactPaths: isExact || (known?.hasExactPaths ?? false),
-      hasPrefixes: !isExact || (known?.hasPrefixes ?? false),
-    });
+    const group = groups.get(entry.signature) ?? [];
+    groups.set(entry.signature, group);
+    group.push(entry);
   }
-  return classes;
+  return new Map(
+    [...groups].map(([signature, group], index) => [signature, classOf(group, `c${index}`)]),
+  );
+}
+
+/** Of entries with the same signature: the first one stands for all. */
+function classOf(group: readonly RouteEntry[], id: string): RouteClass {
+  const [first] = group;
+  const { headers = [], method, path } = first ?? {};
+  const isKey = isKeyHeader(headers);
+  return {
+    id,
+    byMethod: method !== undefined,
+    keyHeaders: headers.filter(isKey).map(({ name }) => name),
+    headers: headers.filter((header) => !isKey(header)),
+    ...(path?.kind === "regex" ? { regex: path.text } : {}),
+    routeIds: [...new Set(group.map(({ route }) => route.id))],
+    hasExactPaths: group.some((entry) => entry.path.kind === "exact"),
+    hasPrefixes: group.some((entry) => entry.path.kind !== "exact"),
+  };
 }
 
 /** A header that is asked for twice cannot be one part of a key. */
@@ -212,21 +216,23 @@ function isKeyHeader(all: readonly HeaderMatchModel[]): (header: HeaderMatchMode
     kind === "exact" && all.filter((other) => other.name === name).length === 1;
 }
 
-function signatureOf({ route, method, path }: RouteEntry): string {
-  const headers = headersOf(route);
+function signatureOf(
+  headers: readonly HeaderMatchModel[],
+  path: EntryPath,
+  byMethod: boolean,
+): string {
   const isKey = isKeyHeader(headers);
   return JSON.stringify([
-    method !== undefined,
+    byMethod,
     headers.map((header) => (isKey(header) ? header.name : headerText(header))),
     path.kind === "regex" ? path.text : "",
   ]);
 }
 
 function rankedKey(entry: RouteEntry, classes: ReadonlyMap<string, RouteClass>): string {
-  const { id = "" } = classes.get(signatureOf(entry)) ?? {};
-  const headers = headersOf(entry.route);
-  const values = headers
-    .filter(isKeyHeader(headers))
+  const { id = "" } = classes.get(entry.signature) ?? {};
+  const values = entry.headers
+    .filter(isKeyHeader(entry.headers))
     .map(({ value = "" }) => Buffer.from(value).toString("base64"));
   const parts = [id, ...(entry.method === undefined ? [] : [entry.method]), ...values];
   return [...parts, simpleKey(entry)].join("|");
@@ -305,9 +311,9 @@ function hostMatches(wanted: string, host: string): boolean {
   return wanted.startsWith("*.") ? host.endsWith(wanted.slice(1)) : host === wanted;
 }
 
-function entryMatches({ route, path, method }: RouteEntry, request: RequestLine): boolean {
+function entryMatches({ headers, path, method }: RouteEntry, request: RequestLine): boolean {
   if (method !== undefined && method !== request.method) return false;
-  if (!headersOf(route).every((header) => headerMatches(header, request.headers))) return false;
+  if (!headers.every((header) => headerMatches(header, request.headers))) return false;
   switch (path.kind) {
     case "exact":
       return request.path === path.text;
