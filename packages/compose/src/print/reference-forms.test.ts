@@ -108,3 +108,11 @@ for (const [name, base, over, expected] of MERGES) {
     assert.ok(shown.includes(expected), shown);
   });
 }
+
+test("lines of a text in quotes may begin anywhere, and a backslash joins them", () => {
+  const shown = printed(
+    'services:\n  web:\n    image: x\n    command: ["a \\\n    b", "c\nd", "e \\\n\n  f"]\n    user: \'g\n  h\'\n',
+  );
+  assert.ok(shown.includes('[ "a b", "c d", "e \\nf" ]'), shown);
+  assert.ok(shown.includes('"user": "g h"'), shown);
+});

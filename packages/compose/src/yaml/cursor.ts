@@ -21,9 +21,12 @@ export const HASH = 35;
 export class Cursor {
   readonly text: string;
   at = 0;
+  /** Lines of a text in quotes may begin anywhere, as with the reference's reader; the grammar wants them indented. */
+  readonly looseQuotes: boolean;
 
-  constructor(text: string) {
+  constructor(text: string, looseQuotes = false) {
     this.text = text;
+    this.looseQuotes = looseQuotes;
   }
 
   /** The code of the character `ahead` of the place; NaN past the end. */

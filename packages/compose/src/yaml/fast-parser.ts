@@ -25,10 +25,14 @@ export interface FastResult {
 }
 
 /** Reads `source`. Problems of content (two equal keys) are recorded only when the whole text was read. */
-export function parseFast(source: Source, problems: Problems): FastResult {
+export function parseFast(
+  source: Source,
+  problems: Problems,
+  { looseQuotes = false }: { readonly looseQuotes?: boolean } = {},
+): FastResult {
   const own = problems.fork();
   try {
-    const tree = new FastParser(source, own).document();
+    const tree = new FastParser(source, own, looseQuotes).document();
     problems.adopt(own);
     return { tree, offset: 0, reason: "" };
   } catch (error) {
@@ -72,9 +76,9 @@ class FastParser {
   readonly #anchors: Anchors;
   readonly #cursor: Cursor;
 
-  constructor(source: Source, problems: Problems) {
+  constructor(source: Source, problems: Problems, looseQuotes: boolean) {
     this.#problems = problems;
-    this.#flow = new FlowReader(source, problems);
+    this.#flow = new FlowReader(source, problems, looseQuotes);
     this.#anchors = this.#flow.anchors;
     this.#cursor = this.#flow.cursor;
   }

@@ -45,8 +45,8 @@ export class FlowReader {
   readonly #problems: Problems;
   #depth = 0;
 
-  constructor(source: Source, problems: Problems) {
-    this.cursor = new Cursor(source.text);
+  constructor(source: Source, problems: Problems, looseQuotes: boolean) {
+    this.cursor = new Cursor(source.text, looseQuotes);
     this.anchors = new Anchors(problems);
     this.#source = source;
     this.#problems = problems;

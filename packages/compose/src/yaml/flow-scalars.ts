@@ -104,6 +104,9 @@ function continuation(
   return undefined;
 }
 
+/** The reason with which texts in quotes are given up that only the loose way of reading takes. */
+export const LOOSE_TEXT = "a text in quotes that is not indented";
+
 /** A scalar in quotes; the cursor is on the opening quote. */
 export function readQuoted(cursor: Cursor, parentIndent: number): string {
   return cursor.peek() === SINGLE
@@ -148,6 +151,13 @@ function readDouble(cursor: Cursor, parentIndent: number): string {
       value += text.slice(start, cursor.at);
       cursor.at++;
       return value;
+    } else if (code === BACKSLASH && text.charCodeAt(cursor.at + 1) === NEWLINE) {
+      if (!cursor.looseQuotes) cursor.giveUp(LOOSE_TEXT);
+      value += text.slice(start, cursor.at);
+      cursor.at++;
+      // The break is none: what would be a space is nothing, empty lines after it stay.
+      value += foldedBreak(cursor, "", parentIndent).replace(/^ $/, "");
+      start = cursor.at;
     } else if (code === BACKSLASH) {
       value += text.slice(start, cursor.at) + readEscape(cursor);
       start = cursor.at;
@@ -167,8 +177,8 @@ function foldedBreak(cursor: Cursor, part: string, parentIndent: number): string
     cursor.skipSpaces();
     const code = cursor.peek();
     if (code === NEWLINE) continue;
-    if (indent <= parentIndent || indent === 0)
-      cursor.giveUp("a text in quotes that is not indented");
+    if (indent === 0 && cursor.isMarker()) cursor.giveUp("a second document");
+    if (!cursor.looseQuotes && (indent <= parentIndent || indent === 0)) cursor.giveUp(LOOSE_TEXT);
   }
   const trimmed = part.replace(/[ \t]+$/, "");
   return trimmed + (breaks === 1 ? " " : "\n".repeat(breaks - 1));

@@ -10,6 +10,7 @@
 import type { Problems } from "../problem.ts";
 import type { Source, Tree } from "../tree/tree.ts";
 import { parseFast } from "./fast-parser.ts";
+import { LOOSE_TEXT } from "./flow-scalars.ts";
 import { parseWithPackage } from "./package-parser.ts";
 
 /** The package needs about 2 s for this much in the worst case seen. */
@@ -19,6 +20,10 @@ const PACKAGE_CHARS_MAX = 1024 * 1024;
 export function parseYaml(source: Source, problems: Problems): readonly Tree[] {
   const fast = parseFast(source, problems);
   if (fast.tree !== undefined) return [fast.tree];
+  if (fast.reason === LOOSE_TEXT) {
+    const loose = parseFast(source, problems, { looseQuotes: true });
+    if (loose.tree !== undefined) return [loose.tree];
+  }
   if (source.text.length <= PACKAGE_CHARS_MAX) return parseWithPackage(source, problems);
   problems.error(
     { source, offset: fast.offset },
