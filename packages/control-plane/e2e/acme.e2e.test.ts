@@ -283,6 +283,16 @@ describe("with a server and Pebble", () => {
     await until(server.client, "patient", isIssued);
   });
 
+  test("another ACME server, set while an order is under way, is asked at once", async () => {
+    const nowhere = { directory: "https://127.0.0.1:1/dir" };
+    await set("http-01", nowhere);
+    await issue("moved", ["moved.test"]);
+    await until(server.client, "moved", ({ certificate }) => certificate.lastError !== undefined);
+    await set("http-01");
+    const { certificate } = await until(server.client, "moved", isIssued);
+    assert.equal(certificate.failuresInRow, 0);
+  });
+
   test("what is issued is trusted by whoever trusts the issuer, and keys are never answered", async () => {
     const list = await server.client.call("listCertificates", { params: ENV, query: {} });
     const text = JSON.stringify(list);

@@ -91,6 +91,10 @@ export class OrderTurn {
     const action = nextAction(order, clock.now(), directory);
     if (action.kind === "nothing") return undefined;
     if (action.kind === "wait") return action.until;
+    if (action.kind === "drop") {
+      await this.#drop(key, certificate, order, action.message);
+      return 0;
+    }
     try {
       await this.#act({ key, certificate, order, settings, action, signal });
     } catch (cause) {
@@ -194,6 +198,27 @@ export class OrderTurn {
     );
   }
 
+  /** No failure: nothing is counted, and what comes next need not wait. */
+  async #drop(
+    key: string,
+    { project, environment, name }: Certificate,
+    order: AcmeOrder,
+    message: string,
+  ): Promise<void> {
+    const { records, clock } = this.#options;
+    const now = clock.now();
+    const told = withStep(order, stepOf(now, "order", "failed", message));
+    const spent = orderKey({ project, environment }, name, order.id);
+    await records.update(
+      key,
+      (certificate) =>
+        certificate.order?.id === order.id
+          ? { ...certificate, order: { ...told, state: "failed", endedAt: now } }
+          : undefined,
+      [{ kind: "delete", key: spent }],
+    );
+  }
+
   /** ACME is not set any more, so neither is its hook. */
   async #giveUpCleanup(key: string, order: AcmeOrder): Promise<void> {
     const now = this.#options.clock.now();
@@ -282,6 +307,7 @@ function stepOfAction(action: OrderAction, error: ProtocolError): AcmeStepKind {
       return "challenge";
     case "wait":
     case "fail":
+    case "drop":
     case "nothing":
       return "order";
     default:

@@ -24,6 +24,8 @@ export type OrderAction =
   | { readonly kind: "cleanup"; readonly index: number }
   | { readonly kind: "wait"; readonly until: number }
   | { readonly kind: "fail"; readonly message: string; readonly advice: string }
+  /** Given up without being a failure: nobody wants it any more. */
+  | { readonly kind: "drop"; readonly message: string }
   | { readonly kind: "nothing" };
 
 /** Longer than every time-out of its steps together: an order that takes longer is stuck. */
@@ -43,7 +45,7 @@ export function nextAction(
   if (order.state === "done" || order.state === "failed") return cleanup(order);
   if (directory !== order.directory) {
     const message = "the order is not wanted any more, or another ACME server was set";
-    return { kind: "fail", message, advice: "nothing is to be done" };
+    return { kind: "drop", message };
   }
   if (now - order.startedAt > ORDER_AGE_MAX_MS || (order.expiresAt ?? Infinity) <= now) {
     const message = "the order took too long and has expired";
