@@ -15,7 +15,11 @@ import { prepareStorage, removeStorage } from "./storage-stack.ts";
 let platform: TestPlatform;
 
 before(async () => {
-  platform = await TestPlatform.start(["--allow-privileged", "--allow-host-mounts"]);
+  platform = await TestPlatform.start();
+  // Everything is denied at first; the project gets what its stacks ask for, and no flag of the start.
+  const powers = ["privileged", "host-mounts", "devices", "host-namespaces"];
+  const allow = powers.flatMap((power) => ["--allow", power]);
+  await platform.must("project", "policy", ...allow);
   await platform.must("image", "base", "berth/busybox", "--busybox-only");
   await platform.must(
     "node",
