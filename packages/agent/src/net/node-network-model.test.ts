@@ -243,6 +243,18 @@ test("the newer release says what a service is; a network that it leaves keeps t
   assert.deepEqual(namesOf(0)?.networks[0]?.aliases, ["www"]);
 });
 
+test("a service keeps its address while copies of a newer release leave, as in a rollback", () => {
+  const [first, second] = DECLARED.networks;
+  assert.ok(first !== undefined && second !== undefined);
+  const networks = [{ ...first, virtualAddress: "10.79.0.1" }, second];
+  const declared = { ...DECLARED, service: "web", release: 0, networks };
+  const [service] = modelOf([row("task01", WEB, READY)], true, { services: [declared] }).services;
+  assert.deepEqual(service?.networks, [
+    { networkId: "0000000a", aliases: ["www"], virtualAddress: "10.79.0.1" },
+    { networkId: "0000000b", aliases: ["web-in-back"] },
+  ]);
+});
+
 test("copies of other nodes are attached from the plan on, and endpoints while they are ready", () => {
   const neighbor = {
     ...SCOPE,

@@ -177,9 +177,11 @@ function servicesOf(
   for (const declared of told) {
     const key = serviceKey(declared);
     const local = on.specs.get(key);
-    if (local !== undefined && local.assignment.task.release > declared.release) continue;
     const model = declaredModel(declared, on.carried);
-    if (model.networks.length > 0) services.set(key, model);
+    if (model.networks.length === 0) continue;
+    const isOlder = local !== undefined && local.assignment.task.release > declared.release;
+    const known = isOlder ? services.get(key) : undefined;
+    services.set(key, known === undefined ? model : withAddressesOf(model, known));
   }
   for (const task of present) {
     const key = serviceKey(task.assignment.task);
@@ -190,6 +192,24 @@ function servicesOf(
     if (left.length > 0) services.set(key, { ...known, networks: [...known.networks, ...left] });
   }
   return [...services].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model);
+}
+
+/**
+ * The addresses of a service are no release's: clients keep them over a rollout, and over a rollback, in which
+ * the copies here are of a newer release than the declaration until the last of them is gone.
+ */
+function withAddressesOf(declared: ServiceModel, service: ServiceModel): ServiceModel {
+  const networks = service.networks.map((use) => {
+    const told = declared.networks.find(({ networkId }) => networkId === use.networkId);
+    const { virtualAddress, virtualAddress6 } = told ?? {};
+    return {
+      ...use,
+      ...(virtualAddress === undefined ? {} : { virtualAddress }),
+      ...(virtualAddress6 === undefined ? {} : { virtualAddress6 }),
+    };
+  });
+  const { affinity } = declared;
+  return { ...service, networks, ...(affinity === undefined ? {} : { affinity }) };
 }
 
 /**
