@@ -26,5 +26,11 @@ export interface AgentStatus {
 export interface Agent {
   /** Containers go on; their logs are read on by the next agent. */
   stop(): Promise<void>;
+  /**
+   * Stops every container of this node for the host's sake: endpoints, connections, then the processes, in
+   * order of dependency. Resolves with the number that still live, at `untilMs` (wall time) at the latest. The
+   * tasks stay wanted: the agent's next life starts them again, this one starts nothing any more.
+   */
+  stopTasks(untilMs: number): Promise<number>;
   status(): AgentStatus;
 }

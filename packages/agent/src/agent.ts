@@ -14,7 +14,7 @@ import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
 import { addHousekeeping } from "./housekeeping.ts";
-import { containerSockets } from "./net/container-sockets.ts";
+import { connectionsOf } from "./net/container-sockets.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
@@ -25,6 +25,7 @@ import { RouteUsers } from "./net/route-users.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
+import { stopTasks } from "./stop-tasks.ts";
 import { DirectoryIntake } from "./sync/directory-intake.ts";
 import { NodeReporter } from "./sync/node-reporter.ts";
 import { Operations } from "./sync/operations.ts";
@@ -35,6 +36,7 @@ import { StatusReporter } from "./sync/status-reporter.ts";
 import { ToldIntake } from "./sync/told-intake.ts";
 import { Containers } from "./task/containers.ts";
 import { EngineWatch } from "./task/engine-watch.ts";
+import { HostStop } from "./task/host-stop.ts";
 import { LiveTurns } from "./task/live-turns.ts";
 import { TaskRoster } from "./task/roster.ts";
 import { Slots } from "./task/slots.ts";
@@ -120,6 +122,10 @@ class RunningAgent implements Agent {
     await this.#parts.db.close();
   }
 
+  stopTasks(untilMs: number): Promise<number> {
+    return stopTasks(this.#roster, this.#options.clock, untilMs);
+  }
+
   status(): AgentStatus {
     const { state } = this.#parts;
     const tasks: Partial<Record<TaskState, number>> = {};
@@ -168,9 +174,8 @@ class RunningAgent implements Agent {
     };
     return new NetLink({
       ...{ net, clock, driver, isKnown: () => this.#isListed },
+      ...connectionsOf({ containers, runtime, sockets, state }),
       model: () => modelOfNode(sources),
-      socketsOf: (task) => containerSockets({ containers, runtime, sockets }, task),
-      isHost: (address) => [...state.networks.values()].some(({ gateway }) => gateway === address),
     });
   }
 
@@ -241,6 +246,7 @@ class RunningAgent implements Agent {
         pulls: new Slots(PULLS_MAX),
         stops: this.#stops,
         liveTurns: new LiveTurns(),
+        hostStop: new HostStop(),
         onBoundary: onBoundary ?? (() => {}),
         report: (record, progress) =>
           this.#statuses.report(statusOf(record, node, clock.now(), progress)),
@@ -253,16 +259,7 @@ class RunningAgent implements Agent {
     const { runtime, dataDir, clock, driver, log } = this.#options;
     const { db, state, ledger, logStore, host } = this.#parts;
     return new DiskKeeper({
-      runtime,
-      db,
-      state,
-      ledger,
-      logStore,
-      host,
-      dataDir,
-      clock,
-      driver,
-      log,
+      ...{ runtime, db, state, ledger, logStore, host, dataDir, clock, driver, log },
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
     });

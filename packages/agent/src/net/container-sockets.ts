@@ -2,8 +2,10 @@
 
 import type { AgentParts } from "../agent-parts.ts";
 import type { Runtime } from "../runtime/port.ts";
+import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
 import { isAlive } from "../task/step-input.ts";
+import type { NetLinkOptions } from "./net-link.ts";
 import type { SocketTable } from "./socket-table.ts";
 
 export interface ContainerSocketsOptions {
@@ -12,8 +14,19 @@ export interface ContainerSocketsOptions {
   readonly sockets: AgentParts["sockets"];
 }
 
+/** What draining looks at besides HAProxy: sockets of a task's container, and which peers are this host. */
+export function connectionsOf(
+  options: ContainerSocketsOptions & { readonly state: Pick<AgentState, "networks"> },
+): Pick<NetLinkOptions, "socketsOf" | "isHost"> {
+  return {
+    socketsOf: (task) => containerSockets(options, task),
+    isHost: (address) =>
+      [...options.state.networks.values()].some(({ gateway }) => gateway === address),
+  };
+}
+
 /** The sockets of `task`'s living container; `undefined` without one, or where nobody can look. */
-export async function containerSockets(
+async function containerSockets(
   { containers, runtime, sockets }: ContainerSocketsOptions,
   task: string,
 ): Promise<SocketTable | undefined> {

@@ -51,6 +51,7 @@ export class FakeContainer {
   #error: string | undefined;
   #startedAt: number | undefined;
   #startedMonotonic = 0;
+  #stopAskedAt: number | undefined;
   #finishedAt: number | undefined;
   #timers: CancelTimer[] = [];
   #watchers = new Set<() => void>();
@@ -100,11 +101,21 @@ export class FakeContainer {
     this.#phase = "running";
     this.#exitCode = undefined;
     this.#finishedAt = undefined;
+    this.#stopAskedAt = undefined;
     this.#startedAt = clock.now();
     this.#startedMonotonic = clock.monotonic();
     this.#schedule();
     this.#changed();
     return undefined;
+  }
+
+  /** When its running process was first asked to end by the engine's stop. Wall time. */
+  get stopAskedAt(): number | undefined {
+    return this.#stopAskedAt;
+  }
+
+  noteStop(): void {
+    if (this.running) this.#stopAskedAt ??= this.#options.clock.now();
   }
 
   /** What a signal does to the process; unknown signals do nothing. */

@@ -114,6 +114,7 @@ export class FakeRuntime implements Runtime {
   async stopContainer(id: string, graceMs: number, signal?: AbortSignal): Promise<void> {
     const container = await this.#call("stopContainer", signal, () => {
       const found = this.#container(id);
+      found.noteStop();
       if (graceMs > 0) found.signal(found.request.engine.stopSignal ?? "SIGTERM");
       return found;
     });

@@ -322,9 +322,11 @@ async function leave({
     return { operation: "leave", acknowledgedAt: now, drainUntil: now };
   }
   // Without a word in time there is nothing to settle: the step table decides what follows.
-  if (!(await net.leave(record.acknowledgeUntil ?? 0, signal))) return undefined;
+  const until = Math.min(record.acknowledgeUntil ?? 0, ports.hostStop.hurryAt);
+  if (!(await net.leave(until, signal))) return undefined;
   const now = clock.now();
-  return { operation: "leave", acknowledgedAt: now, drainUntil: now + assignment.spec.drainMs };
+  const drainUntil = Math.max(now, Math.min(now + assignment.spec.drainMs, ports.hostStop.hurryAt));
+  return { operation: "leave", acknowledgedAt: now, drainUntil };
 }
 
 async function drain({ ports, told, record, memory, signal }: EffectContext): Promise<undefined> {
@@ -338,7 +340,8 @@ async function drain({ ports, told, record, memory, signal }: EffectContext): Pr
     tellProgress(ports, record, connections === undefined ? {} : { connections });
   };
   const { acknowledgedAt = 0, drainUntil = 0 } = record;
-  const options = { acknowledgedAt, untilMs: drainUntil, onCount };
+  const untilMs = Math.min(drainUntil, ports.hostStop.hurryAt);
+  const options = { acknowledgedAt, untilMs, onCount };
   await ports.net.drain(told.assignment, options, signal);
   memory.drained = true;
 }

@@ -29,7 +29,7 @@ export function afterLeaving(input: RuleInput): TaskRecord {
   const { record } = input;
   const gone = { ...exitFacts(input), ready: false };
   // A task is not to blame for the container that it shares with; a failed probe is a failure like an exit.
-  if (record.stopCause === "pod") return advance(record, "exited", gone);
+  if (isBlameless(record)) return advance(record, "exited", gone);
   return advance(record, "exited", { ...gone, ...failed(input) });
 }
 
@@ -61,8 +61,13 @@ export function afterFailure(
 /** No attempt will follow: the file's policy forbids it. */
 export function isOver({ record, assignment }: RuleInput): boolean {
   // Ended by us for the pod's sake, or never started: the policy speaks of processes that ended.
-  if (record.stopCause === "pod" || record.startedAt === undefined) return false;
+  if (isBlameless(record) || record.startedAt === undefined) return false;
   return !mayRestart(assignment.spec.restart, ownExitCode(record), record.restarts);
+}
+
+/** It was ended for reasons outside of it: for the pod's sake or the host's. */
+export function isBlameless({ stopCause }: TaskRecord): boolean {
+  return stopCause === "pod" || stopCause === "host";
 }
 
 /**

@@ -16,6 +16,7 @@ export const STOP_CAUSES = {
   live: "Its live probe turned bad.",
   startup: "Its startup probe never became good.",
   pod: "The container whose network or volumes it shares was replaced.",
+  host: "The host shuts down, or a person stopped the platform with its containers.",
 } as const satisfies Readonly<Record<string, string>>;
 export type StopCause = keyof typeof STOP_CAUSES;
 

@@ -47,6 +47,24 @@ export class TaskRoster {
     for (const runner of this.#runners.values()) runner.wake();
   }
 
+  /** Containers of tasks that live. */
+  get living(): number {
+    return [...this.#ports.containers.all()].filter((container) => isAlive(container)).length;
+  }
+
+  /** The host stops by `untilMs` (wall time). Answers from when on nothing is waited for any more. */
+  stopWithHost(untilMs: number): number {
+    const { hostStop, clock } = this.#ports;
+    hostStop.begin(clock.now(), untilMs);
+    this.reconsiderAll();
+    return hostStop.hurryAt;
+  }
+
+  /** Everything that waits is looked at again under the present deadline. */
+  reconsiderAll(): void {
+    for (const runner of this.#runners.values()) runner.reconsider();
+  }
+
   wakeWaiting(what: WaitReason): void {
     for (const runner of this.#runners.values()) {
       // Members of a pod also look when they run: the container that they joined may be another one.
@@ -57,6 +75,8 @@ export class TaskRoster {
   /** A container was seen to change. */
   containerChanged(container: ContainerState | undefined, task: string): void {
     this.wake(task);
+    // Whose turn it is depends on who lives.
+    if (this.#ports.hostStop.isUnderWay) this.wakeAll();
     if (!isAlive(container)) {
       const exclusive = container === undefined || container.labels[LABEL_EXCLUSIVE] !== undefined;
       if (exclusive) this.wakeWaiting("lock");

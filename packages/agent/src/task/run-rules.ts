@@ -5,7 +5,7 @@
  * bring a process to life, so that an exclusive task can never start past them.
  */
 
-import { afterExit, isOver, ownExitCode } from "./exit.ts";
+import { afterExit, isBlameless, isOver, ownExitCode } from "./exit.ts";
 import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from "./record.ts";
 import { HEALTHY_AFTER_MS, restartDelayMsMax } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
@@ -35,8 +35,27 @@ function podChanged({ record, facts }: RuleInput): boolean {
   return facts.pod.kind !== "running" || facts.pod.containerId !== record.podContainerId;
 }
 
+/** States in which a task stays while the host stops: nothing of it lives, and nothing begins. */
+const RESTING: ReadonlySet<TaskRecord["state"]> = new Set([
+  "assigned",
+  "pulling",
+  "creating",
+  "starting",
+  "exited",
+]);
+
 /** Gates: nothing of the task may come to life while one of them is shut. */
 const GATES: readonly Rule[] = [
+  {
+    name: "wait-host",
+    why: "What stopped with the host begins again with the agent's next life, and nothing new before.",
+    when: ({ record, container, facts }) =>
+      facts.hostStop !== "no" &&
+      !isAlive(container) &&
+      RESTING.has(record.state) &&
+      (record.state !== "exited" || facts.gathered),
+    then: ({ record }) => ({ next: record, wait: "host" }),
+  },
   {
     name: "sweep-before-start",
     why: "A start that the engine has not finished could give the task two processes.",
@@ -159,6 +178,13 @@ const RUNNING: readonly Rule[] = [
     when: ({ record, container }) =>
       (record.state === "running" || record.state === "starting") && !isAlive(container),
     then: (input) => ({ next: afterExit(input) }),
+  },
+  {
+    name: "host-stops",
+    why: "Connections get to end before the engine ends everything at once.",
+    when: ({ record, facts }) =>
+      record.state === "running" && (facts.hostStop === "now" || facts.hostStop === "hurry"),
+    then: (input) => beginLeaving(input, "host", "the host shuts down"),
   },
   {
     name: "adopt",
@@ -341,7 +367,7 @@ function healthyIn({ record, assignment, now }: RuleInput): number {
 
 /** The attempt ended for a reason outside the task: the restart is not counted against its policy. */
 function wasBlameless(record: TaskRecord, bootId: string): boolean {
-  return record.stopCause === "pod" || record.bootId !== bootId;
+  return isBlameless(record) || record.bootId !== bootId;
 }
 
 /** Milliseconds until time alone may change the decision about a running task. */

@@ -16,11 +16,18 @@ import type { ToldTask } from "../state/agent-state.ts";
 import { holderAmong } from "../state/volume-locks.ts";
 import { withDeadline } from "./deadline.ts";
 import { type AttemptMemory, EFFECTS } from "./effects.ts";
+import type { HostStopFact } from "./host-stop.ts";
 import { OPERATIONS, type Operation, type OperationResult } from "./operation.ts";
 import { type TaskRecord, without } from "./record.ts";
 import { settle, settleFailure } from "./settle.ts";
 import { step } from "./step.ts";
-import type { LockFact, PodFact, StepInput, WaitReason } from "./step-input.ts";
+import {
+  isAlive,
+  type LockFact,
+  type PodFact,
+  type StepInput,
+  type WaitReason,
+} from "./step-input.ts";
 import { ACKNOWLEDGE_MS_MAX } from "./stop-rules.ts";
 import type { TaskPorts } from "./task-ports.ts";
 
@@ -99,6 +106,17 @@ export class TaskRunner {
     this.wake();
   }
 
+  /** The host stops: whatever is waited for, it is looked at again under the new deadline. */
+  reconsider(): void {
+    const running = this.#running;
+    const waits = running?.operation === "leave" || running?.operation === "drain";
+    if (running !== undefined && (waits || OPERATIONS[running.operation].cancelled)) {
+      running.abort.abort(new Error("the host stops"));
+    }
+    this.#retry = undefined;
+    this.wake();
+  }
+
   /** One run of its loop. */
   async run(signal: AbortSignal): Promise<LoopResult> {
     for (let turn = 0; turn < TURNS_MAX; turn++) {
@@ -146,6 +164,7 @@ export class TaskRunner {
         hooked: memory.hooked,
         drained: memory.drained,
         gathered: memory.gathered,
+        hostStop: this.#hostStop(),
       },
     };
   }
@@ -163,6 +182,17 @@ export class TaskRunner {
     const isOver = record !== undefined && isFinal(record.state);
     if (isOver || (record?.ready && ready === "good")) liveTurns.end(service, this.task);
     return true;
+  }
+
+  #hostStop(): HostStopFact {
+    const { hostStop, state, containers, clock } = this.#ports;
+    const others = function* () {
+      for (const { assignment } of state.told.values()) {
+        const isLiving = containers.of(assignment.task.id).some((each) => isAlive(each));
+        yield { assignment, isAlive: isLiving };
+      }
+    };
+    return hostStop.factOf(this.#told.assignment, others, clock.now());
   }
 
   #lockFact(): LockFact {

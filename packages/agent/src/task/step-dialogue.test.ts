@@ -8,6 +8,7 @@
  *     container none|created|running|exited CODE · leftover created|exited|none
  *     fact NAME=VALUE      contactSinceBoot, prepared, attended, probing, hooked, drained, gathered,
  *                          lock=HOLDER, pod=waiting|ID|alone, startup=, ready=, live=
+ *                          hostStop=no|later|now|hurry
  *     words TEXT           what the last failed check said · said: what the report says
  *     done OPERATION · failed OPERATION CODE
  *     step                 one decision · rest: decisions and operations until it waits
@@ -39,6 +40,7 @@ const FRESH: StepFacts = {
   hooked: false,
   drained: false,
   gathered: false,
+  hostStop: "no",
 };
 const REST_TURNS_MAX = 30;
 
@@ -147,6 +149,8 @@ class Scene {
     const [name = "", value = ""] = word.split("=");
     if (name === "startup" || name === "ready" || name === "live") {
       this.facts = { ...this.facts, probes: { ...this.facts.probes, [name]: value as Verdict } };
+    } else if (name === "hostStop") {
+      this.facts = { ...this.facts, hostStop: value as StepFacts["hostStop"] };
     } else if (name === "lock") {
       const held = { kind: "held" as const, engineName: "vol1", holder: value };
       this.facts = { ...this.facts, lock: value === "free" ? { kind: "free" } : held };
@@ -175,8 +179,8 @@ class Scene {
     if (isNew) {
       if (this.container !== undefined) this.leftovers = [...this.leftovers, this.container];
       this.container = undefined;
-      const { bootId, contactSinceBoot, lock, pod } = this.facts;
-      this.facts = { ...FRESH, bootId, contactSinceBoot, lock, pod };
+      const { bootId, contactSinceBoot, lock, pod, hostStop } = this.facts;
+      this.facts = { ...FRESH, bootId, contactSinceBoot, lock, pod, hostStop };
     }
     this.record = next;
     const until = waitUntil === undefined ? "" : ` for ${waitUntil - this.now} ms`;

@@ -37,6 +37,9 @@ const GATES: readonly Partial<StepFacts>[] = [
   { contactSinceBoot: false },
   { lock: { kind: "held", engineName: "v", holder: "other" } },
   { pod: { kind: "waiting", task: "main" } },
+  { hostStop: "later" },
+  { hostStop: "now" },
+  { hostStop: "hurry" },
 ];
 const FACTS: StepFacts = {
   bootId: "b",
@@ -51,6 +54,7 @@ const FACTS: StepFacts = {
   hooked: true,
   drained: true,
   gathered: true,
+  hostStop: "no",
 };
 
 function* facts(): Generator<StepFacts> {
@@ -144,7 +148,8 @@ test("step is total, never goes back, and records a state in which its operation
 test("an exclusive task never comes to life past a gate", () => {
   for (const input of inputs()) {
     const { contactSinceBoot, lock, pod } = input.facts;
-    const shut = !contactSinceBoot || lock.kind === "held" || pod.kind === "waiting";
+    const isHostGoing = input.facts.hostStop !== "no";
+    const shut = !contactSinceBoot || lock.kind === "held" || pod.kind === "waiting" || isHostGoing;
     const mayWake = input.leftovers.some((left) => left.phase === "created");
     if (!shut && !mayWake) continue;
     const alive = input.container?.phase === "running" || input.container?.phase === "paused";

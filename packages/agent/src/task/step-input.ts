@@ -6,6 +6,7 @@
 
 import type { Assignment } from "@berth/protocol";
 import type { ContainerState } from "../runtime/port.ts";
+import type { HostStopFact } from "./host-stop.ts";
 import type { Operation } from "./operation.ts";
 import type { TaskRecord } from "./record.ts";
 
@@ -61,6 +62,8 @@ export interface StepFacts {
   readonly drained: boolean;
   /** What the exited attempt left has been gathered. */
   readonly gathered: boolean;
+  /** The host shuts down, or a person stopped the platform with its containers. */
+  readonly hostStop: HostStopFact;
 }
 
 export interface StepInput {
@@ -78,7 +81,7 @@ export interface StepInput {
 }
 
 /** Why nothing is done now. `waitUntil` is set where time alone ends the wait. */
-export type WaitReason = "contact" | "lock" | "pod" | "backoff" | "settled";
+export type WaitReason = "contact" | "lock" | "pod" | "backoff" | "host" | "settled";
 
 /** What is to be recorded, then done. Exactly one of `command` and `wait` is there, or neither: go on. */
 export interface Decision {

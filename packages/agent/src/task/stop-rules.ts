@@ -82,7 +82,10 @@ export const STOP_RULES: readonly Rule[] = [
   {
     name: "keep-leaving",
     why: "Nobody may be sent to a process that ends; the time for it lasts over a restart of the agent.",
-    when: (input) => isLeaving(input) && input.now < (input.record.acknowledgeUntil ?? 0),
+    when: (input) =>
+      isLeaving(input) &&
+      input.facts.hostStop !== "hurry" &&
+      input.now < (input.record.acknowledgeUntil ?? 0),
     then: ({ record }) => ({ next: record, command: "leave" }),
   },
   {
@@ -96,7 +99,6 @@ export const STOP_RULES: readonly Rule[] = [
         drainUntil: now + assignment.spec.drainMs,
         message: `names and ingress did not confirm within ${formatDuration(ACKNOWLEDGE_MS_MAX)}`,
       },
-      command: "drain",
     }),
   },
   {
@@ -106,6 +108,7 @@ export const STOP_RULES: readonly Rule[] = [
       record.state === "draining" &&
       isAlive(container) &&
       !facts.drained &&
+      facts.hostStop !== "hurry" &&
       now < (record.drainUntil ?? 0),
     then: ({ record }) => ({ next: record, command: "drain" }),
   },

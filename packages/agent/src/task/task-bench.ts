@@ -13,6 +13,7 @@ import { MemoryDb } from "../state/memory-db.ts";
 import { SAMPLE_IMAGE_ID } from "./assignment-sample.ts";
 import { Containers } from "./containers.ts";
 import { EngineWatch } from "./engine-watch.ts";
+import { HostStop } from "./host-stop.ts";
 import { LiveTurns } from "./live-turns.ts";
 import type { Operation } from "./operation.ts";
 import { TaskRoster } from "./roster.ts";
@@ -208,6 +209,7 @@ export class Life {
       pulls: new Slots(2),
       stops: new Slots(4),
       liveTurns: new LiveTurns(),
+      hostStop: new HostStop(),
       onBoundary: async (task: string, operation: Operation, when: "before" | "after") => {
         if (isDead()) return never();
         box.boundaries.push(`${task} ${operation} ${when}`);

@@ -9,6 +9,7 @@ import type { RegistryCredentials } from "../images/registry-credentials.ts";
 import type { ContainerMount, ContainerState, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "./containers.ts";
+import type { HostStop } from "./host-stop.ts";
 import type { LiveTurns } from "./live-turns.ts";
 import type { Operation } from "./operation.ts";
 import type { TaskRecord } from "./record.ts";
@@ -111,6 +112,7 @@ export interface TaskPorts {
   /** Stops and removals at once. */
   readonly stops: Slots;
   readonly liveTurns: LiveTurns;
+  readonly hostStop: HostStop;
   readonly onBoundary: BoundaryHook;
   /** A record, or its progress, is to be reported. */
   readonly report: (record: TaskRecord, progress?: Progress) => void;

@@ -52,3 +52,16 @@ function notStarted(program: string, cause: Error): unknown {
   const message = `the program ${program} is not installed on this machine`;
   return new ProtocolError("not_found", message, { program }, { cause });
 }
+
+/** First line of what a program says, whatever code it exits with; empty when it cannot be run. */
+export function firstLineOf(program: string, argv: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    const child = spawn(program, argv, { stdio: ["ignore", "pipe", "ignore"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output = (output + chunk.toString()).slice(0, OUTPUT_BYTES_MAX);
+    });
+    child.once("error", () => resolve(""));
+    child.once("close", () => resolve(output.split("\n", 1)[0] ?? ""));
+  });
+}

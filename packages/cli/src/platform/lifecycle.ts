@@ -17,7 +17,8 @@ import type { PlatformPaths } from "./paths.ts";
 import { livingProcess, removeProcessRecord, startTicksOf } from "./process-record.ts";
 import { ownProcess, processEnvironment } from "./process-table.ts";
 import { type PlatformSettings, readSettings, writeSettings } from "./settings.ts";
-import { installUnits, stopUnits } from "./systemd-units.ts";
+import { requestStop } from "./stop-request.ts";
+import { installUnits, stopUnits, unitPid } from "./systemd-units.ts";
 import { VERSION } from "./version.ts";
 
 export interface Lifecycle {
@@ -61,10 +62,10 @@ export async function startPlatform(
 }
 
 /** The new agent starts the new `net`; HAProxy goes on serving, names are missing for a quarter second. */
-async function stopNet(life: Lifecycle): Promise<void> {
+async function stopNet(life: Lifecycle, options = { ingress: false }): Promise<void> {
   const net = new NetClient({ socketPath: netSocketPath(life.paths.net) });
   try {
-    await net.stop({ ingress: false });
+    await net.stop(options);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }
@@ -180,17 +181,47 @@ function lastLines(file: string, count: number): string[] {
 export interface StopOptions {
   /** The engine that Berth supervises goes, too; its containers stay where live-restore is on. */
   readonly engine: boolean;
+  /** Containers stop before: connections end, then processes, in order of dependency, within this time. */
+  readonly drainMs?: number;
+}
+
+/** How a stop ended. */
+export interface StopOutcome {
+  /** Processes of the platform that were ended. */
+  readonly ended: readonly string[];
+  /** Containers that were to stop and still ran at the end of the time; absent when none was to. */
+  readonly left?: number;
 }
 
 /** Ends the platform's own processes. Answers those that were ended. */
-export async function stopPlatform(life: Lifecycle, options: StopOptions): Promise<string[]> {
+export async function stopPlatform(life: Lifecycle, options: StopOptions): Promise<StopOutcome> {
   const settings = readSettings(life.paths.settings);
+  const left = options.drainMs === undefined ? undefined : await drain(life, options.drainMs);
   if (settings.systemd) await stopUnits();
   const ended = await stopOwnProcesses(life, { supervisor: true });
   if (options.engine && settings.engineManaged && (await endProcess(life, "engine"))) {
     ended.push("engine");
   }
-  return ended;
+  return { ended, ...(left === undefined ? {} : { left }) };
+}
+
+/** Nothing runs that could be led to: names and HAProxy end as well. */
+async function drain(life: Lifecycle, timeoutMs: number): Promise<number> {
+  const { paths, clock, signal } = life;
+  const pid = livingProcess(join(paths.processes, "agent")) ?? (await unitPid("berth-agent"));
+  if (pid === undefined) {
+    throw new ProtocolError("unavailable", "the agent does not run: nobody can stop containers", {
+      advice: "berth platform start",
+    });
+  }
+  const left = await requestStop(paths, clock, { pid, timeoutMs, signal });
+  if (left === undefined) {
+    throw new ProtocolError("timed_out", "the agent did not say that its containers stopped", {
+      timeoutMs,
+    });
+  }
+  if (left === 0) await stopNet(life, { ingress: true });
+  return left;
 }
 
 async function stopOwnProcesses(

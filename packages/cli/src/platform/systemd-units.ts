@@ -5,12 +5,20 @@
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runProgram } from "../image/run-program.ts";
+import { firstLineOf, runProgram } from "../image/run-program.ts";
+import { hasSystemd } from "./local-engine.ts";
 import type { PlatformPaths } from "./paths.ts";
 import { ownProcess, processEnvironment } from "./process-table.ts";
+import { STOP_TASKS_MS } from "./stop-request.ts";
 
 const UNIT_DIR = "/etc/systemd/system";
 export const UNITS = ["berth-server", "berth-agent"] as const;
+
+/**
+ * When the host shuts down, systemd ends the agent before the engine (the reverse of `After`), and the agent
+ * stops the containers in order: this is that time and what the agent itself takes.
+ */
+const AGENT_STOP_SECONDS = STOP_TASKS_MS / 1_000 + 20;
 
 function unitText(name: (typeof UNITS)[number], paths: PlatformPaths): string {
   const process = name === "berth-server" ? "server" : "agent";
@@ -28,7 +36,7 @@ ${environment}
 Restart=always
 RestartSec=100ms
 KillMode=process
-LimitNOFILE=infinity
+${process === "agent" ? `TimeoutStopSec=${AGENT_STOP_SECONDS}\n` : ""}LimitNOFILE=infinity
 
 [Install]
 WantedBy=multi-user.target
@@ -64,6 +72,13 @@ export async function removeUnits(): Promise<void> {
   await stopUnits();
   for (const name of UNITS) rmSync(join(UNIT_DIR, `${name}.service`), { force: true });
   await runProgram(["systemctl", "daemon-reload"]);
+}
+
+/** Main process of a unit that runs. */
+export async function unitPid(unit: string): Promise<number | undefined> {
+  if (!hasSystemd()) return undefined;
+  const pid = Number(await firstLineOf("systemctl", ["show", "--value", "-p", "MainPID", unit]));
+  return pid > 0 ? pid : undefined;
 }
 
 /** Unit files of ours that exist. */

@@ -9,13 +9,23 @@ import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { HttpClient } from "@berth/protocol/client/http-client";
+import { firstLineOf } from "../image/run-program.ts";
 import { hostDnsOf } from "../platform/host-dns.ts";
+import { hasSystemd } from "../platform/local-engine.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
+import {
+  answerStopRequest,
+  readStopRequest,
+  STOP_REQUEST_SIGNAL,
+  STOP_TASKS_MS,
+} from "../platform/stop-request.ts";
 import { BUNDLED, VERSION } from "../platform/version.ts";
 import { type ProcessShell, runProcessShell } from "./process-shell.ts";
 
 /** The server makes the token at its first start, which may be a moment away. */
 const TOKEN_POLL_MS = 100;
+/** What the agent itself takes to end: logs and its database. */
+const AGENT_STOP_MS = 10_000;
 
 await runProcessShell("agent", async (shell) => {
   const { paths, settings, clock, log, prng, driver } = shell;
@@ -57,8 +67,27 @@ await runProcessShell("agent", async (shell) => {
       logPath: join(paths.logs, "net.log"),
     },
   });
-  return () => agent.stop();
+  process.on(STOP_REQUEST_SIGNAL, () => {
+    const until = readStopRequest(paths, clock.now());
+    void agent.stopTasks(until).then((left) => answerStopRequest(paths, left));
+  });
+  const stop = async () => {
+    if (await hostShutsDown()) {
+      log.info("the host shuts down: containers stop in order", { timeoutMs: STOP_TASKS_MS });
+      const left = await agent.stopTasks(clock.now() + STOP_TASKS_MS);
+      log.info("containers have stopped", { left });
+    }
+    await agent.stop();
+  };
+  return { stop, timeoutMs: STOP_TASKS_MS + AGENT_STOP_MS };
 });
+
+/** Whether the end of this process is the host's, as far as systemd says so. */
+async function hostShutsDown(): Promise<boolean> {
+  if (!hasSystemd()) return false;
+  // It exits with another code than 0 for every state but `running`, and says it all the same.
+  return (await firstLineOf("systemctl", ["is-system-running"])) === "stopping";
+}
 
 async function tokenOf({ paths, clock, log }: ProcessShell): Promise<string> {
   for (let said = false; ; said = true) {

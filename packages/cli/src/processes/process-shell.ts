@@ -19,13 +19,18 @@ export interface ProcessShell {
   readonly driver: Driver;
 }
 
+/** How a process ends; with more time than usual where that is said. */
+export type StopProcess =
+  | (() => Promise<void>)
+  | { readonly stop: () => Promise<void>; readonly timeoutMs: number };
+
 /** A process that does not end within this time after SIGTERM is ended, milliseconds. */
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Runs `main` until SIGTERM or SIGINT, then what `main` answered. */
 export async function runProcessShell(
   name: string,
-  main: (shell: ProcessShell) => Promise<() => Promise<void>>,
+  main: (shell: ProcessShell) => Promise<StopProcess>,
 ): Promise<void> {
   const log = lineLogger({
     write: (line) => process.stderr.write(line),
@@ -63,8 +68,10 @@ function endBecause(log: Logger, error: unknown): void {
   process.exit(1);
 }
 
-async function end(log: Logger, stop: () => Promise<void>): Promise<void> {
-  setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+async function end(log: Logger, how: StopProcess): Promise<void> {
+  const { stop, timeoutMs } =
+    typeof how === "function" ? { stop: how, timeoutMs: STOP_TIMEOUT_MS } : how;
+  setTimeout(() => process.exit(1), timeoutMs).unref();
   await stop();
   log.info("stopped");
   process.exit(0);
