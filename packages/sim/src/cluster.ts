@@ -25,6 +25,7 @@ import { LineClient } from "./line-client.ts";
 import { Link } from "./link.ts";
 import { Machine } from "./machine.ts";
 import { type ServerLife, startServer } from "./server-life.ts";
+import { SimulatedNet } from "./simulated-net.ts";
 import { PROGRAM } from "./stack-specs.ts";
 import { StoreFacts } from "./store-facts.ts";
 import { StoreJournal, type Written } from "./store-journal.ts";
@@ -34,6 +35,8 @@ import type { Trace } from "./trace.ts";
 export interface Mutation {
   readonly store?: (store: Store) => Store;
   readonly runtime?: (host: Host) => FakeRuntime;
+  /** The data plane says that it follows as soon as it is told. */
+  readonly netLies?: boolean;
 }
 
 export interface ClusterOptions {
@@ -214,6 +217,7 @@ export class Cluster {
       prng: prng.fork(),
       host,
       link,
+      net: new SimulatedNet({ clock, prng: prng.fork(), lies: mutation?.netLies === true }),
       log: log(name),
       clientOf: (life) => this.#client(life, link, agentToken(name)),
       runtimeOf: mutation?.runtime ?? ((each) => new FakeRuntime(each)),

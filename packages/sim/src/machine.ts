@@ -15,7 +15,7 @@ import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
 import type { Life } from "./life.ts";
 import type { Link } from "./link.ts";
-import { SimulatedNet } from "./simulated-net.ts";
+import type { SimulatedNet } from "./simulated-net.ts";
 
 export interface MachineOptions {
   readonly name: string;
@@ -23,6 +23,7 @@ export interface MachineOptions {
   readonly prng: Prng;
   readonly host: FakeHost;
   readonly link: Link;
+  readonly net: SimulatedNet;
   readonly log: Logger;
   readonly clientOf: (life: Life) => ApiClient;
   readonly runtimeOf: (host: FakeHost) => FakeRuntime;
@@ -38,7 +39,7 @@ export class Machine {
   readonly name: string;
   readonly host: FakeHost;
   readonly link: Link;
-  readonly net = new SimulatedNet();
+  readonly net: SimulatedNet;
   readonly db = new MemoryDb();
   readonly #logFiles = new MemoryLogFiles();
   readonly #options: MachineOptions;
@@ -51,6 +52,7 @@ export class Machine {
     this.#options = options;
     this.name = options.name;
     this.host = options.host;
+    this.net = options.net;
     this.link = options.link;
   }
 
@@ -94,7 +96,7 @@ export class Machine {
   powerOff(): void {
     this.killAgent();
     this.host.powerOff();
-    this.net.model = undefined;
+    this.net.forget();
     this.#powered = false;
   }
 

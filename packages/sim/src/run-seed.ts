@@ -12,6 +12,7 @@ import type { Checker, Scene, Speak } from "./checkers/checker.ts";
 import { convergesChecker, unconverged } from "./checkers/converges.ts";
 import { exclusiveChecker } from "./checkers/exclusive.ts";
 import { forwardChecker } from "./checkers/forward.ts";
+import { leavingChecker } from "./checkers/leaving.ts";
 import { ownCodeChecker } from "./checkers/own-code.ts";
 import { slotsChecker } from "./checkers/slots.ts";
 import { Cluster, type Mutation } from "./cluster.ts";
@@ -93,6 +94,7 @@ class Run {
   readonly #checkers: readonly Checker[] = [
     slotsChecker(),
     exclusiveChecker(),
+    leavingChecker(),
     acknowledgedChecker(),
     forwardChecker(),
     convergesChecker(),

@@ -1,19 +1,64 @@
-/** The data plane of a simulated node: follows every model at once; what it follows, checkers read. */
+/**
+ * The data plane of a simulated node. Names follow a model at once, its ingress a moment later, now and then
+ * much later: what it is told and what it does are two things, and checkers look at the second.
+ */
 
 import type { NetPort } from "@berth/agent/net/net-port";
+import type { Clock, Prng } from "@berth/base";
 import type { ApplyReport, NodeNetworkModel, PartReport } from "@berth/network";
 import type { Life } from "./life.ts";
 
+/** A model, when it was told, and from when on requests follow it. Wall times. */
+export interface ToldModel {
+  readonly model: NodeNetworkModel;
+  readonly toldAt: number;
+  readonly followedAt: number;
+}
+
+export interface SimulatedNetOptions {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** Damage for the checker's test: it says that it follows as soon as it is told. */
+  readonly lies: boolean;
+}
+
+/** Longer than any drain of a simulated service, so that what is asked about is there. */
+const KEPT_MAX = 500;
+const USUAL_LAG_MS = 100;
+/** A reload on a machine that is full. */
+const LONG_LAG = { chance: 0.05, ms: 3_000 } as const;
+/** A HAProxy that hangs: longer than anybody waits. */
+const HANG = { chance: 0.005, ms: 20_000 } as const;
+
 export class SimulatedNet {
-  /** What names, ingress and firewall follow. Outlives the agent, not the host. */
-  model: NodeNetworkModel | undefined;
+  readonly #options: SimulatedNetOptions;
+  #told: ToldModel[] = [];
+
+  constructor(options: SimulatedNetOptions) {
+    this.#options = options;
+  }
+
+  /** What was told, oldest first, since the host was booted. Outlives the agent, not the host. */
+  get told(): readonly ToldModel[] {
+    return this.#told;
+  }
+
+  /** What requests followed at `at` (wall time). */
+  followedAt(at: number): ToldModel | undefined {
+    return this.#told.findLast(({ followedAt }) => followedAt <= at);
+  }
+
+  /** The host has lost its power. */
+  forget(): void {
+    this.#told = [];
+  }
 
   /** The port as one life of the agent has it. */
   portFor(life: Life): NetPort {
     return {
       apply: (model) =>
         life.only(async () => {
-          this.model = model;
+          this.#tell(model);
           return this.#report();
         }),
       status: () =>
@@ -28,9 +73,25 @@ export class SimulatedNet {
     };
   }
 
+  #tell(model: NodeNetworkModel): void {
+    const toldAt = this.#options.clock.now();
+    // In order: a model is never overtaken by the one before.
+    const followedAt = Math.max(this.#told.at(-1)?.followedAt ?? 0, toldAt + this.#lagMs());
+    this.#told = [...this.#told, { model, toldAt, followedAt }].slice(-KEPT_MAX);
+  }
+
+  #lagMs(): number {
+    const { prng } = this.#options;
+    if (prng.chance(HANG.chance)) return HANG.ms;
+    return prng.int(0, prng.chance(LONG_LAG.chance) ? LONG_LAG.ms : USUAL_LAG_MS);
+  }
+
   #report(): ApplyReport {
-    const generation = this.model?.generation ?? 0;
+    const generation = this.#told.at(-1)?.model.generation ?? 0;
+    const { clock, lies } = this.#options;
+    const followed = lies ? generation : (this.followedAt(clock.now())?.model.generation ?? 0);
     const part: PartReport = { state: "ok", generation, problems: [] };
-    return { generation, dns: part, ingress: part, firewall: part };
+    const ingress = { ...part, generation: followed };
+    return { generation, dns: part, ingress, firewall: part };
   }
 }

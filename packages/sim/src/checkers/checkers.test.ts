@@ -29,6 +29,11 @@ const CASES: readonly {
     mutation: () => LYING_ENGINE,
     options: { shapes: ["db", "shards"] },
   },
+  {
+    checker: "leaving",
+    damage: "the data plane says that it follows as soon as it is told",
+    mutation: () => ({ netLies: true }),
+  },
   { checker: "acknowledged", damage: "the store loses writes", mutation: forgetfulStore },
   { checker: "forward", damage: "a report that goes back is taken", mutation: backwardStatuses },
   { checker: "converges", damage: "watches have gaps", mutation: gappyWatch },
