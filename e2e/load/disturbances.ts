@@ -84,7 +84,10 @@ export const DISTURBANCES = {
   "net killed in a rollout": (stage) => killedInRollout(stage, "net"),
   "server killed in a rollout": (stage) => killedInRollout(stage, "server"),
   "HAProxy reloaded": async ({ platform }) => {
-    await askMaster(masterSocketOf(platform), "reload");
+    await eventually("HAProxy takes the word", async () => {
+      await askMaster(masterSocketOf(platform), "reload");
+      return true;
+    });
     await delay(300);
   },
 } as const satisfies Readonly<Record<string, Disturbance>>;

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import { shortCluster } from "@berth/agent/net/node-network-model";
 import { eventually, freePort, get, type TestPlatform } from "../test-platform.ts";
@@ -38,6 +38,8 @@ export interface NeverFailOptions {
   readonly plan: readonly DisturbanceName[];
   /** It goes on without disturbance until so many requests were made. */
   readonly requestsMin: number;
+  /** Then so many containers are killed without warning, and what that costs is counted apart. */
+  readonly kills: number;
   readonly drainMs: number;
   /** Of each client between two requests: the service is to be asked, the machine not to be filled. */
   readonly pauseMs: number;
@@ -54,9 +56,15 @@ export interface NeverFailReport {
   readonly watched: WatchReport;
   /** Disturbances after which not all was well again in time. */
   readonly unwell: readonly string[];
+  /** What failed more when containers were killed without warning, by place and kind. */
+  readonly killed: {
+    readonly kills: number;
+    readonly outside: Readonly<Record<Kind, number>>;
+    readonly inside: Readonly<Record<Kind, number>>;
+  };
 }
 
-const CLIENTS: Readonly<Record<Kind, number>> = {
+export const CLIENTS: Readonly<Record<Kind, number>> = {
   "keep-alive": 8,
   "new-connection": 4,
   "slow-body": 4,
@@ -67,32 +75,50 @@ const CLIENTS: Readonly<Record<Kind, number>> = {
 const REPORT_PERIOD_MS = 5_000;
 
 export async function neverFail(options: NeverFailOptions): Promise<NeverFailReport> {
-  const { platform, engineSocket, plan, say } = options;
-  makeNodeImage(engineSocket);
+  makeNodeImage(options.engineSocket);
   const scene = new Scene(options);
   const from = performance.now();
   try {
     await scene.begin();
-    const done: Partial<Record<DisturbanceName, number>> = {};
-    const unwell: string[] = [];
-    for (const name of plan) {
-      const begun = performance.now();
-      try {
-        await DISTURBANCES[name]({ platform, deployNext: () => scene.deployNext() });
-      } catch (error) {
-        const explained = (await platform.berth("explain", `${STACK}/${SERVICE}`)).stdout;
-        unwell.push(`${name}: ${String(error)}\n${explained}`);
-      }
-      done[name] = (done[name] ?? 0) + 1;
-      const tookMs = Math.round(performance.now() - begun);
-      for (const line of await scene.standing(`${name}: ${tookMs} ms`)) say(line);
-    }
+    const { done, unwell } = await disturb(options, scene);
     await scene.untilRequests(options.requestsMin);
-    const reports = await scene.stop();
-    return { manner: options.manner, tookMs: performance.now() - from, done, unwell, ...reports };
+    const [outside, inside] = await scene.reports("GET");
+    const tookMs = performance.now() - from;
+    for (let kill = 0; kill < options.kills; kill++) await scene.killOne();
+    const [outsideAfter, insideAfter, watched] = await scene.stop();
+    const killed = {
+      kills: options.kills,
+      outside: moreFailed(outside, outsideAfter),
+      inside: moreFailed(inside, insideAfter),
+    };
+    return { manner: options.manner, tookMs, done, unwell, outside, inside, killed, watched };
   } finally {
     scene.end();
   }
+}
+
+async function disturb({ platform, plan, say }: NeverFailOptions, scene: Scene) {
+  const done: Partial<Record<DisturbanceName, number>> = {};
+  const unwell: string[] = [];
+  for (const name of plan) {
+    const begun = performance.now();
+    try {
+      await DISTURBANCES[name]({ platform, deployNext: () => scene.deployNext() });
+    } catch (error) {
+      const explained = (await platform.berth("explain", `${STACK}/${SERVICE}`)).stdout;
+      unwell.push(`${name}: ${String(error)}\n${explained}`);
+    }
+    done[name] = (done[name] ?? 0) + 1;
+    const tookMs = Math.round(performance.now() - begun);
+    for (const line of await scene.standing(`${name}: ${tookMs} ms`)) say(line);
+  }
+  return { done, unwell };
+}
+
+function moreFailed(before: ClientReport, after: ClientReport): Record<Kind, number> {
+  const more = (kind: Kind) => failedOf(after.kinds[kind]) - failedOf(before.kinds[kind]);
+  const kinds = (Object.keys(KINDS) as Kind[]).map((kind) => [kind, more(kind)] as const);
+  return Object.fromEntries(kinds) as Record<Kind, number>;
 }
 
 class Scene {
@@ -113,7 +139,7 @@ class Scene {
     this.#insideAddress = await this.#addressOfClient();
     await this.#startOutside();
     await eventually("clients ask", async () => {
-      const reports = await this.#reports("GET");
+      const reports = await this.reports("GET");
       return reports.every((report) => requestsOf(report) > 0);
     });
     this.#watcher = await this.#watch();
@@ -169,7 +195,7 @@ class Scene {
     });
   }
 
-  async #reports(method: "GET" | "POST"): Promise<readonly [ClientReport, ClientReport]> {
+  async reports(method: "GET" | "POST"): Promise<readonly [ClientReport, ClientReport]> {
     const ask = async (host: string, port: number): Promise<ClientReport> =>
       JSON.parse((await get({ host, port, method, path: "/report", timeout: 60_000 })).body);
     return await Promise.all([
@@ -180,7 +206,7 @@ class Scene {
 
   /** For people who watch: how many so far, and each failure that is new. */
   async standing(what: string): Promise<string[]> {
-    const [outside, inside] = await this.#reports("GET");
+    const [outside, inside] = await this.reports("GET");
     const words = (report: ClientReport) =>
       `${requestsOf(report)} requests, ${failuresOf(report)} failed`;
     const examples = [...exampleLines("outside", outside), ...exampleLines("inside", inside)];
@@ -191,17 +217,32 @@ class Scene {
 
   async untilRequests(count: number): Promise<void> {
     for (;;) {
-      const reports = await this.#reports("GET");
+      const reports = await this.reports("GET");
       if (reports.reduce((sum, report) => sum + requestsOf(report), 0) >= count) return;
       await new Promise((resolve) => setTimeout(resolve, REPORT_PERIOD_MS));
     }
   }
 
-  async stop() {
+  /** One ready copy dies without a word; answers when all are ready again. */
+  async killOne(): Promise<void> {
+    const { platform, engineSocket } = this.#options;
+    const [victim] = (await copies(platform)).filter(isReady);
+    const container = victim?.status?.containerId;
+    assert.ok(victim !== undefined && container !== undefined, "a copy runs");
+    this.#watcher?.doom(victim.task.attachments[0]?.address ?? "");
+    const words = ["-H", `unix://${engineSocket}`, "kill", "--signal", "KILL", container];
+    execFileSync("docker", words, { stdio: "ignore" });
+    await eventually("the copy was started again", async () => {
+      const now = (await copies(platform)).find(({ task }) => task.id === victim.task.id);
+      return isReady(now) && (now?.status?.attempt ?? 0) > (victim.status?.attempt ?? 0);
+    });
+  }
+
+  async stop(): Promise<readonly [ClientReport, ClientReport, WatchReport]> {
     const watched = await this.#watcher?.stop();
     assert.ok(watched, "it was watched");
-    const [outside, inside] = await this.#reports("POST");
-    return { outside, inside, watched };
+    const [outside, inside] = await this.reports("POST");
+    return [outside, inside, watched];
   }
 
   end(): void {
@@ -251,10 +292,22 @@ export function reportLines(report: NeverFailReport): string[] {
       .map(([source, count]) => `${count} looks at ${source}`)
       .join(", ")}; ${watched.asked} addresses asked, ${watched.violations.length} unfit`,
     ...watched.violations.map((line) => `  ${line}`),
-    `not well again in time: ${report.unwell.length}`,
-    ...report.unwell,
+    ...report.unwell.map((words) => `not well again in time: ${words}`),
+    ...(report.killed.kills === 0 ? [] : killedLines(report)),
     ...exampleLines("outside", report.outside),
     ...exampleLines("inside", report.inside),
+  ];
+}
+
+function killedLines({ killed }: NeverFailReport): string[] {
+  const words = (place: "outside" | "inside") =>
+    Object.entries(killed[place])
+      .map(([kind, count]) => `${kind} ${count}`)
+      .join(", ");
+  return [
+    `${killed.kills} × container killed without warning: failed`,
+    `  outside ${words("outside")}`,
+    `  inside  ${words("inside")}`,
   ];
 }
 
