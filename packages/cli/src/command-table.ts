@@ -62,6 +62,8 @@ const STACKS = rows("Stacks", [
     "values that are kept for a stack's file",
     () => import("./commands/stack-parameters.ts"),
   ],
+  ["network ls", "networks and how full they are", () => import("./commands/network-ls.ts")],
+  ["network show", "who is on a network", () => import("./commands/network-show.ts")],
   ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],
   ["volume rm", "remove a volume and its data", () => import("./commands/volume-rm.ts")],
 ]);

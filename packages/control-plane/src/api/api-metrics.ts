@@ -115,6 +115,17 @@ export class ApiMetrics {
       one(() => audit.waiting),
     );
     registry.gauge("berth_tasks", "Tasks by state.", () => tasksByState(state));
+    registry.gauge(
+      "berth_networks",
+      "Networks; each has a range of the cluster's, or one that its file states.",
+      one(() => state.view.networks.size),
+    );
+    registry.gauge("berth_addresses", "Addresses in use or in quarantine, by kind.", () =>
+      (["address", "service-address"] as const).map((kind) => ({
+        labels: { kind },
+        value: state.view.claims.by("kind", kind).length,
+      })),
+    );
     registry.gauge("berth_nodes", "Nodes by contact.", () => nodesByContact(state));
     registry.counted("berth_loop_runs_total", "Runs of a loop.", () =>
       driver.statuses().map(({ name, runs }) => ({ labels: { loop: name }, value: runs })),

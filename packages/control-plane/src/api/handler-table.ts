@@ -4,6 +4,7 @@ import type { HandlerTable } from "./handler.ts";
 import * as acme from "./handlers/acme.ts";
 import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
+import * as networks from "./handlers/networks.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
 import * as parameters from "./handlers/parameters.ts";
@@ -51,7 +52,7 @@ export const handlers: HandlerTable = {
   resumeTask: tasks.resumeTask,
   listVolumes: volumes.listVolumes,
   removeVolume: volumes.removeVolume,
-  listNetworks: volumes.listNetworks,
+  listNetworks: networks.listNetworks,
   listEvents: records.listEvents,
   listAudit: records.listAudit,
   listNodes: nodes.listNodes,

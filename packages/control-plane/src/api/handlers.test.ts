@@ -6,6 +6,7 @@ import { ManualClock } from "@berth/base";
 import {
   type ApiClient,
   keys,
+  type Network,
   type Operation,
   ProtocolError,
   type TaskStatus,
@@ -469,6 +470,42 @@ describe("volumes", () => {
     await assert.rejects(external.run(external.remove()), isCode("policy_denied"));
     const far = await withVolume({ node: "node-9" });
     await assert.rejects(far.run(far.remove()), isCode("node_unreachable"));
+  });
+});
+
+describe("networks", () => {
+  test("a network is listed with what is used of it and by whom", async () => {
+    const { fixture, admin, run } = await setUp();
+    const network: Network = {
+      ...SCOPE,
+      name: "default",
+      id: "0a1b2c3d",
+      subnet: "10.64.0.0/24",
+      gateway: "10.64.0.254",
+      ipRange: "10.64.0.0/28",
+      reserved: ["10.64.0.9"],
+      internal: false,
+      createdAt: 0,
+    };
+    await fixture.put(keys.network(SCOPE, "default"), network);
+    const attachments = [{ networkId: network.id, address: "10.64.0.3", mac: "02:42:0a:40:00:03" }];
+    await fixture.put(keys.task(SCOPE, "task0001"), taskRow("task0001", { attachments }));
+    const stack = "default/main/shop";
+    const claim = { kind: "address", networkId: network.id, address: "10.64.0.3" } as const;
+    await fixture.put(keys.claim(claim), { stack, service: "web", tasks: ["task0001"] });
+    const own = keys.claim({ kind: "service-address", address: "10.79.1.1" });
+    await fixture.put(own, { stack, service: "web", network: network.id });
+    const params = { project: "default", environment: "main" };
+    const { items } = await run(admin.call("listNetworks", { params }));
+    assert.deepEqual(items, [
+      {
+        network,
+        addressesUsed: 1,
+        addressesTotal: 14,
+        serviceAddresses: { "shop/web": "10.79.1.1" },
+        attached: { "shop/web-1": "10.64.0.3" },
+      },
+    ]);
   });
 });
 

@@ -57,6 +57,17 @@ export const ServiceView = Type.Object({
   scale: Type.Optional(Scale),
 });
 export const StackView = Type.Object({ stack: Stack, services: Type.Array(ServiceView) });
+export const NetworkView = Type.Object({
+  network: Network,
+  /** Addresses that tasks have, or had until a moment ago. */
+  addressesUsed: Type.Integer(),
+  /** Addresses that tasks can have at all. */
+  addressesTotal: Type.Integer(),
+  /** Addresses of services on this network, by `STACK/SERVICE`. */
+  serviceAddresses: Type.Record(Type.String(), Type.String()),
+  /** Tasks, by `STACK/SERVICE-SLOT`, with their address. */
+  attached: Type.Record(Type.String(), Type.String()),
+});
 export const VolumeView = Type.Object({ volume: Volume, usedBy: Type.Array(Type.String()) });
 
 export const routes = {
@@ -376,10 +387,10 @@ export const routes = {
   listNetworks: {
     method: "GET",
     path: `${ENV}/networks`,
-    summary: "Networks of an environment.",
+    summary: "Networks of an environment, how full they are, and who is on them.",
     access: "user",
     query: Type.Object({ ...PageQuery, stack: text }),
-    answer: { kind: "json", schema: page(Network) },
+    answer: { kind: "json", schema: page(NetworkView) },
     errors: [],
   },
   listEvents: {

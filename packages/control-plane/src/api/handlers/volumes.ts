@@ -1,4 +1,4 @@
-/** Volumes and networks of an environment. */
+/** Volumes of an environment. */
 
 import { MINUTE_MS } from "@berth/base";
 import { keys, type Operation, ProtocolError, type Task, taskName } from "@berth/protocol";
@@ -93,10 +93,3 @@ async function whenDone(
     cancel();
   }
 }
-
-export const listNetworks: Handler<"listNetworks"> = ({ params, query }, { state: { view } }) => {
-  const networks = view.networks
-    .by("environment", environmentOf(params))
-    .filter(({ value }) => query.stack === undefined || value.stack === query.stack);
-  return pageOf(networks, query, ({ value }) => value);
-};
