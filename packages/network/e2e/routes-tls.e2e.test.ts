@@ -333,6 +333,46 @@ inNamespace(import.meta.url, () => {
     assert.doesNotMatch(text, /secret|c2VjcmV0|unheard/);
   });
 
+  test("no request fails while hosts, certificates and policies change under it", async (t) => {
+    await Promise.all([startEchoCopy(t, 1), startEchoCopy(t, 2)]);
+    const others = [selfSigned("other.test"), selfSigned("other.test")];
+    const failures: string[] = [];
+    let done = 0;
+    let running = true;
+    const client = async (tls: boolean) => {
+      while (running) {
+        const answer = await ask({ tls }).catch((error: unknown) => ({ status: String(error) }));
+        if (answer.status !== 200) failures.push(`${answer.status}`);
+        done++;
+      }
+    };
+    const change = (round: number) =>
+      apply(
+        [
+          // Every fifth round has another policy, which needs a reload; the others need none.
+          route("r1", round % 5 === 0 ? { retries: 2 } : {}),
+          route("moving", { hosts: [`h${round}.test`, "*.moving.test"] }),
+        ],
+        {
+          certificates: [
+            fallback,
+            shop,
+            { id: "o", hosts: ["other.test", `h${round}.test`], pem: others[round % 2] ?? "" },
+          ],
+          endpoints: [endpoint(1), endpoint(2, round % 3 === 0 ? "draining" : "ready")],
+        },
+        HTTPS,
+      );
+    await change(1);
+    const clients = [false, false, true, true].map(client);
+    for (let round = 2; round < 32; round++) assert.deepEqual(await change(round), []);
+    running = false;
+    await Promise.all(clients);
+    assert.deepEqual(failures.slice(0, 5), []);
+    assert.ok(done > 100, `only ${done} requests overlapped the changes`);
+    t.diagnostic(`requests during changes: ${done}, failed: ${failures.length}`);
+  });
+
   test("figures of a route go on over a reload", async (t) => {
     await startEchoCopy(t, 1);
     const count = async () => {
