@@ -77,12 +77,14 @@ function load(files: StackInput["files"]): Finding {
 }
 
 /**
- * What the canonical form cannot say, here as in the reference: its JSON has words of its own for block devices, a list of no
- * devices means all when it is gone, and so does an empty network mode.
+ * What the canonical form cannot say, here as in the reference: its JSON has words of its own for block devices; a list of no
+ * devices, or none of them, means all when it is gone; so do an empty network mode and a hook of `watch` that runs nothing.
  */
-function isLostInPrint({ blkioConfig, gpus, deploy, networkMode }: ComposeService): boolean {
-  if (networkMode === "") return true;
+function isLostInPrint(service: ComposeService): boolean {
+  const { blkioConfig, gpus, deploy, networkMode, develop } = service;
+  if (networkMode === "" || blkioConfig !== undefined) return true;
+  if (develop?.watch?.some(({ exec }) => exec?.command === null)) return true;
   const { limits, reservations } = deploy?.resources ?? {};
   const devices = [...(gpus ?? []), ...(limits?.devices ?? []), ...(reservations?.devices ?? [])];
-  return blkioConfig !== undefined || devices.some(({ deviceIds }) => deviceIds?.length === 0);
+  return devices.some(({ deviceIds, count }) => deviceIds?.length === 0 || count === 0);
 }
