@@ -9,5 +9,6 @@ export {
   lineLogger,
   silentLogger,
 } from "./log.ts";
+export { nearestWord } from "./nearest-word.ts";
 export { Prng } from "./prng.ts";
 export * from "./units.ts";

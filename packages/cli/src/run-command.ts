@@ -3,14 +3,13 @@
  * turns errors into words and an exit code.
  */
 
-import { AssertionError } from "@berth/base";
+import { AssertionError, nearestWord } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandDescription, CommandInput } from "./command.ts";
 import { COMMANDS, type CommandRow, GROUPS } from "./command-table.ts";
 import { EXIT, exitCodeOf } from "./exit-code.ts";
 import { writeError } from "./output/error-text.ts";
-import { nearest } from "./output/nearest.ts";
 import { type Output, processOutput } from "./output/output.ts";
 
 /** Width of the help where there is no terminal. */
@@ -91,8 +90,8 @@ function unknownWords(argv: readonly string[], output: Output): number {
 /** Of a known first word only what goes with it: `stack remove` is nothing like `scale`. */
 function nearestWords(words: readonly string[], siblings: readonly CommandRow[]) {
   const among = (siblings.length > 0 ? siblings : COMMANDS).map((row) => row.words);
-  const close = nearest(words.slice(0, 2).join(" "), among);
-  return close ?? (siblings.length > 0 ? undefined : nearest(words[0] ?? "", among));
+  const close = nearestWord(words.slice(0, 2).join(" "), among);
+  return close ?? (siblings.length > 0 ? undefined : nearestWord(words[0] ?? "", among));
 }
 
 /** `berth help`. */

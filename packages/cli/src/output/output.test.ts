@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nearest } from "./nearest.ts";
+import { nearestWord } from "@berth/base";
 import { paintFor, table, widthOf } from "./output.ts";
 
 test("Chinese text takes two columns a character, colours none", () => {
@@ -35,8 +35,8 @@ test("colours are for terminals that want them", () => {
 
 test("the nearest word is near, or there is none", () => {
   const known = ["deploy", "stack ls", "ps"];
-  assert.equal(nearest("deplyo", known), "deploy");
-  assert.equal(nearest("stak ls", known), "stack ls");
-  assert.equal(nearest("frobnicate", known), undefined);
-  assert.equal(nearest("", []), undefined);
+  assert.equal(nearestWord("deplyo", known), "deploy");
+  assert.equal(nearestWord("stak ls", known), "stack ls");
+  assert.equal(nearestWord("frobnicate", known), undefined);
+  assert.equal(nearestWord("", []), undefined);
 });

@@ -5,6 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { nearestWord } from "@berth/base";
 import {
   type DeclaredParameters,
   expectedInstead,
@@ -13,7 +14,6 @@ import {
 } from "@berth/compose";
 import { PARAMETER_CHARS_MAX, ProtocolError } from "@berth/protocol";
 import { type CommandInput, listOption, type OptionDescription } from "../command.ts";
-import { nearest } from "../output/nearest.ts";
 
 /** Options of every command that gives values. */
 export const SET_OPTIONS: readonly OptionDescription[] = [
@@ -60,7 +60,7 @@ function pairsOf(input: CommandInput, option: "set" | "setFile"): [string, strin
 function known(name: string, { declarations }: DeclaredParameters): string {
   const names = Object.keys(declarations);
   if (names.includes(name)) return name;
-  const close = nearest(name, names);
+  const close = nearestWord(name, names);
   const hint = close === undefined ? "" : `; did you mean ${close}?`;
   const others =
     names.length === 0

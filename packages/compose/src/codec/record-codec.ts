@@ -3,7 +3,7 @@
  * printed. Unknown keys are errors with the nearest known one, `x-` keys are kept as they are.
  */
 
-import { nearestWord } from "../suggest.ts";
+import { nearestWord } from "@berth/base";
 import { isNull, kindName, type MapEntry, type MapTree, type Tree } from "../tree/tree.ts";
 import type { Codec, Printed, PrintFormat, Reading } from "./codec.ts";
 import { refuse } from "./codec.ts";

@@ -5,7 +5,7 @@
  * a number in quotes is a number.
  */
 
-import { nearestWord } from "../suggest.ts";
+import { nearestWord } from "@berth/base";
 import { parseByteSize } from "../text/byte-size.ts";
 import { formatGoDuration, parseGoDuration } from "../text/duration.ts";
 import { float32Text } from "../text/go-number.ts";

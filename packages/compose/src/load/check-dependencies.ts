@@ -2,7 +2,7 @@
  * Dependencies between services: that they exist, and that they do not run in a circle.
  */
 
-import { nearestWord } from "../suggest.ts";
+import { nearestWord } from "@berth/base";
 import type { Check } from "./check.ts";
 import { sharedService } from "./normalize.ts";
 

@@ -4,10 +4,10 @@
  * Everything here needs more than one key to be seen; what one key can tell is its reader's business.
  */
 
+import { nearestWord } from "@berth/base";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import type { ComposeProblem, Problems } from "../problem.ts";
-import { nearestWord } from "../suggest.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import type { TreeSourceMap } from "./source-map.ts";
 

@@ -5,9 +5,9 @@
  * that meets itself is drawn as a path.
  */
 
+import { nearestWord } from "@berth/base";
 import { CHAIN_MAX } from "../limits.ts";
 import { parentPath, resolvePath } from "../path.ts";
-import { nearestWord } from "../suggest.ts";
 import { mergeService, settle } from "../tree/merge.ts";
 import {
   isNull,

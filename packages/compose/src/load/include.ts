@@ -5,9 +5,9 @@
  * that is there already must mean the same. A circle of includes is drawn as a path.
  */
 
+import { nearestWord } from "@berth/base";
 import { CHAIN_MAX, INCLUSIONS_MAX } from "../limits.ts";
 import { parentPath, resolvePath } from "../path.ts";
-import { nearestWord } from "../suggest.ts";
 import { sameTree } from "../tree/same-tree.ts";
 import {
   isNull,

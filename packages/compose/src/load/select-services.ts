@@ -2,9 +2,9 @@
  * Some services of a project and everything that they depend on.
  */
 
+import { nearestWord } from "@berth/base";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { Problems } from "../problem.ts";
-import { nearestWord } from "../suggest.ts";
 import type { TreeSourceMap } from "./source-map.ts";
 
 /** `project` with the services `named` and their dependencies, all of it when none is named. */

@@ -5,12 +5,12 @@
  * something that has one. Values are held against their rules at deploy (parameters/check-value.ts).
  */
 
+import { nearestWord } from "@berth/base";
 import { type Codec, type Reading, refuse } from "../codec/codec.ts";
 import { list, orNothing, tableOf } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bool, durationMs, integer, oneOf, text } from "../codec/scalar-codecs.ts";
 import type { ParameterDeclaration } from "../model/berth-model.ts";
-import { nearestWord } from "../suggest.ts";
 import { kindName, type MapTree, type Tree, valueAt } from "../tree/tree.ts";
 
 /** The server's limit. */

@@ -3,9 +3,9 @@
  * reads them.
  */
 
+import { nearestWord } from "@berth/base";
 import { PORT_RANGE_MAX } from "../limits.ts";
 import type { ServicePort } from "../model/service-model.ts";
-import { nearestWord } from "../suggest.ts";
 import { compareBytes } from "../text/go-number.ts";
 
 const PROTOCOLS: ReadonlySet<string> = new Set(["tcp", "udp", "sctp"]);

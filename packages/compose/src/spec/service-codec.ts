@@ -2,6 +2,7 @@
  * A service: all keys of the specification, in the order in which the reference implementation prints them.
  */
 
+import { nearestWord } from "@berth/base";
 import { type Codec, type Reading, refuse } from "../codec/codec.ts";
 import {
   distinctTexts,
@@ -38,7 +39,6 @@ import type {
   ServiceDependency,
   ServiceModelUse,
 } from "../model/service-model.ts";
-import { nearestWord } from "../suggest.ts";
 import { isNull, kindName, mapTree, type Tree, textTree } from "../tree/tree.ts";
 import { serviceWishes } from "./berth-service-codec.ts";
 import { build, develop, ulimits } from "./build-codecs.ts";

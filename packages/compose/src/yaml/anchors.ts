@@ -6,9 +6,9 @@
  * own anchor would be endless and is drawn as a cycle.
  */
 
+import { nearestWord } from "@berth/base";
 import { ALIAS_NODES_MAX } from "../limits.ts";
 import type { Problems } from "../problem.ts";
-import { nearestWord } from "../suggest.ts";
 import { nullTree, type Origin, type Tree } from "../tree/tree.ts";
 
 /** The anchors seen so far in one document. */
