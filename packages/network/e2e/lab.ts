@@ -69,7 +69,13 @@ export function netUnderTest(env: Readonly<Record<string, string>> = {}): NetUnd
   };
   after(async () => {
     const ingressPid = (await client.status().catch(() => undefined))?.ingressPid;
-    if (ingressPid !== undefined) await client.stop({ ingress: true }).catch(() => {});
+    if (ingressPid !== undefined) {
+      await client.stop({ ingress: true }).catch(() => {});
+      // It answers before it stops; killed in between, it would leave HAProxy and its workers behind.
+      await until("end of net", 10_000, () => (isAlive(child?.pid ?? -1) ? undefined : true)).catch(
+        () => {},
+      );
+    }
     await kill();
     rmSync(dataDir, { recursive: true, force: true });
   });
