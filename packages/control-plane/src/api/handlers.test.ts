@@ -344,6 +344,55 @@ describe("agents' reports", () => {
   });
 });
 
+describe("pausing a copy", () => {
+  async function withTwoReady() {
+    const all = await setUp();
+    for (const [slot, id] of ["task0001", "task0002"].entries()) {
+      await all.fixture.put(keys.task(SCOPE, id), taskRow(id, { slot: slot + 1 }));
+      await all.fixture.put(keys.status(SCOPE, id), statusRow(id, { readyAt: 1 }));
+    }
+    const { project, environment } = SCOPE;
+    const of = (task: string) => ({ project, environment, task });
+    const pause = (task: string, body = {}) =>
+      all.run(all.admin.call("pauseTask", { params: of(task), body }));
+    const resume = (task: string) => all.run(all.admin.call("resumeTask", { params: of(task) }));
+    const paused = (id: string) => all.fixture.state.view.tasks.by("id", id)[0]?.value.paused;
+    return { ...all, pause, resume, paused };
+  }
+
+  test("it says who and why, and again changes nothing; resuming undoes it", async () => {
+    const { pause, resume, paused, clock } = await withTwoReady();
+    await pause("task0001", { reason: "heap dump" });
+    const first = paused("task0001");
+    assert.deepEqual(first, { at: first?.at, by: "admin", reason: "heap dump" });
+    clock.advance(1_000);
+    await pause("task0001", { reason: "another" });
+    assert.deepEqual(paused("task0001"), first);
+    await resume("task0001");
+    await resume("task0001");
+    assert.equal(paused("task0001"), undefined);
+  });
+
+  test("of two people who pause two copies at once, one is refused", async () => {
+    const { pause, paused } = await withTwoReady();
+    const results = await Promise.allSettled([pause("task0001"), pause("task0002")]);
+    const refused = results.filter(({ status }) => status === "rejected");
+    assert.equal(refused.length, 1);
+    assert.ok(isCode("last_ready_copy")((refused[0] as PromiseRejectedResult).reason));
+    const [left] = ["task0001", "task0002"].filter((id) => paused(id) === undefined);
+    await pause(left ?? "", { force: true });
+    assert.ok(paused(left ?? "") !== undefined);
+  });
+
+  test("what is to stop, or is nowhere, is not paused", async () => {
+    const { fixture, pause } = await withTwoReady();
+    const stopping = taskRow("task0003", { desired: "stopped", stopReason: "scaled to 2" });
+    await fixture.put(keys.task(SCOPE, "task0003"), stopping);
+    await assert.rejects(pause("task0003"), isCode("conflict", /is to stop: scaled to 2/));
+    await assert.rejects(pause("task0009"), isCode("not_found"));
+  });
+});
+
 describe("labels and resources of a node", () => {
   const params = { node: "node-1" };
 
