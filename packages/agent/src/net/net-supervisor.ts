@@ -7,7 +7,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   backoffMs,
@@ -139,10 +139,15 @@ export class NetSupervisor {
   }
 }
 
+/**
+ * Whether the process runs. One that has ended and that nobody waits for (its parent was an agent that is gone,
+ * and the first process of this host does not reap) is still there for the kernel, and for nobody else.
+ */
 function isProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.charAt(stat.lastIndexOf(")") + 2) !== "Z";
   } catch {
     return false;
   }
