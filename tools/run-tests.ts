@@ -70,13 +70,23 @@ function testFiles(name: string, group: Stage["group"], patterns: readonly strin
         .filter((file) => group === "sim" || !file.startsWith("packages/sim/seeds/"))
         .sort()
         .map((file) => join(ROOT, file));
-      if (files.length > 0)
-        await runFiles(files, group === "e2e" ? E2E_CONCURRENCY : UNIT_CONCURRENCY, tally);
+      const manner =
+        group === "e2e"
+          ? ({ concurrency: E2E_CONCURRENCY, says: "each file" } as const)
+          : ({ concurrency: UNIT_CONCURRENCY, says: "slow files" } as const);
+      if (files.length > 0) await runFiles(files, manner, tally);
     },
   };
 }
 
-async function runFiles(files: readonly string[], concurrency: number, tally: Tally) {
+/** Minutes pass in a stage of long files: each is told as it ends. */
+type Says = "each file" | "slow files";
+
+async function runFiles(
+  files: readonly string[],
+  { concurrency, says }: { readonly concurrency: number; readonly says: Says },
+  tally: Tally,
+) {
   const events = run({ files: [...files], concurrency, timeout: FILE_TIMEOUT_MS });
   const times: { file: string; ms: number }[] = [];
   for await (const event of events) {
@@ -85,7 +95,9 @@ async function runFiles(files: readonly string[], concurrency: number, tally: Ta
       // Said, never silent: a test that does not run proves nothing.
       else console.log(`not run: ${event.data.name} (${event.data.skip ?? event.data.todo})`);
     } else if (event.type === "test:summary" && event.data.file !== undefined) {
-      times.push({ file: relative(ROOT, event.data.file), ms: event.data.duration_ms });
+      const file = relative(ROOT, event.data.file);
+      times.push({ file, ms: event.data.duration_ms });
+      if (says === "each file") console.log(`  ${seconds(event.data.duration_ms)}  ${file}`);
     } else if (event.type === "test:fail") {
       tally.failed++;
       const { file, line, name, details } = event.data;
@@ -93,13 +105,17 @@ async function runFiles(files: readonly string[], concurrency: number, tally: Ta
       console.error(details.error.cause ?? details.error);
     } else if (event.type === "test:stderr") process.stderr.write(event.data.message);
   }
-  nameSlowFiles(times);
+  if (says === "slow files") nameSlowFiles(times);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`.padStart(8);
 }
 
 function nameSlowFiles(times: readonly { readonly file: string; readonly ms: number }[]): void {
   const slow = times.filter(({ ms }) => ms > SLOW_FILE_MS).sort((a, b) => b.ms - a.ms);
   for (const { file, ms } of slow.slice(0, SLOW_FILES_MAX)) {
-    console.log(`  ${(ms / 1000).toFixed(1)} s  ${file}`);
+    console.log(`  ${seconds(ms)}  ${file}`);
   }
 }
 
