@@ -88,7 +88,7 @@ const tls: Codec<NonNullable<Route["tls"]>> = {
     if (["off", "false", "no"].includes(word)) return "off";
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,
-      expected: "on, required, off or passthrough",
+      expected: "true (on), false (off), required or passthrough",
     });
   },
   print: (value) => value,
