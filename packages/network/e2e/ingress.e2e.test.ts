@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
 import {
   endpoint,
@@ -172,6 +174,19 @@ inNamespace(import.meta.url, () => {
     assert.deepEqual(failures.slice(0, 5), []);
     assert.ok(done > 1_000, `only ${done} requests overlapped the changes`);
     t.diagnostic(`requests during churn: ${done}, failed: ${failures.length}`);
+  });
+
+  test("a copy that leaves is in no file with which somebody else's reload would begin", async () => {
+    const copies = () => {
+      const text = readFileSync(join(net.dataDir, "haproxy/haproxy.cfg"), "utf8");
+      return [1, 2, 3].filter((slot) => text.includes(` 127.77.1.${slot}:8080`));
+    };
+    await apply({ endpoints: [endpoint(1), endpoint(2)] });
+    await until("the file has both", 5_000, () => (copies().length === 2 ? true : undefined));
+    await apply({ endpoints: [endpoint(1, "draining"), endpoint(2), endpoint(3)] });
+    assert.deepEqual(copies(), [2, 3]);
+    await apply({ endpoints: [endpoint(3)] });
+    assert.deepEqual(copies(), [3]);
   });
 
   test("removed copies leave HAProxy altogether", async () => {

@@ -75,6 +75,8 @@ export interface RenderedConfig {
   readonly maps: ReadonlyMap<string, string>;
   readonly certificates: readonly ListedCertificate[];
   readonly certificateListPath: string;
+  /** Copies that a HAProxy which begins with the text sends requests to, each with its section. */
+  readonly servers: ReadonlySet<string>;
   /** For each line of the text (the first is 0), the routes that it is there for. */
   readonly owners: readonly (readonly string[])[];
 }
@@ -121,6 +123,9 @@ export function renderConfig(plan: IngressPlan, settings: ConfigSettings): Rende
     maps: new Map([...maps].filter(([path]) => text.includes(path))),
     certificates,
     certificateListPath,
+    servers: new Set(
+      sections.flatMap(({ head, servers = [] }) => servers.map((line) => `${head}: ${line}`)),
+    ),
     owners: full.flatMap(ownersOf),
   };
 }

@@ -57,6 +57,8 @@ export interface LoadableConfig {
   readonly text: string;
   readonly skeleton: string;
   readonly files: ReadonlyMap<string, string>;
+  /** Copies that it sends requests to from the first; see `RenderedConfig`. */
+  readonly servers: ReadonlySet<string>;
 }
 
 /** HAProxy adds a suffix of 10 characters to its socket's path while it binds; the kernel's limit is 107. */
@@ -85,6 +87,8 @@ export class Haproxy {
   /** Text that this program has accepted: after a crash it is not checked again, which halves the gap. */
   #accepted: string | undefined;
   #kept: LoadableConfig | undefined;
+  /** What the file on disk says; unknown until this process has written it. */
+  #written: LoadableConfig | undefined;
   #cancelKeeping: CancelTimer | undefined;
 
   constructor(options: HaproxyOptions) {
@@ -157,9 +161,15 @@ export class Haproxy {
 
   /**
    * As `writeConfig`, soon: the running HAProxy has been told otherwise, a reload or a start writes its own,
-   * and replacing files for each changed copy costs more than telling HAProxy does.
+   * and replacing files for each changed copy costs more than telling HAProxy does. But at once when a copy
+   * of the file leaves: somebody else's reload would send requests to it until it is drained again.
    */
   keepConfig(config: LoadableConfig): void {
+    const written = this.#written;
+    if (written === undefined || [...written.servers].some((copy) => !config.servers.has(copy))) {
+      this.writeConfig(config);
+      return;
+    }
     this.#kept = config;
     this.#cancelKeeping ??= this.#options.clock.setTimer(KEEP_AFTER_MS, () => this.writeKept());
   }
@@ -171,8 +181,10 @@ export class Haproxy {
   }
 
   /** Keeps the files what a reload or a start should begin with. */
-  writeConfig({ text, files }: LoadableConfig): void {
+  writeConfig(config: LoadableConfig): void {
+    const { text, files } = config;
     this.#kept = undefined;
+    this.#written = config;
     this.#cancelKeeping?.();
     this.#cancelKeeping = undefined;
     this.#files.write(files);
