@@ -144,6 +144,10 @@ test("what nobody can be connected to waits for nothing; what is connected is se
   await finishAll(held);
   await platform.must("scale", "shop/web=2");
   await eventually("two copies are ready", async () => (await readyCopies("web")) === 2);
+  await eventually(
+    "the copy that left has ended",
+    async () => runningContainers(platform.cluster, "default/main/shop/web").length === 2,
+  );
 });
 
 test("the platform stops with its containers in order, answers what it has begun, and begins again", async () => {

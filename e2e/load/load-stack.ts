@@ -71,7 +71,8 @@ export function composeText(options: StackOptions): string {
       # Each look-up takes a thread: none may wait for another's.
       UV_THREADPOOL_SIZE: "32"
     volumes: ["./program:/program:ro"]
-    depends_on: [${SERVICE}]
+    # Ready, not only started: whom nobody answers yet refuses, and that is no failure of this test.
+    depends_on: { ${SERVICE}: { condition: service_healthy } }
     x-berth: { min_healthy: 300ms }
     expose: ["${CONTROL_PORT}"]
 `;
