@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { silentLogger, systemClock } from "@berth/base";
+import { type Clock, silentLogger, systemClock } from "@berth/base";
 import { livingProcess, startTicksOf } from "./process-record.ts";
 import { SupervisedProcess } from "./supervised-process.ts";
 
@@ -48,6 +48,33 @@ test("a killed process is started again at once, and one that runs is adopted, n
   );
   const last = first.pid();
   if (last !== undefined) process.kill(last, "SIGKILL");
+});
+
+test("what ran for longer than the pause is started at once, however often it ended before", async () => {
+  const description = describeSleep(mkdtempSync(join(tmpdir(), "berth-supervise-")));
+  let now = 0;
+  const clock: Clock = Object.create(systemClock, { monotonic: { value: () => now } });
+  const options = { clock, log: silentLogger, onEnd: () => {} };
+  const supervised = new SupervisedProcess(description, options);
+  const kill = async () => {
+    process.kill(supervised.pid() ?? 0, "SIGKILL");
+    await until(() => supervised.pid() === undefined);
+  };
+  /** Ends it after `livedMs`; answers how long its next start waited. */
+  const waitAfter = async (livedMs: number): Promise<number> => {
+    now += livedMs;
+    await kill();
+    const waitMs = supervised.tend();
+    if (waitMs === undefined) return 0;
+    now += waitMs;
+    assert.equal(supervised.tend(), undefined, "it is started");
+    return waitMs;
+  };
+  supervised.tend();
+  const waits: number[] = [];
+  for (const livedMs of [0, 0, 0, 150, 20_000, 0]) waits.push(await waitAfter(livedMs));
+  await kill();
+  assert.deepEqual(waits, [0, 100, 200, 250, 0, 1_600]);
 });
 
 test("a record of a pid that another process has now is not believed", () => {

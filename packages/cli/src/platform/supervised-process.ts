@@ -28,7 +28,10 @@ export interface ProcessDescription {
   readonly beforeStart?: () => void;
 }
 
-/** The first restart is immediate: most crashes are single; a process that keeps failing is slowed down. */
+/**
+ * From one start to the next, so what ran for longer is started at once: a network without its keeper is not
+ * left alone because there were crashes before. Most crashes are single; what ends at once is slowed down.
+ */
 const RESTART_BACKOFF = { initialMs: 100, maxMs: 10_000 } as const;
 /** A process that ran this long has recovered: its next failure is a first one again. */
 const HEALTHY_AFTER_MS = 60_000;
@@ -112,7 +115,8 @@ export class SupervisedProcess {
   #ended(reason: string): void {
     const ranMs = this.#clock.monotonic() - this.#startedAt;
     this.#failures = ranMs >= HEALTHY_AFTER_MS ? 0 : this.#failures + 1;
-    const delayMs = this.#failures <= 1 ? 0 : backoffMs(this.#failures - 1, RESTART_BACKOFF);
+    const pauseMs = this.#failures <= 1 ? 0 : backoffMs(this.#failures - 1, RESTART_BACKOFF);
+    const delayMs = Math.max(0, pauseMs - ranMs);
     this.#notBefore = this.#clock.monotonic() + delayMs;
     this.#pid = undefined;
     removeProcessRecord(this.description.recordFile);

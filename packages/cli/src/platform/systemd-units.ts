@@ -26,9 +26,11 @@ function unitText(name: (typeof UNITS)[number], paths: PlatformPaths): string {
     .map(([key, value]) => `Environment=${JSON.stringify(`${key}=${value}`)}`)
     .join("\n");
   const after = process === "agent" ? "docker.service network-online.target" : "network.target";
+  // systemd gives a unit up after five starts in ten seconds, unless it is told not to count.
   return `[Unit]
 Description=Berth ${process}
 After=${after}
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=${ownProcess(process).map(quoted).join(" ")}
