@@ -7,13 +7,25 @@ import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { goldenConfig, goldenNames } from "../src/testing/golden-config.ts";
+import { renderConfig } from "../src/ingress/config.ts";
+import { type IngressPlan, inBothFamilies } from "../src/ingress/plan.ts";
+import { GOLDEN_SETTINGS, goldenConfig, goldenNames } from "../src/testing/golden-config.ts";
 
-for (const name of goldenNames()) {
-  test(`haproxy -c takes ${name} without a warning`, (t) => {
+const cases = goldenNames().flatMap((name) => [
+  { name, families: "IPv4", change: (plan: IngressPlan) => plan },
+  {
+    name,
+    families: "both families",
+    change: (plan: IngressPlan) => ({ ...plan, binds: plan.binds.map(inBothFamilies) }),
+  },
+]);
+
+for (const { name, families, change } of cases) {
+  test(`haproxy -c takes ${name} in ${families} without a warning`, (t) => {
     const folder = mkdtempSync(`${tmpdir()}/bgold-`);
     t.after(() => rmSync(folder, { recursive: true }));
-    const { config } = goldenConfig(name, folder);
+    const { plan } = goldenConfig(name, folder);
+    const config = renderConfig(change(plan), { ...GOLDEN_SETTINGS, filesDir: folder });
     const path = `${folder}/haproxy.cfg`;
     for (const [file, text] of [...config.files, [path, config.text] as const]) {
       mkdirSync(dirname(file), { recursive: true });

@@ -14,6 +14,7 @@ import type { NetProblem, PortHolder } from "./report.ts";
 export interface PortWish {
   /** Whose port it would be: a route's id, `dns:` and the network's id. */
   readonly id: string;
+  /** `0.0.0.0` for all, `::` for all of IPv6 alone. */
   readonly address: string;
   readonly port: number;
   readonly protocol: "tcp" | "udp";
@@ -47,7 +48,8 @@ export function portHolder(wish: PortWish): PortHolder | undefined {
 const TCP_LISTEN = "0A";
 
 function socketInode(wish: PortWish): string | undefined {
-  const files = wish.protocol === "tcp" ? ["tcp", "tcp6"] : ["udp", "udp6"];
+  const { protocol } = wish;
+  const files = wish.address === "::" ? [`${protocol}6`] : [protocol, `${protocol}6`];
   for (const file of files) {
     const lines = readFileSync(`/proc/self/net/${file}`, "latin1").split("\n").slice(1);
     for (const line of lines) {
@@ -64,7 +66,7 @@ function socketInode(wish: PortWish): string | undefined {
 function holds(local: string, wish: PortWish): boolean {
   const [addressHex = "", portHex = ""] = local.split(":");
   if (Number.parseInt(portHex, 16) !== wish.port) return false;
-  if (wish.address === "0.0.0.0" || /^0+$/.test(addressHex)) return true;
+  if (wish.address === "0.0.0.0" || wish.address === "::" || /^0+$/.test(addressHex)) return true;
   const bytes = Buffer.from(addressHex.slice(-8), "hex").reverse();
   return bytes.length === 4 && bytes.readUInt32BE(0) === parseIpv4(wish.address);
 }

@@ -24,7 +24,15 @@ import {
 } from "./config.ts";
 import { Haproxy, type LoadResult, type RunningHaproxy } from "./haproxy.ts";
 import { descriptorsMax, haproxyUser, tryBind } from "./host-facts.ts";
-import { type IngressBind, type IngressPlan, parseBindName, planIngress } from "./plan.ts";
+import {
+  ANY_ADDRESS,
+  type BoundPort,
+  type IngressBind,
+  type IngressPlan,
+  inBothFamilies,
+  parseBindName,
+  planIngress,
+} from "./plan.ts";
 import { FiguresOfRoutes } from "./route-figures.ts";
 import { CURRENT_WORKER, oldWorker, ServerSync } from "./server-sync.ts";
 import { parseBackendFigures, parseStat } from "./stat.ts";
@@ -81,7 +89,7 @@ export class IngressController {
   #followed = 0;
   #problems: readonly NetProblem[] = [];
   #running: RunningHaproxy | undefined;
-  #bound: readonly HostPort[] = [];
+  #bound: readonly BoundPort[] = [];
   #unwatch: (() => void) | undefined;
   /** HAProxy was looked at, and the watched connection says that it has not ended or reloaded since. */
   #isSure = false;
@@ -279,14 +287,16 @@ export class IngressController {
     const problems = [...wanted.problems];
     const binds: IngressBind[] = [];
     for (const bind of wanted.binds) {
-      const held = this.#bound.some((b) => b.address === bind.address && b.port === bind.port);
-      const error = held ? undefined : await tryBind(bind);
-      if (error === undefined) binds.push(bind);
+      const held = this.#bound.find((b) => b.address === bind.address && b.port === bind.port);
+      const error = held === undefined ? await tryBind(bind) : undefined;
+      if (error !== undefined) problems.push(...problemsOfBind(error, bind));
+      else if (bind.address !== ANY_ADDRESS) binds.push(bind);
       else {
-        const { address, port } = bind;
-        for (const id of bind.routeIds) {
-          problems.push(bindProblem(error, { id, address, port, protocol: "tcp" }));
-        }
+        // Published is published in both families, as engines do it; without IPv6 in its own alone.
+        const error6 = held?.ipv6 ? undefined : await tryBind({ ...bind, address: "::" });
+        binds.push(error6 === undefined ? inBothFamilies(bind) : bind);
+        const isTaken = error6 instanceof Error && "code" in error6 && error6.code === "EADDRINUSE";
+        if (isTaken) problems.push(...problemsOfBind(error6, { ...bind, address: "::" }));
       }
     }
     return { plan: { ...wanted, binds }, problems };
@@ -325,8 +335,8 @@ export class IngressController {
     const free = new Set(plan.binds.map(({ name }) => name));
     const without = (broken: BrokenRoutes) => {
       const next = planIngress(plan.model, { broken: reasons(broken) });
-      const binds = next.binds.filter(({ name }) => free.has(name));
-      return { ...next, binds };
+      const wishes = next.binds.flatMap((bind) => [inBothFamilies(bind), bind]);
+      return { ...next, binds: wishes.filter(({ name }) => free.has(name)) };
     };
     const judge = async (broken: BrokenRoutes): Promise<Verdict> => {
       const tried = renderConfig(without(broken), settings);
@@ -415,6 +425,11 @@ export class IngressController {
       ...(user === undefined ? {} : { user }),
     };
   }
+}
+
+/** A port that cannot be had is a problem of each route that needs it. */
+function problemsOfBind(error: unknown, { address, port, routeIds }: IngressBind): NetProblem[] {
+  return routeIds.map((id) => bindProblem(error, { id, address, port, protocol: "tcp" }));
 }
 
 /** What HAProxy has loaded, or why not. */

@@ -36,8 +36,8 @@ export function frontendLines(
   model: NodeNetworkModel,
   settings: FrontendSettings,
 ): Frontend[] {
-  const { name, address, port, mode } = bind;
-  const plain = [`bind ${address}:${port}`, ...proxyProtocolLines(model)];
+  const { name, mode } = bind;
+  const plain = [...bindLines(bind), ...proxyProtocolLines(model)];
   switch (mode) {
     case "http":
       return [
@@ -45,7 +45,7 @@ export function frontendLines(
       ];
     case "https": {
       const tls = [
-        `bind ${address}:${port} ${tlsOptions(model, settings)}`,
+        ...bindLines(bind, ` ${tlsOptions(model, settings)}`),
         ...proxyProtocolLines(model),
       ];
       return [{ name, lines: [...owned(tls), ...httpLines(bind.table, model, settings, "https")] }];
@@ -65,6 +65,11 @@ export function frontendLines(
       ];
     }
   }
+}
+
+function bindLines({ address, port, ipv6 }: IngressBind, options = ""): string[] {
+  const line = `bind ${address}:${port}${options}`;
+  return ipv6 === true ? [line, `bind :::${port} v6only${options}`] : [line];
 }
 
 function owned(lines: readonly string[]): OwnedLine[] {

@@ -11,7 +11,7 @@ import {
 } from "../testing/golden-config.ts";
 import { modelOf } from "../testing/model-text.ts";
 import { connectionsMaxFor, renderConfig } from "./config.ts";
-import { planIngress } from "./plan.ts";
+import { inBothFamilies, parseBindName, planIngress } from "./plan.ts";
 
 for (const name of goldenNames()) {
   test(`configuration of ${name}`, () => {
@@ -42,6 +42,24 @@ test("copies and hosts do not change the skeleton, routes and ports do", () => {
   assert.notEqual(rendered("route r2 b.test / s/web n1 80").skeleton, skeleton);
   assert.notEqual(rendered('wish r1 {"compression":true}').skeleton, skeleton);
   assert.notEqual(rendered("port p1 0.0.0.0 81 s/web n1 80").skeleton, skeleton);
+});
+
+test("a port on all addresses is bound in both families where that can be had", () => {
+  const plan = planIngress(modelOf([...LINES, "port p1 0.0.0.0 81 s/web n1 80"].join("\n")));
+  const { text } = renderConfig(
+    { ...plan, binds: plan.binds.map(inBothFamilies) },
+    GOLDEN_SETTINGS,
+  );
+  assert.match(text, /^frontend tcp:any:81\n {2}bind 0\.0\.0\.0:81\n {2}bind :::81 v6only$/m);
+  assert.deepEqual(
+    ["tcp:any:81", "tcp:0.0.0.0:81", "https:127.0.0.1:443", "http:r1"].map(parseBindName),
+    [
+      { address: "0.0.0.0", port: 81, ipv6: true },
+      { address: "0.0.0.0", port: 81, ipv6: false },
+      { address: "127.0.0.1", port: 443, ipv6: false },
+      undefined,
+    ],
+  );
 });
 
 test("each line of the text knows whose it is", () => {

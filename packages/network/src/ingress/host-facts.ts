@@ -4,7 +4,10 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { ConfigSettings } from "./config.ts";
 
-/** Why the port cannot be had, or `undefined` when it is free (and free again when this resolves). */
+/**
+ * Why the port cannot be had, or `undefined` when it is free (and free again when this resolves). `::` stands
+ * for IPv6 alone.
+ */
 export function tryBind(port: {
   readonly address: string;
   readonly port: number;
@@ -12,9 +15,8 @@ export function tryBind(port: {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", resolve);
-    server.listen({ host: port.address, port: port.port, exclusive: true }, () =>
-      server.close(() => resolve(undefined)),
-    );
+    const wish = { host: port.address, port: port.port, exclusive: true, ipv6Only: true };
+    server.listen(wish, () => server.close(() => resolve(undefined)));
   });
 }
 

@@ -46,6 +46,8 @@ export type IngressBind = {
   readonly name: string;
   readonly address: string;
   readonly port: number;
+  /** All addresses of the host are meant, and IPv6 can be had: `::` as well, under the name of `any`. */
+  readonly ipv6?: true;
   /** Routes that need this port: a port that is taken is a problem of each. */
   readonly routeIds: readonly string[];
 } & (
@@ -71,7 +73,9 @@ export interface IngressPlan {
   readonly model: NodeNetworkModel;
 }
 
-const ANY_ADDRESS = "0.0.0.0";
+export const ANY_ADDRESS = "0.0.0.0";
+/** In a frontend's name: all addresses of both families. */
+const BOTH_FAMILIES = "any";
 
 export interface PlanOptions {
   /** Routes and ports that HAProxy could not read, with the reason. */
@@ -104,10 +108,24 @@ export function bindName(mode: IngressBind["mode"], address: string, port: numbe
   return `${mode}:${address}:${port}`;
 }
 
-/** The address and port in a frontend's name; `undefined` when it is no name of ours. */
-export function parseBindName(name: string): { address: string; port: number } | undefined {
-  const [, address, port] = /^(?:https?|tcp|names):([\d.]+):(\d+)$/.exec(name) ?? [];
-  return address === undefined ? undefined : { address, port: Number(port) };
+/** The same bind with `::`. */
+export function inBothFamilies(bind: IngressBind): IngressBind {
+  return { ...bind, name: bindName(bind.mode, BOTH_FAMILIES, bind.port), ipv6: true };
+}
+
+export interface BoundPort {
+  readonly address: string;
+  readonly port: number;
+  /** `::` as well. */
+  readonly ipv6: boolean;
+}
+
+/** What stands in a frontend's name; `undefined` when it is no name of ours. */
+export function parseBindName(name: string): BoundPort | undefined {
+  const [, address, port] = /^(?:https?|tcp|names):([\d.]+|any):(\d+)$/.exec(name) ?? [];
+  if (address === undefined) return undefined;
+  const ipv6 = address === BOTH_FAMILIES;
+  return { address: ipv6 ? ANY_ADDRESS : address, port: Number(port), ipv6 };
 }
 
 function httpBackendName({ id }: HttpRouteModel): string {
