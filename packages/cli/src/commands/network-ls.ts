@@ -5,6 +5,9 @@ import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { table } from "../output/output.ts";
 
+/** From this on a network is warned of: a rollout needs an address more for each copy. */
+const NEARLY_FULL_SHARE = 0.8;
+
 export const command: CommandDescription = {
   summary: "networks of the environment, their ranges and how full they are",
   arguments: [{ name: "stack", summary: "only this stack's", required: false }],
@@ -38,6 +41,13 @@ export const command: CommandDescription = {
     ]);
     const head = ["NETWORK", "RANGE", "USED", "FREE", "SERVICES", "IPV6", ""];
     for (const line of table(head, rows)) output.line(line);
+    for (const { network, addressesUsed, addressesTotal } of views) {
+      if (addressesUsed < addressesTotal * NEARLY_FULL_SHARE) continue;
+      const full = addressesUsed < addressesTotal ? "nearly full" : "full";
+      output.note(
+        `${network.stack}/${network.name} is ${full}: ${addressesUsed} of ${addressesTotal} addresses are in use or in quarantine; a stack's file can state a larger range (networks: ${network.name}: ipam)`,
+      );
+    }
     return EXIT.done;
   },
 };

@@ -4,6 +4,7 @@ import { ProtocolError } from "@berth/protocol";
 import { isRange } from "@berth/protocol/route-rules";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
+import { checkClusterRange, checkServiceRange } from "../platform/address-ranges.ts";
 import { checkHostDns } from "../platform/host-dns.ts";
 import { startPlatform } from "../platform/lifecycle.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
@@ -45,6 +46,11 @@ export const command: CommandDescription = {
       fallback: "its host name",
     },
     { flags: "--cluster-range <cidr>", summary: "range for networks", fallback: "10.64.0.0/12" },
+    {
+      flags: "--service-range <cidr>",
+      summary: "range for addresses of services, for networks that are made from now on",
+      fallback: "the last sixteenth of the cluster's range",
+    },
     {
       flags: "--engine-socket <path>",
       summary: "the engine's socket",
@@ -104,7 +110,9 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   if (proxied !== undefined) changes.proxyProtocolFrom = proxied;
   if (hostDns !== undefined) changes.hostDns = checkHostDns(hostDns);
   if (node !== undefined) changes.node = node;
-  if (range !== undefined) changes.clusterRange = range;
+  if (range !== undefined) changes.clusterRange = checkClusterRange(range);
+  const serviceRange = textOption(input, "serviceRange");
+  if (serviceRange !== undefined) changes.serviceRange = checkServiceRange(serviceRange);
   if (socket !== undefined) changes.engineSocket = socket;
   if (flagOption(input, "allowHostMounts")) changes.allowHostMounts = true;
   if (flagOption(input, "allowPrivileged")) changes.allowPrivileged = true;

@@ -8,6 +8,7 @@ import { bridgeName } from "@berth/agent/net/node-network-model";
 import { formatBytes, GIB } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
 import { runProgram } from "../image/run-program.ts";
+import { isInRange } from "./address-ranges.ts";
 import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
 import { clusterOf } from "./leftovers.ts";
 
@@ -167,41 +168,31 @@ export const resolvers: Check = async () => {
   ];
 };
 
-/** The cluster's range must not be one that the host has a route or an address in. */
+/** The cluster's ranges must not be ones that the host has an address in. */
 export const addressRange: Check = async ({ paths, settings }) => {
   const cluster = clusterOf(paths);
   const ownPrefix = cluster === undefined ? undefined : bridgeName(cluster, "");
-  const clashes = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    (list ?? [])
-      .filter(
-        ({ family, address }) => family === "IPv4" && isInside(address, settings.clusterRange),
-      )
-      .map(({ address }) => ({ name, address })),
-  );
-  const foreign = clashes.filter(
-    ({ name }) => ownPrefix === undefined || !name.startsWith(ownPrefix),
-  );
-  const [first] = foreign;
-  return [
-    first === undefined
-      ? ok("range", `${settings.clusterRange} for networks`)
-      : failure(
-          "range",
-          `${first.name} has ${first.address}, inside the cluster's range ${settings.clusterRange}`,
-          "choose another with berth platform start --cluster-range 10.128.0.0/12",
-        ),
+  const addresses = Object.entries(networkInterfaces())
+    .filter(([name]) => ownPrefix === undefined || !name.startsWith(ownPrefix))
+    .flatMap(([name, list]) => (list ?? []).map((each) => ({ ...each, name })))
+    .filter(({ family }) => family === "IPv4");
+  const { clusterRange, serviceRange } = settings;
+  const ranges = [
+    { option: "--cluster-range 10.128.0.0/12", purpose: "networks", range: clusterRange },
+    ...(serviceRange === undefined
+      ? []
+      : [{ option: "--service-range 10.144.0.0/16", purpose: "services", range: serviceRange }]),
   ];
+  return ranges.map(({ option, purpose, range }) => {
+    const clash = addresses.find(({ address }) => isInRange(address, range));
+    if (clash === undefined) return ok("range", `${range} for ${purpose}`);
+    return failure(
+      "range",
+      `${clash.name} has ${clash.address}, inside the cluster's range ${range} for ${purpose}`,
+      `choose another with berth platform start ${option}`,
+    );
+  });
 };
-
-function isInside(address: string, cidr: string): boolean {
-  const [network = "", bits = "32"] = cidr.split("/");
-  const shift = 2 ** (32 - Number(bits));
-  return Math.floor(numberOf(address) / shift) === Math.floor(numberOf(network) / shift);
-}
-
-function numberOf(address: string): number {
-  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-}
 
 /** The ingress port, unless our own HAProxy has it. */
 export const httpPort: Check = async ({ settings }) => {

@@ -33,6 +33,8 @@ export const PlatformSettings = Type.Object(
     node: Type.String(),
     /** Range that networks are carved from. */
     clusterRange: Type.String(),
+    /** Range of services' addresses; absent: the last sixteenth of `clusterRange`. */
+    serviceRange: Type.Optional(Type.String()),
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),

@@ -29,6 +29,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
 function controlPlaneSettings(settings: PlatformSettings) {
   return {
     clusterRange: settings.clusterRange,
+    ...(settings.serviceRange === undefined ? {} : { serviceRange: settings.serviceRange }),
     ingressHttpPort: settings.httpPort,
     ingressHttpsPort: settings.httpsPort,
     portsReserved: [settings.port, settings.httpPort, settings.httpsPort],

@@ -1,6 +1,8 @@
 /** The server's own figures: requests, watches, sessions, the store, tasks and loops. */
 
 import type { Driver } from "@berth/base";
+import { rangeUses } from "../addresses/range-use.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store, Txn } from "../store/port.ts";
 import type { AuditLog } from "./audit-log.ts";
@@ -76,9 +78,10 @@ export class ApiMetrics {
     readonly watches: WatchHub;
     readonly sessions: SessionHub;
     readonly audit: AuditLog;
+    readonly settings: ControlPlaneSettings;
   }): void {
     const { registry } = this;
-    const { state, driver, watches, sessions, audit } = parts;
+    const { state, driver, watches, sessions, audit, settings } = parts;
     registry.gauge(
       "berth_revision",
       "Revision that this server shows.",
@@ -115,6 +118,18 @@ export class ApiMetrics {
       one(() => audit.waiting),
     );
     registry.gauge("berth_tasks", "Tasks by state.", () => tasksByState(state));
+    this.#watchAddresses(state, settings);
+    registry.gauge("berth_nodes", "Nodes by contact.", () => nodesByContact(state));
+    registry.counted("berth_loop_runs_total", "Runs of a loop.", () =>
+      driver.statuses().map(({ name, runs }) => ({ labels: { loop: name }, value: runs })),
+    );
+    registry.counted("berth_loop_failures_total", "Failed runs of a loop.", () =>
+      driver.statuses().map(({ name, failures }) => ({ labels: { loop: name }, value: failures })),
+    );
+  }
+
+  #watchAddresses(state: ClusterState, settings: ControlPlaneSettings): void {
+    const { registry } = this;
     registry.gauge(
       "berth_networks",
       "Networks; each has a range of the cluster's, or one that its file states.",
@@ -126,12 +141,20 @@ export class ApiMetrics {
         value: state.view.claims.by("kind", kind).length,
       })),
     );
-    registry.gauge("berth_nodes", "Nodes by contact.", () => nodesByContact(state));
-    registry.counted("berth_loop_runs_total", "Runs of a loop.", () =>
-      driver.statuses().map(({ name, runs }) => ({ labels: { loop: name }, value: runs })),
+    registry.gauge("berth_range_addresses", "Addresses of the cluster's ranges.", () =>
+      rangeUses(state.view, settings).map(({ range, total }) => ({
+        labels: { range },
+        value: total,
+      })),
     );
-    registry.counted("berth_loop_failures_total", "Failed runs of a loop.", () =>
-      driver.statuses().map(({ name, failures }) => ({ labels: { loop: name }, value: failures })),
+    registry.gauge(
+      "berth_range_addresses_used",
+      "Addresses of the cluster's ranges that networks and services have.",
+      () =>
+        rangeUses(state.view, settings).map(({ range, used }) => ({
+          labels: { range },
+          value: used,
+        })),
     );
   }
 }

@@ -53,13 +53,14 @@ export function createApi(options: ApiOptions): Api {
   const watches = new WatchHub({ state, store, clock });
   const sessions = new SessionHub({ watches, clock, newId });
   const audit = new AuditLog({ store, clock, driver, newId });
-  metrics.watchParts({ state, driver, watches, sessions, audit });
+  const { settings } = options;
+  metrics.watchParts({ state, driver, watches, sessions, audit, settings });
   const context: ApiContext = {
     store,
     state,
     blobs: options.blobs,
     control: options.control,
-    settings: options.settings,
+    settings,
     watches,
     sessions,
     secrets: options.secrets,
