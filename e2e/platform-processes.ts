@@ -40,8 +40,19 @@ export async function killAll(dataDir: string, ...names: ProcessName[]): Promise
 
 /** True until the process has ended; a zombie has. */
 export function isAlive(pid: number): boolean {
+  return !["", "Z"].includes(stateOf(pid));
+}
+
+/** Whether SIGSTOP has come into force. */
+export function isStopped(pid: number): boolean {
+  return stateOf(pid) === "T";
+}
+
+/** The letter of `proc(5)`; empty when there is no such process. */
+function stateOf(pid: number): string {
   const stat = read(`/proc/${pid}/stat`);
-  return stat !== "" && stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3) !== "Z";
+  const at = stat.lastIndexOf(")") + 2;
+  return stat.slice(at, at + 1);
 }
 
 export function signal(pid: number, name: NodeJS.Signals): void {

@@ -42,11 +42,14 @@ export class PrivateHost {
   readonly dataDir: string;
   readonly socket: string;
   readonly httpPort = 8080;
+  /** For the platform's processes, beside what every command has. */
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #range = `10.${randomInt(128, 240)}.0.0/16`;
   #unshare: ChildProcess | undefined;
   #init = 0;
 
-  constructor() {
+  constructor(environment: Readonly<Record<string, string>> = {}) {
+    this.#environment = environment;
     this.folder = mkdtempSync(join(tmpdir(), "be-"));
     this.dataDir = join(this.folder, "data");
     this.socket = join(this.folder, "docker.sock");
@@ -113,6 +116,7 @@ export class PrivateHost {
       BERTH_DATA: this.dataDir,
       BERTH_SOURCE: "1",
       TERM: "dumb",
+      ...this.#environment,
     };
     return new Promise((resolve) => {
       const options = { env, cwd: this.folder, timeout: COMMAND_TIMEOUT_MS, maxBuffer: 2 ** 26 };

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { HALT_VARIABLE } from "./halt.ts";
 import type { PlatformPaths } from "./paths.ts";
 import { startTicksOf } from "./process-record.ts";
 import type { PlatformSettings } from "./settings.ts";
@@ -30,7 +31,7 @@ const HEAP_FLAGS = {
 
 /** What our processes inherit: nothing of the user's shell but where to find programs. */
 export function processEnvironment(paths: PlatformPaths): Record<string, string> {
-  const kept = ["PATH", "HOME", "LANG", "TZ", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"];
+  const kept = ["PATH", "HOME", "LANG", "TZ", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", HALT_VARIABLE];
   const inherited = kept.flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];

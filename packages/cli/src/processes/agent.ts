@@ -10,6 +10,7 @@ import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { firstLineOf } from "../image/run-program.ts";
+import { haltHook } from "../platform/halt.ts";
 import { hostDnsOf } from "../platform/host-dns.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
@@ -20,6 +21,7 @@ import {
   STOP_TASKS_MS,
 } from "../platform/stop-request.ts";
 import { BUNDLED, VERSION } from "../platform/version.ts";
+
 import { type ProcessShell, runProcessShell } from "./process-shell.ts";
 
 /** The server makes the token at its first start, which may be a moment away. */
@@ -32,7 +34,9 @@ await runProcessShell("agent", async (shell) => {
   const token = await tokenOf(shell);
   const hostDns = hostDnsOf(settings);
   const [program = process.execPath, ...words] = ownProcess("net");
+  const onBoundary = haltHook();
   const agent = await startAgent({
+    ...(onBoundary === undefined ? {} : { onBoundary }),
     nodeName: settings.node,
     dataDir: paths.agent,
     runtimeDir: paths.run,
