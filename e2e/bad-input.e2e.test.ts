@@ -9,7 +9,7 @@ import { buffer } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { pack } from "tar-stream";
 import { containersOfCluster, docker } from "./engine.ts";
-import { killAll, pidsOf } from "./platform-processes.ts";
+import { isStopped, killAll, pidsOf } from "./platform-processes.ts";
 import type { StackRow } from "./stack-rows.ts";
 import { eventually, freePort, get, TestPlatform } from "./test-platform.ts";
 
@@ -232,6 +232,8 @@ test("a port that a foreign process takes while HAProxy is dead is named by the 
   assert.equal((await platform.deploy("away", compose, "--timeout", "30s")).code, 0);
   const nets = pidsOf(platform.dataDir, "net");
   for (const pid of nets) process.kill(pid, "SIGSTOP");
+  // The kernel takes up to a quarter of a second for it; net would start HAProxy again meanwhile.
+  await eventually("net stands still", () => nets.every(isStopped));
   await killAll(platform.dataDir, "haproxy");
   const holder = createTcpServer();
   servers.push(holder);
