@@ -231,14 +231,17 @@ test("a port that a foreign process takes while HAProxy is dead is named by the 
   );
   assert.equal((await platform.deploy("away", compose, "--timeout", "30s")).code, 0);
   const nets = pidsOf(platform.dataDir, "net");
-  for (const pid of nets) process.kill(pid, "SIGSTOP");
-  // The kernel takes up to a quarter of a second for it; net would start HAProxy again meanwhile.
-  await eventually("net stands still", () => nets.every(isStopped));
-  await killAll(platform.dataDir, "haproxy");
   const holder = createTcpServer();
   servers.push(holder);
-  await new Promise<void>((resolve) => holder.listen(port, "0.0.0.0", resolve));
-  for (const pid of nets) process.kill(pid, "SIGCONT");
+  try {
+    for (const pid of nets) process.kill(pid, "SIGSTOP");
+    // The kernel takes up to a quarter of a second for it; net would start HAProxy again meanwhile.
+    await eventually("net stands still", () => nets.every(isStopped));
+    await killAll(platform.dataDir, "haproxy");
+    await new Promise<void>((resolve) => holder.listen(port, "0.0.0.0", resolve));
+  } finally {
+    for (const pid of nets) process.kill(pid, "SIGCONT");
+  }
   await eventually("the doctor names the port and its holder", async () => {
     const { stdout } = await platform.berth("platform", "doctor");
     return new RegExp(`port 0\\.0\\.0\\.0:${port} is held by .*${process.pid}`).test(stdout);
