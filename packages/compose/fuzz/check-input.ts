@@ -6,7 +6,7 @@
 import { memoryFiles } from "../src/files.ts";
 import { loadCompose } from "../src/load/load.ts";
 import type { ComposeService } from "../src/model/service-model.ts";
-import { printCanonical } from "../src/print/print.ts";
+import { printCanonical, printMerged } from "../src/print/print.ts";
 import type { StackInput } from "./stack-inputs.ts";
 
 /** Of the processor, for any input: starting, warming up, collecting garbage. */
@@ -42,11 +42,15 @@ export function checkInput({ files }: StackInput): Finding {
 
 function load(files: StackInput["files"]): Finding {
   const placed = files.map(([name, text]): [string, string] => [`/p/${name}`, text]);
-  const result = loadCompose({
+  const options = {
     files: placed.map(([path]) => path),
     environment: ENVIRONMENT,
     fs: memoryFiles(Object.fromEntries(placed)),
-  });
+  };
+  // As it is written: it says something for every model that can be merged, and never throws.
+  const asWritten = loadCompose({ ...options, interpolate: false, checkConsistency: false });
+  if (asWritten.ok) printMerged(asWritten.merged ?? new Map(), "yaml");
+  const result = loadCompose(options);
   if (!result.ok) {
     const none = result.problems.length === 0;
     return none ? { loaded: false, wrong: "is refused without a reason" } : { loaded: false };

@@ -1,3 +1,4 @@
+export type { PrintedMap } from "./codec/codec.ts";
 export type { Extensions } from "./codec/extension.ts";
 export { type ComposeFiles, memoryFiles } from "./files.ts";
 export { fileVariables } from "./load/file-variables.ts";
@@ -17,7 +18,7 @@ export * from "./model/service-model.ts";
 export * from "./model/storage-model.ts";
 export { nodeFiles } from "./node-files.ts";
 export { expectedInstead, isSecret } from "./parameters/check-value.ts";
-export { hashedText, printCanonical } from "./print/print.ts";
+export { hashedText, printCanonical, printMerged } from "./print/print.ts";
 export { withoutUnused } from "./print/used.ts";
 export { type ComposeProblem, formatProblem } from "./problem.ts";
 export { stackSchema } from "./reference.ts";

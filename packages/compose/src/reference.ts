@@ -190,7 +190,7 @@ const DIFFERENCES = `## Differences from docker compose config
 | \`pid:\` and the like without a value say nothing | the reference ends with a panic |
 | \`!reset\` behind two merge keys, and a list of addresses in \`environment\`, mean the same in every file | the reference loses the first and takes the second only where files are merged |
 | an unbalanced brace in a default, and a default over several lines, are read | the reference refuses them |
-| \`--no-interpolate\` prints the typed form: durations and sizes in their canonical spelling, services of active profiles, what they use | the reference prints the merged text, unconverted, with everything |
+| \`--no-interpolate\` prints no secret | the reference prints the value of a secret that an included project takes from a variable |
 | aliases may not repeat more than ${ALIAS_NODES_MAX} values | the reference takes all memory |
 `;
 

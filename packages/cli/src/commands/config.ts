@@ -10,6 +10,7 @@ import {
   formatProblem,
   hashedText,
   printCanonical,
+  printMerged,
   withoutUnused,
 } from "@berth/compose";
 import { ProtocolError } from "@berth/protocol";
@@ -77,7 +78,8 @@ async function run(input: CommandInput): Promise<number> {
     write(input, variableTable(opened));
     return EXIT.done;
   }
-  const { project: loaded, warnings } = loadOpened(input, opened, valuesFor(input, opened));
+  const loadedStack = loadOpened(input, opened, valuesFor(input, opened));
+  const { project: loaded, warnings, merged } = loadedStack;
   for (const warning of warnings)
     output.note(`warning ${formatProblem(shortened(warning, input))}`);
   if (flagOption(input, "quiet")) return EXIT.done;
@@ -87,8 +89,9 @@ async function run(input: CommandInput): Promise<number> {
   }
   const project = flagOption(input, "resolveImageDigests") ? await pinned(input, loaded) : loaded;
   const lines = namesWanted(input, project) ?? hashes(input, project);
-  const interpolated = opened.options.interpolate !== false;
-  write(input, lines ?? [printCanonical(project, format, { interpolated }).trimEnd()]);
+  const text = () =>
+    merged === undefined ? printCanonical(project, format) : printMerged(merged, format);
+  write(input, lines ?? [text().trimEnd()]);
   return EXIT.done;
 }
 
@@ -98,15 +101,17 @@ const LISTS = ["services", "volumes", "images", "profiles", "hash"];
 /** The options that change how files are read. commander says `no-x` as `x: false`. */
 function withForm(input: CommandInput, opened: OpenedStack): OpenedStack {
   const { options } = input;
+  const interpolate = options["interpolate"] !== false;
   return {
     ...opened,
     options: {
       ...opened.options,
-      interpolate: options["interpolate"] !== false,
+      interpolate,
       normalize: options["normalize"] !== false,
       resolvePaths: options["pathResolution"] !== false,
-      checkConsistency: options["consistency"] !== false,
-      readEnvFiles: !LISTS.some((list) => list in options),
+      // What a variable stands for may be what makes it consistent, or the path of an env file.
+      checkConsistency: interpolate && options["consistency"] !== false,
+      readEnvFiles: interpolate && !LISTS.some((list) => list in options),
       services: input.words,
     },
   };

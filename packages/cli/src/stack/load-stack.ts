@@ -10,6 +10,7 @@ import {
   type LoadOptions,
   loadCompose,
   nodeFiles,
+  type PrintedMap,
   type SourceMap,
 } from "@berth/compose";
 import { isName, ProtocolError } from "@berth/protocol";
@@ -47,6 +48,8 @@ export interface LoadedStack {
   readonly name: string;
   readonly sources: SourceMap;
   readonly warnings: readonly ComposeProblem[];
+  /** The merged text of files that were loaded without interpolation. */
+  readonly merged?: PrintedMap;
   readonly text: string;
 }
 

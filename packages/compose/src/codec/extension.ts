@@ -45,7 +45,8 @@ export function printExtensions(
     .map(([key, value]) => [key, inOrder(value, format)] as const);
 }
 
-function inOrder(value: Printed, format: PrintFormat): Printed {
+/** `value` with its keys in the order of printing, all the way down. */
+export function inOrder(value: Printed, format: PrintFormat): Printed {
   if (value instanceof Map) {
     const entries = [...(value as ReadonlyMap<string, Printed>)].sort(keyOrder(format));
     return new Map(entries.map(([key, each]) => [key, inOrder(each, format)]));

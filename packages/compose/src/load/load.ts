@@ -8,12 +8,13 @@
  */
 
 import { Budget } from "../codec/budget.ts";
-import type { Reading } from "../codec/codec.ts";
+import type { PrintedMap, Reading } from "../codec/codec.ts";
 import type { ComposeFiles } from "../files.ts";
 import { EXPANDED_PORTS_MAX, SERVICES_MAX, VALUES_MAX } from "../limits.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import { parentPath } from "../path.ts";
+import { type MergedPlace, mergedForm } from "../print/merged-form.ts";
 import { type ComposeProblem, Problems } from "../problem.ts";
 import { type ProjectWords, projectWords } from "../spec/project-codec.ts";
 import type { MapTree, Tree } from "../tree/tree.ts";
@@ -73,6 +74,8 @@ export type LoadResult =
       readonly project: ComposeProject;
       readonly warnings: readonly ComposeProblem[];
       readonly sources: SourceMap;
+      /** With `interpolate: false`: the merged text, which is printed instead of the project. */
+      readonly merged?: PrintedMap;
     }
   | {
       readonly ok: false;
@@ -112,6 +115,7 @@ export function declaredParameters(
 interface Loaded {
   readonly project: ComposeProject;
   readonly sources: SourceMap;
+  readonly merged?: PrintedMap;
 }
 
 function load(session: Session, options: LoadOptions): Loaded | undefined {
@@ -197,7 +201,20 @@ function readProject(
   const names = Object.keys(words.services ?? {});
   if (options.checkConsistency !== false) checkProject(project, names, sources, problems);
   warnUnhonoured(tree, problems);
-  return { project: selectServices(project, named, names, { sources, problems }), sources };
+  const selected = selectServices(project, named, names, { sources, problems });
+  if (session.interpolate) return { project: selected, sources };
+  return { project: selected, sources, merged: mergedForm(tree, mergedPlace(options, place)) };
+}
+
+function mergedPlace(options: LoadOptions, { name }: Place): MergedPlace {
+  return {
+    name,
+    // The caller's variables are left out, here as in the reference.
+    environment: new Map([["COMPOSE_PROJECT_NAME", name]]),
+    home: options.environment["HOME"],
+    resolvePaths: options.resolvePaths !== false,
+    normalize: options.normalize !== false,
+  };
 }
 
 function readingOf(session: Session, options: LoadOptions, tree: Tree, place: Place): Reading {

@@ -3,7 +3,7 @@
  */
 
 import type { Printed, PrintedMap, PrintFormat } from "../codec/codec.ts";
-import { printExtensions } from "../codec/extension.ts";
+import { inOrder, printExtensions } from "../codec/extension.ts";
 import type { ComposeProject } from "../model/project-model.ts";
 import { projectWords } from "../spec/project-codec.ts";
 import { envFileList, service as serviceCodec } from "../spec/service-codec.ts";
@@ -12,18 +12,17 @@ import { printCompactJson, printJson } from "./print-json.ts";
 import { printYaml } from "./print-yaml.ts";
 import { withoutUnused } from "./used.ts";
 
-/**
- * The canonical text of `project`; dollars are doubled, so that the text loads to the same project again. A project that
- * was loaded without interpolation still has its variables: `interpolated: false` leaves the dollars as they are.
- */
-export function printCanonical(
-  project: ComposeProject,
-  format: "json" | "yaml",
-  form: { readonly interpolated?: boolean } = {},
-): string {
+/** The canonical text of `project`; dollars are doubled, so that the text loads to the same project again. */
+export function printCanonical(project: ComposeProject, format: "json" | "yaml"): string {
   const tree = canonicalTree(project, format);
   const text = format === "json" ? printJson(tree) : printYaml(tree);
-  return form.interpolated === false ? text : text.replaceAll("$", "$$$$");
+  return text.replaceAll("$", "$$$$");
+}
+
+/** The text of a merged form, with its variables. */
+export function printMerged(merged: PrintedMap, format: "json" | "yaml"): string {
+  const tree = inOrder(merged, format);
+  return format === "json" ? printJson(tree) : printYaml(tree);
 }
 
 /**

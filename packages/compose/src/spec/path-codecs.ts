@@ -51,13 +51,14 @@ const REMOTE_PREFIXES = [
   "service:",
 ];
 
-function isRemote(written: string): boolean {
+/** Whether a build context is fetched by the builder; every other one is a path of the host. */
+export function isRemoteContext(written: string): boolean {
   return written.includes("://") || REMOTE_PREFIXES.some((prefix) => written.startsWith(prefix));
 }
 
 /** A build context from its text. */
 export function buildContextOf(written: string, tree: Tree, reading: Reading): BuildContext {
-  if (isRemote(written)) return { kind: "remote", url: written };
+  if (isRemoteContext(written)) return { kind: "remote", url: written };
   const directory = hostPathOf(written === "" ? "." : written, tree, reading);
   return { kind: "local", directory: { ...directory, original: written } };
 }

@@ -7,6 +7,7 @@
  */
 
 import type { Problems } from "../problem.ts";
+import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap, namesMap } from "./key-values.ts";
 import { type MergeRule, mergeRuleAt, RULES } from "./merge-rules.ts";
 import {
@@ -68,10 +69,21 @@ function merge(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
   if (special !== undefined) {
     const pair = SPECIALS[special](base, over);
     if (pair === undefined) return settle(over);
-    if (special === "keyValues") return mergeTables(pair[0], pair[1], place, problems);
+    if (special === "keyValues") {
+      return mergeTables(inLineOrder(pair[0], base), inLineOrder(pair[1], over), place, problems);
+    }
     return mergeAlike(pair[0], pair[1], place, problems);
   }
   return mergeAlike(base, over, place, problems);
+}
+
+/** Lines of a mapping are sorted, those of a list stay in their order. */
+function inLineOrder(table: Tree, written: Tree): Tree {
+  if (table.kind !== "map" || written.kind !== "map" || written.isLines === true) return table;
+  const line = ([key, { value }]: readonly [string, MapEntry]) =>
+    isNull(value) ? key : `${key}=${textOf(value)}`;
+  const entries = [...table.entries].sort((left, right) => compareBytes(line(left), line(right)));
+  return { ...table, entries: new Map(entries) };
 }
 
 /** Tables are lists of lines to the reference: a later line without a value takes the place of one with a value. */
@@ -82,7 +94,7 @@ function mergeTables(base: Tree, over: Tree, place: Place, problems: Problems): 
     if (entry.value.mark === "reset") entries.delete(key);
     else entries.set(key, { key: entry.key, value: settle(entry.value) });
   }
-  return mapTree(over, entries);
+  return { ...mapTree(over, entries), isLines: true };
 }
 
 function mergeAlike(base: Tree, over: Tree, place: Place, problems: Problems): Tree {

@@ -37,6 +37,8 @@ export interface MapTree extends Origin {
   readonly kind: "map";
   readonly entries: ReadonlyMap<string, MapEntry>;
   readonly mark?: Mark;
+  /** A table that was merged over another: to the reference it is a list of `key=value` from then on. */
+  readonly isLines?: true;
 }
 
 export interface SeqTree extends Origin {
