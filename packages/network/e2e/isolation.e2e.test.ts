@@ -30,9 +30,9 @@ const OUTSIDE = "198.18.0.2";
 
 /** What each container may reach; everything else in the matrix must be closed. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  a1: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "service-a"],
-  a2: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "service-a"],
-  b1: ["b1", "b1-6", "outside", "published", "service-b"],
+  a1: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "published-6", "service-a"],
+  a2: ["a1", "a1-6", "a2", "a2-6", "outside", "published", "published-6", "service-a"],
+  b1: ["b1", "b1-6", "outside", "published", "published-6", "service-b"],
   internal1: ["internal1", "internal1-6"],
 };
 const FORBIDDEN = {
