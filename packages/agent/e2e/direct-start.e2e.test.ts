@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "@berth/base";
+import { madePortName } from "@berth/network/interfaces";
 import { requestOf } from "../src/runtime/contract-subject.ts";
 import { stopInit } from "../src/runtime/direct-init.ts";
 import { holderOf } from "../src/runtime/direct-links.ts";
 import { learnPlace } from "../src/runtime/direct-place.ts";
-import { attachmentsOfLabels, outsideName } from "../src/runtime/direct-plan.ts";
+import { attachmentsOfLabels } from "../src/runtime/direct-plan.ts";
 import { DirectStarts } from "../src/runtime/direct-starts.ts";
 import { type DockerRuntime, dockerRuntime } from "../src/runtime/docker.ts";
 import type { ContainerRequest, NetworkRequest } from "../src/runtime/port.ts";
@@ -190,8 +191,10 @@ describe("a container that is started directly", () => {
 
   it("has one name on the host for each address, which the kernel keeps to one holder", async () => {
     const id = await run(request(18));
-    const outside = outsideName(lab.network.bridge, "10.251.7.18");
+    const outside = madePortName(lab.network.bridge, "10.251.7.18");
     assert.equal(await holderOf(outside), id);
+    const port = execFileSync("bridge", ["-j", "-d", "link", "show", "dev", outside]).toString();
+    assert.match(port, /"hairpin":true/, "net goes by the name and does not look at it");
     const other = await lab.runtime.createContainer(request(18));
     await assert.rejects(lab.runtime.startContainer(other.id), /10\.251\.7\.18 is in use/);
     await lab.runtime.removeContainer(id);

@@ -7,7 +7,7 @@
  * nothing that cannot be removed. Synchronous: it runs in a thread of its own (direct-thread.ts).
  */
 
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 
 /** runc's name for the process that becomes the container's program, once its namespaces are made. */
 const INIT_NAME = "runc:[2:INIT]";
@@ -39,6 +39,8 @@ export function killStoppedInits(processesPath: string): void {
 
 /** Identifiers of the processes in a control group; none when it is gone. */
 export function processesIn(path: string): number[] {
+  // Most looks are for a group that is not there yet, and a failed read costs ten times as much.
+  if (!existsSync(path)) return [];
   return textOf(path)
     .split("\n")
     .map(Number)

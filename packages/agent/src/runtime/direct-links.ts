@@ -3,21 +3,25 @@
  * into a bridge that was made anew.
  *
  * The kernel removes a pair with the container's namespace, a moment after its last process: a name that is
- * still there may belong to nobody. What is there is read from `/proc/self/net`, which is this process's own
- * network; `/sys/class/net` may be another's.
+ * still there may belong to nobody.
  */
 
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { type DirectLink, insideCommands, outsideCommands, parseAlias } from "./direct-plan.ts";
+import { interfaceNames } from "@berth/network/interfaces";
+import {
+  type DirectLink,
+  insideCommands,
+  outsideCommands,
+  parseAlias,
+  rejoinCommands,
+} from "./direct-plan.ts";
 import { listAt, parseJson, textAt } from "./docker-json.ts";
 
 /** `ip` takes milliseconds; past this the machine hangs. */
 const COMMAND_TIMEOUT_MS = 10_000;
 /** A listing of some thousand interfaces. */
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
-const DEVICES = "/proc/self/net/dev";
 
 /** Gives the process its networks: pairs on the host, addresses and routes inside. */
 export async function attach(
@@ -30,8 +34,7 @@ export async function attach(
 }
 
 export function hasInterface(name: string): boolean {
-  const lines = readFileSync(DEVICES, "utf8").split("\n");
-  return lines.some((line) => line.trimStart().startsWith(`${name}:`));
+  return interfaceNames().has(name);
 }
 
 /** The container whose end of a pair has this name; nothing when there is no such name, or it is not ours. */
@@ -58,7 +61,7 @@ export async function removeLink(outside: string): Promise<void> {
 export async function rejoin(bridge: string): Promise<void> {
   const ends = await endsOf(["type", "veth"]);
   const lost = ends.filter((end) => end.bridge === bridge && end.master === undefined);
-  const commands = lost.map(({ name }) => `link set ${name} master ${bridge}\n`);
+  const commands = lost.map(({ name }) => rejoinCommands(name, bridge));
   if (commands.length > 0) await run("ip", ["-batch", "-"], commands.join(""));
 }
 

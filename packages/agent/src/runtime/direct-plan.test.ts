@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { madePortName } from "@berth/network/interfaces";
 import {
   aliasOf,
   attachmentsOfLabels,
@@ -8,8 +9,8 @@ import {
   insideCommands,
   linkOf,
   outsideCommands,
-  outsideName,
   parseAlias,
+  rejoinCommands,
 } from "./direct-plan.ts";
 import type { ContainerRequest } from "./port.ts";
 
@@ -76,15 +77,17 @@ test("one end goes into the bridge, the other gets what is planned; the way out 
   const other = { ...ATTACHMENT, address: "10.64.9.2", mac: "02:42:0a:40:09:02" };
   const links = [linkOf(ATTACHMENT, inner, 0), linkOf(other, { ...outer, mtu: 1_400 }, 1)];
   const [first, second] = links.map(({ outside }) => outside);
-  assert.equal(first, outsideName("b1", "10.64.3.9"));
+  assert.equal(first, madePortName("b1", "10.64.3.9"));
   assert.ok(first !== second && (first?.length ?? 99) <= 15);
   assert.equal(
     outsideCommands(links, { pid: 77, containerId: "abc" }),
     [
       `link add ${first} master b1 up type veth peer name eth0 address 02:42:0a:40:03:09 netns 77`,
       `link set ${first} alias "berth abc b1"`,
+      `link set ${first} type bridge_slave hairpin on`,
       `link add ${second} master b2 up mtu 1400 type veth peer name eth1 address 02:42:0a:40:09:02 mtu 1400 netns 77`,
       `link set ${second} alias "berth abc b2"`,
+      `link set ${second} type bridge_slave hairpin on`,
       "",
     ].join("\n"),
   );
@@ -102,6 +105,13 @@ test("one end goes into the bridge, the other gets what is planned; the way out 
     ].join("\n"),
   );
   assert.doesNotMatch(insideCommands([linkOf(ATTACHMENT, inner, 0)]), /route/);
+});
+
+test("an end that comes back into its bridge is as it was made", () => {
+  assert.equal(
+    rejoinCommands("veth1", "b1"),
+    "link set veth1 master b1\nlink set veth1 type bridge_slave hairpin on\n",
+  );
 });
 
 test("an interface says whose it is, and others' interfaces say nothing", () => {

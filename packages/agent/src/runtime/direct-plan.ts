@@ -7,7 +7,7 @@
  * Design page: docs/design/direct-start.md
  */
 
-import { createHash } from "node:crypto";
+import { madePortName } from "@berth/network/interfaces";
 import type { ContainerNetwork, ContainerRequest } from "./port.ts";
 
 /** The attachments as JSON: a later agent that starts the container has only its labels. */
@@ -41,8 +41,6 @@ export interface DirectLink extends DirectAttachment {
 const FILES_NEEDED = ["/etc/hosts", "/etc/resolv.conf"] as const;
 /** What an attachment may say to be understood here. */
 const FIELDS_KNOWN: ReadonlySet<string> = new Set(["networkId", "address", "mac"]);
-/** Interface names have 15 characters at most. Tools that leave engines' interfaces alone know `veth`. */
-const OUTSIDE_DIGITS = 10;
 
 /** Why `request` must be started the engine's own way; nothing when the agent may do it. */
 export function directObstacle(request: ContainerRequest): string | undefined {
@@ -83,14 +81,8 @@ function isAttachment(value: unknown): value is DirectAttachment {
   return fields.every((field) => typeof Reflect.get(value, field) === "string");
 }
 
-/** Name of the host's end of the holder of `address` in `bridge`. */
-export function outsideName(bridge: string, address: string): string {
-  const digest = createHash("sha256").update(`${bridge} ${address}`).digest("hex");
-  return `veth${digest.slice(0, OUTSIDE_DIGITS)}`;
-}
-
 export function linkOf(attachment: DirectAttachment, bridge: Bridge, index: number): DirectLink {
-  const outside = outsideName(bridge.name, attachment.address);
+  const outside = madePortName(bridge.name, attachment.address);
   return { ...attachment, bridge, outside, inside: `eth${index}` };
 }
 
@@ -107,6 +99,19 @@ export function parseAlias(
   return { containerId, bridge };
 }
 
+/**
+ * A copy that calls its own service gets its packets back by the port that they came from. `net` goes by the
+ * name of a port that we made: it does not look whether this is set (`addresses/bridge-news.ts`).
+ */
+function portCommand(outside: string): string {
+  return `link set ${outside} type bridge_slave hairpin on`;
+}
+
+/** Lines for `ip -batch` that put an end back into a bridge that was made anew. */
+export function rejoinCommands(outside: string, bridge: string): string {
+  return `link set ${outside} master ${bridge}\n${portCommand(outside)}\n`;
+}
+
 /** Lines for `ip -batch` on the host: the pairs, one end of each with `pid`. */
 export function outsideCommands(
   links: readonly DirectLink[],
@@ -119,6 +124,7 @@ export function outsideCommands(
       return [
         `link add ${outside} master ${bridge.name} up${mtu} type veth ${peer}`,
         `link set ${outside} alias "${aliasOf(containerId, bridge.name)}"`,
+        portCommand(outside),
       ];
     })
     .map((line) => `${line}\n`)

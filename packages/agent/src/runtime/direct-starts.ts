@@ -7,6 +7,7 @@
  */
 
 import { assertNever, backoffMs, type Clock, type Logger, MINUTE_MS, SECOND_MS } from "@berth/base";
+import { madePortName } from "@berth/network/interfaces";
 import { ProtocolError } from "@berth/protocol";
 import { DirectConnector } from "./direct-connector.ts";
 import { killStoppedInits, processesIn } from "./direct-init.ts";
@@ -19,7 +20,6 @@ import {
   type DirectLink,
   directObstacle,
   linkOf,
-  outsideName,
 } from "./direct-plan.ts";
 import type { ContainerRequest, StartOutcome } from "./port.ts";
 
@@ -130,7 +130,7 @@ export class DirectStarts {
     for (const { networkId, address } of attachments) {
       const bridge = this.#bridges.get(`${cluster} ${networkId}`);
       if (bridge === undefined) continue;
-      await this.#requireFree({ outside: outsideName(bridge.name, address), address }, id);
+      await this.#requireFree({ outside: madePortName(bridge.name, address), address }, id);
     }
   }
 

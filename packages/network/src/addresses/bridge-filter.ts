@@ -8,7 +8,8 @@
  *
  * Rejected: the rule only where the host has it on already (engines differ, and newer ones do not load the
  * module); sending answers through the gateway by rewriting their MAC address (newer kernels only).
- * Cost: two programs a look; a look is made when a copy has become ready, and now and then.
+ * Cost: two programs a look; a look is made when a bridge or a port that the agent did not make has come
+ * (bridge-news.ts), and now and then.
  */
 
 import { existsSync, writeFileSync } from "node:fs";

@@ -9,9 +9,11 @@
 
 import type { Clock, Driver, Logger, Loop } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
+import { interfaceNames } from "../interfaces.ts";
 import { applyRules, listRules, type NftResult, nftProblem } from "../nft.ts";
 import type { NetProblem } from "../report.ts";
 import { allowLoopback, ensureBridgeFilter } from "./bridge-filter.ts";
+import { BridgeNews } from "./bridge-news.ts";
 import { ensureEnginePass, removeEnginePass } from "./engine-pass.ts";
 import { FlowKeeper } from "./flow-keeper.ts";
 import { guestRanges, type SpreadInput, spreadFrame, spreadState } from "./spread.ts";
@@ -56,7 +58,7 @@ export class AddressController {
   #held: Held | undefined;
   /** Generation of the model that the kernel was last seen to follow. */
   #followed = 0;
-  #readyKey = "";
+  readonly #bridgeNews = new BridgeNews();
   #queue: Promise<unknown> = Promise.resolve();
   #rulesProblem: NetProblem | undefined;
   #bridgeProblem: NetProblem | undefined;
@@ -193,11 +195,8 @@ export class AddressController {
   async #ensureBridges(input: SpreadInput): Promise<void> {
     const bridges = input.networks.map(({ bridge }) => bridge);
     if (input.udpPorts !== undefined && input.udpPorts.length > 0) allowLoopback(bridges);
-    const ready = input.endpoints.filter(({ state, remote }) => state === "ready" && !remote);
-    const key = JSON.stringify([bridges, ready.map(({ taskId, address }) => [taskId, address])]);
-    if (key === this.#readyKey) return;
-    await this.#filterBridges(bridges);
-    this.#readyKey = key;
+    if (this.#bridgeNews.hasCome(input, interfaceNames)) await this.#lookAtBridges(input);
+    else this.#bridgeNews.follow(input);
   }
 
   /** What an engine drops between its bridges although it may be. */
@@ -209,8 +208,11 @@ export class AddressController {
     this.#passKey = ranges.join(" ");
   }
 
-  async #filterBridges(bridges: readonly string[]): Promise<void> {
+  async #lookAtBridges(input: SpreadInput): Promise<void> {
+    const present = interfaceNames();
+    const bridges = input.networks.map(({ bridge }) => bridge);
     const detail = await ensureBridgeFilter(this.#options, bridges);
+    if (detail === undefined) this.#bridgeNews.settle(input, present);
     const wasUsable = this.usable;
     this.#bridgeProblem =
       detail === undefined ? undefined : { code: "part_failed", part: "addresses", detail };
@@ -222,7 +224,7 @@ export class AddressController {
     const input = this.#input;
     if (input === undefined) return;
     if (this.#held !== undefined && !(await this.#isHeld(this.#held))) this.#held = undefined;
-    await this.#filterBridges(input.networks.map(({ bridge }) => bridge));
+    await this.#lookAtBridges(input);
     await this.#passEngine(input);
     await this.#follow();
   }

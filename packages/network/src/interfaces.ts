@@ -1,0 +1,27 @@
+/**
+ * Network interfaces of this process's own network, by name. From `/proc/self/net`: `/sys/class/net` may be
+ * another network's.
+ */
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+const DEVICES = "/proc/self/net/dev";
+/** Interface names have 15 characters at most. Tools that leave engines' interfaces alone know `veth`. */
+const PORT_DIGITS = 10;
+
+export function interfaceNames(): ReadonlySet<string> {
+  const lines = readFileSync(DEVICES, "utf8").split("\n");
+  return new Set(
+    lines.filter((line) => line.includes(":")).map((line) => line.split(":", 1)[0]?.trim() ?? ""),
+  );
+}
+
+/**
+ * Name of the port in `bridge` of the holder of `address`, where the agent made it: with all that our bridges'
+ * ports need. Ports that an engine makes have other names.
+ */
+export function madePortName(bridge: string, address: string): string {
+  const digest = createHash("sha256").update(`${bridge} ${address}`).digest("hex");
+  return `veth${digest.slice(0, PORT_DIGITS)}`;
+}
