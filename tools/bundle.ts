@@ -19,9 +19,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import http from "node:http";
 import { join } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { build } from "esbuild";
+import { lightImports } from "./light-imports.ts";
 import { ROOT, readSourceTree } from "./source-tree.ts";
 
 /** Bundles kept besides the current one: enough to go back once. */
@@ -43,7 +43,12 @@ const ENTRIES = {
 /** What the sources are, as a version: the package's and twelve digits of a hash over everything. */
 function contentVersion(): string {
   const hash = createHash("sha256");
-  for (const file of ["package.json", "package-lock.json", "tools/bundle.ts"]) {
+  for (const file of [
+    "package.json",
+    "package-lock.json",
+    "tools/bundle.ts",
+    "tools/light-imports.ts",
+  ]) {
     hash.update(readFileSync(join(ROOT, file)));
   }
   for (const file of readSourceTree()) {
@@ -56,31 +61,6 @@ function contentVersion(): string {
       : "0.0.0";
   return `${version}+${hash.digest("hex").slice(0, 12)}`;
 }
-
-/**
- * `import` of node:http evaluates every getter of the module, one of which loads a whole HTTP client of
- * Node's own (undici): 14 MB in each process. The bundle takes the module without importing it, and leaves
- * those getters out; nothing of ours uses them.
- */
-const lightHttp: Plugin = {
-  name: "light-http",
-  setup(bundle) {
-    bundle.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
-      kind === "import-statement" ? { path: "http", namespace: "light-http" } : undefined,
-    );
-    bundle.onLoad({ filter: /.*/, namespace: "light-http" }, () => {
-      const names = Object.entries(Object.getOwnPropertyDescriptors(http))
-        .filter(([, property]) => property.get === undefined)
-        .map(([name]) => name);
-      return {
-        contents: `const http = process.getBuiltinModule("node:http");
-export default http;
-${names.map((name) => `export const ${name} = http.${name};`).join("\n")}
-`,
-      };
-    });
-  },
-};
 
 async function bundleInto(folder: string, version: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
@@ -96,11 +76,11 @@ async function bundleInto(folder: string, version: string): Promise<void> {
     target: "node24",
     minifySyntax: true,
     legalComments: "none",
-    plugins: [lightHttp],
+    plugins: [lightImports],
     define: { BERTH_BUNDLE_VERSION: JSON.stringify(version) },
     // CommonJS dependencies ask for Node's modules by `require`.
     banner: {
-      js: 'import { createRequire as berthCreateRequire } from "node:module"; const require = berthCreateRequire(import.meta.url);',
+      js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);',
     },
     logLevel: "warning",
   });

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   type ComposeProject,
-  declaredParameters,
+  type DeclaredParameters,
   fileVariables,
   formatProblem,
   hashedText,
@@ -78,7 +78,7 @@ async function run(input: CommandInput): Promise<number> {
     write(input, variableTable(opened));
     return EXIT.done;
   }
-  const loadedStack = loadOpened(input, opened, valuesFor(input, opened));
+  const loadedStack = loadOpened(input, opened, (declared) => valuesFor(input, declared));
   const { project: loaded, warnings, merged } = loadedStack;
   for (const warning of warnings)
     output.note(`warning ${formatProblem(shortened(warning, input))}`);
@@ -118,8 +118,7 @@ function withForm(input: CommandInput, opened: OpenedStack): OpenedStack {
 }
 
 /** Given values of parameters; those that only a deploy would make up or ask for stand as their names. */
-function valuesFor(input: CommandInput, { options }: OpenedStack): Record<string, string> {
-  const declared = declaredParameters(options);
+function valuesFor(input: CommandInput, declared: DeclaredParameters): Record<string, string> {
   const given = givenValues(input, declared);
   const values: Record<string, string> = {};
   for (const [name, declaration] of Object.entries(declared.declarations)) {

@@ -106,7 +106,7 @@ export async function loadStack(input: CommandInput): Promise<LoadedStack> {
 export function loadOpened(
   input: CommandInput,
   { options, stdin }: OpenedStack,
-  parameters: Readonly<Record<string, string>> = {},
+  parameters: NonNullable<LoadOptions["parameters"]> = {},
 ): LoadedStack {
   const result = loadCompose({ ...options, parameters });
   if (!result.ok) {

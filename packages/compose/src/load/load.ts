@@ -45,8 +45,8 @@ export interface LoadOptions {
   readonly envFiles?: readonly string[];
   /** Active profiles, `*` for all; `COMPOSE_PROFILES` by default. */
   readonly profiles?: readonly string[];
-  /** Values of the parameters that the files declare: they win over every variable. */
-  readonly parameters?: Readonly<Record<string, string>>;
+  /** Values of the parameters that the files declare, or who gives them: they win over every variable. */
+  readonly parameters?: ParameterValues | ((declared: DeclaredParameters) => ParameterValues);
   /** False leaves variables as they are written. */
   readonly interpolate?: boolean;
   /** False leaves paths of the host as they are written. */
@@ -66,6 +66,9 @@ export interface LoadOptions {
   readonly remote?: (url: string) => string | undefined;
   readonly fs: ComposeFiles;
 }
+
+/** Values of parameters by name. */
+export type ParameterValues = Readonly<Record<string, string>>;
 
 /** A project with its warnings, or all problems at once. */
 export type LoadResult =
@@ -103,7 +106,7 @@ export function declaredParameters(
   const variables = environmentOf(session, options, directory);
   const parsed = parseAll(session, options, directory, variables);
   const declared = readDeclarations(session, parsed, variables);
-  const environment = withParameters(variables, declared, options.parameters ?? {});
+  const environment = withParameters(variables, declared, valuesOf(options, declared));
   const documents = parsed.flatMap((file) => file.documents);
   const given = options.projectName;
   return {
@@ -131,7 +134,7 @@ function load(session: Session, options: LoadOptions): Loaded | undefined {
   }
   const documents = parsed.flatMap((file) => file.documents);
   const declared = readDeclarations(session, parsed, variables);
-  const given = withParameters(variables, declared, options.parameters ?? {});
+  const given = withParameters(variables, declared, valuesOf(options, declared));
   const name = projectNameOf(session, documents, {
     given: options.projectName,
     environment: given,
@@ -144,6 +147,13 @@ function load(session: Session, options: LoadOptions): Loaded | undefined {
     projectWords.read(below, "", readingOf(session, options, below, place));
   });
   return readProject(session, options, tree, place);
+}
+
+function valuesOf(
+  { parameters = {} }: Pick<LoadOptions, "parameters">,
+  declared: DeclaredParameters,
+): ParameterValues {
+  return typeof parameters === "function" ? parameters(declared) : parameters;
 }
 
 function environmentOf(

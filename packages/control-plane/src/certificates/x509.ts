@@ -3,7 +3,7 @@
  * the first use: it takes 60 ms that most starts of the server do not need. ADR 25.
  */
 
-import { createPrivateKey, generateKeyPairSync, randomBytes, webcrypto } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import { DAY_MS, HOUR_MS } from "@berth/base";
 
@@ -39,8 +39,8 @@ async function keysOf(pem: string) {
   const jwk = createPrivateKey(pem).export({ format: "jwk" });
   const { d: _secret, ...publicJwk } = jwk;
   return {
-    privateKey: await webcrypto.subtle.importKey("jwk", jwk, EC, true, ["sign"]),
-    publicKey: await webcrypto.subtle.importKey("jwk", publicJwk, EC, true, ["verify"]),
+    privateKey: await crypto.subtle.importKey("jwk", jwk, EC, true, ["sign"]),
+    publicKey: await crypto.subtle.importKey("jwk", publicJwk, EC, true, ["verify"]),
   };
 }
 
