@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 const DEVICES = "/proc/self/net/dev";
+/** The kernel's list with an index for each interface that is up. */
+const GROUPS = "/proc/self/net/igmp";
 /** Interface names have 15 characters at most. Tools that leave engines' interfaces alone know `veth`. */
 const PORT_DIGITS = 10;
 
@@ -15,6 +17,14 @@ export function interfaceNames(): ReadonlySet<string> {
   return new Set(
     lines.filter((line) => line.includes(":")).map((line) => line.split(":", 1)[0]?.trim() ?? ""),
   );
+}
+
+/** Tells interfaces from later ones of the same names; nothing when one of `names` is not up. */
+export function interfaceIdentity(names: readonly string[]): string | undefined {
+  const lines = readFileSync(GROUPS, "utf8").matchAll(/^(\d+)\s+(\S+)\s*:/gm);
+  const indexes = new Map([...lines].map(([, index, name]) => [name, index]));
+  if (!names.every((name) => indexes.has(name))) return undefined;
+  return names.map((name) => `${name} ${indexes.get(name)}`).join(",");
 }
 
 /**

@@ -9,7 +9,7 @@
 
 import type { Clock, Driver, Logger, Loop } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
-import { interfaceNames } from "../interfaces.ts";
+import { interfaceIdentity, interfaceNames } from "../interfaces.ts";
 import { applyRules, listRules, type NftResult, nftProblem } from "../nft.ts";
 import type { NetProblem } from "../report.ts";
 import { allowLoopback, ensureBridgeFilter } from "./bridge-filter.ts";
@@ -41,6 +41,11 @@ export interface AddressControllerOptions {
 const CHECK_PERIOD_MS = 4_000;
 /** Of these looks one counts all rules: half a second of processor where there are 100,000. */
 const CHECKS_PER_COUNT = 15;
+/**
+ * Of these looks one is at bridges that are still the same: nobody changes them by chance, and a listing of
+ * all links is two programs.
+ */
+const CHECKS_PER_BRIDGE_LOOK = 4;
 const LOOP_NAME = "service-addresses";
 
 interface Held {
@@ -65,6 +70,9 @@ export class AddressController {
   #passProblem: NetProblem | undefined;
   /** Ranges that the engine lets pass. */
   #passKey = "";
+  /** Bridges that were looked at last, as long as they are the same. */
+  #bridgeIdentity: string | undefined;
+  #looks = 0;
   #checks = 0;
   #loads = 0;
   #changes = 0;
@@ -210,6 +218,7 @@ export class AddressController {
 
   async #lookAtBridges(input: SpreadInput): Promise<void> {
     const present = interfaceNames();
+    this.#bridgeIdentity = identityOf(input);
     const bridges = input.networks.map(({ bridge }) => bridge);
     const detail = await ensureBridgeFilter(this.#options, bridges);
     if (detail === undefined) this.#bridgeNews.settle(input, present);
@@ -219,12 +228,17 @@ export class AddressController {
     if (this.usable !== wasUsable) this.#options.onUsable();
   }
 
+  #hasSameBridges(input: SpreadInput): boolean {
+    return this.#bridgeIdentity !== undefined && this.#bridgeIdentity === identityOf(input);
+  }
+
   /** Is all still as it was left? */
   async #look(): Promise<void> {
     const input = this.#input;
     if (input === undefined) return;
     if (this.#held !== undefined && !(await this.#isHeld(this.#held))) this.#held = undefined;
-    await this.#lookAtBridges(input);
+    const isTurn = this.#looks++ % CHECKS_PER_BRIDGE_LOOK === 0;
+    if (isTurn || !this.usable || !this.#hasSameBridges(input)) await this.#lookAtBridges(input);
     await this.#passEngine(input);
     await this.#follow();
   }
@@ -250,4 +264,8 @@ export class AddressController {
     const details = result.kind === "refused" ? { detail: result.detail } : {};
     throw new ProtocolError("unavailable", "the service addresses cannot be loaded", details);
   }
+}
+
+function identityOf({ networks }: SpreadInput): string | undefined {
+  return interfaceIdentity(networks.map(({ bridge }) => bridge));
 }
