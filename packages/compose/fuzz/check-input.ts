@@ -5,6 +5,7 @@
 
 import { memoryFiles } from "../src/files.ts";
 import { loadCompose } from "../src/load/load.ts";
+import type { ComposeProject } from "../src/model/project-model.ts";
 import type { ComposeService } from "../src/model/service-model.ts";
 import { printCanonical, printMerged } from "../src/print/print.ts";
 import type { StackInput } from "./stack-inputs.ts";
@@ -56,7 +57,11 @@ function load(files: StackInput["files"]): Finding {
     return none ? { loaded: false, wrong: "is refused without a reason" } : { loaded: false };
   }
   const printed = printCanonical(result.project, "json");
-  const isOwn = Object.values(result.project.services).some(isLostInPrint);
+  const hasDollarKey = /^ *"(?:[^"\\]|\\.)*\$(?:[^"\\]|\\.)*": /m.test(printed);
+  const isOwn =
+    hasDollarKey ||
+    isLostInProject(result.project) ||
+    Object.values(result.project.services).some(isLostInPrint);
   for (const format of ["json", "yaml"] as const) {
     if (isOwn) continue;
     const again = printCanonical(result.project, format);
@@ -81,14 +86,38 @@ function load(files: StackInput["files"]): Finding {
 }
 
 /**
- * What the canonical form cannot say, here as in the reference: its JSON has words of its own for block devices; a list of no
- * devices, or none of them, means all when it is gone; so do an empty network mode and a hook of `watch` that runs nothing.
+ * What the canonical form cannot say, here as in the reference: its JSON has words of its own for block devices, and none for a
+ * limit of 0 and a device without a path; a list of no devices, or none of them, means all when it is gone; so do an empty
+ * network mode, an empty build context and a hook of `watch` that runs nothing.
  */
 function isLostInPrint(service: ComposeService): boolean {
-  const { blkioConfig, gpus, deploy, networkMode, develop } = service;
+  const { blkioConfig, build, gpus, deploy, networkMode, develop } = service;
   if (networkMode === "" || blkioConfig !== undefined) return true;
   if (develop?.watch?.some(({ exec }) => exec?.command === null)) return true;
-  const { limits, reservations } = deploy?.resources ?? {};
-  const devices = [...(gpus ?? []), ...(limits?.devices ?? []), ...(reservations?.devices ?? [])];
-  return devices.some(({ deviceIds, count }) => deviceIds?.length === 0 || count === 0);
+  if (service.devices?.some(({ source }) => source === "")) return true;
+  const { context } = build ?? {};
+  if (context?.kind === "local" && context.directory.original === "") return true;
+  const limits = [...Object.values(service.ulimits ?? {}), ...Object.values(build?.ulimits ?? {})];
+  if (limits.some((limit) => limit.single === true && limit.soft === 0)) return true;
+  const resources = deploy?.resources;
+  const devices = [
+    ...(gpus ?? []),
+    ...(resources?.limits?.devices ?? []),
+    ...(resources?.reservations?.devices ?? []),
+  ];
+  return devices.some(
+    ({ deviceIds, capabilities, count }) =>
+      deviceIds?.length === 0 || capabilities?.length === 0 || count === 0,
+  );
+}
+
+/**
+ * What does not load again, here as in the reference: a key with a dollar, which is doubled with all others though keys have no
+ * variables, and a dependency that may be missing, whose service is of no active profile.
+ */
+function isLostInProject({ services }: ComposeProject): boolean {
+  const names = new Set(Object.keys(services));
+  return Object.values(services).some(({ dependsOn }) =>
+    Object.keys(dependsOn ?? {}).some((name) => !names.has(name)),
+  );
 }
