@@ -18,14 +18,15 @@ import type {
   Requests,
   RunningTask,
 } from "./model.ts";
+import { NodeChanges } from "./node-changes.ts";
 import { rankOf } from "./rank.ts";
 import { allocatable, type Needs, needsOf } from "./resources.ts";
 
 /** A node and what is left of it. */
 export interface NodeState {
   readonly model: NodeModel;
-  /** Place among nodes that score alike; from the seed and the id alone. */
-  readonly rank: number;
+  /** Place among nodes that score alike, from 0; by rank (`rank.ts`), then id. */
+  readonly place: number;
   ready: boolean;
   draining: boolean;
   readonly total: ReadonlyMap<string, number>;
@@ -66,6 +67,9 @@ type HeldIndex = Map<string, Map<string, Held>>;
 export class ClusterState {
   /** By id. */
   readonly nodes: readonly NodeState[];
+  /** Places of nodes as they change: bookings, turns and what undoes them. */
+  readonly changes: NodeChanges;
+  readonly #byPlace: readonly NodeState[];
   readonly #byId: ReadonlyMap<string, NodeState>;
   readonly #tasks = new Map<string, Held>();
   readonly #volumes: HeldIndex = new Map();
@@ -81,9 +85,12 @@ export class ClusterState {
     cluster: ClusterModel,
     options: { readonly seed: number; readonly defaults: Requests },
   ) {
-    this.nodes = [...cluster.nodes]
-      .sort((a, b) => compareText(a.id, b.id))
-      .map((model) => nodeState(model, options.seed));
+    this.#byPlace = cluster.nodes
+      .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
+      .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
+      .map(({ model }, place) => nodeState(model, place));
+    this.nodes = [...this.#byPlace].sort((a, b) => compareText(a.model.id, b.model.id));
+    this.changes = new NodeChanges(this.nodes.length);
     this.#byId = new Map(this.nodes.map((node) => [node.model.id, node]));
     assert(this.#byId.size === this.nodes.length, "two nodes have one id");
     for (const node of this.nodes) {
@@ -94,6 +101,11 @@ export class ClusterState {
 
   node(id: string): NodeState | undefined {
     return this.#byId.get(id);
+  }
+
+  /** The node whose `place` it is. */
+  nodeAt(place: number): NodeState {
+    return present(this.#byPlace[place], "node");
   }
 
   task(id: string): Held | undefined {
@@ -123,6 +135,16 @@ export class ClusterState {
     return held(this.#services, service);
   }
 
+  /** Nodes that hold copies of the service, leaving ones included. */
+  nodesOfService(service: string): ReadonlySet<NodeState> {
+    const nodes = new Set<NodeState>();
+    for (const task of this.#services.get(service)?.values() ?? []) {
+      const node = this.#byId.get(task.node);
+      if (node !== undefined) nodes.add(node);
+    }
+    return nodes;
+  }
+
   podTasks(pod: string): readonly Held[] {
     return held(this.#pods, pod);
   }
@@ -130,6 +152,11 @@ export class ClusterState {
   /** Tasks with an anti-affinity towards the service. */
   avoiders(service: string): readonly Held[] {
     return held(this.#avoiders, service);
+  }
+
+  /** Is there any? */
+  isAvoided(service: string): boolean {
+    return this.#avoiders.has(service);
   }
 
   /** Puts a task on its node. The caller has checked that it may. */
@@ -158,6 +185,7 @@ export class ClusterState {
     });
     node.ready = turn.ready ?? node.ready;
     node.draining = turn.draining ?? node.draining;
+    this.changes.note(node.place);
     return true;
   }
 
@@ -170,8 +198,10 @@ export class ClusterState {
     assert(mark <= this.#log.length, "the mark lies in a part of the log that was undone");
     while (this.#log.length > mark) {
       const change = present(this.#log.pop(), "change");
-      if (change.kind === "turned") Object.assign(change.node, change.before);
-      else if (change.kind === "added") this.#take(change.held);
+      if (change.kind === "turned") {
+        Object.assign(change.node, change.before);
+        this.changes.note(change.node.place);
+      } else if (change.kind === "added") this.#take(change.held);
       else this.#put(change.held);
     }
   }
@@ -192,6 +222,7 @@ export class ClusterState {
   #put(task: Held): void {
     const { claims } = task;
     assert(!this.#tasks.has(claims.id), `task ${claims.id} is there twice`);
+    assert(claims.service !== "", `task ${claims.id} is of no service`);
     this.#tasks.set(claims.id, task);
     for (const [index, key] of this.#indexes(task)) {
       const entries = index.get(key);
@@ -225,7 +256,9 @@ export class ClusterState {
 
   #account(task: Held, sign: 1 | -1): void {
     const node = this.#byId.get(task.node);
-    if (node !== undefined) book(node, task, sign);
+    if (node === undefined) return;
+    book(node, task, sign);
+    this.changes.note(node.place);
   }
 }
 
@@ -257,11 +290,11 @@ export function compareText(a: string, b: string): number {
 }
 
 /** A node with nothing on it. */
-export function nodeState(model: NodeModel, seed: number): NodeState {
+export function nodeState(model: NodeModel, place: number): NodeState {
   const total = allocatable(model);
   return {
     model,
-    rank: rankOf(seed, model.id),
+    place,
     ready: model.ready,
     draining: model.draining,
     total,

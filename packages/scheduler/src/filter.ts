@@ -45,6 +45,11 @@ export interface Filter {
    * resource, each port), none when the rule has nothing to say about it.
    */
   readonly prepare: (subject: Subject) => readonly Check[];
+  /**
+   * True when a check may answer otherwise although its node has not changed: then the checks hold for one
+   * ask only and are prepared anew for the next (`turns.ts`). Absent: the node alone decides.
+   */
+  readonly looksBeyond?: (subject: Subject) => boolean;
   /** The refusal in words, without the count: "lack memory (need 2 GiB, most free is 1.4 GiB)". */
   readonly describe: (refused: RuleCount) => string;
   /** What would have to change, after "would fit if": "node-8 had 0.6 GiB more memory". */

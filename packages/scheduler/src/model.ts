@@ -192,7 +192,7 @@ export interface Spread {
 export interface Claims {
   /** Unique among asks and tasks. */
   readonly id: string;
-  /** Key of the service whose copy it is. */
+  /** Key of the service whose copy it is; not empty. */
   readonly service: string;
   /** Ordinal of the copy; only orders asks. */
   readonly slot?: number;

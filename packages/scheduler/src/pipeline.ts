@@ -2,11 +2,11 @@
  * Filters, then scores: which nodes will do for one ask, and which of them is best.
  *
  * A node is asked the rules in the order of `RULES` and counts for the first that refuses it. Among the
- * nodes that are left the highest weighted sum of points wins, then the lower rank, then the smaller id,
+ * nodes that are left the highest weighted sum of points wins, then the lower place (rank, then id),
  * so that the choice is a function of cluster, ask and seed. Cost: O(nodes × rules) for one ask.
  */
 
-import { compareText, type NodeState } from "./cluster-state.ts";
+import type { NodeState } from "./cluster-state.ts";
 import type { Check, Filter, Finding, Subject } from "./filter.ts";
 import { addresses } from "./filters/addresses.ts";
 import { affinity } from "./filters/affinity.ts";
@@ -26,7 +26,7 @@ import { spread } from "./filters/spread.ts";
 import { taints } from "./filters/taints.ts";
 import { volumes } from "./filters/volumes.ts";
 import type { Strategy } from "./model.ts";
-import { type Weights, weightsOf } from "./options.ts";
+import { type ScheduleOptions, weightsOf } from "./options.ts";
 import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
 import type { Points, Score } from "./score.ts";
 import { affinityScore } from "./scores/affinity.ts";
@@ -58,6 +58,16 @@ export const FILTERS: Readonly<Record<RuleName, Filter>> = {
   spread,
 };
 
+/** All but the fit, which is the strategy's. */
+const OTHER_SCORES: readonly Score[] = [
+  spreadScore,
+  affinityScore,
+  imagesScore,
+  stabilityScore,
+  taintsScore,
+  failuresScore,
+];
+
 /** A finding and the rule that made it. */
 export interface RuleFinding extends Finding {
   readonly rule: RuleName;
@@ -71,6 +81,16 @@ export interface RuleCheck {
 /** The rules as checks for one ask, in order. */
 export function prepareChecks(subject: Subject): readonly RuleCheck[] {
   return RULES.flatMap((rule) => FILTERS[rule].prepare(subject).map((check) => ({ rule, check })));
+}
+
+/** The rules and scores that may look beyond the node; the fit never does, whatever the strategy. */
+const LOOKING_BEYOND = [...Object.values(FILTERS), ...OTHER_SCORES].flatMap(
+  ({ looksBeyond: looks }) => looks ?? [],
+);
+
+/** Does any rule or score of the ask depend on more than the ask and the node? */
+export function looksBeyond(subject: Subject): boolean {
+  return LOOKING_BEYOND.some((looks) => looks(subject));
 }
 
 /** The first rule that refuses the node. */
@@ -109,13 +129,10 @@ export interface Scorer {
   readonly reasons: (node: NodeState) => readonly ScoreReason[];
 }
 
-/** The scores of one ask under the strategy in force. */
-export function prepareScores(
-  subject: Subject,
-  strategy: Strategy,
-  overrides: Partial<Weights> | undefined,
-): Scorer {
-  const weights = weightsOf(strategy, overrides);
+/** The scores of one ask under the strategy in force: its own, else that of the options. */
+export function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
+  const strategy = subject.ask.strategy ?? options.strategy;
+  const weights = weightsOf(strategy, options.weights);
   const parts = scoresOf(strategy).flatMap(({ name, prepare }) => {
     const points = weights[name] === 0 ? undefined : prepare(subject);
     return points === undefined ? [] : [{ name, points, weight: weights[name] }];
@@ -127,15 +144,7 @@ export function prepareScores(
 }
 
 function scoresOf(strategy: Strategy): readonly Score[] {
-  return [
-    fitScore(strategy),
-    spreadScore,
-    affinityScore,
-    imagesScore,
-    stabilityScore,
-    taintsScore,
-    failuresScore,
-  ];
+  return [fitScore(strategy), ...OTHER_SCORES];
 }
 
 function reason(
@@ -154,7 +163,5 @@ export interface Candidate {
 
 /** Best first; an order without ties. */
 export function compareCandidates(a: Candidate, b: Candidate): number {
-  return (
-    b.score - a.score || a.node.rank - b.node.rank || compareText(a.node.model.id, b.node.model.id)
-  );
+  return b.score - a.score || a.node.place - b.node.place;
 }

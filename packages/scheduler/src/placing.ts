@@ -1,11 +1,11 @@
 /**
  * Finds nodes for units and groups in a cluster state, and applies what it decides.
  *
- * A single ask takes the best node of the pipeline. A pod is tried on each node as a whole: every member
+ * A single ask takes the best node of the pipeline, from its turn (`turns.ts`) where it has one. A pod is tried on each node as a whole: every member
  * must be accepted beside all the others. A gang searches depth first in the order of the
  * scores, so that an unlucky first choice is taken back; the search is bounded, so among many unlike
  * members a fit can be missed (never a wrong one made). What does not succeed leaves no trace.
- * Cost: O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
+ * Cost: that of its turn or O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
  */
 
 import { present } from "@berth/base";
@@ -19,15 +19,23 @@ import {
   compareCandidates,
   firstFinding,
   prepareChecks,
-  prepareScores,
   type Scorer,
+  scorerOf,
 } from "./pipeline.ts";
 import type { Placement } from "./plan.ts";
+import { Turns } from "./turns.ts";
 
 /** Where and how to decide. */
 export interface Site {
   readonly cluster: ClusterState;
   readonly options: ScheduleOptions;
+  /** What is remembered of the nodes; holds for this cluster and these options only. */
+  readonly turns: Pick<Turns, "turnOf">;
+}
+
+/** Begins to decide in `cluster`, with nothing remembered. */
+export function siteOf(cluster: ClusterState, options: ScheduleOptions): Site {
+  return { cluster, options, turns: new Turns(options) };
 }
 
 /**
@@ -49,12 +57,10 @@ function placeUnits(
 ): readonly Placement[] | undefined {
   const [unit, ...rest] = units;
   if (unit === undefined) return [];
-  const found = candidatesFor(unit, site);
-  if (rest.length === 0) {
-    const best = bestOf(found.candidates);
-    return best === undefined ? undefined : settle(unit, best, found, site);
-  }
-  for (const candidate of [...found.candidates].sort(compareCandidates)) {
+  if (rest.length === 0) return placeLast(unit, site);
+  const { candidates, scorers } = candidatesFor(unit, site);
+  const found = { count: candidates.length, scorers };
+  for (const candidate of [...candidates].sort(compareCandidates)) {
     const mark = site.cluster.mark();
     const placed = settle(unit, candidate, found, site);
     const others = placeUnits(rest, site, budget);
@@ -65,14 +71,32 @@ function placeUnits(
   return undefined;
 }
 
-/** Nodes that will do for a unit, unordered, and the scores by which they were judged. */
+/** A unit after which nothing has to be placed takes its best node. */
+function placeLast(unit: Unit, site: Site): readonly Placement[] | undefined {
+  const [member, companion] = unit.members;
+  const single = companion === undefined ? member : undefined;
+  const turn = single && site.turns.turnOf(subjectOf(single, unit, site.cluster));
+  if (turn !== undefined) {
+    const best = turn.best();
+    const found = { count: turn.candidates, scorers: [turn.scorer] };
+    return best === undefined ? undefined : settle(unit, best, found, site);
+  }
+  const { candidates, scorers } = candidatesFor(unit, site);
+  const best = bestOf(candidates);
+  const found = { count: candidates.length, scorers };
+  return best === undefined ? undefined : settle(unit, best, found, site);
+}
+
+/** What a placement tells about the choice. */
 interface Found {
-  readonly candidates: readonly Candidate[];
+  /** Nodes that would have done. */
+  readonly count: number;
   /** By member. */
   readonly scorers: readonly Scorer[];
 }
 
-function candidatesFor(unit: Unit, site: Site): Found {
+/** Nodes that will do for a unit, unordered, and the scores by member by which they were judged. */
+function candidatesFor(unit: Unit, site: Site) {
   const subjects = unit.members.map((member) => subjectOf(member, unit, site.cluster));
   const checks = subjects.map(prepareChecks);
   const scorers = subjects.map((subject) => scorerOf(subject, site.options));
@@ -131,10 +155,6 @@ export function tasksOn({ members }: Unit, node: NodeState): readonly Held[] | u
   });
 }
 
-function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
-  return prepareScores(subject, subject.ask.strategy ?? options.strategy, options.weights);
-}
-
 function bestOf(candidates: readonly Candidate[]): Candidate | undefined {
   let best = candidates[0];
   for (const candidate of candidates) {
@@ -155,7 +175,7 @@ function settle(unit: Unit, { node, score }: Candidate, found: Found, site: Site
       node: node.model.id,
       score,
       reasons: reasons[index] ?? [],
-      candidates: found.candidates.length,
+      candidates: found.count,
       devices: task.devices,
     };
   });

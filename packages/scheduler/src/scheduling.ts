@@ -23,7 +23,8 @@ export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
     open = [...open, ...level];
     // Ends: a round without a placement is the last, and each placement leaves fewer groups.
     for (let round = placeAll(open, site); ; round = placeAll(open, site)) {
-      placements.push(...round.placed);
+      // Not spread into one call: a large batch has more placements than a call may have arguments.
+      for (const placement of round.placed) placements.push(placement);
       open = round.left;
       if (round.placed.length === 0 || open.length === 0) break;
     }

@@ -17,4 +17,6 @@ export interface Score {
   readonly name: ScoreName;
   /** The points for one ask, or `undefined` when every node gets 0. */
   readonly prepare: (subject: Subject) => Points | undefined;
+  /** As for a filter: true when the points of a node that has not changed may change. */
+  readonly looksBeyond?: (subject: Subject) => boolean;
 }

@@ -12,6 +12,7 @@ import { chooseDevices } from "./devices.ts";
 import type { Ask, ClusterModel, RunningTask } from "./model.ts";
 import type { ScheduleOptions } from "./options.ts";
 import { allFindings, prepareChecks, type RuleFinding } from "./pipeline.ts";
+import { type Site, siteOf } from "./placing.ts";
 import type { SchedulePlan } from "./plan.ts";
 import { needsOf } from "./resources.ts";
 import { scheduleInto } from "./scheduling.ts";
@@ -19,16 +20,18 @@ import { scheduleInto } from "./scheduling.ts";
 export class Transaction {
   readonly #state: ClusterState;
   readonly #options: ScheduleOptions;
+  readonly #site: Site;
 
   constructor(cluster: ClusterModel, options: ScheduleOptions) {
     assert(Number.isInteger(options.seed), "the seed is not an integer");
     this.#state = new ClusterState(cluster, options);
     this.#options = options;
+    this.#site = siteOf(this.#state, options);
   }
 
   /** Decides the asks and keeps what it places. */
   schedule(asks: readonly Ask[]): SchedulePlan {
-    return scheduleInto({ cluster: this.#state, options: this.#options }, asks);
+    return scheduleInto(this.#site, asks);
   }
 
   /**

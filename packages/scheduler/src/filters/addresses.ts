@@ -7,6 +7,7 @@ import type { FixedAddress } from "../model.ts";
 export const addresses: Filter = {
   rule: "addresses",
   prepare: ({ ask, cluster }) => (ask.addresses ?? []).flatMap((fixed) => checksOf(fixed, cluster)),
+  looksBeyond: ({ ask }) => (ask.addresses ?? []).length > 0,
   describe: ({ count, about, holder, holders }) =>
     holder === undefined
       ? `${verb(count, "does", "do")} not carry the address pool ${about}`

@@ -18,6 +18,8 @@ export const affinity: Filter = {
     (subject.ask.affinities ?? []).flatMap((each) =>
       each.kind === "service" && each.required ? checksOf(each, subject) : [],
     ),
+  looksBeyond: ({ ask }) =>
+    (ask.affinities ?? []).some((each) => each.kind === "service" && each.required),
   describe: ({ count, about }) => {
     const { service, level } = neighbourOf(about);
     if (service === "") return `${verb(count, "lies", "lie")} in no ${level}`;

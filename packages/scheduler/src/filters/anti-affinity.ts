@@ -17,6 +17,8 @@ export const antiAffinity: Filter = {
     [...ownObstacles(subject), ...foreignObstacles(subject)].map(
       (obstacle) => (node) => findingAt(node, obstacle),
     ),
+  looksBeyond: ({ ask, cluster }) =>
+    (ask.antiAffinities ?? []).some((each) => each.required) || cluster.isAvoided(ask.service),
   describe: ({ count, about, holder, holders }) => {
     const { service, level } = neighbourOf(about);
     const who = holder === undefined ? service : `${service} (${whoHolds(holder, holders)})`;

@@ -20,6 +20,7 @@ export const pod: Filter = {
       },
     ];
   },
+  looksBeyond: ({ ask }) => ask.pod !== undefined,
   describe: ({ count, about, holder, holders }) => {
     const where = holder === undefined ? "" : ` (${whoHolds(holder, holders)} runs elsewhere)`;
     return `${verb(count, "is", "are")} not the node of pod ${about}${where}`;

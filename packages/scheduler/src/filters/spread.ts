@@ -18,6 +18,7 @@ export const spread: Filter = {
     (subject.ask.spread ?? [])
       .filter((each) => each.required)
       .map((each) => checkOf(each, subject)),
+  looksBeyond: ({ ask }) => (ask.spread ?? []).some((each) => each.required),
   describe: ({ count, about, need }) =>
     need === undefined
       ? `${verb(count, "lies", "lie")} in no ${about}`

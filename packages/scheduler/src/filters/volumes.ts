@@ -14,6 +14,7 @@ export const volumes: Filter = {
   rule: "volumes",
   prepare: ({ ask, cluster }) =>
     (ask.volumes ?? []).flatMap((use) => checksOf(use, ask.pod, cluster)),
+  looksBeyond: ({ ask }) => (ask.volumes ?? []).length > 0,
   describe: ({ count, about, holder, holders }) =>
     holder === undefined
       ? `${verb(count, "does", "do")} not have volume ${about}`

@@ -14,6 +14,10 @@ const POINTS_MAX = 100;
 
 export const affinityScore: Score = {
   name: "affinity",
+  looksBeyond: ({ ask }) =>
+    [...(ask.affinities ?? []), ...(ask.antiAffinities ?? [])].some(
+      (each) => each.kind === "service" && !each.required,
+    ),
   prepare: (subject) => {
     const near = (subject.ask.affinities ?? []).flatMap((each) => pull(each, subject) ?? []);
     const far = (subject.ask.antiAffinities ?? []).flatMap((each) => pull(each, subject) ?? []);

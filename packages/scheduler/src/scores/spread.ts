@@ -17,6 +17,8 @@ const STATED_WEIGHT = 4;
 
 export const spreadScore: Score = {
   name: "spread",
+  looksBeyond: ({ ask }) =>
+    (ask.spread ?? []).some((each) => !each.required && each.level !== "node"),
   prepare: (subject) => {
     const parts = (subject.ask.spread ?? [])
       .filter((each) => !each.required && each.level !== "node")
