@@ -4,8 +4,8 @@
  *     node packages/scheduler/bench/schedule.bench.ts [--large]
  *
  * Every cell checks that the work was done (all placed, no node over its room, spread even) before it is
- * timed, and reports the median and the slowest of its runs. The inside is simple, O(asks × nodes): the
- * last column shows the cost of looking at one node for one ask, which stays the same over the matrix.
+ * timed, and reports the median and the slowest of its runs. The last column is the time for each ask and
+ * node: it stays the same where every ask looks at every node, and falls where turns answer.
  */
 
 import { assert, GIB, MIB } from "@berth/base";
