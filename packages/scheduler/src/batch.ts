@@ -6,10 +6,11 @@
  * by service, slot and id: no order of the input shows. Cost: O(asks log asks).
  */
 
-import { assert } from "@berth/base";
+import { assert, present } from "@berth/base";
 import { type ClusterState, compareText } from "./cluster-state.ts";
 import type { Ask, Requests } from "./model.ts";
 import { type Needs, needsOf, WHOLE_MILLIS } from "./resources.ts";
+import { sameValue } from "./same-value.ts";
 
 /** An ask with its needs. */
 export interface Wanted {
@@ -42,22 +43,113 @@ export function groupAsks(
   cluster: ClusterState,
   defaults: Requests,
 ): readonly Group[] {
-  assert(new Set(asks.map((ask) => ask.id)).size === asks.length, "two asks have one id");
   const totals = totalsOf(cluster);
-  const wanted = asks.map((ask): Wanted => {
+  const lots = new Lots(defaults, totals);
+  const ids = new Set<string>();
+  const tied: Wanted[] = [];
+  for (const ask of asks) {
     assert(cluster.task(ask.id) === undefined, `ask ${ask.id} has the id of a task`);
-    return { ask, needs: needsOf(ask.requests, defaults) };
-  });
-  const units = gather(wanted.sort(compareWanted), ({ ask }) => ask.pod).map(
+    ids.add(ask.id);
+    if (ask.pod === undefined && ask.gang === undefined) lots.add(ask);
+    else tied.push({ ask, needs: needsOf(ask.requests, defaults) });
+  }
+  assert(ids.size === asks.length, "two asks have one id");
+  return [...lots.all(), ...tiedLots(tied, totals)]
+    .sort(compareLots)
+    .reduce(joinEqual, [])
+    .flatMap(groupsOf);
+}
+
+/** Groups that follow each other unless a lot has the same keys: equal but for the copy. */
+interface Lot {
+  readonly priority: number;
+  readonly size: number;
+  readonly service: string;
+  /** In any order. */
+  readonly groups: Group[];
+}
+
+/** The asks that stand alone, which are nearly all: by service, with needs worked out once for equal requests. */
+class Lots {
+  readonly #byService = new Map<
+    string,
+    (Lot & { readonly needs: Needs; readonly requests: Requests })[]
+  >();
+  readonly #defaults: Requests;
+  readonly #totals: ReadonlyMap<string, number>;
+
+  constructor(defaults: Requests, totals: ReadonlyMap<string, number>) {
+    this.#defaults = defaults;
+    this.#totals = totals;
+  }
+
+  add(ask: Ask): void {
+    const { service, requests, priority = PRIORITY_DEFAULT } = ask;
+    const lots = this.#byService.get(service) ?? [];
+    if (lots.length === 0) this.#byService.set(service, lots);
+    let lot = lots.find((each) => each.priority === priority && sameValue(each.requests, requests));
+    if (lot === undefined) {
+      const needs = needsOf(requests, this.#defaults);
+      const size = sizeOf([{ ask, needs }], this.#totals);
+      lot = { priority, size, service, groups: [], needs, requests };
+      lots.push(lot);
+    }
+    const unit = { pod: undefined, members: [{ ask, needs: lot.needs }] };
+    lot.groups.push({ gang: undefined, priority, units: [unit] });
+  }
+
+  all(): readonly Lot[] {
+    return [...this.#byService.values()].flat();
+  }
+}
+
+/** Pods and gangs, each a lot of its own. */
+function tiedLots(wanted: readonly Wanted[], totals: ReadonlyMap<string, number>): readonly Lot[] {
+  const units = gather([...wanted].sort(compareWanted), ({ ask }) => ask.pod).map(
     ([pod, members]): Unit => ({ pod, members }),
   );
   const unitOrder = orderBy(units, (unit) => unit.members, totals);
-  const gangOf = gangNames(units);
-  const groups = gather([...units].sort(unitOrder), gangOf).map(
-    ([gang, members]): Group => ({ gang, priority: priorityOf(members), units: members }),
-  );
-  const members = (group: Group) => group.units.flatMap((unit) => unit.members);
-  return [...groups].sort(orderBy(groups, members, totals));
+  return gather([...units].sort(unitOrder), gangNames(units)).map(([gang, members]): Lot => {
+    const all = members.flatMap((unit) => unit.members).sort(compareWanted);
+    return {
+      priority: priorityOf(members),
+      size: sizeOf(all, totals),
+      service: present(all[0], "member").ask.service,
+      groups: [{ gang, priority: priorityOf(members), units: members }],
+    };
+  });
+}
+
+function compareLots(a: Lot, b: Lot): number {
+  return b.priority - a.priority || b.size - a.size || compareText(a.service, b.service);
+}
+
+/** Puts neighbours with equal keys into one lot. */
+function joinEqual(joined: Lot[], lot: Lot): Lot[] {
+  const last = joined.at(-1);
+  if (last === undefined || compareLots(last, lot) !== 0) joined.push(lot);
+  else joined[joined.length - 1] = { ...last, groups: [...last.groups, ...lot.groups] };
+  return joined;
+}
+
+/** By slot and id of the first member; mostly they come in that order. */
+function groupsOf({ groups }: Lot): readonly Group[] {
+  const ordered = groups.every((group, at) => {
+    const before = groups[at - 1];
+    return before === undefined || compareGroups(before, group) <= 0;
+  });
+  return ordered ? groups : [...groups].sort(compareGroups);
+}
+
+function compareGroups(a: Group, b: Group): number {
+  return compareWanted(firstOf(a), firstOf(b));
+}
+
+/** The first member by service, slot and id. */
+function firstOf({ units }: Group): Wanted {
+  const [unit] = units;
+  if (units.length === 1 && unit?.members.length === 1) return present(unit.members[0], "member");
+  return present(units.flatMap(({ members }) => members).sort(compareWanted)[0], "member");
 }
 
 /**

@@ -33,8 +33,7 @@ export interface NodeState {
   /** May be negative where tasks were placed before the node shrank. */
   readonly free: Map<string, number>;
   readonly devices: readonly DeviceState[];
-  /** Tasks by id. */
-  readonly held: Map<string, Held>;
+  readonly held: Set<Held>;
   /** Copies by service, without those that leave. */
   readonly copies: Map<string, number>;
 }
@@ -51,8 +50,9 @@ export interface Held {
 /** A point in the log to which `undoTo` returns. */
 export type Mark = number & { readonly brand: "mark" };
 
+/** A task by itself was added: there are as many of them as tasks. */
 type Change =
-  | { readonly kind: "added"; readonly held: Held }
+  | Held
   | { readonly kind: "removed"; readonly held: Held }
   | { readonly kind: "turned"; readonly node: NodeState; readonly before: NodeTurn };
 
@@ -62,7 +62,7 @@ interface NodeTurn {
 }
 
 /** Tasks by what they claim; a set that becomes empty is deleted. */
-type HeldIndex = Map<string, Map<string, Held>>;
+type HeldIndex = Map<string, Set<Held>>;
 
 export class ClusterState {
   /** By id. */
@@ -138,7 +138,7 @@ export class ClusterState {
   /** Nodes that hold copies of the service, leaving ones included. */
   nodesOfService(service: string): ReadonlySet<NodeState> {
     const nodes = new Set<NodeState>();
-    for (const task of this.#services.get(service)?.values() ?? []) {
+    for (const task of this.#services.get(service) ?? []) {
       const node = this.#byId.get(task.node);
       if (node !== undefined) nodes.add(node);
     }
@@ -162,7 +162,7 @@ export class ClusterState {
   /** Puts a task on its node. The caller has checked that it may. */
   add(task: Held): void {
     this.#put(task);
-    this.#log.push({ kind: "added", held: task });
+    this.#log.push(task);
   }
 
   /** Takes a task away; `undefined` when there is none of that id. */
@@ -198,11 +198,11 @@ export class ClusterState {
     assert(mark <= this.#log.length, "the mark lies in a part of the log that was undone");
     while (this.#log.length > mark) {
       const change = present(this.#log.pop(), "change");
-      if (change.kind === "turned") {
+      if (!("kind" in change)) this.#take(change);
+      else if (change.kind === "turned") {
         Object.assign(change.node, change.before);
         this.changes.note(change.node.place);
-      } else if (change.kind === "added") this.#take(change.held);
-      else this.#put(change.held);
+      } else this.#put(change.held);
     }
   }
 
@@ -224,34 +224,29 @@ export class ClusterState {
     assert(!this.#tasks.has(claims.id), `task ${claims.id} is there twice`);
     assert(claims.service !== "", `task ${claims.id} is of no service`);
     this.#tasks.set(claims.id, task);
-    for (const [index, key] of this.#indexes(task)) {
-      const entries = index.get(key);
-      if (entries === undefined) index.set(key, new Map([[claims.id, task]]));
-      else entries.set(claims.id, task);
-    }
+    this.#index(task, enter);
     this.#account(task, 1);
   }
 
   #take(task: Held): void {
     const { claims } = task;
     this.#tasks.delete(claims.id);
-    for (const [index, key] of this.#indexes(task)) {
-      const entries = index.get(key);
-      entries?.delete(claims.id);
-      if (entries?.size === 0) index.delete(key);
-    }
+    this.#index(task, leave);
     this.#account(task, -1);
   }
 
-  #indexes(task: Held): readonly (readonly [HeldIndex, string])[] {
-    const { claims } = task;
-    return [
-      [this.#services, claims.service],
-      ...(claims.pod === undefined ? [] : [[this.#pods, claims.pod] as const]),
-      ...(claims.volumes ?? []).map((use) => [this.#volumes, use.key] as const),
-      ...(claims.addresses ?? []).map((fixed) => [this.#addresses, fixed.address] as const),
-      ...(claims.antiAffinities ?? []).map((anti) => [this.#avoiders, anti.service] as const),
-    ];
+  /** Enters the task into the indexes of what it claims, or takes it out of them. */
+  #index(task: Held, change: (index: HeldIndex, key: string, task: Held) => void): void {
+    const { service, pod, volumes, addresses, antiAffinities } = task.claims;
+    change(this.#services, service, task);
+    if (pod !== undefined) change(this.#pods, pod, task);
+    if (volumes !== undefined) for (const { key } of volumes) change(this.#volumes, key, task);
+    if (addresses !== undefined) {
+      for (const { address } of addresses) change(this.#addresses, address, task);
+    }
+    if (antiAffinities !== undefined) {
+      for (const anti of antiAffinities) change(this.#avoiders, anti.service, task);
+    }
   }
 
   #account(task: Held, sign: 1 | -1): void {
@@ -264,8 +259,8 @@ export class ClusterState {
 
 /** Books a task on a node (`sign` 1) or off it (-1). */
 export function book(node: NodeState, task: Held, sign: 1 | -1): void {
-  if (sign === 1) node.held.set(task.claims.id, task);
-  else node.held.delete(task.claims.id);
+  if (sign === 1) node.held.add(task);
+  else node.held.delete(task);
   for (const { name, amount } of task.needs.resources) {
     // A resource that the node does not have (any more) is never free there.
     node.free.set(name, (node.free.get(name) ?? 0) - sign * amount);
@@ -300,11 +295,23 @@ export function nodeState(model: NodeModel, place: number): NodeState {
     total,
     free: new Map(total),
     devices: devicesOf(model),
-    held: new Map(),
+    held: new Set(),
     copies: new Map(),
   };
 }
 
+function enter(index: HeldIndex, key: string, task: Held): void {
+  const entries = index.get(key);
+  if (entries === undefined) index.set(key, new Set([task]));
+  else entries.add(task);
+}
+
+function leave(index: HeldIndex, key: string, task: Held): void {
+  const entries = index.get(key);
+  entries?.delete(task);
+  if (entries?.size === 0) index.delete(key);
+}
+
 function held(index: HeldIndex, key: string): readonly Held[] {
-  return [...(index.get(key)?.values() ?? [])];
+  return [...(index.get(key) ?? [])];
 }

@@ -37,15 +37,17 @@ function placeAll(groups: readonly Group[], site: Site) {
   const left: Group[] = [];
   const hopeless = new Set<string>();
   for (const group of groups) {
-    const likeness = likenessOf(group);
+    // Nothing is written down while everything finds its place.
+    const likeness = hopeless.size === 0 ? undefined : likenessOf(group);
     const known = likeness !== undefined && hopeless.has(likeness);
     const placements = known ? undefined : placeGroup(group, site);
     if (placements !== undefined) {
-      placed.push(...placements);
+      for (const placement of placements) placed.push(placement);
       continue;
     }
     left.push(group);
-    if (likeness !== undefined) hopeless.add(likeness);
+    const failed = likeness ?? likenessOf(group);
+    if (failed !== undefined) hopeless.add(failed);
   }
   return { placed, left };
 }

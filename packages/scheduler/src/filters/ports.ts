@@ -57,7 +57,7 @@ function takenBySystem(port: HostPort, node: NodeState): Finding | undefined {
 }
 
 function takenByTasks(port: HostPort, node: NodeState): Finding | undefined {
-  const holders = [...node.held.values()].filter((held) =>
+  const holders = [...node.held].filter((held) =>
     (held.claims.ports ?? []).some((other) => portsConflict(other, port)),
   );
   if (holders.length === 0) return undefined;
