@@ -51,6 +51,7 @@ missing_test_packages() {
   have_program openssl || list+=(openssl)
   have_program pebble || list+=(pebble)
   have_program ps || list+=(procps)
+  have_program etcd || list+=(etcd-server)
   echo "${list[*]}"
 }
 

@@ -137,7 +137,7 @@ class Change {
     this.#table.put(entry, previous);
     const before = previous === undefined ? {} : { previous };
     this.events.push({ type: "put", key, revision: this.#revision, entry, ...before });
-    return { kind: "put", createRevision: entry.createRevision, version: entry.version };
+    return { kind: "put" };
   }
 }
 

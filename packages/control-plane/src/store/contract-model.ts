@@ -78,7 +78,7 @@ export class ModelStore {
       const version = (before?.version ?? 0) + 1;
       state.set(key, { key, value, createRevision, modRevision: revision, version });
       changed.add(key);
-      return { kind: "put", createRevision, version };
+      return { kind: "put" };
     }
     const doomed =
       operation.kind === "delete"

@@ -10,6 +10,10 @@ export interface StoreSubject {
   readonly store: Store;
   /** Moves the store's clock and lets what is due happen. */
   readonly advance: (ms: number) => Promise<void>;
+  /** How long a lease lasts at which the tests need not wait for long; a minute by default. */
+  readonly leaseTtlMs?: number;
+  /** Concurrent transactions may share a revision. */
+  readonly sharesRevisions?: true;
   /** Closes the store and opens it again, when it outlives its process; ends with the new one. */
   readonly reopen?: () => Promise<Store>;
 }

@@ -56,6 +56,12 @@ export class EventRing {
     return this.#slots.slice(start, start + revisionsMax);
   }
 
+  clear(): void {
+    this.#slots = [];
+    this.#head = 0;
+    this.#bytes = 0;
+  }
+
   #drop(): void {
     const dropped = this.#slots[this.#head];
     assert(dropped !== undefined, "the ring is not empty");

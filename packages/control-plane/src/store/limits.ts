@@ -12,8 +12,11 @@ import type { Operation, Txn } from "./port.ts";
 
 /** etcd's `--max-txn-ops`, for each of the three lists of a transaction. */
 export const TXN_OPERATIONS_MAX = 128;
-/** etcd's `--max-request-bytes`: keys and values of a whole transaction. */
-export const TXN_BYTES_MAX = 1.5 * MIB;
+/**
+ * Keys and values of a whole transaction: etcd's `--max-request-bytes` of 1.5 MiB, less what encoding and
+ * the cluster's prefix may add to three lists of 128.
+ */
+export const TXN_BYTES_MAX = 1.5 * MIB - 64 * KIB;
 /** Keys are held in memory by every index: kept short. */
 export const KEY_BYTES_MAX = KIB;
 /** Larger things belong into blobs; leaves room for keys and conditions in one transaction. */

@@ -3,9 +3,10 @@
  * (`limits.ts`), so that one code runs on memory, SQLite and etcd.
  *
  * Invariants, held for every implementation by `contract.ts`: one counter of revisions; a transaction
- * that changes anything raises it by exactly one, one that changes nothing leaves it; transactions are
- * atomic and strictly ordered; an acknowledged change survives; a watch shows every revision from its
- * start in order, once, without a gap, or ends with `StoreCompacted`.
+ * that changes anything raises it by exactly one, one that changes nothing leaves it (concurrent ones of
+ * which none touches what another changes may share one: then no order among them could be told);
+ * transactions are atomic and strictly ordered; an acknowledged change survives; a watch shows every
+ * revision from its start in order, once, without a gap, or ends with `StoreCompacted`.
  *
  * Design page: docs/design/store.md.
  */
@@ -81,7 +82,7 @@ export interface Txn {
 }
 
 export type OperationResult =
-  | { readonly kind: "put"; readonly createRevision: Revision; readonly version: number }
+  | { readonly kind: "put" }
   | { readonly kind: "delete"; readonly deleted: number }
   | { readonly kind: "delete-prefix"; readonly deleted: number }
   | { readonly kind: "get"; readonly entry: StoredEntry | undefined }

@@ -86,6 +86,18 @@ export class WatchHub {
     this.#compactRevision = Math.max(this.#compactRevision, compactRevision);
   }
 
+  /**
+   * Goes on at `revision`, for a source that could not tell what was before: every watch that has not seen
+   * it ends with `StoreCompacted`.
+   */
+  skipTo(revision: Revision): void {
+    if (revision <= this.#revision) return;
+    this.#ring.clear();
+    this.#revision = revision;
+    this.compacted(revision);
+    for (const watch of [...this.#waiting]) this.#wake(watch);
+  }
+
   requestProgress(): void {
     this.#cancelProgress?.();
     this.#cancelProgress = undefined;
