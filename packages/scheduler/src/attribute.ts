@@ -46,10 +46,15 @@ export function attributeValues(node: NodeModel, attribute: string): readonly st
 
 /** The domain of `node` at `level`, or `undefined` when it lies in none. */
 export function domainOf(node: NodeModel, level: string): string | undefined {
-  if (level === "node") return node.id;
+  return domainReader(level)(node);
+}
+
+/** `domainOf` for many nodes: the level is understood once. */
+export function domainReader(level: string): (node: NodeModel) => string | undefined {
+  if (level === "node") return (node) => node.id;
   const attribute = normalAttribute(level);
-  if (attribute === undefined) return own(node.topology, level);
-  return attributeValues(node, attribute)[0];
+  if (attribute === undefined) return (node) => own(node.topology, level);
+  return (node) => attributeValues(node, attribute)[0];
 }
 
 /** `x86_64` → `amd64`: the kernel's names and the images' names for the same processors. */

@@ -9,7 +9,9 @@
  */
 
 import { assert, present } from "@berth/base";
+import { domainReader } from "./attribute.ts";
 import { chooseDevices, type DeviceState, devicesOf } from "./devices.ts";
+import { type ByDomain, DomainCounts } from "./domain-counts.ts";
 import type {
   Claims,
   ClusterModel,
@@ -17,6 +19,7 @@ import type {
   NodeModel,
   Requests,
   RunningTask,
+  ServiceAffinity,
 } from "./model.ts";
 import { NodeChanges } from "./node-changes.ts";
 import { rankOf } from "./rank.ts";
@@ -67,9 +70,9 @@ type HeldIndex = Map<string, Set<Held>>;
 export class ClusterState {
   /** By id. */
   readonly nodes: readonly NodeState[];
+  readonly nodesByPlace: readonly NodeState[];
   /** Places of nodes as they change: bookings, turns and what undoes them. */
   readonly changes: NodeChanges;
-  readonly #byPlace: readonly NodeState[];
   readonly #byId: ReadonlyMap<string, NodeState>;
   readonly #tasks = new Map<string, Held>();
   readonly #volumes: HeldIndex = new Map();
@@ -78,6 +81,15 @@ export class ClusterState {
   readonly #pods: HeldIndex = new Map();
   /** Tasks that refuse the neighbourhood of a service, by that service. */
   readonly #avoiders: HeldIndex = new Map();
+  /** Copies that stay, by service. */
+  readonly #staying = new DomainCounts();
+  /** All tasks, by service. */
+  readonly #present = new DomainCounts();
+  /** Tasks that refuse a service at a level, by both. */
+  readonly #refusing = new DomainCounts();
+  /** Levels at which a service is refused, with the refusals. */
+  readonly #refusedLevels = new Map<string, Map<string, number>>();
+  readonly #regions = new Map<string, readonly (readonly NodeState[])[]>();
   readonly #volumeHomes = new Map<string, string>();
   readonly #log: Change[] = [];
 
@@ -85,11 +97,11 @@ export class ClusterState {
     cluster: ClusterModel,
     options: { readonly seed: number; readonly defaults: Requests },
   ) {
-    this.#byPlace = cluster.nodes
+    this.nodesByPlace = cluster.nodes
       .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
       .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
       .map(({ model }, place) => nodeState(model, place));
-    this.nodes = [...this.#byPlace].sort((a, b) => compareText(a.model.id, b.model.id));
+    this.nodes = [...this.nodesByPlace].sort((a, b) => compareText(a.model.id, b.model.id));
     this.changes = new NodeChanges(this.nodes.length);
     this.#byId = new Map(this.nodes.map((node) => [node.model.id, node]));
     assert(this.#byId.size === this.nodes.length, "two nodes have one id");
@@ -105,7 +117,7 @@ export class ClusterState {
 
   /** The node whose `place` it is. */
   nodeAt(place: number): NodeState {
-    return present(this.#byPlace[place], "node");
+    return present(this.nodesByPlace[place], "node");
   }
 
   task(id: string): Held | undefined {
@@ -154,9 +166,53 @@ export class ClusterState {
     return held(this.#avoiders, service);
   }
 
-  /** Is there any? */
-  isAvoided(service: string): boolean {
-    return this.#avoiders.has(service);
+  /** The nodes by domain of the level, those outside all domains together; each by place. O(nodes) once. */
+  regions(level: string): readonly (readonly NodeState[])[] {
+    const known = this.#regions.get(level);
+    if (known !== undefined) return known;
+    const domain = domainReader(level);
+    const made = [...Map.groupBy(this.nodesByPlace, ({ model }) => domain(model)).values()];
+    this.#regions.set(level, made);
+    return made;
+  }
+
+  /** Copies of the service that stay, by domain. */
+  copiesByDomain(service: string, level: string): ByDomain {
+    const staying = () => this.#nodesOf(service, (task) => !task.leaving);
+    return this.#staying.of(service, level, staying);
+  }
+
+  /** Tasks of the service, leaving ones included, by domain. */
+  tasksByDomain(service: string, level: string): ByDomain {
+    return this.#present.of(service, level, () => this.#nodesOf(service, () => true));
+  }
+
+  /** Does any task refuse the neighbourhood of the service? */
+  isRefused(service: string): boolean {
+    return this.#refusedLevels.has(service);
+  }
+
+  /** Levels at which tasks refuse the neighbourhood of the service. */
+  refusedLevels(service: string): Iterable<string> {
+    return this.#refusedLevels.get(service)?.keys() ?? [];
+  }
+
+  /** Tasks that refuse the neighbourhood of the service at that level, by domain. */
+  refusalsByDomain(service: string, level: string): ByDomain {
+    const refusing = () =>
+      this.avoiders(service).flatMap((task) => {
+        const node = this.#byId.get(task.node);
+        const count = refusedBy(task).filter((at) => at.service === service && at.level === level);
+        return node === undefined ? [] : count.map(() => node.model);
+      });
+    return this.#refusing.of(refusalKey(service, level), level, refusing);
+  }
+
+  *#nodesOf(service: string, counts: (task: Held) => boolean): Iterable<NodeModel> {
+    for (const task of this.#services.get(service) ?? []) {
+      const node = counts(task) ? this.#byId.get(task.node) : undefined;
+      if (node !== undefined) yield node.model;
+    }
   }
 
   /** Puts a task on its node. The caller has checked that it may. */
@@ -253,8 +309,34 @@ export class ClusterState {
     const node = this.#byId.get(task.node);
     if (node === undefined) return;
     book(node, task, sign);
+    this.#count(task, node.model, sign);
     this.changes.note(node.place);
   }
+
+  #count(task: Held, node: NodeModel, sign: 1 | -1): void {
+    const { service } = task.claims;
+    if (!task.leaving) this.#staying.change(service, node, sign);
+    this.#present.change(service, node, sign);
+    if (task.claims.antiAffinities === undefined) return;
+    for (const refused of refusedBy(task)) {
+      this.#refusing.change(refusalKey(refused.service, refused.level), node, sign);
+      const levels = this.#refusedLevels.get(refused.service) ?? new Map<string, number>();
+      const total = (levels.get(refused.level) ?? 0) + sign;
+      if (total === 0) levels.delete(refused.level);
+      else levels.set(refused.level, total);
+      if (levels.size === 0) this.#refusedLevels.delete(refused.service);
+      else this.#refusedLevels.set(refused.service, levels);
+    }
+  }
+}
+
+function refusedBy({ claims }: Held): readonly ServiceAffinity[] {
+  return (claims.antiAffinities ?? []).filter((each) => each.required);
+}
+
+/** Levels have no line break of their own. */
+function refusalKey(service: string, level: string): string {
+  return `${level}\n${service}`;
 }
 
 /** Books a task on a node (`sign` 1) or off it (-1). */

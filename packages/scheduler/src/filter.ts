@@ -35,6 +35,18 @@ export interface Finding {
   readonly holders?: number;
 }
 
+/** A rule as a search by domain sees it. */
+export interface Reach {
+  /** All nodes of one domain of this level get the same answer; at level `node` each has its own. */
+  readonly level: string;
+  readonly admits: (node: NodeState) => boolean;
+  /** Every node that may be refused; only read at level `node`. */
+  readonly refusable?: () => Iterable<NodeState>;
+}
+
+/** A node of each domain (of the level of the reach) in which the standing rules hold for some node. */
+export type UsableNodes = () => Iterable<NodeState>;
+
 /** `undefined` when the node will do. */
 export type Check = (node: NodeState) => Finding | undefined;
 
@@ -45,11 +57,16 @@ export interface Filter {
    * resource, each port), none when the rule has nothing to say about it.
    */
   readonly prepare: (subject: Subject) => readonly Check[];
-  /**
-   * True when a check may answer otherwise although its node has not changed: then the checks hold for one
-   * ask only and are prepared anew for the next (`turns.ts`). Absent: the node alone decides.
-   */
+  /** True when a check may answer otherwise although its node has not changed. Absent: the node alone decides. */
   readonly looksBeyond?: (subject: Subject) => boolean;
+  /**
+   * What such checks say of a node, in a form that a search by domain can use (`turns.ts`); `undefined` where there is
+   * none: then every node is looked at. Together the reaches accept a node if and only if the checks do. Asked only when
+   * `looksBeyond` holds and `only` names no nodes.
+   */
+  readonly reaches?: (subject: Subject, usable: UsableNodes) => readonly Reach[] | undefined;
+  /** Ids of the only nodes that the checks may accept, where that is known without a look at them. */
+  readonly only?: (subject: Subject) => readonly string[] | undefined;
   /** The refusal in words, without the count: "lack memory (need 2 GiB, most free is 1.4 GiB)". */
   readonly describe: (refused: RuleCount) => string;
   /** What would have to change, after "would fit if": "node-8 had 0.6 GiB more memory". */

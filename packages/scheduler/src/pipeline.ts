@@ -7,7 +7,7 @@
  */
 
 import type { NodeState } from "./cluster-state.ts";
-import type { Check, Filter, Finding, Subject } from "./filter.ts";
+import type { Check, Filter, Finding, Reach, Subject, UsableNodes } from "./filter.ts";
 import { addresses } from "./filters/addresses.ts";
 import { affinity } from "./filters/affinity.ts";
 import { antiAffinity } from "./filters/anti-affinity.ts";
@@ -28,7 +28,7 @@ import { volumes } from "./filters/volumes.ts";
 import type { Strategy } from "./model.ts";
 import { type ScheduleOptions, weightsOf } from "./options.ts";
 import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
-import type { Points, Score } from "./score.ts";
+import type { Points, PointsReach, Score } from "./score.ts";
 import { affinityScore } from "./scores/affinity.ts";
 import { failuresScore } from "./scores/failures.ts";
 import { fitScore } from "./scores/fit.ts";
@@ -83,14 +83,48 @@ export function prepareChecks(subject: Subject): readonly RuleCheck[] {
   return RULES.flatMap((rule) => FILTERS[rule].prepare(subject).map((check) => ({ rule, check })));
 }
 
-/** The rules and scores that may look beyond the node; the fit never does, whatever the strategy. */
-const LOOKING_BEYOND = [...Object.values(FILTERS), ...OTHER_SCORES].flatMap(
-  ({ looksBeyond: looks }) => looks ?? [],
+const LOOKING_BEYOND = Object.values(FILTERS).filter(
+  ({ looksBeyond }) => looksBeyond !== undefined,
 );
+const NARROWING = Object.values(FILTERS).filter(({ only }) => only !== undefined);
 
-/** Does any rule or score of the ask depend on more than the ask and the node? */
-export function looksBeyond(subject: Subject): boolean {
-  return LOOKING_BEYOND.some((looks) => looks(subject));
+/** What the rules of the ask say beyond the node; `undefined` when one of them can only say it node by node. */
+export function reachesOf(subject: Subject, usable: UsableNodes): readonly Reach[] | undefined {
+  const all: Reach[] = [];
+  for (const { looksBeyond, reaches } of LOOKING_BEYOND) {
+    if (looksBeyond?.(subject) !== true) continue;
+    const found = reaches?.(subject, usable);
+    if (found === undefined) return undefined;
+    for (const reach of found) all.push(reach);
+  }
+  return all;
+}
+
+/** Ids of the only nodes that may do, where a rule knows; `undefined`: any. */
+export function onlyNodes(subject: Subject): readonly string[] | undefined {
+  for (const { only } of NARROWING) {
+    const nodes = only?.(subject);
+    if (nodes !== undefined) return nodes;
+  }
+  return undefined;
+}
+
+/** Points that depend on more than the node, with their weight. */
+export interface WeightedReach {
+  readonly weight: number;
+  readonly reach: PointsReach;
+}
+
+/** Those of the ask under the strategy in force. */
+export function pointsReaches(
+  subject: Subject,
+  options: ScheduleOptions,
+): readonly WeightedReach[] {
+  const weights = weightsOf(subject.ask.strategy ?? options.strategy, options.weights);
+  return OTHER_SCORES.flatMap(({ name, reach }) => {
+    const found = weights[name] === 0 ? undefined : reach?.(subject);
+    return found === undefined ? [] : [{ weight: weights[name], reach: found }];
+  });
 }
 
 /** The first rule that refuses the node. */

@@ -23,19 +23,19 @@ import {
   scorerOf,
 } from "./pipeline.ts";
 import type { Placement } from "./plan.ts";
-import { Turns } from "./turns.ts";
+import { Turns, turnsLimits } from "./turns.ts";
 
 /** Where and how to decide. */
 export interface Site {
   readonly cluster: ClusterState;
   readonly options: ScheduleOptions;
   /** What is remembered of the nodes; holds for this cluster and these options only. */
-  readonly turns: Pick<Turns, "turnOf">;
+  readonly turns: Pick<Turns, "find" | "nodesFor">;
 }
 
 /** Begins to decide in `cluster`, with nothing remembered. */
 export function siteOf(cluster: ClusterState, options: ScheduleOptions): Site {
-  return { cluster, options, turns: new Turns(options) };
+  return { cluster, options, turns: new Turns(options, turnsLimits(cluster.nodes.length)) };
 }
 
 /**
@@ -75,10 +75,10 @@ function placeUnits(
 function placeLast(unit: Unit, site: Site): readonly Placement[] | undefined {
   const [member, companion] = unit.members;
   const single = companion === undefined ? member : undefined;
-  const turn = single && site.turns.turnOf(subjectOf(single, unit, site.cluster));
-  if (turn !== undefined) {
-    const best = turn.best();
-    const found = { count: turn.candidates, scorers: [turn.scorer] };
+  const answer = single && site.turns.find(subjectOf(single, unit, site.cluster));
+  if (answer !== undefined) {
+    const { best, count, scorer } = answer;
+    const found = { count, scorers: [scorer] };
     return best === undefined ? undefined : settle(unit, best, found, site);
   }
   const { candidates, scorers } = candidatesFor(unit, site);
@@ -102,7 +102,7 @@ function candidatesFor(unit: Unit, site: Site) {
   const scorers = subjects.map((subject) => scorerOf(subject, site.options));
   const total = (node: NodeState) => scorers.reduce((sum, scorer) => sum + scorer.total(node), 0);
   const candidates: Candidate[] = [];
-  for (const node of site.cluster.nodes) {
+  for (const node of site.turns.nodesFor(subjects)) {
     // What a member alone cannot have, it cannot have with the others; this spares most trials.
     if (checks.some((each) => firstFinding(each, node) !== undefined)) continue;
     if (unit.members.length > 1 && !acceptsAll(unit, node, site.cluster)) continue;

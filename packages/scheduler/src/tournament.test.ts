@@ -34,14 +34,19 @@ test("the best is the first place of the greatest score, after any writes", () =
   );
 });
 
-test("a copy is apart from what it was copied from", () => {
-  const original = new Tournament(3);
-  original.set(1, 5);
-  const copy = new Tournament(3);
-  copy.copyFrom(original);
-  copy.set(2, 7);
-  assert.deepEqual([original.best(), original.entrants], [1, 1]);
-  assert.deepEqual([copy.best(), copy.entrants], [2, 2]);
+test("a cell holds the greatest of the places below it", () => {
+  const tournament = new Tournament(PLACES);
+  for (let place = 0; place < PLACES; place++) tournament.set(place, place % 4);
+  for (let cell = 1; cell < 32; cell++) {
+    const leaves: number[] = [];
+    const visit = (at: number): void => {
+      if (tournament.isLeaf(at)) leaves.push(tournament.firstLeaf(at));
+      else for (const child of [2 * at, 2 * at + 1]) visit(child);
+    };
+    visit(cell);
+    assert.equal(tournament.firstLeaf(cell), leaves[0]);
+    assert.equal(tournament.at(cell), Math.max(...leaves.map((place) => tournament.score(place))));
+  }
 });
 
 test("a tournament without places has no best one, and one place is enough", () => {

@@ -10,14 +10,14 @@ import { ClusterState } from "./cluster-state.ts";
 import { type Ask, STRATEGIES } from "./model.ts";
 import { NodeChanges } from "./node-changes.ts";
 import type { ScheduleOptions } from "./options.ts";
-import { type Site, siteOf } from "./placing.ts";
+import type { Site } from "./placing.ts";
 import type { SchedulePlan } from "./plan.ts";
 import { needsOf } from "./resources.ts";
 import { scheduleInto } from "./scheduling.ts";
 import { makeAsk, makeNode, makeOptions, makeTask } from "./testing/fixtures.ts";
 import type { Scene } from "./testing/plan-checks.ts";
 import { randomScene } from "./testing/random-scene.ts";
-import { TURNS_MAX } from "./turns.ts";
+import { Turns, type TurnsLimits, turnsLimits } from "./turns.ts";
 
 const COPIES = 3;
 const node = fc.constantFrom("n0", "n1", "n2", "n3");
@@ -37,19 +37,25 @@ interface Tally {
   decided: number;
 }
 
-function fastSite(scene: Scene, options: ScheduleOptions, tally: Tally): Site {
-  const site = siteOf(new ClusterState(scene.cluster, options), options);
-  const turnOf: Site["turns"]["turnOf"] = (subject) => {
-    const turn = site.turns.turnOf(subject);
-    if (turn !== undefined) tally.decided++;
-    return turn;
+function fastSite(
+  scene: Scene,
+  options: ScheduleOptions,
+  tally: Tally,
+  limits: TurnsLimits = turnsLimits(scene.cluster.nodes.length),
+): Site {
+  const cluster = new ClusterState(scene.cluster, options);
+  const turns = new Turns(options, limits);
+  const find: Site["turns"]["find"] = (subject) => {
+    const found = turns.find(subject);
+    if (found !== undefined) tally.decided++;
+    return found;
   };
-  return { ...site, turns: { turnOf } };
+  return { cluster, options, turns: { find, nodesFor: (subjects) => turns.nodesFor(subjects) } };
 }
 
 function slowSite(scene: Scene, options: ScheduleOptions): Site {
   const cluster = new ClusterState(scene.cluster, options);
-  return { cluster, options, turns: { turnOf: () => undefined } };
+  return { cluster, options, turns: { find: () => undefined, nodesFor: () => cluster.nodes } };
 }
 
 /** Applies the changes; every plan on the way is part of the answer. */
@@ -118,9 +124,12 @@ test("a node change that is not told is caught by the comparison", () => {
   }
 });
 
-test("more classes than turns are kept decide alike, too", () => {
-  const services = Array.from({ length: TURNS_MAX + 10 }, (_, index) => `service-${index}`);
-  const round = (copy: number) => services.map((service) => makeAsk(`${service}.${copy}`));
+test("more shapes and classes than are kept decide alike, too", () => {
+  const services = Array.from({ length: 12 }, (_, index) => `service-${index}`);
+  const round = (copy: number) =>
+    services.map((service, index) =>
+      makeAsk(`${service}.${copy}`, { requests: { cpuMillis: 10 * (index % 4) } }),
+    );
   const scene: Scene = {
     cluster: { nodes: ["n0", "n1", "n2"].map((id) => makeNode(id)), tasks: [] },
     asks: [...round(1), ...round(2)],
@@ -128,7 +137,7 @@ test("more classes than turns are kept decide alike, too", () => {
   };
   const options = makeOptions({ defaults: scene.defaults });
   const tally: Tally = { decided: 0 };
-  const fast = live(fastSite(scene, options, tally), scene, []);
+  const fast = live(fastSite(scene, options, tally, { shapes: 2, classes: 3 }), scene, []);
   assert.deepEqual(fast, live(slowSite(scene, options), scene, []));
   assert.equal(tally.decided, COPIES * scene.asks.length);
 });

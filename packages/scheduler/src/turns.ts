@@ -1,144 +1,283 @@
 /**
- * Remembers what each node is worth to asks of one kind, so that only nodes that changed are looked at again.
+ * Finds the best node for an ask without a look at every node.
  *
- * Asks are of one *shape* when all but identity, service, priority and gang is equal, and of one *class* when the
- * service is equal too. A shape keeps the nodes' scores for a service without copies; a class begins as a
- * copy of its shape, in which the nodes that hold copies of the service are valued anew. After that each
- * ask costs the nodes that changed since the last one of its class.
+ * What the node alone answers is remembered for the shape of the ask (`node-worths.ts`); what depends on more
+ * (copies of the service, domains, neighbours, the last node) is asked of whole domains where it can be, and else of
+ * the nodes that a search by bounds comes upon (`best-first.ts`). Invariant: the answer is that of a look at every
+ * node, the number of candidates included (`turns.prop.test.ts`). Asks that have no such search get none: pods of several
+ * members, required rules over several levels above the node, and required spread over nodes.
  *
- * Invariant: a turn answers as a look at every node would (`turns.prop.test.ts`). It can, because rules and
- * scores say themselves when an answer depends on more than the node (`looksBeyond`); such asks have no turn.
- * Cost: O(nodes × rules) for a new shape, O(nodes) copied bytes and O(copies) looks for a new class, then
- * O(changes × (rules + log nodes)) for an ask.
+ * Cost for an ask: the nodes that changed since the last one of its shape, O(domains + log nodes), and
+ * O(copies) where neighbours are kept apart on nodes.
  */
 
+import { MIB } from "@berth/base";
+import { classKey, sameClass, shapeOf } from "./ask-shape.ts";
+import { bestFirst, better, type Field } from "./best-first.ts";
 import type { NodeState } from "./cluster-state.ts";
-import type { Subject } from "./filter.ts";
-import type { ScheduleOptions } from "./options.ts";
+import type { Reach, Subject } from "./filter.ts";
+import { NodeWorths, type Region, type Seat } from "./node-worths.ts";
+import { type ScheduleOptions, weightsOf } from "./options.ts";
 import {
   type Candidate,
-  firstFinding,
-  looksBeyond,
-  prepareChecks,
-  type RuleCheck,
+  onlyNodes,
+  pointsReaches,
+  reachesOf,
   type Scorer,
   scorerOf,
+  type WeightedReach,
 } from "./pipeline.ts";
-import { OUT, Tournament } from "./tournament.ts";
+import { copyPointsOf } from "./scores/spread.ts";
+import { OUT } from "./tournament.ts";
 
-/**
- * Turns kept at a time, shapes and classes together; the one that was longest without an ask goes first. At
- * 10,000 nodes a turn takes 256 KiB, so all of them take 16 MiB; at 100,000 nodes 128 MiB.
- */
-export const TURNS_MAX = 64;
+/** How much is remembered. What was longest without an ask is forgotten first, and made anew when it is asked again. */
+export interface TurnsLimits {
+  readonly shapes: number;
+  readonly classes: number;
+}
 
-/** Key of the service that nobody's copy is of. */
-const NOBODY = "";
+/** What shapes may take: 500 of them at 10,000 nodes. */
+const SHAPES_BYTES_MAX = 256 * MIB;
+const BYTES_PER_NODE = 48;
+/** Kept whatever the size of the cluster, since one batch mostly has more than one. */
+const SHAPES_MIN = 8;
+/** Some KB each: twice as many as services that one batch may well mix. */
+const CLASSES_MAX = 10_000;
+
+/** The limits for a cluster of so many nodes. */
+export function turnsLimits(nodes: number): TurnsLimits {
+  const byMemory = Math.floor(SHAPES_BYTES_MAX / (BYTES_PER_NODE * Math.max(1, nodes)));
+  const shapes = Math.max(SHAPES_MIN, Math.min(CLASSES_MAX, byMemory));
+  return { shapes, classes: CLASSES_MAX };
+}
+
+/** The answer for one ask. */
+export interface Found {
+  readonly best: Candidate | undefined;
+  /** Nodes that would do. */
+  readonly count: number;
+  readonly scorer: Scorer;
+}
+
+/** What asks of one class have in common. */
+interface AskClass {
+  readonly ask: Subject["ask"];
+  readonly shape: string;
+  readonly scorer: Scorer;
+  readonly points: readonly WeightedReach[];
+  readonly seat: Seat;
+  /** Does `seat.worth` refuse nodes, not only lower them? */
+  readonly limited: boolean;
+}
 
 /** The turns of one cluster: every subject is of the same. */
 export class Turns {
   readonly #options: ScheduleOptions;
-  /** The longest unused first. */
-  readonly #turns = new Map<string, Turn>();
+  readonly #limits: TurnsLimits;
+  /** Sums of whole points are exact, and points that only take away make bounds. */
+  readonly #bounded: boolean;
+  /** The longest unused first, as are the classes. */
+  readonly #worths = new Map<string, NodeWorths>();
+  readonly #classes = new Map<string, AskClass>();
+  #last: AskClass | undefined;
+  #looks = 0;
 
-  constructor(options: ScheduleOptions) {
+  constructor(options: ScheduleOptions, limits: TurnsLimits) {
     this.#options = options;
+    this.#limits = limits;
+    const weights = Object.values(options.weights ?? {});
+    this.#bounded = weights.every((weight) => Number.isInteger(weight) && weight >= 0);
   }
 
-  /** The turn of the ask, up to date; `undefined` when its rules or scores look beyond the node. */
-  turnOf(subject: Subject): Turn | undefined {
-    if (looksBeyond(subject)) return undefined;
-    const shape = shapeOf(subject);
-    // A shape has no line break of its own, so no two pairs make one key.
-    const key = `${subject.ask.service}\n${shape}`;
-    const turn = this.#kept(key) ?? this.#keep(key, this.#newClass(subject, shape));
-    turn.catchUp();
-    return turn;
+  /** Nodes that were looked at since the beginning, by rule or by search. */
+  get looks(): number {
+    return this.#looks;
   }
 
-  #newClass(subject: Subject, shape: string): Turn {
-    const key = `${NOBODY}\n${shape}`;
-    const nobody = { ...subject, ask: { ...subject.ask, service: NOBODY } };
-    const base = this.#kept(key) ?? this.#keep(key, new Turn(nobody, this.#options));
-    base.catchUp();
-    const turn = new Turn(subject, this.#options);
-    turn.startFrom(base);
-    return turn;
-  }
-
-  #kept(key: string): Turn | undefined {
-    const turn = this.#turns.get(key);
-    if (turn !== undefined) {
-      this.#turns.delete(key);
-      this.#turns.set(key, turn);
+  /** The nodes that must be looked at for asks that share one: all, but for rules that name the only ones that may do. */
+  nodesFor(subjects: readonly Subject[]): readonly NodeState[] {
+    for (const subject of subjects) {
+      const only = onlyNodes(subject);
+      if (only !== undefined) return only.flatMap((id) => subject.cluster.node(id) ?? []);
     }
-    return turn;
+    return subjects[0]?.cluster.nodes ?? [];
   }
 
-  #keep(key: string, turn: Turn): Turn {
-    this.#turns.set(key, turn);
-    for (const oldest of this.#turns.keys()) {
-      if (this.#turns.size <= TURNS_MAX) break;
-      this.#turns.delete(oldest);
-    }
-    return turn;
+  /** The best node for the ask of the subject; `undefined` when only a look at every node can tell. */
+  find(subject: Subject): Found | undefined {
+    if (!this.#bounded || subject.companions.size > 0) return undefined;
+    if (onlyNodes(subject) !== undefined) return undefined;
+    const usable: UsableNodes = { list: () => [] };
+    const reaches = reachesOf(subject, () => usable.list());
+    if (reaches === undefined) return undefined;
+    const kind = this.#classOf(subject);
+    const level = levelOf(reaches, kind.points);
+    if (level === null) return undefined;
+    const worths = this.#worthsOf(subject, kind, level);
+    usable.list = () => firstUsable(worths);
+    this.#looks += worths.catchUp();
+    // The second ask in a row of a class sits down; an interleaved one would only get up again.
+    if (worths.seat !== kind.seat) worths.giveSeat(this.#last === kind ? kind.seat : undefined);
+    this.#last = kind;
+    const search = new Search(kind, worths, { reaches, level });
+    const best = search.best();
+    this.#looks += search.looks;
+    return { best, count: search.count(subject), scorer: kind.scorer };
+  }
+
+  #classOf(subject: Subject): AskClass {
+    const last = this.#last;
+    if (last !== undefined && sameClass(last.ask, subject.ask)) return last;
+    const key = classKey(subject.ask);
+    const known = kept(this.#classes, key);
+    return known ?? keep(this.#classes, key, classOf(subject, this.#options), this.#limits.classes);
+  }
+
+  #worthsOf(subject: Subject, kind: AskClass, level: string | undefined): NodeWorths {
+    // No shape begins like a level: it is an object.
+    const key = level === undefined ? kind.shape : `${level}\n${kind.shape}`;
+    const known = kept(this.#worths, key);
+    if (known !== undefined) return known;
+    const shape = { ...subject, ask: shapeOf(subject.ask) };
+    const made = new NodeWorths(shape, level, this.#options);
+    return keep(this.#worths, key, made, this.#limits.shapes);
   }
 }
 
-/** The nodes as asks of one class see them. */
-export class Turn {
-  /** Valid for every ask of the class. */
-  readonly scorer: Scorer;
-  readonly #subject: Subject;
-  readonly #checks: readonly RuleCheck[];
-  readonly #scores: Tournament;
-  /** Changes of nodes that are in the scores; `undefined` before the first look. */
-  #seen: number | undefined;
+interface UsableNodes {
+  list: () => Iterable<NodeState>;
+}
 
-  constructor(subject: Subject, options: ScheduleOptions) {
-    this.#subject = subject;
-    this.#checks = prepareChecks(subject);
-    this.scorer = scorerOf(subject, options);
-    this.#scores = new Tournament(subject.cluster.nodes.length);
+function classOf(subject: Subject, options: ScheduleOptions): AskClass {
+  const { ask } = subject;
+  const weights = weightsOf(ask.strategy ?? options.strategy, options.weights);
+  const copyPoints = copyPointsOf(ask);
+  const { service, maxPerNode = Number.POSITIVE_INFINITY } = ask;
+  const worth = (score: number, copies: number) =>
+    copies >= maxPerNode ? OUT : score + weights.spread * copyPoints(copies);
+  return {
+    ask,
+    shape: JSON.stringify(shapeOf(ask)),
+    scorer: scorerOf(subject, options),
+    points: pointsReaches(subject, options),
+    seat: { service, worth },
+    limited: ask.maxPerNode !== undefined,
+  };
+}
+
+/** The level above the node on which reaches depend; `undefined`: none. `null`: several, of which no search knows. */
+function levelOf(
+  reaches: readonly Reach[],
+  points: readonly WeightedReach[],
+): string | undefined | null {
+  const ruled = new Set(reaches.flatMap(({ level }) => (level === "node" ? [] : [level])));
+  if (ruled.size > 1) return null;
+  const [first] = [...ruled, ...points.flatMap(({ reach }) => reach.levels)];
+  return first;
+}
+
+/** A node of each region that has a usable one. */
+function firstUsable(worths: NodeWorths): readonly NodeState[] {
+  return worths.regions.flatMap(({ nodes, usable }) => (usable === 0 ? [] : (nodes[0] ?? [])));
+}
+
+interface Rules {
+  readonly reaches: readonly Reach[];
+  readonly level: string | undefined;
+}
+
+/** The search for one ask. */
+class Search {
+  looks = 0;
+  readonly #kind: AskClass;
+  readonly #worths: NodeWorths;
+  /** Rules that each node answers for itself. */
+  readonly #ofNodes: readonly Reach[];
+  readonly #open: ReadonlySet<Region>;
+  readonly #fields: readonly Field[];
+
+  constructor(kind: AskClass, worths: NodeWorths, { reaches, level }: Rules) {
+    this.#kind = kind;
+    this.#worths = worths;
+    this.#ofNodes = reaches.filter((reach) => reach.level === "node");
+    const ofRegions = reaches.filter((reach) => reach.level !== "node");
+    const open = worths.regions.filter(({ nodes: [first] }) => {
+      return first !== undefined && ofRegions.every((reach) => reach.admits(first));
+    });
+    this.#open = new Set(open);
+    this.#fields = open.flatMap(({ tree, nodes }) => {
+      const [first] = nodes;
+      if (first === undefined) return [];
+      let bonus = 0;
+      for (const { weight, reach } of kind.points) bonus += weight * reach.most(first, level);
+      return [{ tree, nodes, bonus }];
+    });
   }
 
-  /** Nodes that would do. */
-  get candidates(): number {
-    return this.#scores.entrants;
-  }
-
-  /** The best node, as `compareCandidates` has it. */
   best(): Candidate | undefined {
-    const place = this.#scores.best();
-    if (place === undefined) return undefined;
-    return { node: this.#subject.cluster.nodeAt(place), score: this.#scores.score(place) };
+    let best: Candidate | undefined;
+    for (const { reach } of this.#kind.points) {
+      for (const node of reach.favoured?.() ?? []) {
+        const score = this.#open.has(this.#worths.regionOf(node)) ? this.#worth(node) : OUT;
+        best = better(best, node, score);
+      }
+    }
+    return bestFirst(this.#fields, this.#worth, best);
   }
 
-  /** Takes over the scores of the shape; nodes with copies of the service are looked at. */
-  startFrom(shape: Turn): void {
-    const { ask, cluster } = this.#subject;
-    this.#scores.copyFrom(shape.#scores);
-    this.#seen = shape.#seen;
-    for (const node of cluster.nodesOfService(ask.service)) this.#look(node);
+  /** Nodes that would do: those of the open regions less the ones that are refused by themselves. */
+  count({ cluster }: Subject): number {
+    let count = 0;
+    for (const { tree } of this.#open) count += tree.entrants;
+    const seated = this.#worths.seat === this.#kind.seat;
+    const limited = this.#kind.limited && !seated;
+    if (!limited && this.#ofNodes.length === 0) return count;
+    const doubtful = new Set<NodeState>();
+    if (limited)
+      for (const node of cluster.nodesOfService(this.#kind.seat.service)) doubtful.add(node);
+    for (const reach of this.#ofNodes)
+      for (const node of reach.refusable?.() ?? []) doubtful.add(node);
+    for (const node of doubtful) {
+      const entered = this.#open.has(this.#worths.regionOf(node)) && this.#enters(node, seated);
+      if (entered && this.#worth(node) === OUT) count--;
+    }
+    return count;
   }
 
-  /** Looks at the nodes that changed since the last time, at all of them the first time. */
-  catchUp(): void {
-    const { changes, nodes } = this.#subject.cluster;
-    const look = (place: number) => this.#look(this.#subject.cluster.nodeAt(place));
-    const told = this.#seen !== undefined && changes.visitSince(this.#seen, look);
-    if (!told) for (const node of nodes) this.#look(node);
-    this.#seen = changes.count;
+  /** Is the node among the entrants of its tree? */
+  #enters(node: NodeState, seated: boolean): boolean {
+    const score = this.#worths.score(node);
+    if (score === OUT) return false;
+    const { seat } = this.#kind;
+    return !seated || seat.worth(score, node.copies.get(seat.service) ?? 0) !== OUT;
   }
 
-  #look(node: NodeState): void {
-    const refused = firstFinding(this.#checks, node) !== undefined;
-    this.#scores.set(node.place, refused ? OUT : this.scorer.total(node));
-  }
+  readonly #worth = (node: NodeState): number => {
+    this.looks++;
+    const score = this.#worths.score(node);
+    if (score === OUT) return OUT;
+    for (const reach of this.#ofNodes) if (!reach.admits(node)) return OUT;
+    const { seat, points } = this.#kind;
+    let worth = seat.worth(score, node.copies.get(seat.service) ?? 0);
+    for (const { weight, reach } of points) worth += weight * reach.points(node);
+    return worth;
+  };
 }
 
-/** Equal for asks that every rule and score treats alike, apart from the copies of their service. */
-function shapeOf({ ask }: Subject): string {
-  const { id, service, slot, priority, gang, ...shape } = ask;
-  return JSON.stringify(shape);
+function kept<T>(map: Map<string, T>, key: string): T | undefined {
+  const item = map.get(key);
+  if (item !== undefined) {
+    map.delete(key);
+    map.set(key, item);
+  }
+  return item;
+}
+
+function keep<T>(map: Map<string, T>, key: string, item: T, limit: number): T {
+  map.set(key, item);
+  for (const oldest of map.keys()) {
+    if (map.size <= limit) break;
+    map.delete(oldest);
+  }
+  return item;
 }

@@ -8,6 +8,14 @@ export const addresses: Filter = {
   rule: "addresses",
   prepare: ({ ask, cluster }) => (ask.addresses ?? []).flatMap((fixed) => checksOf(fixed, cluster)),
   looksBeyond: ({ ask }) => (ask.addresses ?? []).length > 0,
+  only: ({ ask, cluster }) => {
+    const taken = (ask.addresses ?? []).some(
+      ({ address }) => cluster.addressHolders(address).length > 0,
+    );
+    return taken ? [] : undefined;
+  },
+  // What is left is the pool, which is the node's own.
+  reaches: () => [],
   describe: ({ count, about, holder, holders }) =>
     holder === undefined
       ? `${verb(count, "does", "do")} not carry the address pool ${about}`

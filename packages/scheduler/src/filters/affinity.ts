@@ -6,20 +6,33 @@
  * be alone soon.
  */
 
-import { domainOf } from "../attribute.ts";
-import type { ClusterState, NodeState } from "../cluster-state.ts";
-import { type Check, type Filter, type Subject, verb } from "../filter.ts";
-import type { ServiceAffinity } from "../model.ts";
+import { domainReader } from "../attribute.ts";
+import { type Check, type Filter, type Reach, type Subject, verb } from "../filter.ts";
+import type { Ask, ServiceAffinity } from "../model.ts";
 import { neighbour, neighbourOf } from "../neighbour.ts";
 
 export const affinity: Filter = {
   rule: "affinity",
-  prepare: (subject) =>
-    (subject.ask.affinities ?? []).flatMap((each) =>
-      each.kind === "service" && each.required ? checksOf(each, subject) : [],
-    ),
-  looksBeyond: ({ ask }) =>
-    (ask.affinities ?? []).some((each) => each.kind === "service" && each.required),
+  prepare: (subject) => requiredOf(subject.ask).flatMap((each) => checksOf(each, subject)),
+  looksBeyond: ({ ask }) => requiredOf(ask).length > 0,
+  only: ({ ask, cluster, companions }) => {
+    const near = requiredOf(ask).find(({ service, level }) => {
+      return level === "node" && !isFree({ service, level }, { ask, cluster, companions });
+    });
+    if (near === undefined) return undefined;
+    return [...cluster.copiesByDomain(near.service, "node").keys()].flatMap((id) => id ?? []);
+  },
+  reaches: (subject) =>
+    requiredOf(subject.ask)
+      .filter((each) => !isFree(each, subject))
+      .map(({ service, level }): Reach => {
+        const copies = subject.cluster.copiesByDomain(service, level);
+        const domain = domainReader(level);
+        return {
+          level,
+          admits: ({ model }) => domain(model) !== undefined && copies.has(domain(model)),
+        };
+      }),
   describe: ({ count, about }) => {
     const { service, level } = neighbourOf(about);
     if (service === "") return `${verb(count, "lies", "lie")} in no ${level}`;
@@ -36,30 +49,31 @@ export const affinity: Filter = {
 
 /** Two checks: the node lies in a domain of the level, and a copy of the other service does too. */
 function checksOf(wanted: ServiceAffinity, subject: Subject): readonly Check[] {
-  const { ask, cluster, companions } = subject;
-  if (companions.has(wanted.service)) return [];
-  const domains = domainsOf(cluster, wanted.service, wanted.level);
-  if (domains.size === 0 && wanted.service === ask.service) return [];
+  if (isFree(wanted, subject)) return [];
+  const copies = subject.cluster.copiesByDomain(wanted.service, wanted.level);
   const outside = { about: neighbour("", wanted.level) };
   const far = { about: neighbour(wanted.service, wanted.level) };
-  const domainAt = (node: NodeState) => domainOf(node.model, wanted.level);
+  const domain = domainReader(wanted.level);
   return [
-    (node) => (domainAt(node) === undefined ? outside : undefined),
-    (node) => (domains.has(domainAt(node) ?? "") ? undefined : far),
+    ({ model }) => (domain(model) === undefined ? outside : undefined),
+    // What lies in no domain is near nobody, whoever else lies in none.
+    ({ model }) => (domain(model) !== undefined && copies.has(domain(model)) ? undefined : far),
   ];
 }
 
-/** Domains of the level in which the service has a copy that stays. O(copies). */
-export function domainsOf(
-  cluster: ClusterState,
-  service: string,
-  level: string,
-): ReadonlySet<string> {
-  const domains = new Set<string>();
-  for (const task of cluster.serviceTasks(service)) {
-    const node = task.leaving ? undefined : cluster.node(task.node);
-    const domain = node === undefined ? undefined : domainOf(node.model, level);
-    if (domain !== undefined) domains.add(domain);
-  }
-  return domains;
+function requiredOf({ affinities = [] }: Ask): readonly ServiceAffinity[] {
+  if (affinities.length === 0) return NONE;
+  return affinities.flatMap((each) => (each.kind === "service" && each.required ? [each] : []));
+}
+
+const NONE: readonly ServiceAffinity[] = [];
+
+/** Does the affinity refuse nothing yet: a companion comes along, or the first copy is to be near its own kind? */
+function isFree(
+  { service, level }: Pick<ServiceAffinity, "service" | "level">,
+  { ask, cluster, companions }: Pick<Subject, "ask" | "cluster" | "companions">,
+): boolean {
+  if (companions.has(service)) return true;
+  if (service !== ask.service) return false;
+  return [...cluster.copiesByDomain(service, level).keys()].every((domain) => domain === undefined);
 }

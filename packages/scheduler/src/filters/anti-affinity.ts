@@ -6,9 +6,18 @@
  * neighbour there and is accepted.
  */
 
-import { domainOf } from "../attribute.ts";
+import { domainOf, domainReader } from "../attribute.ts";
 import { compareText, type Held, type NodeState } from "../cluster-state.ts";
-import { type Filter, type Finding, holdersOf, type Subject, verb, whoHolds } from "../filter.ts";
+import type { ByDomain } from "../domain-counts.ts";
+import {
+  type Filter,
+  type Finding,
+  holdersOf,
+  type Reach,
+  type Subject,
+  verb,
+  whoHolds,
+} from "../filter.ts";
 import { neighbour, neighbourOf } from "../neighbour.ts";
 
 export const antiAffinity: Filter = {
@@ -18,7 +27,20 @@ export const antiAffinity: Filter = {
       (obstacle) => (node) => findingAt(node, obstacle),
     ),
   looksBeyond: ({ ask, cluster }) =>
-    (ask.antiAffinities ?? []).some((each) => each.required) || cluster.isAvoided(ask.service),
+    (ask.antiAffinities ?? []).some((each) => each.required) || cluster.isRefused(ask.service),
+  reaches: ({ ask, cluster }) => {
+    const own = (ask.antiAffinities ?? [])
+      .filter((each) => each.required)
+      .map(({ service, level }) => {
+        const tasks = cluster.tasksByDomain(service, level);
+        return reachOf(level, tasks, () => cluster.nodesOfService(service));
+      });
+    const foreign = [...cluster.refusedLevels(ask.service)].map((level) => {
+      const refusals = cluster.refusalsByDomain(ask.service, level);
+      return reachOf(level, refusals, () => nodesOf(cluster.avoiders(ask.service), cluster));
+    });
+    return [...own, ...foreign];
+  },
   describe: ({ count, about, holder, holders }) => {
     const { service, level } = neighbourOf(about);
     const who = holder === undefined ? service : `${service} (${whoHolds(holder, holders)})`;
@@ -32,6 +54,20 @@ export const antiAffinity: Filter = {
     return `${who} were in another ${level}`;
   },
 };
+
+/** Domains with somebody in them are refused; what lies in no domain has no neighbours. */
+function reachOf(level: string, occupied: ByDomain, refusable: () => Iterable<NodeState>): Reach {
+  const domain = domainReader(level);
+  const admits = ({ model }: NodeState) => {
+    const own = domain(model);
+    return own === undefined || !occupied.has(own);
+  };
+  return { level, admits, refusable };
+}
+
+function nodesOf(tasks: readonly Held[], cluster: Subject["cluster"]): readonly NodeState[] {
+  return tasks.flatMap((task) => cluster.node(task.node) ?? []);
+}
 
 /** Domain to the tasks in it that keep others out, for one affinity and level. */
 interface Obstacle {

@@ -10,6 +10,7 @@ export const pinned: Filter = {
     const other = { about: wanted };
     return [(node) => (node.model.id === wanted ? undefined : other)];
   },
+  only: ({ ask }) => (ask.pinnedNode === undefined ? undefined : [ask.pinnedNode]),
   describe: ({ count, about }) => `${verb(count, "is", "are")} not ${about}, to which it is pinned`,
   remedy: ({ about }) => `it were not pinned to ${about}`,
 };

@@ -21,6 +21,13 @@ export const pod: Filter = {
     ];
   },
   looksBeyond: ({ ask }) => ask.pod !== undefined,
+  only: ({ ask, cluster }) => {
+    const members = ask.pod === undefined ? [] : cluster.podTasks(ask.pod);
+    const [first] = members.filter((member) => !member.leaving);
+    return first && [first.node];
+  },
+  // While no member runs nothing is refused.
+  reaches: () => [],
   describe: ({ count, about, holder, holders }) => {
     const where = holder === undefined ? "" : ` (${whoHolds(holder, holders)} runs elsewhere)`;
     return `${verb(count, "is", "are")} not the node of pod ${about}${where}`;

@@ -7,8 +7,16 @@
  * outside every domain of the level is refused. Cost: O(nodes) per ask.
  */
 
-import { domainOf } from "../attribute.ts";
-import { type Check, type Filter, type Finding, type Subject, verb } from "../filter.ts";
+import { domainOf, domainReader } from "../attribute.ts";
+import type { NodeState } from "../cluster-state.ts";
+import {
+  type Check,
+  type Filter,
+  type Finding,
+  type Reach,
+  type Subject,
+  verb,
+} from "../filter.ts";
 import type { Spread } from "../model.ts";
 import { STANDING_FILTERS } from "../standing-filters.ts";
 
@@ -19,6 +27,28 @@ export const spread: Filter = {
       .filter((each) => each.required)
       .map((each) => checkOf(each, subject)),
   looksBeyond: ({ ask }) => (ask.spread ?? []).some((each) => each.required),
+  reaches: ({ ask, cluster }, usable) => {
+    const required = (ask.spread ?? []).filter((each) => each.required);
+    // Nodes are too many to be counted as domains.
+    if (required.some(({ level }) => level === "node")) return undefined;
+    return required.map(({ level, maxSkew = 1 }): Reach => {
+      const copies = cluster.copiesByDomain(ask.service, level);
+      const domain = domainReader(level);
+      const count = ({ model }: NodeState) => copies.get(domain(model)) ?? 0;
+      let fewest: number | undefined;
+      return {
+        level,
+        admits: (node) => {
+          if (domain(node.model) === undefined) return false;
+          fewest ??= fewestOf(usable(), (each) =>
+            domain(each.model) === undefined ? undefined : count(each),
+          );
+          const own = count(node);
+          return own + 1 - Math.min(own, fewest) <= maxSkew;
+        },
+      };
+    });
+  },
   describe: ({ count, about, need }) =>
     need === undefined
       ? `${verb(count, "lies", "lie")} in no ${about}`
@@ -41,20 +71,24 @@ function checkOf(wanted: Spread, subject: Subject): Check {
   };
 }
 
+/** The smallest of the numbers; without limit when there is none. */
+function fewestOf<T>(items: Iterable<T>, count: (item: T) => number | undefined): number {
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const item of items) fewest = Math.min(fewest, count(item) ?? fewest);
+  return fewest;
+}
+
 /** Copies that stay by domain, and the fewest in a domain that has a usable node. */
 function countCopies(subject: Subject, level: string) {
   const { ask, cluster } = subject;
   const checks = STANDING_FILTERS.flatMap((filter) => filter.prepare(subject));
+  const copies = cluster.copiesByDomain(ask.service, level);
+  const domainAt = domainReader(level);
   const usable = new Set<string>();
-  const copies = new Map<string, number>();
   for (const node of cluster.nodes) {
-    const domain = domainOf(node.model, level);
-    if (domain === undefined) continue;
-    copies.set(domain, (copies.get(domain) ?? 0) + (node.copies.get(ask.service) ?? 0));
-    if (usable.has(domain)) continue;
+    const domain = domainAt(node.model);
+    if (domain === undefined || usable.has(domain)) continue;
     if (checks.every((check) => check(node) === undefined)) usable.add(domain);
   }
-  let fewest = Number.POSITIVE_INFINITY;
-  for (const domain of usable) fewest = Math.min(fewest, copies.get(domain) ?? 0);
-  return { copies, fewest };
+  return { copies, fewest: fewestOf(usable, (domain) => copies.get(domain) ?? 0) };
 }

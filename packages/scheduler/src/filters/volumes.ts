@@ -15,6 +15,16 @@ export const volumes: Filter = {
   prepare: ({ ask, cluster }) =>
     (ask.volumes ?? []).flatMap((use) => checksOf(use, ask.pod, cluster)),
   looksBeyond: ({ ask }) => (ask.volumes ?? []).length > 0,
+  only: ({ ask, cluster }) => {
+    for (const use of ask.volumes ?? []) {
+      const { rivals, home } = stateOf(use, ask.pod, cluster);
+      if (rivals.length > 0) return [];
+      if (home !== undefined) return [home];
+    }
+    return undefined;
+  },
+  // Volumes that are nowhere yet refuse nothing.
+  reaches: () => [],
   describe: ({ count, about, holder, holders }) =>
     holder === undefined
       ? `${verb(count, "does", "do")} not have volume ${about}`
@@ -31,18 +41,24 @@ function checksOf(
   pod: string | undefined,
   cluster: ClusterState,
 ): readonly Check[] {
-  const users = [...cluster.volumeUsers(use.key)].sort(byId);
-  const rivals = users.filter((user) => isRival(user, use, pod));
+  const { rivals, home } = stateOf(use, pod, cluster);
   const held: Finding = { about: use.key, ...holdersOf(rivals.map((user) => user.claims.id)) };
   const free: Check = () => (rivals.length === 0 ? undefined : held);
   if (use.reach === "cluster") return [free];
-  const local = users.find((user) => !rivals.includes(user) && isLocal(user, use.key));
-  const home = use.node ?? cluster.volumeHome(use.key) ?? local?.node;
   const absent: Finding = { about: use.key };
   const here: Check = (node) => {
     return home === undefined || node.model.id === home ? undefined : absent;
   };
   return [free, here];
+}
+
+/** Who is in the way, and the only node where the volume can be used; `undefined` where any will do. */
+function stateOf(use: VolumeUse, pod: string | undefined, cluster: ClusterState) {
+  const users = [...cluster.volumeUsers(use.key)].sort(byId);
+  const rivals = users.filter((user) => isRival(user, use, pod));
+  if (use.reach === "cluster") return { rivals, home: undefined };
+  const local = users.find((user) => !rivals.includes(user) && isLocal(user, use.key));
+  return { rivals, home: use.node ?? cluster.volumeHome(use.key) ?? local?.node };
 }
 
 function isRival(user: Held, use: VolumeUse, pod: string | undefined): boolean {

@@ -11,4 +11,12 @@ export const failuresScore: Score = {
     if (failed.length === 0) return undefined;
     return (node) => (failed.includes(node.model.id) ? POINTS : 0);
   },
+  reach: ({ ask: { failedNodes: failed = [] } }) => {
+    if (failed.length === 0) return undefined;
+    return {
+      points: ({ model }) => (failed.includes(model.id) ? POINTS : 0),
+      levels: [],
+      most: () => 0,
+    };
+  },
 };

@@ -11,4 +11,14 @@ export const stabilityScore: Score = {
     if (previous === undefined) return undefined;
     return (node) => (node.model.id === previous ? POINTS : 0);
   },
+  reach: ({ ask: { previousNode: previous }, cluster }) => {
+    if (previous === undefined) return undefined;
+    const node = cluster.node(previous);
+    return {
+      points: ({ model }) => (model.id === previous ? POINTS : 0),
+      levels: [],
+      most: () => 0,
+      favoured: () => (node === undefined ? [] : [node]),
+    };
+  },
 };
