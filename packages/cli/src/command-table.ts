@@ -135,6 +135,7 @@ const CERTIFICATES = rows("Certificates", [
 
 const CLUSTER = rows("Cluster", [
   ["node ls", "nodes of the cluster", () => import("./commands/node-ls.ts")],
+  ["sim", "place a trace of asks on a list of nodes", () => import("./commands/sim.ts")],
   [
     "project policy",
     "what stack files may ask of hosts",

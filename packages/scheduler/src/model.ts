@@ -166,6 +166,11 @@ export interface ServiceAffinity {
   readonly required: boolean;
   /** 1 to 100; 50 by default. Ignored when required. */
   readonly weight?: number;
+  /**
+   * Only of a required anti-affinity: copies of `service` that are borne in one domain beside a copy of the
+   * ask's own service; 0 by default. Towards the own service it counts the others: `max: 1` allows two.
+   */
+  readonly max?: number;
 }
 
 /** Preference for nodes; a required one is a constraint. */

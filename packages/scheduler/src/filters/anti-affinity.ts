@@ -3,7 +3,7 @@
  * refuse the ask's service keep it out of their domains.
  *
  * Copies that leave count, for they are still there. A node outside every domain of the level has no
- * neighbour there and is accepted.
+ * neighbour there and is accepted. `max` copies are borne beside one another; then who comes next is refused.
  */
 
 import { domainOf, domainReader } from "../attribute.ts";
@@ -79,32 +79,55 @@ interface Obstacle {
 function ownObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
   return (ask.antiAffinities ?? [])
     .filter((each) => each.required)
-    .map(({ service, level }) => ({
+    .map(({ service, level, max = 0 }) => ({
       level,
       about: neighbour(service, level),
-      domains: occupied(cluster.serviceTasks(service), level, cluster),
+      domains: crowded(occupied(cluster.serviceTasks(service), level, cluster), max),
     }))
     .filter((obstacle) => obstacle.domains.size > 0);
 }
 
-function foreignObstacles({ ask, cluster }: Subject): readonly Obstacle[] {
-  const groups = new Map<string, { service: string; level: string; tasks: Held[] }>();
+/** Domains in which more than `max` tasks are. */
+function crowded(domains: Obstacle["domains"], max: number): Obstacle["domains"] {
+  return max === 0 ? domains : new Map([...domains].filter(([, ids]) => ids.length > max));
+}
+
+interface Avoiders {
+  readonly service: string;
+  readonly level: string;
+  readonly max: number;
+  readonly tasks: Held[];
+}
+
+function foreignObstacles(subject: Subject): readonly Obstacle[] {
+  const { ask, cluster } = subject;
+  const groups = new Map<string, Avoiders>();
   for (const task of cluster.avoiders(ask.service)) {
     for (const each of task.claims.antiAffinities ?? []) {
       if (!each.required || each.service !== ask.service) continue;
-      const key = JSON.stringify([task.claims.service, each.level]);
+      const { level, max = 0 } = each;
+      const key = JSON.stringify([task.claims.service, level, max]);
       const group = groups.get(key);
       if (group !== undefined) group.tasks.push(task);
-      else groups.set(key, { service: task.claims.service, level: each.level, tasks: [task] });
+      else groups.set(key, { service: task.claims.service, level, max, tasks: [task] });
     }
   }
   return [...groups]
     .sort(([a], [b]) => compareText(a, b))
-    .map(([, { service, level, tasks }]) => ({
-      level,
-      about: neighbour(service, level),
-      domains: occupied(tasks, level, cluster),
-    }));
+    .map(([, group]) => foreignObstacle(group, subject));
+}
+
+/** The domains of those who avoid the ask's service, as far as they bear no further copy of it. */
+function foreignObstacle(avoiders: Avoiders, { ask, cluster }: Subject): Obstacle {
+  const { service, level, max, tasks } = avoiders;
+  const domains = occupied(tasks, level, cluster);
+  const about = neighbour(service, level);
+  if (max === 0) return { level, about, domains };
+  const copies = occupied(cluster.serviceTasks(ask.service), level, cluster);
+  // Towards its own service a task counts the others, of which the ask will be one.
+  const bearable = service === ask.service ? max : max - 1;
+  const full = [...domains].filter(([name]) => (copies.get(name)?.length ?? 0) > bearable);
+  return { level, about, domains: new Map(full) };
 }
 
 /** Domains of `tasks`, each with the ids of those in it. */

@@ -229,12 +229,17 @@ function neighboursAllow(
   for (const refused of ask.antiAffinities ?? []) {
     if (!refused.required) continue;
     const there = scene.tasks.filter((task) => task.service === refused.service);
-    if (there.some((task) => near(task, refused.level))) return false;
+    const beside = there.filter((task) => near(task, refused.level));
+    if (beside.length > (refused.max ?? 0)) return false;
   }
   for (const task of scene.tasks) {
     for (const refused of task.antiAffinities ?? []) {
       if (!refused.required || refused.service !== ask.service) continue;
-      if (near(task, refused.level)) return false;
+      if (!near(task, refused.level)) continue;
+      const others = scene.tasks.filter(
+        (other) => other !== task && other.service === ask.service && near(other, refused.level),
+      );
+      if (others.length + 1 > (refused.max ?? 0)) return false;
     }
   }
   return true;

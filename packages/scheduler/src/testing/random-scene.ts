@@ -107,13 +107,23 @@ const nodeFeatures = fc.record({
 const serviceAffinity = (required: fc.Arbitrary<boolean>): fc.Arbitrary<ServiceAffinity> =>
   fc.record({ kind: fc.constant("service" as const), service, level, required });
 
+/** Half of them bear a few copies. */
+const distance = (required: fc.Arbitrary<boolean>): fc.Arbitrary<ServiceAffinity> =>
+  fc
+    .record({
+      near: serviceAffinity(required),
+      max: fc.integer({ min: 0, max: 2 }),
+      bears: fc.boolean(),
+    })
+    .map(({ near, max, bears }) => (bears ? { ...near, max } : near));
+
 const claimFeatures = {
   service,
   requests,
   ports: rarely(fc.array(port, { minLength: 1, maxLength: 2 })),
   volumes: rarely(fc.uniqueArray(volume, { minLength: 1, maxLength: 2, selector: (v) => v.key })),
   addresses: rarely(fc.constant([{ address: "10.9.0.1", pool: "lan" }])),
-  antiAffinities: rarely(fc.array(serviceAffinity(fc.boolean()), { minLength: 1, maxLength: 1 })),
+  antiAffinities: rarely(fc.array(distance(fc.boolean()), { minLength: 1, maxLength: 1 })),
 };
 
 const askFeatures = fc.record({

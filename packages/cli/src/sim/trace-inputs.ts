@@ -1,0 +1,72 @@
+/** The files of one run of `berth sim`, read and checked against each other. */
+
+import { ProtocolError } from "@berth/protocol";
+import { readAsk, type TraceAsk } from "@berth/scheduler/trace/ask-line";
+import { Fields } from "@berth/scheduler/trace/fields";
+import { readNode, type TraceNode } from "@berth/scheduler/trace/node-line";
+import { readPlacement, type TracePlacement } from "@berth/scheduler/trace/placement-line";
+import type { NodeFailure } from "@berth/scheduler/trace/replay";
+import { readTrace } from "./trace-files.ts";
+
+export async function readNodes(path: string): Promise<readonly TraceNode[]> {
+  const nodes: TraceNode[] = [];
+  await readTrace(path, readNode, (node) => nodes.push(node));
+  refuseTwins(
+    path,
+    nodes.map(({ model }) => model.id),
+    "node",
+  );
+  return nodes;
+}
+
+/** In the order of arrival: that of the file where times do not say otherwise. */
+export async function readAsks(path: string): Promise<readonly TraceAsk[]> {
+  const asks: TraceAsk[] = [];
+  await readTrace(path, readAsk, (ask) => asks.push(ask));
+  refuseTwins(
+    path,
+    asks.map(({ ask }) => ask.id),
+    "ask",
+  );
+  let last = 0;
+  const isInOrder = asks.every(({ arriveMs }) => {
+    const later = arriveMs === undefined || arriveMs >= last;
+    last = arriveMs ?? last;
+    return later;
+  });
+  if (isInOrder) return asks;
+  return [...asks].sort((a, b) => (a.arriveMs ?? 0) - (b.arriveMs ?? 0));
+}
+
+export async function readPlacements(path: string): Promise<readonly TracePlacement[]> {
+  const placements: TracePlacement[] = [];
+  await readTrace(path, readPlacement, (placement) => placements.push(placement));
+  return placements;
+}
+
+export async function readFailures(
+  path: string,
+  nodes: readonly TraceNode[],
+): Promise<readonly NodeFailure[]> {
+  const known = new Set(nodes.map(({ model }) => model.id));
+  const failures: NodeFailure[] = [];
+  const read = (value: unknown): NodeFailure => {
+    const fields = new Fields(value);
+    const node = fields.text("node");
+    if (!known.has(node)) fields.fail("node", "the id of a node", node);
+    const atMs = fields.whole("atMs");
+    const backMs = fields.optionalWhole("backMs", atMs);
+    fields.end();
+    return { node, atMs, backMs };
+  };
+  await readTrace(path, read, (failure) => failures.push(failure));
+  return failures;
+}
+
+function refuseTwins(path: string, ids: readonly string[], what: string): void {
+  const seen = new Set<string>();
+  const twice = ids.filter((id) => seen.has(id) || !seen.add(id));
+  if (twice.length === 0) return;
+  const problems = [...new Set(twice)].slice(0, 10).map((id) => `${what} ${id} is there twice`);
+  throw new ProtocolError("invalid_request", `${path}: ids are unique`, { problems });
+}

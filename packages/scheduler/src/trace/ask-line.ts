@@ -1,0 +1,201 @@
+/** An ask as a line of a trace (`docs/reference/sim.md`). */
+
+import type { Constraint } from "../constraint.ts";
+import { parseConstraint } from "../constraint-grammar.ts";
+import {
+  type Ask,
+  type DeviceRequest,
+  type HostPort,
+  type NodeAffinity,
+  type ServiceAffinity,
+  type Spread,
+  STRATEGIES,
+} from "../model.ts";
+import { Fields, TraceError } from "./fields.ts";
+import { readTaint } from "./taint-text.ts";
+
+/** An ask with its times, in milliseconds from the beginning of the trace. */
+export interface TraceAsk {
+  readonly ask: Ask;
+  /** `undefined`: in the order of the file, at the time of the line before. */
+  readonly arriveMs: number | undefined;
+  /** When its task ends by itself; never when `undefined`. */
+  readonly departMs: number | undefined;
+  /** Level to the fewest domains that the service's copies must lie in; read by rebalancing only. */
+  readonly minDomains: ReadonlyMap<string, number>;
+}
+
+/** Reads the parsed JSON of one line. Throws `TraceError`. O(size of the line). */
+export function readAsk(value: unknown): TraceAsk {
+  const fields = new Fields(value);
+  const id = fields.text("id");
+  const spreads = fields.list("spread").map(({ value: item, path }) => readSpread(item, path));
+  const antiAffinities = fields
+    .list("antiAffinity")
+    .map(({ value: item, path }) => readNeighbour(item, path, true));
+  const ask: Ask = {
+    id,
+    service: fields.optionalText("service") ?? id,
+    requests: {
+      cpuMillis: fields.whole("cpuMillis", 0),
+      memoryBytes: fields.whole("memoryBytes", 0),
+      diskBytes: fields.whole("diskBytes", 0),
+      pids: fields.whole("pids", 0),
+      resources: fields.quantities("resources"),
+      devices: fields.list("devices").map(({ value: item, path }) => readDevice(item, path)),
+    },
+    ...given("slot", fields.optionalWhole("slot")),
+    ...given("priority", fields.optionalWhole("priority")),
+    ...given("maxPerNode", fields.optionalWhole("maxPerNode", 1)),
+    ...given("gang", fields.optionalText("gang")),
+    ...given("pod", fields.optionalText("pod")),
+    ...given("pinnedNode", fields.optionalText("node")),
+    ...given("strategy", fields.has("strategy") ? fields.oneOf("strategy", STRATEGIES) : undefined),
+    ...filled("constraints", fields.list("constraints").map(readConstraint)),
+    ...filled("affinities", fields.list("affinity").map(readAffinity)),
+    ...filled("antiAffinities", antiAffinities),
+    ...filled(
+      "spread",
+      spreads.map(({ spread }) => spread),
+    ),
+    ...filled(
+      "tolerations",
+      fields.list("tolerations").map(({ value: item, path }) => readTaint(item, path)),
+    ),
+    ...filled(
+      "images",
+      fields.list("images").map(({ value: item, path }) => readImage(item, path)),
+    ),
+    ...filled(
+      "ports",
+      fields.list("ports").map(({ value: item, path }) => readPort(item, path)),
+    ),
+  };
+  const arriveMs = fields.optionalWhole("arriveMs");
+  const departMs = fields.optionalWhole("departMs");
+  fields.end();
+  if (departMs !== undefined && departMs < (arriveMs ?? 0)) {
+    throw new TraceError(`departMs: ${departMs} is before arriveMs ${arriveMs ?? 0}`);
+  }
+  const minDomains = new Map(
+    spreads.flatMap(({ spread, minDomains: least }) =>
+      least === undefined ? [] : [[spread.level, least] as const],
+    ),
+  );
+  return { ask, arriveMs, departMs, minDomains };
+}
+
+interface Item {
+  readonly value: unknown;
+  readonly path: string;
+}
+
+function readDevice(value: unknown, path: string): DeviceRequest {
+  const fields = new Fields(value, path);
+  const shareMillis = fields.whole("shareMillis", 1_000, 1);
+  if (shareMillis > 1_000) fields.fail("shareMillis", "at most 1000, a whole device", shareMillis);
+  const request: DeviceRequest = {
+    kind: fields.text("kind"),
+    count: fields.whole("count", 1),
+    shareMillis,
+    models: fields.texts("models"),
+  };
+  fields.end();
+  return request;
+}
+
+function readConstraint({ value, path }: Item): Constraint {
+  if (typeof value !== "string") {
+    throw new TraceError(`${path}: expected a text such as node.labels.zone==a`);
+  }
+  const result = parseConstraint(value);
+  if (result.kind === "constraint") return result.constraint;
+  throw new TraceError(`${path}: ${result.message} (column ${result.column} of "${value}")`);
+}
+
+/** A constraint (`node.labels.disk==ssd`, preferred), the key of a service (required), or an object. */
+function readAffinity({ value, path }: Item): ServiceAffinity | NodeAffinity {
+  if (typeof value === "string" && parseConstraint(value).kind === "constraint") {
+    return { kind: "node", constraint: readConstraint({ value, path }) };
+  }
+  const isNode = typeof value === "object" && value !== null && "constraint" in value;
+  if (!isNode) return readNeighbour(value, path, false);
+  const fields = new Fields(value, path);
+  const constraint = readConstraint({
+    value: fields.text("constraint"),
+    path: fields.at("constraint"),
+  });
+  const weight = fields.has("weight") ? { weight: fields.whole("weight", undefined, -100) } : {};
+  fields.end();
+  return { kind: "node", constraint, ...weight };
+}
+
+/** The key of a service, or `{service, level, required, weight, max}`. */
+function readNeighbour(value: unknown, path: string, apart: boolean): ServiceAffinity {
+  if (typeof value === "string" && value !== "") {
+    return { kind: "service", service: value, level: "node", required: true };
+  }
+  const fields = new Fields(value, path);
+  const neighbour: ServiceAffinity = {
+    kind: "service",
+    service: fields.text("service"),
+    level: fields.optionalText("level") ?? "node",
+    required: fields.flag("required", true),
+    ...given("weight", fields.optionalWhole("weight", 1)),
+    ...given("max", apart ? fields.optionalWhole("max") : undefined),
+  };
+  fields.end();
+  return neighbour;
+}
+
+/** A level, or `{level, required, maxSkew, minDomains, weight}`. */
+function readSpread(
+  value: unknown,
+  path: string,
+): { spread: Spread; minDomains: number | undefined } {
+  if (typeof value === "string" && value !== "") {
+    return { spread: { level: value, required: true }, minDomains: undefined };
+  }
+  const fields = new Fields(value, path);
+  const minDomains = fields.optionalWhole("minDomains", 1);
+  const maxSkew = fields.optionalWhole("maxSkew", 1);
+  const spread: Spread = {
+    level: fields.text("level"),
+    // Who states only in how many domains it must lie says nothing about how evenly.
+    required: fields.flag("required", maxSkew !== undefined || minDomains === undefined),
+    ...given("maxSkew", maxSkew),
+    ...given("weight", fields.optionalWhole("weight")),
+  };
+  fields.end();
+  return { spread, minDomains };
+}
+
+function readImage(value: unknown, path: string) {
+  const fields = new Fields(value, path);
+  const image = { digest: fields.text("digest"), bytes: fields.whole("bytes", 0) };
+  fields.end();
+  return image;
+}
+
+function readPort(value: unknown, path: string): HostPort {
+  const fields = new Fields(value, path);
+  const port: HostPort = {
+    protocol: fields.has("protocol") ? fields.oneOf("protocol", ["tcp", "udp", "sctp"]) : "tcp",
+    port: fields.whole("port", undefined, 1),
+    ...given("address", fields.optionalText("address")),
+  };
+  fields.end();
+  return port;
+}
+
+function given<K extends string, T>(key: K, value: T | undefined): { readonly [key in K]?: T } {
+  // Absent and undefined are told apart everywhere; TypeScript cannot see that K is one key.
+  return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]?: T });
+}
+
+function filled<K extends string, T>(
+  key: K,
+  list: readonly T[],
+): { readonly [key in K]?: readonly T[] } {
+  return given(key, list.length === 0 ? undefined : list);
+}

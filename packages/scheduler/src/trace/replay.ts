@@ -1,0 +1,217 @@
+/**
+ * Lets a trace happen: asks arrive in their order, tasks leave, nodes fail and come back.
+ *
+ * Online means that nothing is known of what comes later: each ask is decided when it arrives, against the
+ * cluster as it is, and one that fits somewhere is never refused. Asks of one gang or pod are decided
+ * together when the last of them has arrived. Tasks of a node that fails ask again at that moment, in the
+ * order in which they were placed; a refused ask does not ask again.
+ * Cost: that of each decision, and O(log tasks) for a task that leaves by itself.
+ */
+
+import { assert } from "@berth/base";
+import { explainRules } from "../explain.ts";
+import type { Ask, NodeModel } from "../model.ts";
+import type { ScheduleOptions } from "../options.ts";
+import type { Placement, Refusal } from "../plan.ts";
+import { Transaction } from "../transaction.ts";
+import type { TraceAsk } from "./ask-line.ts";
+import { Departures } from "./departures.ts";
+
+/** A node is away from `atMs` on, for ever or until `backMs`. */
+export interface NodeFailure {
+  readonly node: string;
+  readonly atMs: number;
+  readonly backMs: number | undefined;
+}
+
+/** What became of an ask. One that was placed on a node that failed has a second one. */
+export type Outcome =
+  | {
+      readonly kind: "placed";
+      readonly atMs: number;
+      readonly ask: TraceAsk;
+      readonly placement: Placement;
+    }
+  | {
+      readonly kind: "refused";
+      readonly atMs: number;
+      readonly ask: TraceAsk;
+      readonly refusal: Refusal;
+    };
+
+export interface ReplayInput {
+  readonly nodes: readonly NodeModel[];
+  /** In the order of arrival. */
+  readonly asks: Iterable<TraceAsk>;
+  readonly failures: readonly NodeFailure[];
+  readonly options: ScheduleOptions;
+  readonly onOutcome: (outcome: Outcome) => void;
+  /** Called after each arrival, departure or failure with the tasks that hold a place now. */
+  readonly onChange?: (replay: Replay) => void;
+}
+
+/** The cluster of a trace at one moment. */
+export class Replay {
+  readonly transaction: Transaction;
+  readonly #input: ReplayInput;
+  /** Asks that hold a place, with their nodes, in the order in which they were placed. */
+  readonly #placed = new Map<string, { readonly ask: TraceAsk; readonly node: string }>();
+  readonly #departures = new Departures();
+  /** Tasks by node, of nodes that have any. */
+  readonly #tasksOn = new Map<string, number>();
+  #hostsUsedMost = 0;
+  readonly #failures: readonly FailureEvent[];
+  #nextFailure = 0;
+  #nowMs = 0;
+
+  constructor(input: ReplayInput) {
+    this.#input = input;
+    this.transaction = new Transaction({ nodes: input.nodes, tasks: [] }, input.options);
+    this.#failures = eventsOf(input.failures);
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Node by ask, for all that hold a place. */
+  get placed(): ReadonlyMap<string, { readonly ask: TraceAsk; readonly node: string }> {
+    return this.#placed;
+  }
+
+  /** The most hosts that had a task at one time. */
+  get hostsUsedMost(): number {
+    return this.#hostsUsedMost;
+  }
+
+  /** Runs the whole trace; what happens after the last arrival is left out unless it has a time. */
+  run(): void {
+    const together = new Map<string, TraceAsk[]>();
+    const sizes = sizesOf(this.#input.asks);
+    for (const ask of this.#input.asks) {
+      this.#advance(Math.max(this.#nowMs, ask.arriveMs ?? 0));
+      const key = togetherKey(ask.ask);
+      if (key === undefined) {
+        this.#decide([ask]);
+        continue;
+      }
+      const group = together.get(key) ?? [];
+      group.push(ask);
+      together.set(key, group);
+      if (group.length === sizes.get(key)) this.#decide(group);
+    }
+    this.#advance(Math.max(this.#nowMs, this.#lastFailureMs()));
+  }
+
+  #decide(asks: readonly TraceAsk[]): void {
+    const byId = new Map(asks.map((each) => [each.ask.id, each]));
+    const plan = this.transaction.schedule(asks.map(({ ask }) => ask));
+    for (const placement of plan.placements) this.#settle(byId.get(placement.ask), placement);
+    for (const refusal of plan.refusals) {
+      const ask = byId.get(refusal.ask);
+      if (ask !== undefined) this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
+    }
+    this.#input.onChange?.(this);
+  }
+
+  #settle(ask: TraceAsk | undefined, placement: Placement): void {
+    assert(ask !== undefined, `${placement.ask} was not asked`);
+    const { node } = placement;
+    this.#placed.set(placement.ask, { ask, node });
+    this.#tasksOn.set(node, (this.#tasksOn.get(node) ?? 0) + 1);
+    this.#hostsUsedMost = Math.max(this.#hostsUsedMost, this.#tasksOn.size);
+    if (ask.departMs !== undefined) this.#departures.add(ask.departMs, placement.ask);
+    this.#tell({ kind: "placed", atMs: this.#nowMs, ask, placement });
+  }
+
+  #tell(outcome: Outcome): void {
+    this.#input.onOutcome(outcome);
+  }
+
+  /** Lets everything happen that is due until `ms`; who leaves makes room for who comes at the same moment. */
+  #advance(ms: number): void {
+    for (;;) {
+      const failure = this.#failures[this.#nextFailure];
+      const leaving = this.#departures.next();
+      const first = Math.min(
+        failure?.atMs ?? Number.POSITIVE_INFINITY,
+        leaving?.atMs ?? Number.POSITIVE_INFINITY,
+      );
+      if (first > ms) break;
+      this.#nowMs = Math.max(this.#nowMs, first);
+      if (leaving !== undefined && leaving.atMs === first) {
+        this.#departures.remove();
+        this.#leave(leaving.id, leaving.atMs);
+      } else if (failure !== undefined) {
+        this.#nextFailure++;
+        this.#turn(failure);
+      }
+    }
+    this.#nowMs = ms;
+  }
+
+  #leave(id: string, atMs: number): void {
+    const task = this.#placed.get(id);
+    // It may have been lost with its node meanwhile, or refused when it asked again.
+    if (task?.ask.departMs !== atMs) return;
+    this.#release(id, task.node);
+    this.#input.onChange?.(this);
+  }
+
+  #release(id: string, node: string): void {
+    const released = this.transaction.release(id);
+    assert(released, `${id} holds no place`);
+    this.#placed.delete(id);
+    const left = (this.#tasksOn.get(node) ?? 0) - 1;
+    if (left === 0) this.#tasksOn.delete(node);
+    else this.#tasksOn.set(node, left);
+  }
+
+  #turn({ node, kind }: FailureEvent): void {
+    this.transaction.turn(node, { ready: kind === "back" });
+    if (kind === "back") return;
+    const lost = [...this.#placed].filter(([, task]) => task.node === node);
+    for (const [id] of lost) this.#release(id, node);
+    for (const [, task] of lost) this.#decide([task.ask]);
+  }
+
+  #lastFailureMs(): number {
+    return this.#failures.at(-1)?.atMs ?? 0;
+  }
+}
+
+/** The words of a refusal, the most frequent reason first: `4 lack memory (need 2 GiB, most free is 1.4 GiB)`. */
+export function refusalWords(refusal: Refusal): readonly string[] {
+  if (refusal.nodesTotal === 0) return ["there are no nodes"];
+  return explainRules(refusal).map(({ count, words }) => `${count} ${words}`);
+}
+
+interface FailureEvent {
+  readonly atMs: number;
+  readonly node: string;
+  readonly kind: "away" | "back";
+}
+
+function eventsOf(failures: readonly NodeFailure[]): readonly FailureEvent[] {
+  return failures
+    .flatMap(({ node, atMs, backMs }): readonly FailureEvent[] => [
+      { atMs, node, kind: "away" },
+      ...(backMs === undefined ? [] : [{ atMs: backMs, node, kind: "back" as const }]),
+    ])
+    .sort((a, b) => a.atMs - b.atMs);
+}
+
+/** What must be decided in one go. */
+function togetherKey({ gang, pod }: Ask): string | undefined {
+  if (gang !== undefined) return `gang ${gang}`;
+  return pod === undefined ? undefined : `pod ${pod}`;
+}
+
+function sizesOf(asks: Iterable<TraceAsk>): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { ask } of asks) {
+    const key = togetherKey(ask);
+    if (key !== undefined) sizes.set(key, (sizes.get(key) ?? 0) + 1);
+  }
+  return sizes;
+}
