@@ -11,7 +11,7 @@ import { pictureOf } from "../sim/picture.ts";
 import { jsonOf, wordsOf } from "../sim/report.ts";
 import type { SimResult } from "../sim/result.ts";
 import { LineWriter } from "../sim/trace-files.ts";
-import { readAsks, readFailures, readNodes } from "../sim/trace-inputs.ts";
+import { readAsks, readFailures, readMix, readNodes } from "../sim/trace-inputs.ts";
 
 const MODES = ["online", "offline", "rebalance"] as const;
 
@@ -27,6 +27,7 @@ export const command: CommandDescription = {
     { flags: "--mode <mode>", summary: MODES.join(", "), fallback: "online" },
     { flags: "--strategy <strategy>", summary: STRATEGIES.join(", "), fallback: "tightest" },
     { flags: "--seed <number>", summary: "decides between hosts that are alike", fallback: "1" },
+    { flags: "--typical <file>", summary: "online: past asks from which the usual mix is learned" },
     { flags: "--failures <file>", summary: "online: hosts that go away, one a line" },
     { flags: "--report <file>", summary: "a picture of the cluster filling up (SVG)" },
     { flags: "--explain", summary: "why each ask went where it went, in --out" },
@@ -57,7 +58,9 @@ async function runMode(mode: (typeof MODES)[number], input: CommandInput): Promi
   const failuresFile = optionalFile(input, "failures");
   const failures = failuresFile === undefined ? [] : await readFailures(failuresFile, nodes);
   const strategy = choice<Strategy>(input, "strategy", STRATEGIES, "tightest");
-  const options = { seed: wholeOption(input, "seed", 1), strategy, defaults: {} };
+  const typicalFile = optionalFile(input, "typical");
+  const mix = typicalFile === undefined ? {} : { mix: await readMix(typicalFile) };
+  const options = { seed: wholeOption(input, "seed", 1), strategy, ...mix };
   const out = optionalFile(input, "out");
   const writer = out === undefined ? undefined : new LineWriter(out);
   const models = nodes.map(({ model }) => model);

@@ -1,7 +1,7 @@
 /** `berth sim --mode online`: decides the asks of a trace as they arrive. */
 
-import type { NodeModel } from "@berth/scheduler";
-import { explainHints, explainPlacement, type ScheduleOptions } from "@berth/scheduler";
+import { explainHints, type NodeModel } from "@berth/scheduler";
+import type { EngineOptions } from "@berth/scheduler/dense/engine";
 import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
 import {
   type NodeFailure,
@@ -9,6 +9,7 @@ import {
   Replay,
   refusalWords,
 } from "@berth/scheduler/trace/replay";
+import { engineFor } from "@berth/scheduler/trace/replay-engine";
 import { useOf } from "@berth/scheduler/trace/summary";
 import { Filling } from "./filling.ts";
 import type { SimResult } from "./result.ts";
@@ -17,7 +18,7 @@ export interface OnlineInput {
   readonly nodes: readonly NodeModel[];
   readonly asks: readonly TraceAsk[];
   readonly failures: readonly NodeFailure[];
-  readonly options: ScheduleOptions;
+  readonly options: EngineOptions;
   readonly explain: boolean;
   readonly write: (line: unknown) => void;
 }
@@ -35,11 +36,15 @@ export function runOnline(input: OnlineInput): SimResult {
     write({ ...lineOf(outcome, input.explain), ...at });
   };
   const started = performance.now();
-  const replay = new Replay({
+  const engine = engineFor(
     nodes,
+    asks.map(({ ask }) => ask),
+    options,
+  );
+  const replay = new Replay({
+    engine,
     asks,
     failures,
-    options,
     onOutcome,
     onChange: (now) => filling.look(now),
   });
@@ -66,17 +71,12 @@ export function runOnline(input: OnlineInput): SimResult {
 function lineOf(outcome: Outcome, explain: boolean): object {
   const ask = outcome.ask.ask.id;
   if (outcome.kind === "refused") {
-    const hints = explain ? { wouldFitIf: explainHints(outcome.refusal) } : {};
-    return { ask, refused: { reasons: refusalWords(outcome.refusal), ...hints } };
+    const refusal = outcome.refusal();
+    const hints = explain ? { wouldFitIf: explainHints(refusal) } : {};
+    return { ask, refused: { reasons: refusalWords(refusal), ...hints } };
   }
-  const { node, devices } = outcome.placement;
-  const why = explain ? { why: explainPlacement(outcome.placement) } : {};
-  return {
-    ask,
-    node,
-    ...(devices.length === 0
-      ? {}
-      : { devices: devices.map(({ kind, indexes }) => ({ kind, indexes })) }),
-    ...why,
-  };
+  const { node, decision } = outcome;
+  const devices = decision.devices.map(({ kind, indexes }) => ({ kind, indexes }));
+  const why = explain && decision.why !== undefined ? { why: decision.why } : {};
+  return { ask, node, ...(devices.length === 0 ? {} : { devices }), ...why };
 }

@@ -1,6 +1,7 @@
 /** The files of one run of `berth sim`, read and checked against each other. */
 
 import { ProtocolError } from "@berth/protocol";
+import { type Mix, MixCounter } from "@berth/scheduler/dense/mix";
 import { readAsk, type TraceAsk } from "@berth/scheduler/trace/ask-line";
 import { Fields } from "@berth/scheduler/trace/fields";
 import { readNode, type TraceNode } from "@berth/scheduler/trace/node-line";
@@ -36,6 +37,13 @@ export async function readAsks(path: string): Promise<readonly TraceAsk[]> {
   });
   if (isInOrder) return asks;
   return [...asks].sort((a, b) => (a.arriveMs ?? 0) - (b.arriveMs ?? 0));
+}
+
+/** What the asks of a sample usually want. */
+export async function readMix(path: string): Promise<Mix> {
+  const counter = new MixCounter();
+  await readTrace(path, readAsk, ({ ask }) => counter.add(ask.requests));
+  return counter.mix();
 }
 
 export async function readPlacements(path: string): Promise<readonly TracePlacement[]> {

@@ -10,12 +10,11 @@
 
 import { assert } from "@berth/base";
 import { explainRules } from "../explain.ts";
-import type { Ask, NodeModel } from "../model.ts";
-import type { ScheduleOptions } from "../options.ts";
-import type { Placement, Refusal } from "../plan.ts";
-import { Transaction } from "../transaction.ts";
+import type { Ask } from "../model.ts";
+import type { Refusal } from "../plan.ts";
 import type { TraceAsk } from "./ask-line.ts";
 import { Departures } from "./departures.ts";
+import type { Decision, ReplayEngine } from "./replay-engine.ts";
 
 /** A node is away from `atMs` on, for ever or until `backMs`. */
 export interface NodeFailure {
@@ -30,21 +29,21 @@ export type Outcome =
       readonly kind: "placed";
       readonly atMs: number;
       readonly ask: TraceAsk;
-      readonly placement: Placement;
+      readonly decision: Decision;
+      readonly node: string;
     }
   | {
       readonly kind: "refused";
       readonly atMs: number;
       readonly ask: TraceAsk;
-      readonly refusal: Refusal;
+      readonly refusal: () => Refusal;
     };
 
 export interface ReplayInput {
-  readonly nodes: readonly NodeModel[];
+  readonly engine: ReplayEngine;
   /** In the order of arrival. */
   readonly asks: Iterable<TraceAsk>;
   readonly failures: readonly NodeFailure[];
-  readonly options: ScheduleOptions;
   readonly onOutcome: (outcome: Outcome) => void;
   /** Called after each arrival, departure or failure with the tasks that hold a place now. */
   readonly onChange?: (replay: Replay) => void;
@@ -52,7 +51,7 @@ export interface ReplayInput {
 
 /** The cluster of a trace at one moment. */
 export class Replay {
-  readonly transaction: Transaction;
+  readonly #engine: ReplayEngine;
   readonly #input: ReplayInput;
   /** Asks that hold a place, with their nodes, in the order in which they were placed. */
   readonly #placed = new Map<string, { readonly ask: TraceAsk; readonly node: string }>();
@@ -66,7 +65,7 @@ export class Replay {
 
   constructor(input: ReplayInput) {
     this.#input = input;
-    this.transaction = new Transaction({ nodes: input.nodes, tasks: [] }, input.options);
+    this.#engine = input.engine;
     this.#failures = eventsOf(input.failures);
   }
 
@@ -104,24 +103,27 @@ export class Replay {
   }
 
   #decide(asks: readonly TraceAsk[]): void {
-    const byId = new Map(asks.map((each) => [each.ask.id, each]));
-    const plan = this.transaction.schedule(asks.map(({ ask }) => ask));
-    for (const placement of plan.placements) this.#settle(byId.get(placement.ask), placement);
-    for (const refusal of plan.refusals) {
-      const ask = byId.get(refusal.ask);
-      if (ask !== undefined) this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
+    const decisions = this.#engine.decide(asks.map(({ ask }) => ask));
+    for (const [index, decision] of decisions.entries()) {
+      const ask = asks[index];
+      assert(ask?.ask.id === decision.ask, "decisions stand in the order of their asks");
+      const { node } = decision;
+      if (node !== undefined) this.#settle(ask, decision, node);
+      else {
+        const refusal = decision.refusal ?? noRefusal(decision.ask);
+        this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
+      }
     }
     this.#input.onChange?.(this);
   }
 
-  #settle(ask: TraceAsk | undefined, placement: Placement): void {
-    assert(ask !== undefined, `${placement.ask} was not asked`);
-    const { node } = placement;
-    this.#placed.set(placement.ask, { ask, node });
+  #settle(ask: TraceAsk, decision: Decision, node: string): void {
+    const { id } = ask.ask;
+    this.#placed.set(id, { ask, node });
     this.#tasksOn.set(node, (this.#tasksOn.get(node) ?? 0) + 1);
     this.#hostsUsedMost = Math.max(this.#hostsUsedMost, this.#tasksOn.size);
-    if (ask.departMs !== undefined) this.#departures.add(ask.departMs, placement.ask);
-    this.#tell({ kind: "placed", atMs: this.#nowMs, ask, placement });
+    if (ask.departMs !== undefined) this.#departures.add(ask.departMs, id);
+    this.#tell({ kind: "placed", atMs: this.#nowMs, ask, decision, node });
   }
 
   #tell(outcome: Outcome): void {
@@ -159,7 +161,7 @@ export class Replay {
   }
 
   #release(id: string, node: string): void {
-    const released = this.transaction.release(id);
+    const released = this.#engine.release(id);
     assert(released, `${id} holds no place`);
     this.#placed.delete(id);
     const left = (this.#tasksOn.get(node) ?? 0) - 1;
@@ -168,7 +170,7 @@ export class Replay {
   }
 
   #turn({ node, kind }: FailureEvent): void {
-    this.transaction.turn(node, { ready: kind === "back" });
+    this.#engine.turn(node, { ready: kind === "back" });
     if (kind === "back") return;
     const lost = [...this.#placed].filter(([, task]) => task.node === node);
     for (const [id] of lost) this.#release(id, node);
@@ -184,6 +186,10 @@ export class Replay {
 export function refusalWords(refusal: Refusal): readonly string[] {
   if (refusal.nodesTotal === 0) return ["there are no nodes"];
   return explainRules(refusal).map(({ count, words }) => `${count} ${words}`);
+}
+
+function noRefusal(ask: string): () => Refusal {
+  return () => ({ ask, nodesTotal: 0, rules: [], hints: [] });
 }
 
 interface FailureEvent {

@@ -1,0 +1,140 @@
+/**
+ * Decides asks one after the other in a cluster of typed arrays: the engine for traces and large clusters.
+ *
+ * It honours what a trace can say (`docs/reference/sim.md`): resources, devices, standing rules, limits on tasks
+ * and copies, nearness and distance of services, spread, gangs. Ports, volumes, fixed addresses and pods are
+ * the transaction's (`../transaction.ts`), which is slower and knows everything (`canDecide` tells).
+ * Same nodes, asks and options, same decisions.
+ */
+
+import type { Ask, NodeModel } from "../model.ts";
+import type { Decision } from "../trace/replay-engine.ts";
+import { DenseCluster, type DenseOptions, NONE } from "./cluster.ts";
+import { LaneSearch } from "./lanes.ts";
+import { type Mix, MixCounter } from "./mix.ts";
+import { Points } from "./points.ts";
+import { refusalOf } from "./refusal.ts";
+import { NeighbourRules } from "./rules.ts";
+import type { Shape } from "./shape.ts";
+import { TurnSearch } from "./turns.ts";
+
+export interface EngineOptions extends DenseOptions {
+  /** What usual asks look like; learned from the asks themselves when absent. */
+  readonly mix?: Mix;
+}
+
+/** Asks after which the mix is learned for the first time; then whenever they have become twice as many. */
+const LEARN_FIRST = 64;
+
+export class Engine {
+  readonly cluster: DenseCluster;
+  readonly #rules: NeighbourRules;
+  readonly #points: Points;
+  readonly #lanes: LaneSearch;
+  readonly #turns: TurnSearch;
+  readonly #tasks = new Map<string, number>();
+  readonly #history: MixCounter | undefined;
+  #learnAt = LEARN_FIRST;
+  #hasMix = false;
+
+  constructor(nodes: readonly NodeModel[], options: EngineOptions) {
+    this.cluster = new DenseCluster(nodes, options);
+    this.#rules = new NeighbourRules(this.cluster);
+    this.#points = new Points(this.cluster);
+    this.#lanes = new LaneSearch(this.cluster, this.#rules, this.#points);
+    this.#turns = new TurnSearch(this.cluster, this.#rules, this.#points);
+    const priced = this.cluster.devices.any;
+    if (priced && options.mix !== undefined) this.#learn(options.mix);
+    this.#history = priced && options.mix === undefined ? new MixCounter() : undefined;
+  }
+
+  /** Nodes looked at since the beginning. */
+  get visits(): number {
+    return this.#lanes.visits + this.#turns.visits;
+  }
+
+  /** Can this engine decide the ask, or only the transaction? */
+  static canDecide({ ports, volumes, addresses, pod }: Ask): boolean {
+    return (ports ?? volumes ?? addresses ?? pod) === undefined;
+  }
+
+  /** Places all of the asks of a gang or none; one ask alone when there is one. */
+  decide(asks: readonly Ask[]): readonly Decision[] {
+    const placed: { decision: Decision; task: number }[] = [];
+    for (const ask of asks) {
+      const { decision, task } = this.#place(ask);
+      if (decision.node === undefined) {
+        for (const { task: done } of placed) this.cluster.remove(done);
+        for (const { decision: done } of placed) this.#tasks.delete(done.ask);
+        return asks.map(({ id }) => ({ ...decision, ask: id }));
+      }
+      this.#tasks.set(ask.id, task);
+      placed.push({ decision, task });
+    }
+    return placed.map(({ decision }) => decision);
+  }
+
+  release(id: string): boolean {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return false;
+    this.cluster.remove(task);
+    this.#tasks.delete(id);
+    return true;
+  }
+
+  turn(id: string, turn: { readonly ready: boolean }): boolean {
+    const node = this.cluster.nodeOfId(id);
+    if (node === NONE) return false;
+    this.cluster.turn(node, turn.ready);
+    this.#rules.forgetUsable();
+    return true;
+  }
+
+  /**
+   * Places one copy by number, for callers that have interned shape and service: the number of its task, or
+   * `NONE`.
+   */
+  placeOne(shape: Shape, service: number): number {
+    this.#rules.declare(shape, service);
+    const node = this.#find(shape, service);
+    if (node === NONE) return NONE;
+    const devices = shape.devices.length === 0 ? [] : (this.#points.devices(shape, node) ?? []);
+    return this.cluster.add(shape, service, node, devices);
+  }
+
+  #place(ask: Ask): { decision: Decision; task: number } {
+    const shape = this.cluster.shape(ask);
+    const service = this.cluster.services.idOf(ask.service);
+    this.#learnFrom(ask);
+    const task = this.placeOne(shape, service);
+    if (task === NONE) {
+      const at = { cluster: this.cluster, rules: this.#rules };
+      const refusal = () => refusalOf(ask, shape, service, at);
+      return { decision: { ask: ask.id, node: undefined, devices: [], refusal }, task };
+    }
+    const node = this.cluster.nodes[this.cluster.nodeOf(task)]?.model.id;
+    const devices = this.cluster.devicesOfTask(task);
+    return { decision: { ask: ask.id, node, devices, refusal: undefined }, task };
+  }
+
+  #find(shape: Shape, service: number): number {
+    const wantsBest = shape.strategy === "room" || shape.strategy === "balanced";
+    const search =
+      wantsBest || shape.devices.length > 0 || this.#hasMix ? this.#turns : this.#lanes;
+    return search.find(shape, service);
+  }
+
+  #learnFrom(ask: Ask): void {
+    if (this.#history === undefined) return;
+    this.#history.add(ask.requests);
+    if (this.#history.total < this.#learnAt) return;
+    this.#learnAt *= 2;
+    this.#learn(this.#history.mix());
+  }
+
+  #learn(mix: Mix): void {
+    this.#points.learn(mix);
+    this.#turns.forget();
+    this.#hasMix = true;
+  }
+}

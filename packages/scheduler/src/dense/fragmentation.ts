@@ -1,0 +1,115 @@
+/**
+ * How much of a node's free devices the next usual ask could not use, and how much an ask would add to it: the
+ * measure of Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation
+ * Gradient Descent", USENIX ATC'23, section 3.
+ */
+
+import type { DeviceAssignment } from "../model.ts";
+import type { DenseCluster } from "./cluster.ts";
+import type { Mix } from "./mix.ts";
+import type { Shape } from "./shape.ts";
+
+interface Usual {
+  readonly dims: readonly number[];
+  readonly amounts: readonly number[];
+  readonly kind: number;
+  readonly count: number;
+  readonly shareMillis: number;
+  /** By model: 1 where it will do. */
+  readonly models: Uint8Array;
+  readonly share: number;
+}
+
+export class Fragmentation {
+  readonly #cluster: DenseCluster;
+  readonly #usual: readonly Usual[];
+  /** By node, with the version for which it was computed. */
+  readonly #lost: Float64Array;
+  readonly #version: Int32Array;
+
+  constructor(cluster: DenseCluster, mix: Mix) {
+    this.#cluster = cluster;
+    const { devices, resources } = cluster;
+    this.#usual = mix.usual.flatMap(({ resources: needs, device, share }) => {
+      const kind = device === undefined ? undefined : devices.kinds.known(device.kind);
+      if (device === undefined || kind === undefined) return [];
+      const any = device.models.length === 0;
+      const models = Uint8Array.from({ length: devices.models.size }, (_, model) =>
+        any || device.models.includes(devices.models.nameOf(model)) ? 1 : 0,
+      );
+      const dims = needs.map(({ name }) => resources.idOf(name));
+      const amounts = needs.map(({ amount }) => amount);
+      return [
+        {
+          dims,
+          amounts,
+          kind,
+          count: device.count,
+          shareMillis: device.shareMillis,
+          models,
+          share,
+        },
+      ];
+    });
+    this.#lost = new Float64Array(cluster.size);
+    this.#version = new Int32Array(cluster.size).fill(-1);
+  }
+
+  /** Thousandths of devices that become useless, weighted by how usual the asks are; may be negative. */
+  added(shape: Shape, node: number, assignments: readonly DeviceAssignment[]): number {
+    const { devices } = this.#cluster;
+    if (devices.start[node] === devices.start[node + 1]) return 0;
+    const before = this.#lostNow(node);
+    devices.book(node, assignments, 1);
+    this.#take(shape, node, 1);
+    const after = this.#lostAt(node);
+    this.#take(shape, node, -1);
+    devices.book(node, assignments, -1);
+    return after - before;
+  }
+
+  #lostNow(node: number): number {
+    const version = this.#cluster.changes.versions[node] ?? 0;
+    if (this.#version[node] !== version) {
+      this.#lost[node] = this.#lostAt(node);
+      this.#version[node] = version;
+    }
+    return this.#lost[node] ?? 0;
+  }
+
+  #take({ dims, amounts }: Shape, node: number, sign: 1 | -1): void {
+    const { free, width } = this.#cluster;
+    for (let at = 0; at < dims.length; at++) {
+      const index = node * width + (dims[at] ?? 0);
+      free[index] = (free[index] ?? 0) - sign * (amounts[at] ?? 0);
+    }
+  }
+
+  #lostAt(node: number): number {
+    let lost = 0;
+    for (const usual of this.#usual) lost += usual.share * this.#uselessFor(usual, node);
+    return lost;
+  }
+
+  #uselessFor(usual: Usual, node: number): number {
+    const { devices } = this.#cluster;
+    const end = devices.start[node + 1] ?? 0;
+    let all = 0;
+    let useful = 0;
+    let able = 0;
+    for (let at = devices.start[node] ?? 0; at < end; at++) {
+      if (devices.kindOf[at] !== usual.kind) continue;
+      const free = devices.free[at] ?? 0;
+      all += free;
+      if (free < usual.shareMillis || usual.models[devices.modelOf[at] ?? 0] === 0) continue;
+      able++;
+      useful += free;
+    }
+    return able >= usual.count && this.#hasResources(usual, node) ? all - useful : all;
+  }
+
+  #hasResources({ dims, amounts }: Usual, node: number): boolean {
+    const { free, width } = this.#cluster;
+    return dims.every((dim, at) => (free[node * width + dim] ?? 0) >= (amounts[at] ?? 0));
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * How good a node is for an ask: whole points, the same words and weights as the scores of `../scores`.
+ *
+ * The part that depends on the shape and the node only (`own`) can be remembered until the node changes;
+ * the other (`beside`) looks at the copies of services around it.
+ */
+
+import type { DeviceAssignment } from "../model.ts";
+import { WHOLE_MILLIS } from "../resources.ts";
+import type { DenseCluster } from "./cluster.ts";
+import { DevicePrices } from "./device-prices.ts";
+import { Fragmentation } from "./fragmentation.ts";
+import type { Mix } from "./mix.ts";
+import type { Shape } from "./shape.ts";
+
+/** A node that will not do. */
+export const UNFIT = Number.NEGATIVE_INFINITY;
+
+/** What fragmentation counts beside regret: it decides where prices are nearly equal. Anything from 0.05 to 0.2 does. */
+const FRAGMENTATION_SHARE = 0.1;
+/** Thousandths of a device that are one point: finer scores scatter what should consolidate. */
+const MILLIS_PER_POINT = 10;
+/** For a copy of the service on the node, where the strategy is to spread. */
+const POINTS_PER_COPY = 100 * 10;
+
+export class Points {
+  readonly #cluster: DenseCluster;
+  #prices: DevicePrices;
+  #fragmentation: Fragmentation | undefined;
+  #highestCost = 0;
+
+  constructor(cluster: DenseCluster) {
+    this.#cluster = cluster;
+    this.#prices = new DevicePrices(new Map());
+    for (const { model } of cluster.nodes) {
+      this.#highestCost = Math.max(this.#highestCost, model.costPerHourMillis ?? 0);
+    }
+  }
+
+  /** From now on devices are priced by this mix. */
+  learn(mix: Mix): void {
+    this.#prices = new DevicePrices(mix.sizes);
+    this.#fragmentation = new Fragmentation(this.#cluster, mix);
+  }
+
+  /** Devices that the node would give; `undefined` when it has not enough of them. */
+  devices(shape: Shape, node: number): readonly DeviceAssignment[] | undefined {
+    return this.#cluster.devices.choose(shape.devices, node, this.#prices)?.assignments;
+  }
+
+  /** Points by shape and node alone; `UNFIT` where there is no room. */
+  own(shape: Shape, node: number): number {
+    if (!this.#cluster.hasRoom(shape, node)) return UNFIT;
+    const standing = shape.points?.[node] ?? 0;
+    const choice = this.#cluster.devices.choose(shape.devices, node, this.#prices);
+    if (choice === undefined) return UNFIT;
+    if (this.#fragmentation === undefined)
+      return standing + shape.fitWeight * this.#fit(shape, node);
+    const added = this.#fragmentation.added(shape, node, choice.assignments);
+    const cost = (choice.regret + FRAGMENTATION_SHARE * added) / MILLIS_PER_POINT;
+    return standing - shape.fitWeight * Math.round(cost);
+  }
+
+  /** The most that `beside` can add. */
+  besideMost(shape: Shape): number {
+    return shape.attractions.reduce((sum, { weight }) => sum + Math.max(0, weight), 0);
+  }
+
+  /** Points by the copies of services around the node. */
+  beside(shape: Shape, service: number, node: number): number {
+    const cluster = this.#cluster;
+    let points = 0;
+    for (const { service: other, level, weight } of shape.attractions) {
+      if (cluster.copiesNear(other, level, node) > 0) points += weight;
+    }
+    for (const { level, weight } of shape.evenness)
+      points -= weight * cluster.copiesNear(service, level, node);
+    if (shape.strategy === "room" || shape.strategy === "balanced") {
+      points -= POINTS_PER_COPY * cluster.copies.count(service, node);
+    }
+    return points;
+  }
+
+  /** 0 to 100. */
+  #fit(shape: Shape, node: number): number {
+    switch (shape.strategy) {
+      case "room":
+        return Math.round(100 * (1 - this.#usedShare(shape, node)));
+      case "balanced":
+        return this.#balance(shape, node);
+      case "cheapest":
+        return this.#cheapness(shape, node);
+      case "tightest":
+        return Math.round(100 * this.#usedShare(shape, node));
+    }
+  }
+
+  /** How full the node will be, over what the ask uses. */
+  #usedShare(shape: Shape, node: number): number {
+    const { dims, amounts, devices } = shape;
+    let sum = 0;
+    for (let at = 0; at < dims.length; at++)
+      sum += this.#share(node, dims[at] ?? 0, amounts[at] ?? 0);
+    for (const { kind, count, shareMillis } of devices)
+      sum += this.#deviceShare(node, kind, count * shareMillis);
+    const parts = dims.length + devices.length;
+    return parts === 0 ? 0 : sum / parts;
+  }
+
+  #share(node: number, dim: number, amount: number): number {
+    const { free, total, width } = this.#cluster;
+    const all = total[node * width + dim] ?? 0;
+    if (all === 0 || all === Number.POSITIVE_INFINITY) return 0;
+    return Math.min(1, (all - (free[node * width + dim] ?? 0) + amount) / all);
+  }
+
+  #deviceShare(node: number, kind: string, amount: number): number {
+    const { start, kindOf, free, kinds } = this.#cluster.devices;
+    const id = kinds.known(kind);
+    let all = 0;
+    let used = amount;
+    for (let at = start[node] ?? 0; at < (start[node + 1] ?? 0); at++) {
+      if (kindOf[at] !== id) continue;
+      all += WHOLE_MILLIS;
+      used += WHOLE_MILLIS - (free[at] ?? 0);
+    }
+    return all === 0 ? 0 : Math.min(1, used / all);
+  }
+
+  #balance(shape: Shape, node: number): number {
+    const amountOf = (dim: number) => shape.amounts[shape.dims.indexOf(dim)] ?? 0;
+    const room = 1 - this.#usedShare(shape, node);
+    const gap = this.#share(node, 0, amountOf(0)) - this.#share(node, 1, amountOf(1));
+    return Math.round(100 * (0.6 * room + 0.4 * (1 - Math.abs(gap))));
+  }
+
+  #cheapness(shape: Shape, node: number): number {
+    const price = this.#cluster.nodes[node]?.model.costPerHourMillis ?? 0;
+    const inUse = (this.#cluster.tasksOn[node] ?? 0) > 0 ? 50 : 0;
+    const cheap = this.#highestCost === 0 ? 1 : 1 - price / this.#highestCost;
+    return Math.round(inUse + 35 * cheap + 15 * this.#usedShare(shape, node));
+  }
+}

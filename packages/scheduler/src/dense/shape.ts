@@ -1,0 +1,174 @@
+/**
+ * What asks of one kind have in common, looked up once: the amounts that they take, the nodes that will never do
+ * and why, the points that a node always gets, and the neighbours that they want or avoid.
+ *
+ * Two asks are of one shape when all but identity, service, slot, priority and gang is equal. Whole
+ * numbers stand for names throughout: resources, services and levels of `DenseCluster`.
+ */
+
+import type { ClusterState, NodeState } from "../cluster-state.ts";
+import { meetsConstraint } from "../constraint.ts";
+import type { Check, Subject } from "../filter.ts";
+import { constraints } from "../filters/constraints.ts";
+import { pinned } from "../filters/pinned.ts";
+import { platform } from "../filters/platform.ts";
+import { taints } from "../filters/taints.ts";
+import type { Ask, NodeModel, ServiceAffinity, Strategy } from "../model.ts";
+import { weightsOf } from "../options.ts";
+import type { RuleName } from "../plan.ts";
+import { type DeviceNeed, type Needs, needsOf } from "../resources.ts";
+import { imagesScore } from "../scores/images.ts";
+import { taintsScore } from "../scores/taints.ts";
+import type { Interner } from "./interner.ts";
+import type { Levels } from "./levels.ts";
+
+/** Towards another service, at a level. */
+export interface Towards {
+  readonly service: number;
+  readonly level: number;
+}
+
+export interface Shape {
+  readonly id: number;
+  readonly needs: Needs;
+  /** Resources that are asked for, and how much of each. */
+  readonly dims: Int32Array;
+  readonly amounts: Float64Array;
+  /** By node: 0, or the number (from 1) of the reason in `reasons` for which it will never do. */
+  readonly standing: Uint16Array;
+  readonly reasons: readonly { readonly rule: RuleName; readonly about: string }[];
+  readonly devices: readonly DeviceNeed[];
+  /** Copies of the service on one node. */
+  readonly maxPerNode: number;
+  readonly near: readonly Towards[];
+  readonly apart: readonly (Towards & { readonly max: number })[];
+  readonly spreads: readonly { readonly level: number; readonly maxSkew: number }[];
+  /** Preferred ones; `weight` points for a domain with a copy of the service, negative to avoid it. */
+  readonly attractions: readonly (Towards & { readonly weight: number })[];
+  /** Preferred spread: points lost for each copy of the own service in the domain. */
+  readonly evenness: readonly { readonly level: number; readonly weight: number }[];
+  /** By node, what never changes (images, preferred nodes, soft taints); `undefined` when all are 0. */
+  readonly points: Int32Array | undefined;
+  readonly strategy: Strategy;
+  /** Weight of a point of fit. */
+  readonly fitWeight: number;
+  /** Names a service that is counted where the shape lives. */
+  readonly looksAtServices: boolean;
+}
+
+/** The names of the cluster. */
+export interface ShapeSite {
+  readonly nodes: readonly NodeState[];
+  readonly resources: Interner;
+  readonly services: Interner;
+  readonly levels: Levels;
+  readonly strategy: Strategy;
+  /** A cluster without nodes: the rules that are asked here look at the node alone. */
+  readonly nowhere: ClusterState;
+}
+
+/** Equal for asks of one shape. */
+export function shapeKey(ask: Ask): string {
+  const { id, service, slot, priority, gang, previousNode, failedNodes, ...shape } = ask;
+  return JSON.stringify(shape);
+}
+
+/** O(nodes × standing rules). */
+export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
+  const needs = needsOf(ask.requests, {});
+  const subject: Subject = { ask, needs, cluster: site.nowhere, companions: new Set() };
+  const strategy = ask.strategy ?? site.strategy;
+  const weights = weightsOf(strategy);
+  const towards = ({ service, level }: ServiceAffinity): Towards => ({
+    service: site.services.idOf(service),
+    level: site.levels.idOf(level),
+  });
+  const services = (ask.affinities ?? []).filter((each) => each.kind === "service");
+  const away = ask.antiAffinities ?? [];
+  const near = services.filter((each) => each.required).map(towards);
+  const apart = away
+    .filter((each) => each.required)
+    .map((each) => ({ ...towards(each), max: each.max ?? 0 }));
+  const attraction = (each: ServiceAffinity, sign: number) => ({
+    ...towards(each),
+    weight: sign * (each.weight ?? 50) * weights.affinity,
+  });
+  const spread = ask.spread ?? [];
+  const spreads = spread
+    .filter((each) => each.required)
+    .map(({ level, maxSkew = 1 }) => ({ level: site.levels.idOf(level), maxSkew }));
+  const evenness = spread
+    .filter((each) => !each.required)
+    .map(({ level, weight = 4 }) => ({
+      level: site.levels.idOf(level),
+      weight: weight * 100 * weights.spread,
+    }));
+  return {
+    id,
+    needs,
+    dims: Int32Array.from(needs.resources, ({ name }) => site.resources.idOf(name)),
+    amounts: Float64Array.from(needs.resources, ({ amount }) => amount),
+    ...standingOf(subject, site.nodes),
+    devices: needs.devices,
+    maxPerNode: ask.maxPerNode ?? Number.POSITIVE_INFINITY,
+    near,
+    apart,
+    spreads,
+    attractions: [
+      ...services.filter((each) => !each.required).map((each) => attraction(each, 1)),
+      ...away.filter((each) => !each.required).map((each) => attraction(each, -1)),
+    ],
+    evenness,
+    points: pointsOf(subject, site.nodes, strategy),
+    strategy,
+    fitWeight: weights.fit,
+    looksAtServices:
+      near.length + apart.length + spreads.length > 0 || ask.maxPerNode !== undefined,
+  };
+}
+
+function standingOf(subject: Subject, nodes: readonly NodeState[]) {
+  const rules = [pinned, platform, constraints, taints];
+  const checks = rules.flatMap((filter) =>
+    filter.prepare(subject).map((check): [RuleName, Check] => [filter.rule, check]),
+  );
+  const reasons: { rule: RuleName; about: string }[] = [];
+  const numbers = new Map<string, number>();
+  const standing = Uint16Array.from(nodes, (node) => {
+    for (const [rule, check] of checks) {
+      const about = check(node)?.about;
+      if (about === undefined) continue;
+      const key = `${rule} ${about}`;
+      const number = numbers.get(key) ?? reasons.push({ rule, about });
+      numbers.set(key, number);
+      return number;
+    }
+    return 0;
+  });
+  return { standing, reasons };
+}
+
+function pointsOf(subject: Subject, nodes: readonly NodeState[], strategy: Strategy) {
+  const weights = weightsOf(strategy);
+  const images = imagesScore.prepare(subject);
+  const soft = taintsScore.prepare(subject);
+  const wanted = (subject.ask.affinities ?? []).flatMap((each) =>
+    each.kind === "node" ? [{ meets: each.constraint, weight: each.weight ?? 50 }] : [],
+  );
+  const preferred = (model: NodeModel) => {
+    const sum = wanted.reduce(
+      (all, { meets, weight }) => all + (meetsConstraint(model, meets) ? weight : 0),
+      0,
+    );
+    return Math.max(-100, Math.min(100, sum));
+  };
+  const points = Int32Array.from(nodes, (node) => {
+    const taintPoints = weights.taints * (soft?.(node) ?? 0);
+    return (
+      weights.images * (images?.(node) ?? 0) +
+      taintPoints +
+      weights.affinity * preferred(node.model)
+    );
+  });
+  return points.some((each) => each !== 0) ? points : undefined;
+}

@@ -1,0 +1,64 @@
+/**
+ * Who decides the asks of a trace: the engine of typed arrays, or the transaction of the live cluster where a trace
+ * uses what only that knows (ports, pods).
+ */
+
+import { Engine, type EngineOptions } from "../dense/engine.ts";
+import type { Mix } from "../dense/mix.ts";
+import { explainPlacement } from "../explain.ts";
+import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
+import type { Refusal, SchedulePlan } from "../plan.ts";
+import { Transaction } from "../transaction.ts";
+
+/** What became of one ask. */
+export interface Decision {
+  readonly ask: string;
+  /** `undefined` when it was refused. */
+  readonly node: string | undefined;
+  readonly devices: readonly DeviceAssignment[];
+  /** Why it was refused. */
+  readonly refusal: (() => Refusal) | undefined;
+  /** Why there, in words, where the engine tells. */
+  readonly why?: string;
+}
+
+export interface ReplayEngine {
+  /** Decides asks that belong together, in their order. */
+  decide(asks: readonly Ask[]): readonly Decision[];
+  /** Ends a task; false when there is none of that id. */
+  release(id: string): boolean;
+  /** Takes a node away or brings it back; false when there is none of that id. */
+  turn(node: string, turn: { readonly ready: boolean }): boolean;
+}
+
+/** The fastest engine that can decide all of `asks`. */
+export function engineFor(
+  nodes: readonly NodeModel[],
+  asks: readonly Ask[],
+  options: EngineOptions & { readonly mix?: Mix },
+): ReplayEngine {
+  return asks.every(Engine.canDecide) ? new Engine(nodes, options) : slowEngine(nodes, options);
+}
+
+function slowEngine(nodes: readonly NodeModel[], options: EngineOptions): ReplayEngine {
+  const transaction = new Transaction({ nodes, tasks: [] }, { ...options, defaults: {} });
+  return {
+    decide: (asks) => decisionsOf(asks, transaction.schedule(asks)),
+    release: (id) => transaction.release(id),
+    turn: (node, turn) => transaction.turn(node, turn),
+  };
+}
+
+function decisionsOf(asks: readonly Ask[], plan: SchedulePlan): readonly Decision[] {
+  const placements = new Map(plan.placements.map((placement) => [placement.ask, placement]));
+  const refusals = new Map(plan.refusals.map((refusal) => [refusal.ask, refusal]));
+  return asks.map(({ id }): Decision => {
+    const placement = placements.get(id);
+    const refusal = refusals.get(id);
+    if (placement !== undefined) {
+      const { node, devices } = placement;
+      return { ask: id, node, devices, refusal: undefined, why: explainPlacement(placement) };
+    }
+    return { ask: id, node: undefined, devices: [], refusal: refusal && (() => refusal) };
+  });
+}
