@@ -37,12 +37,15 @@ export interface Group {
 /** Priority of an ask that states none. */
 export const PRIORITY_DEFAULT = 50;
 
-/** Groups the asks and puts the groups in order. */
+/**
+ * The asks in groups, in order, by priority. Groups of one ask, which are nearly all, are made on the way: a
+ * million of them at a time would cost more than placing them.
+ */
 export function groupAsks(
   asks: readonly Ask[],
   cluster: ClusterState,
   defaults: Requests,
-): readonly Group[] {
+): readonly Iterable<Group>[] {
   const totals = totalsOf(cluster);
   const lots = new Lots(defaults, totals);
   const ids = new Set<string>();
@@ -54,27 +57,49 @@ export function groupAsks(
     else tied.push({ ask, needs: needsOf(ask.requests, defaults) });
   }
   assert(ids.size === asks.length, "two asks have one id");
-  return [...lots.all(), ...tiedLots(tied, totals)]
-    .sort(compareLots)
-    .reduce(joinEqual, [])
-    .flatMap(groupsOf);
+  const ordered = [...lots.all(), ...tiedLots(tied, totals)].sort(compareLots);
+  return [...Map.groupBy(ordered, ({ priority }) => priority).values()].map(groupsOf);
 }
 
-/** Groups that follow each other unless a lot has the same keys: equal but for the copy. */
+/** Groups that follow each other, unless another lot has the same keys: equal but for the copy. */
 interface Lot {
   readonly priority: number;
   readonly size: number;
   readonly service: string;
-  /** In any order. */
-  readonly groups: Group[];
+  /** By slot and id. */
+  readonly groups: () => Iterable<Group>;
 }
 
-/** The asks that stand alone, which are nearly all: by service, with needs worked out once for equal requests. */
+/** Asks of one service and priority with equal requests. */
+class EqualAsks implements Lot {
+  readonly priority: number;
+  readonly size: number;
+  readonly service: string;
+  readonly requests: Requests;
+  readonly asks: Ask[] = [];
+  readonly #needs: Needs;
+
+  constructor(first: Ask, needs: Needs, size: number) {
+    this.priority = first.priority ?? PRIORITY_DEFAULT;
+    this.size = size;
+    this.service = first.service;
+    this.requests = first.requests;
+    this.#needs = needs;
+  }
+
+  *groups(): Iterable<Group> {
+    for (const ask of inOrder(this.asks, compareAsks)) {
+      const unit = { pod: undefined, members: [{ ask, needs: this.#needs }] };
+      yield { gang: undefined, priority: this.priority, units: [unit] };
+    }
+  }
+}
+
+/** The asks that stand alone; needs are worked out once for equal requests. */
 class Lots {
-  readonly #byService = new Map<
-    string,
-    (Lot & { readonly needs: Needs; readonly requests: Requests })[]
-  >();
+  readonly #lots = new Map<string, EqualAsks>();
+  /** By service: the next ask mostly equals it. */
+  readonly #latest = new Map<string, EqualAsks>();
   readonly #defaults: Requests;
   readonly #totals: ReadonlyMap<string, number>;
 
@@ -85,21 +110,26 @@ class Lots {
 
   add(ask: Ask): void {
     const { service, requests, priority = PRIORITY_DEFAULT } = ask;
-    const lots = this.#byService.get(service) ?? [];
-    if (lots.length === 0) this.#byService.set(service, lots);
-    let lot = lots.find((each) => each.priority === priority && sameValue(each.requests, requests));
-    if (lot === undefined) {
-      const needs = needsOf(requests, this.#defaults);
-      const size = sizeOf([{ ask, needs }], this.#totals);
-      lot = { priority, size, service, groups: [], needs, requests };
-      lots.push(lot);
+    let lot = this.#latest.get(service);
+    if (lot?.priority !== priority || !sameValue(lot.requests, requests)) {
+      lot = this.#lotOf(ask);
+      this.#latest.set(service, lot);
     }
-    const unit = { pod: undefined, members: [{ ask, needs: lot.needs }] };
-    lot.groups.push({ gang: undefined, priority, units: [unit] });
+    lot.asks.push(ask);
   }
 
-  all(): readonly Lot[] {
-    return [...this.#byService.values()].flat();
+  all(): Iterable<Lot> {
+    return this.#lots.values();
+  }
+
+  #lotOf(ask: Ask): EqualAsks {
+    const key = JSON.stringify([ask.service, ask.priority, ask.requests]);
+    const known = this.#lots.get(key);
+    if (known !== undefined) return known;
+    const needs = needsOf(ask.requests, this.#defaults);
+    const made = new EqualAsks(ask, needs, sizeOf([{ ask, needs }], this.#totals));
+    this.#lots.set(key, made);
+    return made;
   }
 }
 
@@ -111,12 +141,10 @@ function tiedLots(wanted: readonly Wanted[], totals: ReadonlyMap<string, number>
   const unitOrder = orderBy(units, (unit) => unit.members, totals);
   return gather([...units].sort(unitOrder), gangNames(units)).map(([gang, members]): Lot => {
     const all = members.flatMap((unit) => unit.members).sort(compareWanted);
-    return {
-      priority: priorityOf(members),
-      size: sizeOf(all, totals),
-      service: present(all[0], "member").ask.service,
-      groups: [{ gang, priority: priorityOf(members), units: members }],
-    };
+    const priority = priorityOf(members);
+    const { service } = present(all[0], "member").ask;
+    const groups = () => [{ gang, priority, units: members }];
+    return { priority, size: sizeOf(all, totals), service, groups };
   });
 }
 
@@ -124,21 +152,23 @@ function compareLots(a: Lot, b: Lot): number {
   return b.priority - a.priority || b.size - a.size || compareText(a.service, b.service);
 }
 
-/** Puts neighbours with equal keys into one lot. */
-function joinEqual(joined: Lot[], lot: Lot): Lot[] {
-  const last = joined.at(-1);
-  if (last === undefined || compareLots(last, lot) !== 0) joined.push(lot);
-  else joined[joined.length - 1] = { ...last, groups: [...last.groups, ...lot.groups] };
-  return joined;
-}
-
-/** By slot and id of the first member; mostly they come in that order. */
-function groupsOf({ groups }: Lot): readonly Group[] {
-  const ordered = groups.every((group, at) => {
-    const before = groups[at - 1];
-    return before === undefined || compareGroups(before, group) <= 0;
-  });
-  return ordered ? groups : [...groups].sort(compareGroups);
+/** The groups of lots in order; those of lots with equal keys are mixed by slot and id. */
+function* groupsOf(lots: readonly Lot[]): Iterable<Group> {
+  for (let at = 0; at < lots.length; ) {
+    const first = present(lots[at], "lot");
+    let end = at + 1;
+    for (let next = lots[end]; next !== undefined; next = lots[end]) {
+      if (compareLots(first, next) !== 0) break;
+      end++;
+    }
+    if (end === at + 1) yield* first.groups();
+    else
+      yield* lots
+        .slice(at, end)
+        .flatMap((lot) => [...lot.groups()])
+        .sort(compareGroups);
+    at = end;
+  }
 }
 
 function compareGroups(a: Group, b: Group): number {
@@ -147,9 +177,19 @@ function compareGroups(a: Group, b: Group): number {
 
 /** The first member by service, slot and id. */
 function firstOf({ units }: Group): Wanted {
-  const [unit] = units;
-  if (units.length === 1 && unit?.members.length === 1) return present(unit.members[0], "member");
   return present(units.flatMap(({ members }) => members).sort(compareWanted)[0], "member");
+}
+
+/** The items sorted; as they are where they are in order already, as they mostly are. */
+function inOrder<T>(items: readonly T[], compare: (a: T, b: T) => number): readonly T[] {
+  for (let at = 1; at < items.length; at++) {
+    const before = items[at - 1];
+    const item = items[at];
+    if (before !== undefined && item !== undefined && compare(before, item) > 0) {
+      return [...items].sort(compare);
+    }
+  }
+  return items;
 }
 
 /**
@@ -194,10 +234,12 @@ function gather<T>(
 }
 
 function compareWanted(a: Wanted, b: Wanted): number {
+  return compareAsks(a.ask, b.ask);
+}
+
+function compareAsks(a: Ask, b: Ask): number {
   return (
-    compareText(a.ask.service, b.ask.service) ||
-    (a.ask.slot ?? 0) - (b.ask.slot ?? 0) ||
-    compareText(a.ask.id, b.ask.id)
+    compareText(a.service, b.service) || (a.slot ?? 0) - (b.slot ?? 0) || compareText(a.id, b.id)
   );
 }
 

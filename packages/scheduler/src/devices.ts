@@ -51,12 +51,15 @@ export function chooseDevices(
   devices: readonly DeviceState[],
   needs: readonly DeviceNeed[],
 ): readonly DeviceAssignment[] | undefined {
-  if (needs.length === 0) return [];
+  if (needs.length === 0) return NO_DEVICES;
   const free = devices.map((device) => device.freeMillis);
   const search = { devices, free, picks: picksOf(devices, needs), chosen: [], trials: 0 };
   if (!pick(search, 0, 0)) return undefined;
   return needs.map((need, index) => assignment(search, need, index));
 }
+
+/** One for all: most tasks have none. */
+const NO_DEVICES: readonly DeviceAssignment[] = [];
 
 interface Pick {
   readonly need: DeviceNeed;

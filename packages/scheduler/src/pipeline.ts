@@ -28,7 +28,8 @@ import { volumes } from "./filters/volumes.ts";
 import type { Strategy } from "./model.ts";
 import { type ScheduleOptions, weightsOf } from "./options.ts";
 import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
-import type { Points, PointsReach, Score } from "./score.ts";
+import { sameValue } from "./same-value.ts";
+import type { PointsReach, Score } from "./score.ts";
 import { affinityScore } from "./scores/affinity.ts";
 import { failuresScore } from "./scores/failures.ts";
 import { fitScore } from "./scores/fit.ts";
@@ -90,15 +91,17 @@ const NARROWING = Object.values(FILTERS).filter(({ only }) => only !== undefined
 
 /** What the rules of the ask say beyond the node; `undefined` when one of them can only say it node by node. */
 export function reachesOf(subject: Subject, usable: UsableNodes): readonly Reach[] | undefined {
-  const all: Reach[] = [];
+  let all = NO_REACHES;
   for (const { looksBeyond, reaches } of LOOKING_BEYOND) {
     if (looksBeyond?.(subject) !== true) continue;
     const found = reaches?.(subject, usable);
     if (found === undefined) return undefined;
-    for (const reach of found) all.push(reach);
+    all = all.length === 0 ? found : [...all, ...found];
   }
   return all;
 }
+
+const NO_REACHES: readonly Reach[] = [];
 
 /** Ids of the only nodes that may do, where a rule knows; `undefined`: any. */
 export function onlyNodes(subject: Subject): readonly string[] | undefined {
@@ -171,22 +174,28 @@ export function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
     const points = weights[name] === 0 ? undefined : prepare(subject);
     return points === undefined ? [] : [{ name, points, weight: weights[name] }];
   });
+  let latest: readonly ScoreReason[] = [];
   return {
-    total: (node) => parts.reduce((sum, { points, weight }) => sum + weight * points(node), 0),
-    reasons: (node) => parts.flatMap((part) => reason(part, node)),
+    total: (node) => {
+      let sum = 0;
+      for (const { points, weight } of parts) sum += weight * points(node);
+      return sum;
+    },
+    reasons: (node) => {
+      const reasons: ScoreReason[] = [];
+      for (const { name, points, weight } of parts) {
+        const own = points(node);
+        if (own !== 0) reasons.push({ score: name, points: own, weight });
+      }
+      // Copies of a service mostly have the same, and one list serves them all.
+      if (!sameValue(latest, reasons)) latest = reasons;
+      return latest;
+    },
   };
 }
 
 function scoresOf(strategy: Strategy): readonly Score[] {
   return [fitScore(strategy), ...OTHER_SCORES];
-}
-
-function reason(
-  part: { readonly name: ScoreReason["score"]; readonly points: Points; readonly weight: number },
-  node: NodeState,
-): readonly ScoreReason[] {
-  const points = part.points(node);
-  return points === 0 ? [] : [{ score: part.name, points, weight: part.weight }];
 }
 
 /** A node that will do, with its score. */

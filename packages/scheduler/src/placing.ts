@@ -45,46 +45,66 @@ export function siteOf(cluster: ClusterState, options: ScheduleOptions): Site {
  */
 export const GANG_TRIALS_MAX = 200;
 
-/** Places the whole group and returns its placements, or places nothing and returns `undefined`. */
-export function placeGroup(group: Group, site: Site): readonly Placement[] | undefined {
-  return placeUnits(group.units, site, { trialsLeft: GANG_TRIALS_MAX });
+/** Places the whole group and adds its placements to `placements`, or does neither and returns false. */
+export function placeGroup({ units }: Group, site: Site, placements: Placement[]): boolean {
+  const [unit, second] = units;
+  if (unit === undefined) return true;
+  if (second !== undefined) return placeUnits(units, site, placements);
+  return placeLast(unit, site, placements);
 }
 
-function placeUnits(
+/**
+ * The units one after the other, each on its best node. Where that leaves one without a place, the search begins
+ * anew and takes choices back.
+ */
+function placeUnits(units: readonly Unit[], site: Site, placements: Placement[]): boolean {
+  const mark = site.cluster.mark();
+  const count = placements.length;
+  if (units.every((unit) => placeLast(unit, site, placements))) return true;
+  site.cluster.undoTo(mark);
+  placements.length = count;
+  return searchUnits(units, site, placements, { trialsLeft: GANG_TRIALS_MAX });
+}
+
+function searchUnits(
   units: readonly Unit[],
   site: Site,
+  placements: Placement[],
   budget: { trialsLeft: number },
-): readonly Placement[] | undefined {
+): boolean {
   const [unit, ...rest] = units;
-  if (unit === undefined) return [];
-  if (rest.length === 0) return placeLast(unit, site);
+  if (unit === undefined) return true;
+  if (rest.length === 0) return placeLast(unit, site, placements);
   const { candidates, scorers } = candidatesFor(unit, site);
   const found = { count: candidates.length, scorers };
   for (const candidate of [...candidates].sort(compareCandidates)) {
     const mark = site.cluster.mark();
-    const placed = settle(unit, candidate, found, site);
-    const others = placeUnits(rest, site, budget);
-    if (others !== undefined) return [...placed, ...others];
+    const count = placements.length;
+    settle(unit, candidate, found, site, placements);
+    if (searchUnits(rest, site, placements, budget)) return true;
     site.cluster.undoTo(mark);
-    if (--budget.trialsLeft <= 0) return undefined;
+    placements.length = count;
+    if (--budget.trialsLeft <= 0) return false;
   }
-  return undefined;
+  return false;
 }
 
-/** A unit after which nothing has to be placed takes its best node. */
-function placeLast(unit: Unit, site: Site): readonly Placement[] | undefined {
+/** A unit by itself takes its best node. */
+function placeLast(unit: Unit, site: Site, placements: Placement[]): boolean {
   const [member, companion] = unit.members;
   const single = companion === undefined ? member : undefined;
   const answer = single && site.turns.find(subjectOf(single, unit, site.cluster));
-  if (answer !== undefined) {
+  if (single !== undefined && answer !== undefined) {
     const { best, count, scorer } = answer;
-    const found = { count, scorers: [scorer] };
-    return best === undefined ? undefined : settle(unit, best, found, site);
+    if (best === undefined) return false;
+    placements.push(settleOne(single, best, { count, scorer }, site));
+    return true;
   }
   const { candidates, scorers } = candidatesFor(unit, site);
   const best = bestOf(candidates);
   const found = { count: candidates.length, scorers };
-  return best === undefined ? undefined : settle(unit, best, found, site);
+  if (best !== undefined) settle(unit, best, found, site, placements);
+  return best !== undefined;
 }
 
 /** What a placement tells about the choice. */
@@ -129,15 +149,14 @@ function acceptsAll(unit: Unit, node: NodeState, cluster: ClusterState): boolean
 }
 
 /** A member of a unit as the filters see it. */
-export function subjectOf(member: Wanted, unit: Unit, cluster: ClusterState): Subject {
-  const companions = unit.members.filter((other) => other !== member);
-  return {
-    ask: member.ask,
-    needs: member.needs,
-    cluster,
-    companions: new Set(companions.map(({ ask }) => ask.service)),
-  };
+export function subjectOf(member: Wanted, { members }: Unit, cluster: ClusterState): Subject {
+  const { ask, needs } = member;
+  if (members.length === 1) return { ask, needs, cluster, companions: NOBODY };
+  const companions = members.filter((other) => other !== member);
+  return { ask, needs, cluster, companions: new Set(companions.map((other) => other.ask.service)) };
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /**
  * The tasks that the members become on the node, devices handed out to all of them at once; `undefined`
@@ -164,19 +183,36 @@ function bestOf(candidates: readonly Candidate[]): Candidate | undefined {
 }
 
 /** Applies the choice and says what it was. */
-function settle(unit: Unit, { node, score }: Candidate, found: Found, site: Site): Placement[] {
+function settle(
+  unit: Unit,
+  { node, score }: Candidate,
+  { count, scorers }: Found,
+  site: Site,
+  placements: Placement[],
+): void {
   // The reasons first: they are those of the state in which was chosen.
-  const reasons = found.scorers.map((scorer) => scorer.reasons(node));
+  const reasons = scorers.map((scorer) => scorer.reasons(node));
   const tasks = present(tasksOn(unit, node), `devices on ${node.model.id}`);
-  return tasks.map((task, index) => {
+  for (const [index, task] of tasks.entries()) {
     site.cluster.add(task);
-    return {
-      ask: task.claims.id,
-      node: node.model.id,
-      score,
-      reasons: reasons[index] ?? [],
-      candidates: found.count,
-      devices: task.devices,
-    };
-  });
+    const chosen = { node: node.model.id, score, reasons: reasons[index] ?? [], candidates: count };
+    placements.push({ ask: task.claims.id, ...chosen, devices: task.devices });
+  }
+}
+
+/** The same for a single ask, which most are. */
+function settleOne(
+  { ask, needs }: Wanted,
+  { node, score }: Candidate,
+  found: { readonly count: number; readonly scorer: Scorer },
+  site: Site,
+): Placement {
+  const reasons = found.scorer.reasons(node);
+  const devices = present(
+    chooseDevices(node.devices, needs.devices),
+    `devices on ${node.model.id}`,
+  );
+  const { id } = node.model;
+  site.cluster.add({ claims: ask, needs, node: id, devices, leaving: false });
+  return { ask: ask.id, node: id, score, reasons, candidates: found.count, devices };
 }

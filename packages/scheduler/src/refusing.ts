@@ -56,7 +56,7 @@ export function refuseGroup(group: Group, site: Site): readonly Refusal[] {
 /** Places the units of a gang one by one and returns the first that finds no node. */
 function blockingUnit({ units, priority }: Group, site: Site): Unit {
   const unit = units.find(
-    (each) => placeGroup({ gang: undefined, priority, units: [each] }, site) === undefined,
+    (each) => !placeGroup({ gang: undefined, priority, units: [each] }, site, []),
   );
   // The search for a gang begins with just these choices, so one of them must have failed.
   return present(unit, "the unit that has no place");

@@ -17,39 +17,37 @@ import { refuseGroup } from "./refusing.ts";
 /** Places `asks` in the state of `site`, which keeps the placements. */
 export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
   const placements: Placement[] = [];
-  const groups = groupAsks(asks, site.cluster, site.options.defaults);
   let open: readonly Group[] = [];
-  for (const level of Map.groupBy(groups, ({ priority }) => priority).values()) {
-    open = [...open, ...level];
+  for (const level of groupAsks(asks, site.cluster, site.options.defaults)) {
+    let round = placeAll(chain(open, level), site, placements);
     // Ends: a round without a placement is the last, and each placement leaves fewer groups.
-    for (let round = placeAll(open, site); ; round = placeAll(open, site)) {
-      // Not spread into one call: a large batch has more placements than a call may have arguments.
-      for (const placement of round.placed) placements.push(placement);
-      open = round.left;
-      if (round.placed.length === 0 || open.length === 0) break;
-    }
+    while (round.placed > 0 && round.left.length > 0)
+      round = placeAll(round.left, site, placements);
+    open = round.left;
   }
   return { placements, refusals: refuseAll(open, site) };
 }
 
-function placeAll(groups: readonly Group[], site: Site) {
-  const placed: Placement[] = [];
+function* chain<T>(first: Iterable<T>, second: Iterable<T>): Iterable<T> {
+  yield* first;
+  yield* second;
+}
+
+/** One round: adds what it places to `placements`. */
+function placeAll(groups: Iterable<Group>, site: Site, placements: Placement[]) {
+  const before = placements.length;
   const left: Group[] = [];
   const hopeless = new Set<string>();
   for (const group of groups) {
     // Nothing is written down while everything finds its place.
     const likeness = hopeless.size === 0 ? undefined : likenessOf(group);
     const known = likeness !== undefined && hopeless.has(likeness);
-    const placements = known ? undefined : placeGroup(group, site);
-    if (placements !== undefined) {
-      for (const placement of placements) placed.push(placement);
-      continue;
-    }
+    if (!known && placeGroup(group, site, placements)) continue;
     left.push(group);
     const failed = likeness ?? likenessOf(group);
     if (failed !== undefined) hopeless.add(failed);
   }
-  return { placed, left };
+  return { placed: placements.length - before, left };
 }
 
 function refuseAll(groups: readonly Group[], site: Site): readonly Refusal[] {

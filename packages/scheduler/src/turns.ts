@@ -119,6 +119,9 @@ export class Turns {
     // The second ask in a row of a class sits down; an interleaved one would only get up again.
     if (worths.seat !== kind.seat) worths.giveSeat(this.#last === kind ? kind.seat : undefined);
     this.#last = kind;
+    if (reaches.length + kind.points.length === 0 && worths.seat === kind.seat) {
+      return onTop(kind, worths);
+    }
     const search = new Search(kind, worths, { reaches, level });
     const best = search.best();
     this.#looks += search.looks;
@@ -170,10 +173,24 @@ function levelOf(
   reaches: readonly Reach[],
   points: readonly WeightedReach[],
 ): string | undefined | null {
+  if (reaches.length + points.length === 0) return undefined;
   const ruled = new Set(reaches.flatMap(({ level }) => (level === "node" ? [] : [level])));
   if (ruled.size > 1) return null;
   const [first] = [...ruled, ...points.flatMap(({ reach }) => reach.levels)];
   return first;
+}
+
+/** The answer where the trees hold everything that matters. */
+function onTop({ scorer }: AskClass, worths: NodeWorths): Found {
+  let best: Candidate | undefined;
+  let count = 0;
+  for (const { tree, nodes } of worths.regions) {
+    count += tree.entrants;
+    const at = tree.best();
+    const node = at === undefined ? undefined : nodes[at];
+    if (at !== undefined && node !== undefined) best = better(best, node, tree.score(at));
+  }
+  return { best, count, scorer };
 }
 
 /** A node of each region that has a usable one. */
