@@ -64,6 +64,17 @@ interface NodeTurn {
   readonly draining: boolean;
 }
 
+/** How tasks refuse a service: where more than `bearable` tasks of it are in the domain beside them. */
+export interface RefusalKind {
+  readonly level: string;
+  /** -1: they bear none. */
+  readonly bearable: number;
+  /** Tasks that refuse in this way; 1 or more. */
+  readonly tasks: number;
+}
+
+const NONE_BEARABLE = -1;
+
 /** Tasks by what they claim; a set that becomes empty is deleted. */
 type HeldIndex = Map<string, Set<Held>>;
 
@@ -85,10 +96,10 @@ export class ClusterState {
   readonly #staying = new DomainCounts();
   /** All tasks, by service. */
   readonly #present = new DomainCounts();
-  /** Tasks that refuse a service at a level, by both. */
+  /** Tasks that refuse a service, by the service and the way in which they do. */
   readonly #refusing = new DomainCounts();
-  /** Levels at which a service is refused, with the refusals. */
-  readonly #refusedLevels = new Map<string, Map<string, number>>();
+  /** By the service that is refused. */
+  readonly #refusalKinds = new Map<string, Map<string, RefusalKind>>();
   readonly #regions = new Map<string, readonly (readonly NodeState[])[]>();
   readonly #volumeHomes = new Map<string, string>();
   readonly #log: Change[] = [];
@@ -189,23 +200,26 @@ export class ClusterState {
 
   /** Does any task refuse the neighbourhood of the service? */
   isRefused(service: string): boolean {
-    return this.#refusedLevels.has(service);
+    return this.#refusalKinds.has(service);
   }
 
-  /** Levels at which tasks refuse the neighbourhood of the service. */
-  refusedLevels(service: string): Iterable<string> {
-    return this.#refusedLevels.get(service)?.keys() ?? [];
+  /** In which ways tasks refuse the neighbourhood of the service. */
+  refusalsOf(service: string): Iterable<RefusalKind> {
+    return this.#refusalKinds.get(service)?.values() ?? [];
   }
 
-  /** Tasks that refuse the neighbourhood of the service at that level, by domain. */
-  refusalsByDomain(service: string, level: string): ByDomain {
+  /** Tasks that refuse the neighbourhood of the service in that way, by domain. */
+  refusalsByDomain(service: string, { level, bearable }: RefusalKind): ByDomain {
     const refusing = () =>
       this.avoiders(service).flatMap((task) => {
         const node = this.#byId.get(task.node);
-        const count = refusedBy(task).filter((at) => at.service === service && at.level === level);
-        return node === undefined ? [] : count.map(() => node.model);
+        const same = refusedBy(task).filter(
+          (each) =>
+            each.service === service && each.level === level && bearableBy(task, each) === bearable,
+        );
+        return node === undefined ? [] : same.map(() => node.model);
       });
-    return this.#refusing.of(refusalKey(service, level), level, refusing);
+    return this.#refusing.of(refusalKey(service, level, bearable), level, refusing);
   }
 
   *#nodesOf(service: string, counts: (task: Held) => boolean): Iterable<NodeModel> {
@@ -318,15 +332,20 @@ export class ClusterState {
     if (!task.leaving) this.#staying.change(service, node, sign);
     this.#present.change(service, node, sign);
     if (task.claims.antiAffinities === undefined) return;
-    for (const refused of refusedBy(task)) {
-      this.#refusing.change(refusalKey(refused.service, refused.level), node, sign);
-      const levels = this.#refusedLevels.get(refused.service) ?? new Map<string, number>();
-      const total = (levels.get(refused.level) ?? 0) + sign;
-      if (total === 0) levels.delete(refused.level);
-      else levels.set(refused.level, total);
-      if (levels.size === 0) this.#refusedLevels.delete(refused.service);
-      else this.#refusedLevels.set(refused.service, levels);
-    }
+    for (const refused of refusedBy(task)) this.#countRefusal(refused, task, node, sign);
+  }
+
+  #countRefusal(refused: ServiceAffinity, task: Held, node: NodeModel, sign: 1 | -1): void {
+    const { service, level } = refused;
+    const bearable = bearableBy(task, refused);
+    const key = refusalKey(service, level, bearable);
+    this.#refusing.change(key, node, sign);
+    const kinds = this.#refusalKinds.get(service) ?? new Map<string, RefusalKind>();
+    const tasks = (kinds.get(key)?.tasks ?? 0) + sign;
+    if (tasks === 0) kinds.delete(key);
+    else kinds.set(key, { level, bearable, tasks });
+    if (kinds.size === 0) this.#refusalKinds.delete(service);
+    else this.#refusalKinds.set(service, kinds);
   }
 }
 
@@ -334,9 +353,15 @@ function refusedBy({ claims }: Held): readonly ServiceAffinity[] {
   return (claims.antiAffinities ?? []).filter((each) => each.required);
 }
 
+/** Towards its own service a task counts the others, of which the ask will be one. */
+function bearableBy({ claims }: Held, { service, max = 0 }: ServiceAffinity): number {
+  if (max === 0) return NONE_BEARABLE;
+  return claims.service === service ? max : max - 1;
+}
+
 /** Levels have no line break of their own. */
-function refusalKey(service: string, level: string): string {
-  return `${level}\n${service}`;
+function refusalKey(service: string, level: string, bearable: number): string {
+  return `${bearable} ${level}\n${service}`;
 }
 
 /** Books a task on a node (`sign` 1) or off it (-1). */

@@ -8,7 +8,6 @@
 
 import { domainOf, domainReader } from "../attribute.ts";
 import { compareText, type Held, type NodeState } from "../cluster-state.ts";
-import type { ByDomain } from "../domain-counts.ts";
 import {
   type Filter,
   type Finding,
@@ -31,13 +30,17 @@ export const antiAffinity: Filter = {
   reaches: ({ ask, cluster }) => {
     const own = (ask.antiAffinities ?? [])
       .filter((each) => each.required)
-      .map(({ service, level }) => {
+      .map(({ service, level, max = 0 }) => {
         const tasks = cluster.tasksByDomain(service, level);
-        return reachOf(level, tasks, () => cluster.nodesOfService(service));
+        const refuses = (domain: string) => (tasks.get(domain) ?? 0) > max;
+        return reachOf(level, refuses, () => cluster.nodesOfService(service));
       });
-    const foreign = [...cluster.refusedLevels(ask.service)].map((level) => {
-      const refusals = cluster.refusalsByDomain(ask.service, level);
-      return reachOf(level, refusals, () => nodesOf(cluster.avoiders(ask.service), cluster));
+    const foreign = [...cluster.refusalsOf(ask.service)].map((kind) => {
+      const avoiders = cluster.refusalsByDomain(ask.service, kind);
+      const copies = cluster.tasksByDomain(ask.service, kind.level);
+      const refuses = (domain: string) =>
+        avoiders.has(domain) && (copies.get(domain) ?? 0) > kind.bearable;
+      return reachOf(kind.level, refuses, () => nodesOf(cluster.avoiders(ask.service), cluster));
     });
     return [...own, ...foreign];
   },
@@ -55,12 +58,16 @@ export const antiAffinity: Filter = {
   },
 };
 
-/** Domains with somebody in them are refused; what lies in no domain has no neighbours. */
-function reachOf(level: string, occupied: ByDomain, refusable: () => Iterable<NodeState>): Reach {
+/** What lies in no domain has no neighbours and is accepted. */
+function reachOf(
+  level: string,
+  refuses: (domain: string) => boolean,
+  refusable: () => Iterable<NodeState>,
+): Reach {
   const domain = domainReader(level);
   const admits = ({ model }: NodeState) => {
     const own = domain(model);
-    return own === undefined || !occupied.has(own);
+    return own === undefined || !refuses(own);
   };
   return { level, admits, refusable };
 }
