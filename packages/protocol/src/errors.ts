@@ -51,6 +51,24 @@ export const ERRORS = {
     "The token does not allow this.",
     "Ask an administrator of the project for the right, or use another token.",
   ),
+  join_refused: describe(
+    403,
+    false,
+    "The token for joining is used up or has expired.",
+    "Have a new command printed on the server: berth node join.",
+  ),
+  node_removed: describe(
+    403,
+    false,
+    "The node is no member of the cluster any more.",
+    "Join it again with a new command: berth node join on the server.",
+  ),
+  certificate_expired: describe(
+    403,
+    false,
+    "The node's certificate has expired.",
+    "The agent renews it by itself; check the node's clock if it does not.",
+  ),
   policy_denied: describe(
     403,
     false,
@@ -111,6 +129,12 @@ export const ERRORS = {
     false,
     "It belongs to another cluster.",
     "Check which server the command or the agent talks to.",
+  ),
+  clock_skew: describe(
+    409,
+    false,
+    "The clocks of two hosts are too far apart.",
+    "Set the host's clock (timedatectl set-ntp true, or an NTP service of your network) and try again.",
   ),
   position_gone: describe(
     410,

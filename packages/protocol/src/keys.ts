@@ -33,6 +33,8 @@ export const KINDS = {
   authority: { cluster: true, writer: "server, once" },
   node: { cluster: true, writer: "API and lease controller, in separate fields" },
   "node-status": { cluster: true, writer: "agent of the node" },
+  member: { cluster: true, writer: "API" },
+  "join-token": { cluster: true, writer: "API" },
   operation: { cluster: true, writer: "server, then agent of the node" },
   token: { cluster: true, writer: "API" },
   audit: { cluster: true, writer: "API" },
@@ -154,6 +156,9 @@ export const keys = {
   authority: () => clusterKey("authority", "self"),
   node: (name: string) => clusterKey("node", name),
   nodeStatus: (name: string) => clusterKey("node-status", name),
+  member: (node: string) => clusterKey("member", node),
+  /** By the hash of the token. */
+  joinToken: (hash: string) => clusterKey("join-token", hash),
   operation: (node: string, id: string) => clusterKey("operation", node, id),
   token: (hash: string) => clusterKey("token", hash),
   audit: (id: string) => clusterKey("audit", id),

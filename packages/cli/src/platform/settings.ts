@@ -17,6 +17,9 @@ export const PlatformSettings = Type.Object(
     /** Where the API listens. Loopback until the first join. */
     host: Type.String(),
     port: Port,
+    /** Where other hosts reach the API, once one is let join: an address of this machine, or `0.0.0.0`. */
+    clusterHost: Type.String(),
+    clusterPort: Port,
     /** Where HTTP routes are answered. */
     httpPort: Port,
     /** Where routes with TLS are answered. */
@@ -51,6 +54,7 @@ export const PlatformSettings = Type.Object(
 export type PlatformSettings = Of<typeof PlatformSettings>;
 
 export const DEFAULT_PORT = 7710;
+export const DEFAULT_CLUSTER_PORT = 7711;
 export const DEFAULT_HTTP_PORT = 8080;
 export const DEFAULT_HTTPS_PORT = 8443;
 
@@ -64,6 +68,8 @@ export function defaultSettings(): PlatformSettings {
   return {
     host: "127.0.0.1",
     port: DEFAULT_PORT,
+    clusterHost: "0.0.0.0",
+    clusterPort: DEFAULT_CLUSTER_PORT,
     httpPort: DEFAULT_HTTP_PORT,
     httpsPort: DEFAULT_HTTPS_PORT,
     trustedProxies: [],

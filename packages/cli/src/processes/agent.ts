@@ -1,7 +1,6 @@
 /** The `agent` process: tasks of this node, on its engine; keeps `net` running. */
 
 import { readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { startAgent } from "@berth/agent/agent";
 import { linuxFacts } from "@berth/agent/host-facts";
@@ -13,6 +12,7 @@ import { firstLineOf } from "../image/run-program.ts";
 import { haltHook } from "../platform/halt.ts";
 import { hostDnsOf } from "../platform/host-dns.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
+import { ownAddresses } from "../platform/own-addresses.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
 import {
   answerStopRequest,
@@ -56,7 +56,7 @@ await runProcessShell("agent", async (shell) => {
     driver,
     settings: {
       version: VERSION,
-      address: ownAddress(),
+      address: ownAddresses()[0] ?? "127.0.0.1",
       ingressHttpPort: settings.httpPort,
       ingressHttpsPort: settings.httpsPort,
       trustedProxies: settings.trustedProxies,
@@ -102,14 +102,4 @@ async function tokenOf({ paths, clock, log }: ProcessShell): Promise<string> {
       await sleep(clock, TOKEN_POLL_MS);
     }
   }
-}
-
-/** The first address that others may reach; loopback on a machine without a network. */
-function ownAddress(): string {
-  const bridges = /^(bt|br-|docker|veth|lo)/;
-  const addresses = Object.entries(networkInterfaces())
-    .filter(([name]) => !bridges.test(name))
-    .flatMap(([, list]) => list ?? [])
-    .filter(({ family, internal }) => family === "IPv4" && !internal);
-  return addresses[0]?.address ?? "127.0.0.1";
 }

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { runServer } from "@berth/control-plane/server/run-server";
+import { ownAddresses } from "../platform/own-addresses.ts";
 import type { PlatformSettings } from "../platform/settings.ts";
 import { BUNDLED, VERSION } from "../platform/version.ts";
 import { runProcessShell } from "./process-shell.ts";
@@ -10,6 +11,11 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
   const server = await runServer({
     dataDir: paths.dataDir,
     listen: { host: settings.host, port: settings.port },
+    clusterPort: {
+      host: settings.clusterHost,
+      port: settings.clusterPort,
+      addresses: () => clusterAddresses(settings),
+    },
     clock,
     log,
     nodeName: settings.node,
@@ -26,13 +32,18 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
   return () => server.stop();
 });
 
+/** By which others may reach this machine: what it listens on, when that is one. */
+function clusterAddresses({ clusterHost }: PlatformSettings): readonly string[] {
+  return clusterHost === "0.0.0.0" ? ownAddresses() : [clusterHost];
+}
+
 function controlPlaneSettings(settings: PlatformSettings) {
   return {
     clusterRange: settings.clusterRange,
     ...(settings.serviceRange === undefined ? {} : { serviceRange: settings.serviceRange }),
     ingressHttpPort: settings.httpPort,
     ingressHttpsPort: settings.httpsPort,
-    portsReserved: [settings.port, settings.httpPort, settings.httpsPort],
+    portsReserved: [settings.port, settings.clusterPort, settings.httpPort, settings.httpsPort],
     policy: {
       privileged: settings.allowPrivileged,
       devices: settings.allowPrivileged,

@@ -8,16 +8,26 @@
 import { assertNever } from "@berth/base";
 import { type Access, ProtocolError, type RouteId } from "@berth/protocol";
 
-/** The holder of a token, or nobody. */
+/** The holder of a token or certificate, or nobody. */
 export type Actor =
   | { readonly role: "admin"; readonly name: string }
-  | { readonly role: "agent"; readonly name: string; readonly node: string }
+  | {
+      readonly role: "agent";
+      readonly name: string;
+      readonly node: string;
+      /** Its certificate has: it may get a new one and nothing else. */
+      readonly expired?: true;
+    }
+  /** A host that may join. */
+  | { readonly role: "joiner"; readonly name: string; readonly tokenHash: string }
   | { readonly role: "nobody"; readonly name: string };
 
 export const NOBODY: Actor = { role: "nobody", name: "nobody" };
 
 /** Routes of users that agents need too. */
 const AGENT_ROUTES: ReadonlySet<RouteId> = new Set(["watch", "version", "readiness"]);
+/** Routes of users that agents may call for their own node. */
+const OWN_NODE_ROUTES: ReadonlySet<RouteId> = new Set(["getNode"]);
 
 /**
  * Returns when `actor` may call the route with these path parameters.
@@ -38,6 +48,9 @@ export function checkAccess(
     case "agent":
       checkAgent(actor, route, params);
       return;
+    case "joiner":
+      if (route.access === "join") return;
+      throw new ProtocolError("forbidden", `a token for joining may not call ${route.id}`);
     default:
       assertNever(actor, "actor");
   }
@@ -48,11 +61,16 @@ function checkAgent(
   route: { readonly id: RouteId; readonly access: Access },
   params: Readonly<Record<string, string>>,
 ): void {
+  if (actor.expired && route.id !== "renewNodeCertificate") {
+    const message = `the certificate of node ${actor.node} has expired: it has to be renewed first`;
+    throw new ProtocolError("certificate_expired", message, { node: actor.node });
+  }
   if (AGENT_ROUTES.has(route.id)) return;
-  if (route.access === "node" && params["node"] === actor.node) return;
+  const isOwn = params["node"] === actor.node;
+  if (isOwn && (route.access === "node" || OWN_NODE_ROUTES.has(route.id))) return;
   const message =
     route.access === "node"
-      ? `the token speaks for node ${actor.node}, not for ${params["node"]}`
-      : `the token of an agent may not call ${route.id}`;
+      ? `the agent speaks for node ${actor.node}, not for ${params["node"]}`
+      : `an agent may not call ${route.id}`;
   throw new ProtocolError("forbidden", message, { route: route.id, node: actor.node });
 }

@@ -1,5 +1,5 @@
 /**
- * From the token of a request to an actor.
+ * From the token or the certificate of a request to an actor. Where there are both, the token counts.
  *
  * A token is 32 random bytes; the store knows only its SHA-256. The hash is looked up in memory and then
  * compared in constant time, so that neither the store nor time tells anything about a token.
@@ -11,9 +11,10 @@
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@berth/base";
-import { keys, ProtocolError, type Token } from "@berth/protocol";
-import type { ReadTable } from "../state/entity-table.ts";
+import { keys, ProtocolError } from "@berth/protocol";
+import type { ClusterView } from "../state/cluster-tables.ts";
 import { type Actor, NOBODY } from "./actor.ts";
+import type { Peer } from "./peer.ts";
 
 /** Failures that an address may have at once ... */
 export const FAILURES_BURST_MAX = 20;
@@ -29,38 +30,66 @@ export function hashToken(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }
 
+/** What a request shows. */
+export interface Credentials {
+  readonly token?: string | undefined;
+  /** Whom the connection's certificate speaks for. */
+  readonly peer?: Peer | undefined;
+  readonly remoteAddress: string;
+}
+
+export type KnownTokens = Pick<ClusterView, "tokens" | "joinTokens" | "members">;
+
 export class Authenticator {
-  readonly #tokens: ReadTable<Token>;
+  readonly #known: KnownTokens;
   readonly #clock: Clock;
   /** Per address: since when the next failure counts as the only one (a leaky bucket as one number). */
   readonly #failures = new Map<string, number>();
 
-  constructor(options: { readonly tokens: ReadTable<Token>; readonly clock: Clock }) {
-    this.#tokens = options.tokens;
+  constructor(options: { readonly known: KnownTokens; readonly clock: Clock }) {
+    this.#known = options.known;
     this.#clock = options.clock;
   }
 
   /**
-   * Who holds `token`; nobody without one.
+   * Who asks; nobody without a token or certificate.
    *
    * @throws ProtocolError `unauthenticated` for a token that is not known, `too_many_requests` when there
-   * were too many of those from this address.
+   * were too many of those from this address; `foreign_cluster` or `node_removed` for a certificate.
    */
-  authenticate(token: string | undefined, remoteAddress: string): Actor {
-    if (token === undefined) return NOBODY;
+  authenticate({ token, peer, remoteAddress }: Credentials): Actor {
+    if (token === undefined) return peer === undefined ? NOBODY : this.#member(peer);
     const actor = this.#actorOf(token);
     if (actor !== undefined) return actor;
     this.#countFailure(remoteAddress);
     throw new ProtocolError("unauthenticated", "the token is not known here");
   }
 
+  #member(peer: Peer): Actor {
+    if (peer.kind === "foreign") {
+      throw new ProtocolError("foreign_cluster", `this cluster does not know you: ${peer.why}`);
+    }
+    const { node, member } = peer;
+    const known = this.#known.members.get(keys.member(node))?.value;
+    if (known?.id !== member) {
+      const what =
+        known === undefined ? "was removed" : "was removed, and another host has its name";
+      const message = `node ${node} ${what}: its certificate is worth nothing any more`;
+      throw new ProtocolError("node_removed", message, { node });
+    }
+    const expired = peer.notAfter <= this.#clock.now();
+    return { role: "agent", name: `agent:${node}`, node, ...(expired ? { expired } : {}) };
+  }
+
   #actorOf(token: string): Actor | undefined {
     if (token.length > TOKEN_CHARS_MAX) return undefined;
     const hash = hashToken(token);
-    const known = this.#tokens.get(keys.token(hash))?.value;
-    if (known === undefined || !timingSafeEqual(Buffer.from(known.hash), Buffer.from(hash))) {
-      return undefined;
+    const join = this.#known.joinTokens.get(keys.joinToken(hash))?.value;
+    if (join !== undefined && isSame(join.hash, hash)) {
+      return { role: "joiner", name: `join:${join.id}`, tokenHash: hash };
     }
+    const known = this.#known.tokens.get(keys.token(hash))?.value;
+    if (known === undefined || !isSame(known.hash, hash)) return undefined;
     if (known.role === "admin") return { role: "admin", name: known.name };
     if (known.node === undefined) return undefined;
     return { role: "agent", name: known.name, node: known.node };
@@ -85,4 +114,8 @@ export class Authenticator {
       if (!oldest.done) this.#failures.delete(oldest.value);
     }
   }
+}
+
+function isSame(one: string, other: string): boolean {
+  return timingSafeEqual(Buffer.from(one), Buffer.from(other));
 }

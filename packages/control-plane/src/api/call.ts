@@ -4,6 +4,7 @@
  */
 
 import type { FrameStream, RouteId } from "@berth/protocol";
+import type { Peer } from "./peer.ts";
 
 export interface ApiCall {
   readonly route: RouteId;
@@ -15,6 +16,8 @@ export interface ApiCall {
   /** The body of routes that take bytes; nothing is read before the first piece is asked for. */
   readonly bytes?: AsyncIterable<Uint8Array>;
   readonly headers: CallHeaders;
+  /** Whom the connection's certificate speaks for; absent without one. */
+  readonly peer?: Peer;
   /** Address of the peer, `local` for a Unix socket. */
   readonly remoteAddress: string;
   /** Path without query, for the audit record. */

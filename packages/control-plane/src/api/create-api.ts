@@ -5,6 +5,7 @@
 
 import type { Clock, Driver, Logger } from "@berth/base";
 import type { Blobs } from "../blobs/port.ts";
+import { CLOSED_ENTRANCE, type ClusterEntrance } from "../joining/entrance.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
@@ -32,6 +33,8 @@ export interface ApiOptions {
   /** 6 to 40 of `a-z0-9`, never the same twice. */
   readonly newId: () => string;
   readonly version: string;
+  /** How hosts join; without it none can. */
+  readonly entrance?: ClusterEntrance;
   /** Where figures go; the caller may have added its own. */
   readonly metrics?: ApiMetrics;
 }
@@ -68,10 +71,11 @@ export function createApi(options: ApiOptions): Api {
     log: options.log,
     newId,
     version: options.version,
+    entrance: options.entrance ?? CLOSED_ENTRANCE,
     renderMetrics: () => metrics.registry.render(),
     loopStatuses: () => driver.statuses(),
   };
-  const authenticator = new Authenticator({ tokens: state.view.tokens, clock });
+  const authenticator = new Authenticator({ known: state.view, clock });
   const dispatcher = new Dispatcher({ context, handlers, authenticator, audit, metrics });
   return {
     dispatcher,

@@ -21,7 +21,7 @@ import {
 import { type Actor, checkAccess, NOBODY } from "./actor.ts";
 import type { ApiMetrics } from "./api-metrics.ts";
 import type { AuditLog } from "./audit-log.ts";
-import type { Authenticator } from "./authenticator.ts";
+import type { Authenticator, Credentials } from "./authenticator.ts";
 import type { ApiAnswer, ApiCall } from "./call.ts";
 import type { ApiContext, ApiRequest, HandlerTable } from "./handler.ts";
 import { earlierAnswer, idempotencyOf } from "./idempotency.ts";
@@ -78,8 +78,8 @@ export class Dispatcher {
    *
    * @throws ProtocolError `unauthenticated` without a right token.
    */
-  requireActor(token: string | undefined, remoteAddress: string): Actor {
-    const actor = this.#options.authenticator.authenticate(token, remoteAddress);
+  requireActor(credentials: Credentials): Actor {
+    const actor = this.#options.authenticator.authenticate(credentials);
     if (actor !== NOBODY) return actor;
     throw new ProtocolError("unauthenticated", "this needs a token");
   }
@@ -88,7 +88,12 @@ export class Dispatcher {
     const { authenticator, audit } = this.#options;
     const route: RouteDescription = routes[call.route];
     if (route.access !== "public") {
-      asked.actor = authenticator.authenticate(call.headers.token, call.remoteAddress);
+      const { peer, remoteAddress } = call;
+      asked.actor = authenticator.authenticate({
+        token: call.headers.token,
+        peer,
+        remoteAddress,
+      });
     }
     checkAccess(asked.actor, { id: call.route, access: route.access }, call.params);
     checkParams(call.params);
@@ -168,6 +173,7 @@ function requestOf(
     query: call.query,
     body,
     bytes: call.bytes ?? nothing(),
+    remoteAddress: call.remoteAddress,
     actor,
     ifMatch: ifMatch === undefined ? undefined : integerHeader("If-Match", ifMatch),
     idempotency: isAudited(call.route, route)

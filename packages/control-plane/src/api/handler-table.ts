@@ -4,6 +4,7 @@ import type { HandlerTable } from "./handler.ts";
 import * as acme from "./handlers/acme.ts";
 import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
+import * as joining from "./handlers/joining.ts";
 import * as networks from "./handlers/networks.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
@@ -80,6 +81,11 @@ export const handlers: HandlerTable = {
   hasBlobs: blobs.hasBlobs,
   getBlob: blobs.getBlob,
   getNodeBlob: blobs.getNodeBlob,
+  createJoinToken: joining.createJoinToken,
+  checkJoin: joining.checkJoin,
+  joinNode: joining.joinNode,
+  renewNodeCertificate: joining.renewNodeCertificate,
+  removeNode: joining.removeNode,
   reportNode: nodeReports.reportNode,
   renewLease: nodeReports.renewLease,
   reportTasks: nodeReports.reportTasks,

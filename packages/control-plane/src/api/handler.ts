@@ -15,6 +15,7 @@ import type {
 } from "@berth/protocol";
 import type { Blobs } from "../blobs/port.ts";
 import type { ControlPlane } from "../control-plane.ts";
+import type { ClusterEntrance } from "../joining/entrance.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
@@ -40,6 +41,8 @@ export interface ApiContext {
   readonly newId: () => string;
   /** Version of this server, `0.1.0`. */
   readonly version: string;
+  /** How hosts join. */
+  readonly entrance: ClusterEntrance;
   /** The text of `/metrics`. */
   readonly renderMetrics: () => string;
   readonly loopStatuses: () => LoopStatus[];
@@ -55,6 +58,8 @@ export interface ApiRequest<Id extends RouteId> {
   readonly params: ParamsOf<Routes[Id]>;
   readonly query: QueryOf<Routes[Id]>;
   readonly body: BodyOf<Routes[Id]>;
+  /** Where the caller is. */
+  readonly remoteAddress: string;
   /** For routes that take bytes. */
   readonly bytes: AsyncIterable<Uint8Array>;
   readonly actor: Actor;

@@ -3,7 +3,7 @@
  * the first use: it takes 60 ms that most starts of the server do not need. ADR 25.
  */
 
-import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes, type webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { DAY_MS, HOUR_MS } from "@berth/base";
 
@@ -51,7 +51,7 @@ function serialNumber(): string {
   return bytes.toString("hex");
 }
 
-/** The cluster's own authority: self-signed, issues for servers only directly. */
+/** The cluster's own authority: self-signed, issues only directly. */
 export async function makeAuthority(input: {
   readonly cluster: string;
   readonly now: number;
@@ -83,12 +83,78 @@ export async function issueLeaf(input: {
   readonly now: number;
   readonly lifetimeMs?: number;
 }): Promise<Issued> {
-  const x509 = await library();
-  const issuer = new x509.X509Certificate(input.authority.certificate);
-  const signing = await keysOf(input.authority.key);
+  const { hosts, lifetimeMs = LEAF_LIFETIME_MS, ...rest } = input;
   const key = newPrivateKey();
   const { publicKey } = await keysOf(key);
-  const wanted = input.now + (input.lifetimeMs ?? LEAF_LIFETIME_MS);
+  const names = namesOf(hosts);
+  const certificate = await sign({ ...rest, publicKey, names, lifetimeMs, usages: ["server"] });
+  return { certificate, key };
+}
+
+/** A certificate by which members of the cluster know each other; the key stays where it was made. */
+export async function issueIdentity(input: {
+  readonly authority: Issued;
+  /** The member's public key: SubjectPublicKeyInfo. */
+  readonly publicKeyDer: Uint8Array;
+  readonly uri: string;
+  /** Further names, for tools that know no identities. */
+  readonly hosts?: readonly string[];
+  readonly now: number;
+  readonly lifetimeMs: number;
+}): Promise<string> {
+  const { publicKeyDer, uri, hosts = [], ...rest } = input;
+  const der = new Uint8Array(publicKeyDer);
+  const publicKey = await crypto.subtle.importKey("spki", der, EC, true, ["verify"]);
+  const names = [{ type: "url" as const, value: uri }, ...namesOf(hosts)];
+  return sign({ ...rest, publicKey, names, usages: ["server", "client"] });
+}
+
+/** A signing request of a member (PKCS #10 as PEM): its key is all that counts, names are given by us. */
+export async function memberRequest(key: string): Promise<string> {
+  const x509 = await library();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: "CN=Berth node",
+    keys: await keysOf(key),
+    signingAlgorithm: EC,
+  });
+  return `${request.toString("pem")}\n`;
+}
+
+/**
+ * The public key (SubjectPublicKeyInfo) of a signing request whose sender has the private one; `undefined` for
+ * whatever else it is: not PEM, another kind of key, a signature by another key.
+ */
+export async function keyOfRequest(pem: string): Promise<Uint8Array | undefined> {
+  const x509 = await library();
+  try {
+    const request = new x509.Pkcs10CertificateRequest(pem);
+    // A key of another kind or curve cannot be read as one of ours, and throws.
+    await crypto.subtle.importKey("spki", request.publicKey.rawData, EC, true, ["verify"]);
+    if (!(await request.verify())) return undefined;
+    return new Uint8Array(request.publicKey.rawData);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Signing {
+  readonly authority: Issued;
+  readonly publicKey: webcrypto.CryptoKey;
+  readonly names: { type: "dns" | "ip" | "url"; value: string }[];
+  readonly usages: readonly ("server" | "client")[];
+  readonly now: number;
+  readonly lifetimeMs: number;
+}
+
+/** A certificate as PEM, never longer valid than that of the authority. */
+async function sign(input: Signing): Promise<string> {
+  const x509 = await library();
+  const { publicKey } = input;
+  const issuer = new x509.X509Certificate(input.authority.certificate);
+  const signing = await keysOf(input.authority.key);
+  const wanted = input.now + input.lifetimeMs;
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  const usages = input.usages.map((usage) => (usage === "server" ? serverAuth : clientAuth));
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     issuer: issuer.subject,
@@ -100,14 +166,14 @@ export async function issueLeaf(input: {
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth], false),
+      new x509.ExtendedKeyUsageExtension(usages, false),
       // Without a subject the names must be critical (RFC 5280, 4.2.1.6).
-      new x509.SubjectAlternativeNameExtension(namesOf(input.hosts), true),
+      new x509.SubjectAlternativeNameExtension(input.names, true),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
     ],
   });
-  return { certificate: `${certificate.toString("pem")}\n`, key };
+  return `${certificate.toString("pem")}\n`;
 }
 
 /** A signing request (PKCS #10) for `hosts`, as DER in base64url: what ACME wants. */

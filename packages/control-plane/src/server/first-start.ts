@@ -13,20 +13,13 @@ import type { Clock } from "@berth/base";
 import { keys, ProtocolError, type Token } from "@berth/protocol";
 import { hashToken } from "../api/authenticator.ts";
 import { SECRET_KEY_BYTES } from "../api/secret-box.ts";
+import { newToken } from "../api/tokens.ts";
 import type { Operation, Store } from "../store/port.ts";
 import { type DataPaths, readIfThere, writeSecretFile } from "./data-dir.ts";
 
-/** 256 random bits, so that a plain hash of it is enough. */
-const TOKEN_BYTES = 32;
-/** Says at a glance (to people and to scanners for leaked secrets) what a text is. */
-const TOKEN_PREFIX = "bt_";
 const TOKEN_PATTERN = /^bt_[A-Za-z0-9_-]{43}$/;
 /** Tokens of a cluster: its administrators and one a node. */
 const TOKENS_MAX = 10_000;
-
-export function newToken(): string {
-  return TOKEN_PREFIX + randomBytes(TOKEN_BYTES).toString("base64url");
-}
 
 /**
  * The key of the secrets.

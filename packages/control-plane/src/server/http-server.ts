@@ -9,6 +9,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Server as SecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { AssertionError, type Clock, type Logger, SECOND_MS } from "@berth/base";
 import {
@@ -26,6 +27,7 @@ import { callHeaders } from "./call-headers.ts";
 import { checkHost } from "./host-guard.ts";
 import { asChunks, COMMON_HEADERS, httpProblem, rawProblem, writeStream } from "./http-answer.ts";
 import { acceptUpgrades } from "./http-upgrade.ts";
+import { PeerReader } from "./peer-reader.ts";
 import { type BodySource, discardBody, readByteBody, readJsonBody } from "./request-body.ts";
 import { matchRoutes } from "./route-match.ts";
 
@@ -47,6 +49,15 @@ export interface HttpServerOptions {
   readonly newId: () => string;
   /** Further names under which this server is reached. */
   readonly hostNames?: readonly string[];
+  /** Speaks TLS, and knows members by their certificates. */
+  readonly secure?: SecureIdentity;
+}
+
+/** What a server with TLS shows, as PEM, and whose certificates it believes. */
+export interface SecureIdentity {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
 }
 
 export type ListenAddress =
@@ -59,11 +70,13 @@ const expecting = new WeakSet<IncomingMessage>();
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
+  readonly #peers: PeerReader | undefined;
   /** Upgraded sockets have left the HTTP server's care. */
   readonly #upgraded = new Set<Socket>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#peers = options.secure && new PeerReader(options.secure.authority);
     this.#app = this.#makeApp();
     this.#registerRoutes();
     const { dispatcher, log, newId, hostNames = [] } = options;
@@ -73,7 +86,14 @@ export class HttpServer {
       newId,
       hostNames,
       sockets: this.#upgraded,
+      peerOf: (socket) => this.#peers?.of(socket),
     });
+  }
+
+  /** Another certificate for connections from now on. */
+  renew(secure: SecureIdentity): void {
+    const server: unknown = this.#app.server;
+    if (server instanceof SecureServer) server.setSecureContext(secureContext(secure));
   }
 
   /**
@@ -96,7 +116,8 @@ export class HttpServer {
     }
     await this.#app.listen({ host: address.host, port: address.port });
     const { address: host, port, family } = this.#app.server.address() as AddressInfo;
-    return `http://${family === "IPv6" ? `[${host}]` : host}:${port}`;
+    const scheme = this.#options.secure === undefined ? "http" : "https";
+    return `${scheme}://${family === "IPv6" ? `[${host}]` : host}:${port}`;
   }
 
   /** No new requests; running ones may finish for `STOP_GRACE_MS`, then they are cut off. */
@@ -111,6 +132,13 @@ export class HttpServer {
   }
 
   #makeApp(): FastifyInstance {
+    const { secure } = this.#options;
+    const server = {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: 2 * SECOND_MS,
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        request.headers.upgrade === STREAM_PROTOCOL,
+    };
     const app = fastify({
       logger: false,
       exposeHeadRoutes: false,
@@ -121,11 +149,9 @@ export class HttpServer {
       // Bodies have deadlines of their own; a stream is a request that lasts.
       requestTimeout: 0,
       routerOptions: { maxParamLength: PARAMETER_CHARS_MAX },
-      http: {
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        connectionsCheckingInterval: 2 * SECOND_MS,
-        shouldUpgradeCallback: (request) => request.headers.upgrade === STREAM_PROTOCOL,
-      },
+      http: server,
+      // Its type is that of a plain server, from which this one differs only in its sockets.
+      ...(secure && { https: { ...server, ...secureContext(secure) } as unknown as null }),
       genReqId: () => this.#options.newId(),
       frameworkErrors: (error, request, reply) => {
         const refused = new ProtocolError("invalid_request", error.message, {}, { cause: error });
@@ -194,8 +220,10 @@ export class HttpServer {
     reply.raw.once("close", () =>
       gone.abort(new ProtocolError("unavailable", "the client has gone")),
     );
+    const peer = this.#peers?.of(request.socket);
     return {
       route: id,
+      ...(peer === undefined ? {} : { peer }),
       params: request.params as Readonly<Record<string, string>>,
       query: request.query as Readonly<Record<string, unknown>>,
       headers: callHeaders(request.headers),
@@ -239,7 +267,11 @@ export class HttpServer {
     try {
       const { token } = callHeaders(request.headers);
       // What exists is nobody's business without a token.
-      this.#options.dispatcher.requireActor(token, request.socket.remoteAddress ?? "local");
+      this.#options.dispatcher.requireActor({
+        token,
+        peer: this.#peers?.of(request.socket),
+        remoteAddress: request.socket.remoteAddress ?? "local",
+      });
       const path = request.url.split("?", 1)[0] ?? "";
       const allow = matchRoutes(path).map(({ method }) => method);
       if (allow.length === 0) throw new ProtocolError("not_found", `there is no ${path}`);
@@ -272,6 +304,21 @@ export class HttpServer {
       clock: this.#options.clock,
     };
   }
+}
+
+/**
+ * Whoever shows no certificate, or another's, is heard all the same: what they may do is decided by the call,
+ * and refused with a word. The handshake proves that the key of the certificate is theirs.
+ */
+function secureContext({ certificate, key, authority }: SecureIdentity) {
+  return {
+    cert: certificate,
+    key,
+    ca: authority,
+    minVersion: "TLSv1.3",
+    requestCert: true,
+    rejectUnauthorized: false,
+  } as const;
 }
 
 const LISTEN_REASONS: Readonly<Record<string, string>> = {

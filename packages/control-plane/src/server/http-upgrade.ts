@@ -12,6 +12,7 @@ import { type Logger, SECOND_MS } from "@berth/base";
 import { asProtocolError, ProtocolError, STREAM_PROTOCOL } from "@berth/protocol";
 import { SocketFrames } from "@berth/protocol/client/socket-frames";
 import type { Dispatcher } from "../api/dispatcher.ts";
+import type { Peer } from "../api/peer.ts";
 import { callHeaders } from "./call-headers.ts";
 import { checkHost } from "./host-guard.ts";
 import { rawProblem } from "./http-answer.ts";
@@ -27,6 +28,8 @@ export interface UpgradeOptions {
   readonly hostNames: readonly string[];
   /** Holds every upgraded socket while it is open. */
   readonly sockets: Set<Socket>;
+  /** Whom the certificate of a connection speaks for. */
+  readonly peerOf: (socket: Socket) => Peer | undefined;
 }
 
 export function acceptUpgrades(server: Server, options: UpgradeOptions): void {
@@ -54,7 +57,7 @@ async function accept(
   try {
     checkHost(request.headers, options.hostNames);
     const answer = await options.dispatcher.dispatch(
-      callOf(request, socket, requestId, gone.signal),
+      callOf(request, { socket, peer: options.peerOf(socket) }, requestId, gone.signal),
     );
     if (answer.kind !== "upgrade") {
       throw new ProtocolError("invalid_request", "this route is no upgrade");
@@ -74,7 +77,7 @@ async function accept(
 
 function callOf(
   request: IncomingMessage,
-  socket: Socket,
+  { socket, peer }: { readonly socket: Socket; readonly peer: Peer | undefined },
   requestId: string,
   signal: AbortSignal,
 ): Parameters<Dispatcher["dispatch"]>[0] {
@@ -87,6 +90,7 @@ function callOf(
     query: Object.fromEntries(url.searchParams),
     readBody: async () => undefined,
     headers: callHeaders(request.headers),
+    ...(peer === undefined ? {} : { peer }),
     remoteAddress: socket.remoteAddress ?? "local",
     path: url.pathname,
     requestId,

@@ -16,7 +16,9 @@ import { openDiskBlobs } from "../blobs/disk.ts";
 import { programHook } from "../certificates/acme/hook.ts";
 import { httpsTransport } from "../certificates/acme/transport.ts";
 import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
+import { Vault } from "../certificates/vault.ts";
 import { ControlPlane } from "../control-plane.ts";
+import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
 import type { Store } from "../store/port.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
@@ -29,6 +31,8 @@ export interface RunServerOptions {
   /** Everything that the server keeps; made when missing, readable by its owner only. */
   readonly dataDir: string;
   readonly listen: ListenAddress;
+  /** For other hosts, with TLS, once somebody lets one join. Absent: nobody can join. */
+  readonly clusterPort?: ClusterPlace;
   readonly clock: Clock;
   readonly log: Logger;
   /** The node of the agent on this machine, which gets `agent.token`. */
@@ -42,6 +46,16 @@ export interface RunServerOptions {
   readonly storeWorkerUrl?: URL;
   /** Called once when the server cannot go on (its store has failed). It should be stopped and started. */
   readonly onFailure?: (error: Error) => void;
+}
+
+/** Where other hosts reach this server. */
+export interface ClusterPlace {
+  /** Address to listen on; `0.0.0.0` for all of IPv4. */
+  readonly host: string;
+  /** 7711; 0 takes one that is free. */
+  readonly port: number;
+  /** Addresses of this machine for others, best first. */
+  readonly addresses: () => readonly string[];
 }
 
 export interface RunningServer {
@@ -99,39 +113,40 @@ async function serve(
     prng: prng.fork(),
     driver,
     settings,
-    certificates: {
-      box: secrets,
-      transport: httpsTransport({ clock, userAgent: `berth/${version}` }),
-      hook: programHook,
-      txtRecords: authoritativeTxtRecords,
-    },
+    certificates: certificatePorts(options, secrets),
   });
   const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
   await control.start();
-  const api = createApi({
+  const base = {
     store,
+    driver,
+    clock,
+    log,
+    hostNames: options.hostNames ?? [],
+    newId: newRandomId,
+  };
+  const entrance = clusterPortOf(options, {
+    ...base,
+    view: control.state.view,
+    vault: new Vault({ box: secrets, store }),
+    cluster: () => control.clusterId(),
+    dispatcher: () => api.dispatcher,
+  });
+  const api = createApi({
+    ...base,
+    ...(entrance === undefined ? {} : { entrance }),
     state: control.state,
     blobs,
     control,
     settings,
     secrets,
-    driver,
-    clock,
-    log,
-    newId: newRandomId,
     version,
     metrics,
   });
-  const http = new HttpServer({
-    dispatcher: api.dispatcher,
-    clock,
-    log,
-    newId: newRandomId,
-    hostNames: options.hostNames ?? [],
-  });
+  const http = new HttpServer({ ...base, dispatcher: api.dispatcher });
   const stop = once(async () => {
     api.close();
-    await http.stop();
+    await Promise.all([http.stop(), entrance?.stop()]);
     await control.stop();
     await api.flush().catch((error: unknown) => log.error("audit record not written", { error }));
     await driver.stop();
@@ -146,6 +161,24 @@ async function serve(
     await stop();
     throw error;
   }
+}
+
+/** What the certificate controller reaches the outside by. */
+function certificatePorts({ clock, version }: RunServerOptions, box: SecretBox) {
+  return {
+    box,
+    transport: httpsTransport({ clock, userAgent: `berth/${version}` }),
+    hook: programHook,
+    txtRecords: authoritativeTxtRecords,
+  };
+}
+
+function clusterPortOf(
+  { clusterPort }: RunServerOptions,
+  parts: Omit<ClusterPortOptions, "listen" | "addresses">,
+): ClusterPort | undefined {
+  if (clusterPort === undefined) return undefined;
+  return new ClusterPort({ ...parts, listen: clusterPort, addresses: clusterPort.addresses });
 }
 
 /** 20 hexadecimal digits: sessions and requests that nobody guesses and no two share. */

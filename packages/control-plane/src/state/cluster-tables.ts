@@ -17,7 +17,9 @@ import type {
   Deployment,
   EnvironmentScope,
   Event,
+  JoinToken,
   Kind,
+  Member,
   Network,
   Node,
   NodeStatus,
@@ -60,6 +62,8 @@ export interface Held {
   readonly authority: Authority;
   readonly node: Node;
   readonly "node-status": NodeStatus;
+  readonly member: Member;
+  readonly "join-token": JoinToken;
   readonly operation: Operation;
   readonly token: Token;
   readonly claim: ClaimHolder;
@@ -100,6 +104,8 @@ export interface ClusterView {
   readonly authority: ReadTable<Authority>;
   readonly nodes: ReadTable<Node>;
   readonly nodeStatuses: ReadTable<NodeStatus>;
+  readonly members: ReadTable<Member>;
+  readonly joinTokens: ReadTable<JoinToken>;
   /** By `node`, `stack` and `id`. */
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
   readonly tokens: ReadTable<Token>;
@@ -155,6 +161,8 @@ export class ClusterTables implements ClusterView {
   readonly authority = new EntityTable<Authority>({});
   readonly nodes = new EntityTable<Node>({});
   readonly nodeStatuses = new EntityTable<NodeStatus>({});
+  readonly members = new EntityTable<Member>({});
+  readonly joinTokens = new EntityTable<JoinToken>({});
   readonly operations = new EntityTable<Operation, "node" | "stack" | "id">({
     node: (operation) => operation.node,
     stack: stackKey,
@@ -205,6 +213,8 @@ export class ClusterTables implements ClusterView {
     authority: this.authority,
     node: this.nodes,
     "node-status": this.nodeStatuses,
+    member: this.members,
+    "join-token": this.joinTokens,
     operation: this.operations,
     token: this.tokens,
     claim: this.claims,

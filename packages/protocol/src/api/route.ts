@@ -4,8 +4,11 @@ import type { Static, TSchema } from "typebox";
 import type { ErrorCode } from "../errors.ts";
 import type { DeepReadonly } from "../schema.ts";
 
-/** Who may call. `node`: the agent whose node stands in the path, or an administrator. */
-export type Access = "public" | "user" | "admin" | "node";
+/**
+ * Who may call. `node`: the agent whose node stands in the path, or an administrator. `join`: a host that has a
+ * token for joining, or an administrator.
+ */
+export type Access = "public" | "user" | "admin" | "node" | "join";
 
 /** How the answer's body looks. */
 export type Answer =

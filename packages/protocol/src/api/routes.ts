@@ -25,6 +25,7 @@ import { StackSpec } from "../resources/stack-spec.ts";
 import { Task, TaskStatus } from "../resources/task.ts";
 import { LogLine, OperationReport, WatchEvent, WatchRequest } from "../resources/watch.ts";
 import { certificateRoutes } from "./certificate-routes.ts";
+import { joinRoutes } from "./join-routes.ts";
 import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
 
 const ENV = "/v1/projects/{project}/environments/{environment}";
@@ -538,6 +539,7 @@ export const routes = {
     answer: { kind: "json", schema: Type.Object({ loops: Type.Array(Type.Unknown()) }) },
     errors: [],
   },
+  ...joinRoutes,
   reportNode: {
     method: "PUT",
     path: "/v1/nodes/{node}/status",

@@ -157,11 +157,23 @@ test("a Unix socket serves as well", async (context) => {
   assert.equal(await client.call("health", { params: {} }), "ok\n");
 });
 
+test("a server with TLS is not spoken to without its authority", async () => {
+  const client = new HttpClient({ url: "https://127.0.0.1:9", token: "bt_x" });
+  const asked = client.call("version", { params: {} });
+  await assert.rejects(asked, fails("invalid_request"));
+});
+
 test("addresses and paths that mean something else are refused", () => {
-  for (const url of ["ftp://x", "nonsense", "https://x:1", "http://x/path", ""]) {
+  for (const url of ["ftp://x", "nonsense", "https://x:1/path", "http://x/path", ""]) {
     assert.throws(() => parseTarget(url), fails("invalid_request"), url);
   }
-  assert.deepEqual(parseTarget("http://[::1]:7710"), { kind: "tcp", host: "::1", port: 7710 });
+  assert.deepEqual(parseTarget("http://[::1]:7710"), {
+    kind: "tcp",
+    host: "::1",
+    port: 7710,
+    secure: false,
+  });
+  assert.deepEqual(parseTarget("https://x"), { kind: "tcp", host: "x", port: 443, secure: true });
   const route = { method: "GET", path: "/v1/nodes/{node}/x/{task}", access: "user" } as const;
   const described = { ...route, summary: "", errors: [], answer: { kind: "empty" } } as const;
   assert.equal(

@@ -7,7 +7,7 @@
  * line that is read has a limit. Light to load: nothing is validated here, the server did that.
  */
 
-import { Agent, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { backoffMs, type Clock, MIB, SECOND_MS, sleep, systemClock } from "@berth/base";
 import type { ApiClient, CallOptions, FrameStream } from "../api/client-port.ts";
@@ -23,13 +23,16 @@ import {
   HEAD_TIMEOUT_MS,
   type Target,
 } from "./http-exchange.ts";
+import { plainTransport, type SecureOptions, type Transport } from "./http-transport.ts";
 import { parseLines } from "./ndjson.ts";
 import { requestTarget } from "./request-target.ts";
 import { SocketFrames } from "./socket-frames.ts";
 
 export interface HttpClientOptions {
-  /** `http://127.0.0.1:7710` or `unix:///run/berth.sock`. */
+  /** `http://127.0.0.1:7710`, `https://10.0.0.1:7711` or `unix:///run/berth.sock`. */
   readonly url: string;
+  /** For `https`: whom to believe and who we are, asked at each request, since certificates are renewed. */
+  readonly secure?: () => SecureOptions;
   /** Absent: only what needs no token can be asked. */
   readonly token?: string;
   readonly clock?: Clock;
@@ -40,8 +43,6 @@ export interface HttpClientOptions {
 /** First try and two more: enough for a connection that was lost, not for an outage. */
 const ATTEMPTS_MAX = 3;
 const RETRY_BACKOFF = { initialMs: 100, maxMs: SECOND_MS } as const;
-/** One client asks from a few places at once; the rest waits for a free connection. */
-const CONNECTIONS_MAX = 64;
 /** Answers that are not streams come in pages: far below this. */
 export const ANSWER_BYTES_MAX = 64 * MIB;
 /** A watch says something every 10 s; three silent periods mean that the connection is dead. */
@@ -59,12 +60,13 @@ export class HttpClient implements ApiClient {
   readonly #token: string | undefined;
   readonly #clock: Clock;
   readonly #headTimeoutMs: number;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
-  /** Streams last: they must not take the connections of calls. */
-  readonly #streamAgent = new Agent({ keepAlive: false });
+  readonly #transport: Promise<Transport>;
 
   constructor(options: HttpClientOptions) {
     this.#target = parseTarget(options.url);
+    this.#transport = transportOf(this.#target, options.secure);
+    // Whoever asks gets the error; nobody may have asked yet.
+    this.#transport.catch(() => {});
     this.#token = options.token;
     this.#clock = options.clock ?? systemClock;
     this.#headTimeoutMs = options.headTimeoutMs ?? HEAD_TIMEOUT_MS;
@@ -89,7 +91,7 @@ export class HttpClient implements ApiClient {
     id: Id,
     options: CallOptions<Id>,
   ): Promise<FrameStream> {
-    const request = this.#exchangeOf(routes[id], options);
+    const request = await this.#exchangeOf(routes[id], options);
     const headers = { ...request.headers, connection: "Upgrade", upgrade: STREAM_PROTOCOL };
     const outcome = await exchangeUpgrade({ ...request, headers });
     if (outcome.kind === "upgraded") return new SocketFrames(outcome.socket, outcome.head);
@@ -98,12 +100,11 @@ export class HttpClient implements ApiClient {
 
   /** Closes idle connections and ends running ones. */
   close(): void {
-    this.#agent.destroy();
-    this.#streamAgent.destroy();
+    void this.#transport.then(({ close }) => close()).catch(() => {});
   }
 
   async #begin(route: RouteDescription, options: AnyOptions): Promise<IncomingMessage> {
-    const request = this.#exchangeOf(route, options);
+    const request = await this.#exchangeOf(route, options);
     const repeatable = isRepeatable(route, options);
     for (let attempt = 1; ; attempt++) {
       try {
@@ -119,11 +120,11 @@ export class HttpClient implements ApiClient {
     }
   }
 
-  #exchangeOf(route: RouteDescription, options: AnyOptions): Exchange {
+  async #exchangeOf(route: RouteDescription, options: AnyOptions): Promise<Exchange> {
     const body = bodyOf(route, options);
     const streamed = route.answer.kind === "stream" || route.answer.kind === "upgrade";
     return {
-      agent: streamed ? this.#streamAgent : this.#agent,
+      open: (await this.#transport).open(streamed ? "stream" : "call"),
       target: this.#target,
       method: route.method,
       path: requestTarget(route, options.params, options.query),
@@ -150,12 +151,28 @@ export class HttpClient implements ApiClient {
 export function parseTarget(url: string): Target {
   if (url.startsWith("unix://")) return { kind: "unix", socketPath: url.slice("unix://".length) };
   const parsed = URL.parse(url);
-  if (parsed === null || parsed.protocol !== "http:" || parsed.pathname !== "/") {
-    const message = `"${url}" is no address of a server; expected http://HOST:PORT or unix:///PATH`;
+  const isHttp = parsed?.protocol === "http:" || parsed?.protocol === "https:";
+  if (parsed === null || !isHttp || parsed.pathname !== "/") {
+    const expected = "http://HOST:PORT, https://HOST:PORT or unix:///PATH";
+    const message = `"${url}" is no address of a server; expected ${expected}`;
     throw new ProtocolError("invalid_request", message, { url });
   }
   const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
-  return { kind: "tcp", host, port: Number(parsed.port || "80") };
+  const secure = parsed.protocol === "https:";
+  return { kind: "tcp", host, port: Number(parsed.port || (secure ? "443" : "80")), secure };
+}
+
+/** TLS is loaded by those who speak it: a command on the server's own machine does not. */
+async function transportOf(
+  target: Target,
+  secure: (() => SecureOptions) | undefined,
+): Promise<Transport> {
+  if (target.kind === "unix" || !target.secure) return plainTransport();
+  if (secure === undefined) {
+    const message = `a server at https://${target.host}:${target.port} needs its authority`;
+    throw new ProtocolError("invalid_request", message, { host: target.host });
+  }
+  return (await import("./secure-transport.ts")).secureTransport(secure);
 }
 
 interface Body {

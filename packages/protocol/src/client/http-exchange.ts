@@ -5,15 +5,16 @@
  * `unavailable` with a `reason`, of which `sent` says whether the request may have reached the server.
  */
 
-import { type Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { SECOND_MS } from "@berth/base";
 import { ProtocolError } from "../errors.ts";
+import type { OpenRequest } from "./http-transport.ts";
 
 /** Where a server listens. */
 export type Target =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly secure: boolean }
   | { readonly kind: "unix"; readonly socketPath: string };
 
 /**
@@ -23,7 +24,8 @@ export type Target =
 export const HEAD_TIMEOUT_MS = 60 * SECOND_MS;
 
 export interface Exchange {
-  readonly agent: Agent;
+  /** Begins a request over a connection of the right kind. */
+  readonly open: OpenRequest;
   readonly target: Target;
   readonly method: string;
   /** Path and query. */
@@ -52,8 +54,7 @@ export function exchangeUpgrade(options: Exchange): Promise<Outcome> {
   const { signal } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    const sent = request({
-      agent: options.agent,
+    const sent = options.open({
       method: options.method,
       path: options.path,
       headers: options.headers,

@@ -1,0 +1,15 @@
+/** Makes tokens: 256 random bits, so that a plain hash is enough to keep. */
+
+import { randomBytes } from "node:crypto";
+
+const TOKEN_BYTES = 32;
+
+/** A token of a user or an agent. Its beginning says (to people and to scanners for leaks) what it is. */
+export function newToken(): string {
+  return `bt_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+}
+
+/** A token by which one host may join. */
+export function newJoinToken(): string {
+  return `bj_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+}

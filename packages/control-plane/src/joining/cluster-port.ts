@@ -1,0 +1,166 @@
+/**
+ * The cluster's port: the same API as on loopback, with TLS, for other hosts. Closed until somebody asks for a
+ * token to join by, open from then on as long as there is a member or a token that lives.
+ *
+ * The server's key is made once and kept sealed, so that the pin in a printed command stays true; its certificate
+ * is made at each opening and renewed at half of its life. ADR 37.
+ */
+
+import { createHash, createPublicKey } from "node:crypto";
+import { connect } from "node:net";
+import { type Clock, DAY_MS, type Driver, HOUR_MS, type Logger, SECOND_MS } from "@berth/base";
+import { type Authority, identityUri, keys, ProtocolError } from "@berth/protocol";
+import type { Dispatcher } from "../api/dispatcher.ts";
+import { AUTHORITY_KEY } from "../certificates/authority.ts";
+import { CLUSTER } from "../certificates/choose.ts";
+import { factsOfPem } from "../certificates/read-certificate.ts";
+import type { Vault } from "../certificates/vault.ts";
+import { issueIdentity, newPrivateKey } from "../certificates/x509.ts";
+import { HttpServer, type SecureIdentity } from "../server/http-server.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
+import type { Store } from "../store/port.ts";
+import type { ClusterEntrance, OpenEntrance } from "./entrance.ts";
+
+const SERVER_LIFETIME_MS = 30 * DAY_MS;
+/** How often it is looked whether the port should be open and its certificate be renewed. */
+const LOOK_PERIOD_MS = HOUR_MS;
+/** A host that is on the same network answers within milliseconds. */
+const REACH_TIMEOUT_MS = 3 * SECOND_MS;
+const SERVER_KEY = keys.sealed(CLUSTER, "server");
+
+export interface ClusterPortOptions {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly view: ClusterView;
+  readonly cluster: () => string;
+  /** Asked at each opening: the API is made with this port in hand. */
+  readonly dispatcher: () => Dispatcher;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly newId: () => string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Addresses of this machine by which others reach it, best first. */
+  readonly addresses: () => readonly string[];
+  readonly hostNames: readonly string[];
+}
+
+interface Opened {
+  readonly server: HttpServer;
+  readonly port: number;
+  readonly key: string;
+  renewAt: number;
+}
+
+export class ClusterPort implements ClusterEntrance {
+  readonly #options: ClusterPortOptions;
+  #opening: Promise<Opened> | undefined;
+
+  constructor(options: ClusterPortOptions) {
+    this.#options = options;
+    options.driver.add({
+      name: "cluster-port",
+      purpose: "keeps the port for other hosts open while there are any, and its certificate fresh",
+      periodMs: LOOK_PERIOD_MS,
+      run: () => this.#look(),
+    });
+  }
+
+  async open(): Promise<OpenEntrance> {
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    const { key, port } = await this.#opening;
+    const urls = this.#options.addresses().map((address) => `https://${address}:${port}`);
+    return { urls, serverPin: pinOf(key) };
+  }
+
+  async reach(address: string, port: number) {
+    const { clock } = this.#options;
+    return new Promise<{ ok: boolean; message: string }>((resolve) => {
+      const socket = connect({ host: address, port });
+      const end = (ok: boolean, message: string) => {
+        cancel();
+        socket.destroy();
+        resolve({ ok, message });
+      };
+      const cancel = clock.setTimer(REACH_TIMEOUT_MS, () => end(false, "no answer in time"));
+      socket.once("connect", () => end(true, "reached"));
+      socket.once("error", (error: NodeJS.ErrnoException) => end(false, error.code ?? "failed"));
+    });
+  }
+
+  async stop(): Promise<void> {
+    const opened = await this.#opening?.catch(() => undefined);
+    await opened?.server.stop();
+  }
+
+  async #look(): Promise<void> {
+    const { view, clock } = this.#options;
+    const now = clock.now();
+    const lives = view.joinTokens.all().some(({ value }) => value.expiresAt > now);
+    if (!lives && view.members.all().length === 0) return;
+    await this.open();
+    const opened = await this.#opening;
+    if (opened === undefined || opened.renewAt > now) return;
+    const { identity, renewAt } = await this.#identity(opened.key);
+    opened.server.renew(identity);
+    opened.renewAt = renewAt;
+  }
+
+  async #open(): Promise<Opened> {
+    const { dispatcher, clock, log, newId, hostNames, listen } = this.#options;
+    const key = await this.#serverKey();
+    const { identity, renewAt } = await this.#identity(key);
+    const server = new HttpServer({
+      ...{ dispatcher: dispatcher(), clock, log, newId, hostNames },
+      secure: identity,
+    });
+    const url = await server.listen(listen);
+    log.info("the cluster's port is open", { url });
+    return { server, key, port: Number(new URL(url).port), renewAt };
+  }
+
+  async #identity(key: string): Promise<{ identity: SecureIdentity; renewAt: number }> {
+    const { vault, clock, addresses, cluster } = this.#options;
+    const authority = this.#authority();
+    const now = clock.now();
+    const certificate = await issueIdentity({
+      authority: { certificate: authority.certificate, key: await vault.open(AUTHORITY_KEY) },
+      publicKeyDer: publicKeyOf(key),
+      uri: identityUri({ kind: "server", cluster: cluster() }),
+      hosts: addresses(),
+      now,
+      lifetimeMs: SERVER_LIFETIME_MS,
+    });
+    const { notAfter } = factsOfPem(certificate);
+    // With the authority behind it: a host that joins knows only its fingerprint.
+    const chain = `${certificate.trim()}\n${authority.certificate.trim()}\n`;
+    const identity = { certificate: chain, key, authority: authority.certificate };
+    return { identity, renewAt: now + (notAfter - now) / 2 };
+  }
+
+  #authority(): Authority {
+    const authority = this.#options.view.authority.get(keys.authority())?.value;
+    if (authority !== undefined) return authority;
+    throw new ProtocolError("unavailable", "the cluster's authority is not there yet");
+  }
+
+  async #serverKey(): Promise<string> {
+    const { store, vault } = this.#options;
+    const made = newPrivateKey();
+    const absent = { key: SERVER_KEY, target: "version", op: "=", value: 0 } as const;
+    await store.txn({ compare: [absent], then: [vault.put(SERVER_KEY, made)] });
+    return vault.open(SERVER_KEY);
+  }
+}
+
+function publicKeyOf(key: string): Buffer {
+  return createPublicKey(key).export({ type: "spki", format: "der" });
+}
+
+/** As curl's --pinnedpubkey takes it behind `sha256//`. */
+function pinOf(key: string): string {
+  return createHash("sha256").update(publicKeyOf(key)).digest("base64");
+}

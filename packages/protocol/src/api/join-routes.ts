@@ -1,0 +1,63 @@
+/** Routes of joining and leaving the cluster: part of the one table in routes.ts. */
+
+import { Type } from "typebox";
+import {
+  Invitation,
+  JoinCheck,
+  JoinCheckAnswer,
+  JoinRequest,
+  JoinWish,
+  MemberCertificate,
+  RenewRequest,
+} from "../resources/member.ts";
+import { Node } from "../resources/node.ts";
+import type { RouteDescription } from "./route.ts";
+
+export const joinRoutes = {
+  createJoinToken: {
+    method: "POST",
+    path: "/v1/join-tokens",
+    summary: "A token for one host to join by. Opens the cluster's port at the first call.",
+    access: "admin",
+    body: JoinWish,
+    answer: { kind: "json", schema: Invitation },
+    errors: ["limit_exceeded", "unavailable"],
+  },
+  checkJoin: {
+    method: "POST",
+    path: "/v1/join/check",
+    summary: "Whether a host could join. Uses nothing up.",
+    access: "join",
+    body: JoinCheck,
+    answer: { kind: "json", schema: JoinCheckAnswer },
+    errors: ["join_refused", "clock_skew", "already_exists", "unavailable"],
+    unaudited: true,
+  },
+  joinNode: {
+    method: "POST",
+    path: "/v1/join",
+    summary: "Makes a host a member: uses the token up, answers the host's certificate.",
+    access: "join",
+    body: JoinRequest,
+    answer: { kind: "json", schema: MemberCertificate },
+    errors: ["join_refused", "clock_skew", "already_exists", "invalid_certificate", "conflict"],
+  },
+  renewNodeCertificate: {
+    method: "POST",
+    path: "/v1/nodes/{node}/certificate",
+    summary: "A new certificate for a member, also by one that has expired.",
+    access: "node",
+    body: RenewRequest,
+    answer: { kind: "json", schema: MemberCertificate },
+    errors: ["node_removed", "invalid_certificate", "conflict"],
+  },
+  removeNode: {
+    method: "DELETE",
+    path: "/v1/nodes/{node}",
+    summary: "Ends a node's membership: its certificate is worth nothing from now on.",
+    access: "admin",
+    query: Type.Object({ force: Type.Optional(Type.String()) }),
+    answer: { kind: "json", schema: Node },
+    errors: ["not_found", "still_in_use", "conflict"],
+  },
+} as const satisfies Readonly<Record<string, RouteDescription>>;
