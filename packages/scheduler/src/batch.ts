@@ -6,7 +6,7 @@
  * by service, slot and id: no order of the input shows. Cost: O(asks log asks).
  */
 
-import { assert, present } from "@berth/base";
+import { present } from "@berth/base";
 import { type ClusterState, compareText } from "./cluster-state.ts";
 import type { Ask, Requests } from "./model.ts";
 import { type Needs, needsOf, WHOLE_MILLIS } from "./resources.ts";
@@ -48,15 +48,11 @@ export function groupAsks(
 ): readonly Iterable<Group>[] {
   const totals = totalsOf(cluster);
   const lots = new Lots(defaults, totals);
-  const ids = new Set<string>();
   const tied: Wanted[] = [];
   for (const ask of asks) {
-    assert(cluster.task(ask.id) === undefined, `ask ${ask.id} has the id of a task`);
-    ids.add(ask.id);
     if (ask.pod === undefined && ask.gang === undefined) lots.add(ask);
     else tied.push({ ask, needs: needsOf(ask.requests, defaults) });
   }
-  assert(ids.size === asks.length, "two asks have one id");
   const ordered = [...lots.all(), ...tiedLots(tied, totals)].sort(compareLots);
   return [...Map.groupBy(ordered, ({ priority }) => priority).values()].map(groupsOf);
 }
@@ -289,8 +285,9 @@ function sizeOf(members: readonly Wanted[], totals: ReadonlyMap<string, number>)
 function totalsOf(cluster: ClusterState): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
   const add = (name: string, amount: number) => totals.set(name, (totals.get(name) ?? 0) + amount);
+  const columns = [...cluster.columns.entries()];
   for (const node of cluster.nodes) {
-    for (const [name, amount] of node.total) add(name, amount);
+    for (const [name, column] of columns) add(name, node.total[column] ?? 0);
     for (const { kind } of node.devices) add(deviceKey(kind), WHOLE_MILLIS);
   }
   return totals;

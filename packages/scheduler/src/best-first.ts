@@ -9,7 +9,7 @@
  */
 
 import { assert } from "@berth/base";
-import type { NodeState } from "./cluster-state.ts";
+import type { NodeState } from "./node-state.ts";
 import { type Candidate, compareCandidates } from "./pipeline.ts";
 import { OUT, type Tournament } from "./tournament.ts";
 

@@ -10,45 +10,16 @@
 
 import { assert, present } from "@berth/base";
 import { domainReader } from "./attribute.ts";
-import { chooseDevices, type DeviceState, devicesOf } from "./devices.ts";
+import { chooseDevices } from "./devices.ts";
 import { type ByDomain, DomainCounts } from "./domain-counts.ts";
-import type {
-  Claims,
-  ClusterModel,
-  DeviceAssignment,
-  NodeModel,
-  Requests,
-  RunningTask,
-  ServiceAffinity,
-} from "./model.ts";
+import { type Held, heldTask } from "./held.ts";
+import type { ClusterModel, NodeModel, Requests, RunningTask, ServiceAffinity } from "./model.ts";
 import { NodeChanges } from "./node-changes.ts";
+import { book, countCopies, NO_PLACE, type NodeState, nodeState } from "./node-state.ts";
 import { rankOf } from "./rank.ts";
-import { allocatable, type Needs, needsOf } from "./resources.ts";
-
-/** A node and what is left of it. */
-export interface NodeState {
-  readonly model: NodeModel;
-  /** Place among nodes that score alike, from 0; by rank (`rank.ts`), then id. */
-  readonly place: number;
-  ready: boolean;
-  draining: boolean;
-  readonly total: ReadonlyMap<string, number>;
-  /** May be negative where tasks were placed before the node shrank. */
-  readonly free: Map<string, number>;
-  readonly devices: readonly DeviceState[];
-  readonly held: Set<Held>;
-  /** Copies by service, without those that leave. */
-  readonly copies: Map<string, number>;
-}
-
-/** A task as the state keeps it. */
-export interface Held {
-  readonly claims: Claims;
-  readonly needs: Needs;
-  readonly node: string;
-  readonly devices: readonly DeviceAssignment[];
-  readonly leaving: boolean;
-}
+import { ResourceColumns } from "./resource-columns.ts";
+import { needsOf } from "./resources.ts";
+import { ServiceTasks } from "./service-tasks.ts";
 
 /** A point in the log to which `undoTo` returns. */
 export type Mark = number & { readonly brand: "mark" };
@@ -84,20 +55,19 @@ export class ClusterState {
   readonly nodesByPlace: readonly NodeState[];
   /** Places of nodes as they change: bookings, turns and what undoes them. */
   readonly changes: NodeChanges;
+  readonly columns = new ResourceColumns();
   readonly #byId: ReadonlyMap<string, NodeState>;
   readonly #tasks = new Map<string, Held>();
   readonly #volumes: HeldIndex = new Map();
   readonly #addresses: HeldIndex = new Map();
-  readonly #services: HeldIndex = new Map();
+  /** For the life of the state, since readers keep the counts. */
+  readonly #services = new Map<string, ServiceTasks>();
+  #latestService: readonly [string, ServiceTasks] | undefined;
   readonly #pods: HeldIndex = new Map();
   /** Tasks that refuse the neighbourhood of a service, by that service. */
   readonly #avoiders: HeldIndex = new Map();
-  /** Copies that stay, by service. */
-  readonly #staying = new DomainCounts();
-  /** All tasks, by service. */
-  readonly #present = new DomainCounts();
   /** Tasks that refuse a service, by the service and the way in which they do. */
-  readonly #refusing = new DomainCounts();
+  readonly #refusing = new Map<string, DomainCounts>();
   /** By the service that is refused. */
   readonly #refusalKinds = new Map<string, Map<string, RefusalKind>>();
   readonly #regions = new Map<string, readonly (readonly NodeState[])[]>();
@@ -111,7 +81,7 @@ export class ClusterState {
     this.nodesByPlace = cluster.nodes
       .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
       .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
-      .map(({ model }, place) => nodeState(model, place));
+      .map(({ model }, place) => nodeState(model, place, this.columns));
     this.nodes = [...this.nodesByPlace].sort((a, b) => compareText(a.model.id, b.model.id));
     this.changes = new NodeChanges(this.nodes.length);
     this.#byId = new Map(this.nodes.map((node) => [node.model.id, node]));
@@ -155,13 +125,20 @@ export class ClusterState {
 
   /** Copies of the service, leaving ones included. */
   serviceTasks(service: string): readonly Held[] {
-    return held(this.#services, service);
+    return this.#service(service).tasks;
+  }
+
+  /** Copies of the service that stay on a node, by the node; holds whatever changes. */
+  copiesOf(service: string): (node: NodeState) => number {
+    const { copies } = this.#service(service);
+    return (node) =>
+      node.place === NO_PLACE ? countCopies(node, service) : (copies.get(node.place) ?? 0);
   }
 
   /** Nodes that hold copies of the service, leaving ones included. */
   nodesOfService(service: string): ReadonlySet<NodeState> {
     const nodes = new Set<NodeState>();
-    for (const task of this.#services.get(service) ?? []) {
+    for (const task of this.#service(service).tasks) {
       const node = this.#byId.get(task.node);
       if (node !== undefined) nodes.add(node);
     }
@@ -189,13 +166,24 @@ export class ClusterState {
 
   /** Copies of the service that stay, by domain. */
   copiesByDomain(service: string, level: string): ByDomain {
-    const staying = () => this.#nodesOf(service, (task) => !task.leaving);
-    return this.#staying.of(service, level, staying);
+    return this.#service(service).staying(level);
   }
 
   /** Tasks of the service, leaving ones included, by domain. */
   tasksByDomain(service: string, level: string): ByDomain {
-    return this.#present.of(service, level, () => this.#nodesOf(service, () => true));
+    return this.#service(service).present(level);
+  }
+
+  #service(service: string): ServiceTasks {
+    // Copies of one service mostly come one after the other.
+    if (this.#latestService?.[0] === service) return this.#latestService[1];
+    let tasks = this.#services.get(service);
+    if (tasks === undefined) {
+      tasks = new ServiceTasks((id) => this.#byId.get(id)?.model);
+      this.#services.set(service, tasks);
+    }
+    this.#latestService = [service, tasks];
+    return tasks;
   }
 
   /** Does any task refuse the neighbourhood of the service? */
@@ -219,14 +207,10 @@ export class ClusterState {
         );
         return node === undefined ? [] : same.map(() => node.model);
       });
-    return this.#refusing.of(refusalKey(service, level, bearable), level, refusing);
-  }
-
-  *#nodesOf(service: string, counts: (task: Held) => boolean): Iterable<NodeModel> {
-    for (const task of this.#services.get(service) ?? []) {
-      const node = counts(task) ? this.#byId.get(task.node) : undefined;
-      if (node !== undefined) yield node.model;
-    }
+    const key = refusalKey(service, level, bearable);
+    const counts = this.#refusing.get(key) ?? new DomainCounts();
+    this.#refusing.set(key, counts);
+    return counts.of(level, refusing);
   }
 
   /** Puts a task on its node. The caller has checked that it may. */
@@ -285,30 +269,36 @@ export class ClusterState {
       const node = this.#byId.get(task.node);
       // A node that lost devices cannot give them any more; the task is counted without.
       const devices = task.devices ?? chooseDevices(node?.devices ?? [], needs.devices) ?? [];
-      this.#put({ claims: task, needs, node: task.node, devices, leaving: task.leaving ?? false });
+      const { leaving = false } = task;
+      this.#put(heldTask({ claims: task, needs, node: task.node, devices, leaving }));
     }
   }
 
   #put(task: Held): void {
     const { claims } = task;
-    assert(!this.#tasks.has(claims.id), `task ${claims.id} is there twice`);
-    assert(claims.service !== "", `task ${claims.id} is of no service`);
+    const { size } = this.#tasks;
     this.#tasks.set(claims.id, task);
+    // The message is made only when it is needed: there are millions of tasks.
+    if (this.#tasks.size === size) assert(false, `task ${claims.id} is there twice`);
+    if (claims.service === "") assert(false, `task ${claims.id} is of no service`);
+    const service = this.#service(claims.service);
+    service.add(task);
     this.#index(task, enter);
-    this.#account(task, 1);
+    this.#account(task, service, 1);
   }
 
   #take(task: Held): void {
     const { claims } = task;
     this.#tasks.delete(claims.id);
+    const service = this.#service(claims.service);
+    service.remove(task);
     this.#index(task, leave);
-    this.#account(task, -1);
+    this.#account(task, service, -1);
   }
 
   /** Enters the task into the indexes of what it claims, or takes it out of them. */
   #index(task: Held, change: (index: HeldIndex, key: string, task: Held) => void): void {
-    const { service, pod, volumes, addresses, antiAffinities } = task.claims;
-    change(this.#services, service, task);
+    const { pod, volumes, addresses, antiAffinities } = task.claims;
     if (pod !== undefined) change(this.#pods, pod, task);
     if (volumes !== undefined) for (const { key } of volumes) change(this.#volumes, key, task);
     if (addresses !== undefined) {
@@ -319,27 +309,22 @@ export class ClusterState {
     }
   }
 
-  #account(task: Held, sign: 1 | -1): void {
+  #account(task: Held, service: ServiceTasks, sign: 1 | -1): void {
     const node = this.#byId.get(task.node);
     if (node === undefined) return;
-    book(node, task, sign);
-    this.#count(task, node.model, sign);
+    book(node, task, sign, this.columns);
+    service.count(task, node.place, node.model, sign);
+    if (task.claims.antiAffinities !== undefined) {
+      for (const refused of refusedBy(task)) this.#countRefusal(refused, task, node.model, sign);
+    }
     this.changes.note(node.place);
-  }
-
-  #count(task: Held, node: NodeModel, sign: 1 | -1): void {
-    const { service } = task.claims;
-    if (!task.leaving) this.#staying.change(service, node, sign);
-    this.#present.change(service, node, sign);
-    if (task.claims.antiAffinities === undefined) return;
-    for (const refused of refusedBy(task)) this.#countRefusal(refused, task, node, sign);
   }
 
   #countRefusal(refused: ServiceAffinity, task: Held, node: NodeModel, sign: 1 | -1): void {
     const { service, level } = refused;
     const bearable = bearableBy(task, refused);
     const key = refusalKey(service, level, bearable);
-    this.#refusing.change(key, node, sign);
+    this.#refusing.get(key)?.change(node, sign);
     const kinds = this.#refusalKinds.get(service) ?? new Map<string, RefusalKind>();
     const tasks = (kinds.get(key)?.tasks ?? 0) + sign;
     if (tasks === 0) kinds.delete(key);
@@ -364,47 +349,9 @@ function refusalKey(service: string, level: string, bearable: number): string {
   return `${bearable} ${level}\n${service}`;
 }
 
-/** Books a task on a node (`sign` 1) or off it (-1). */
-export function book(node: NodeState, task: Held, sign: 1 | -1): void {
-  if (sign === 1) node.held.add(task);
-  else node.held.delete(task);
-  for (const { name, amount } of task.needs.resources) {
-    // A resource that the node does not have (any more) is never free there.
-    node.free.set(name, (node.free.get(name) ?? 0) - sign * amount);
-  }
-  for (const { kind, indexes, shareMillis } of task.devices) {
-    for (const device of node.devices) {
-      if (device.kind === kind && indexes.includes(device.index)) {
-        device.freeMillis -= sign * shareMillis;
-      }
-    }
-  }
-  if (task.leaving) return;
-  const { service } = task.claims;
-  const copies = (node.copies.get(service) ?? 0) + sign;
-  if (copies === 0) node.copies.delete(service);
-  else node.copies.set(service, copies);
-}
-
 /** Order of code units: the same on every machine, unlike a locale's. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** A node with nothing on it. */
-export function nodeState(model: NodeModel, place: number): NodeState {
-  const total = allocatable(model);
-  return {
-    model,
-    place,
-    ready: model.ready,
-    draining: model.draining,
-    total,
-    free: new Map(total),
-    devices: devicesOf(model),
-    held: new Set(),
-    copies: new Map(),
-  };
 }
 
 function enter(index: HeldIndex, key: string, task: Held): void {

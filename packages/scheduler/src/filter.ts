@@ -6,8 +6,9 @@
  * for every node and changes nothing.
  */
 
-import { type ClusterState, compareText, type NodeState } from "./cluster-state.ts";
+import { type ClusterState, compareText } from "./cluster-state.ts";
 import type { Ask } from "./model.ts";
+import type { NodeState } from "./node-state.ts";
 import type { RuleCount, RuleName, Unit } from "./plan.ts";
 import type { Needs } from "./resources.ts";
 

@@ -9,8 +9,9 @@
  */
 
 import { present } from "@berth/base";
-import type { ClusterState, NodeState } from "./cluster-state.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import type { Check, Subject } from "./filter.ts";
+import type { NodeState } from "./node-state.ts";
 import type { ScheduleOptions } from "./options.ts";
 import { FILTERS, type Scorer, scorerOf } from "./pipeline.ts";
 import { RULES } from "./plan.ts";
@@ -28,6 +29,7 @@ export interface Region {
 /** Who has the seat: a service, and what its copies on a node do to the node's worth (`OUT`: no more of them). */
 export interface Seat {
   readonly service: string;
+  readonly copies: (node: NodeState) => number;
   readonly worth: (score: number, copies: number) => number;
 }
 
@@ -128,7 +130,7 @@ export class NodeWorths {
   #write(node: NodeState): void {
     const seat = this.#seat;
     const score = this.score(node);
-    const copies = seat === undefined ? 0 : (node.copies.get(seat.service) ?? 0);
+    const copies = seat === undefined ? 0 : seat.copies(node);
     const worth = seat === undefined || score === OUT ? score : seat.worth(score, copies);
     this.regionOf(node).tree.set(this.#leafOf[node.place] ?? 0, worth);
   }

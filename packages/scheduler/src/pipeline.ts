@@ -6,7 +6,6 @@
  * so that the choice is a function of cluster, ask and seed. Cost: O(nodes × rules) for one ask.
  */
 
-import type { NodeState } from "./cluster-state.ts";
 import type { Check, Filter, Finding, Reach, Subject, UsableNodes } from "./filter.ts";
 import { addresses } from "./filters/addresses.ts";
 import { affinity } from "./filters/affinity.ts";
@@ -26,6 +25,7 @@ import { spread } from "./filters/spread.ts";
 import { taints } from "./filters/taints.ts";
 import { volumes } from "./filters/volumes.ts";
 import type { Strategy } from "./model.ts";
+import type { NodeState } from "./node-state.ts";
 import { type ScheduleOptions, weightsOf } from "./options.ts";
 import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
 import { sameValue } from "./same-value.ts";

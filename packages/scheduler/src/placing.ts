@@ -8,11 +8,13 @@
  * Cost: that of its turn or O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
  */
 
-import { present } from "@berth/base";
+import { assert, present } from "@berth/base";
 import type { Group, Unit, Wanted } from "./batch.ts";
-import type { ClusterState, Held, NodeState } from "./cluster-state.ts";
+import type { ClusterState } from "./cluster-state.ts";
 import { chooseDevices } from "./devices.ts";
 import type { Subject } from "./filter.ts";
+import { type Held, heldTask } from "./held.ts";
+import type { NodeState } from "./node-state.ts";
 import type { ScheduleOptions } from "./options.ts";
 import {
   type Candidate,
@@ -170,7 +172,7 @@ export function tasksOn({ members }: Unit, node: NodeState): readonly Held[] | u
   return members.map(({ ask, needs }) => {
     const own = devices.slice(next, next + needs.devices.length);
     next += needs.devices.length;
-    return { claims: ask, needs, node: node.model.id, devices: own, leaving: false };
+    return heldTask({ claims: ask, needs, node: node.model.id, devices: own, leaving: false });
   });
 }
 
@@ -208,11 +210,9 @@ function settleOne(
   site: Site,
 ): Placement {
   const reasons = found.scorer.reasons(node);
-  const devices = present(
-    chooseDevices(node.devices, needs.devices),
-    `devices on ${node.model.id}`,
-  );
   const { id } = node.model;
-  site.cluster.add({ claims: ask, needs, node: id, devices, leaving: false });
+  const devices = chooseDevices(node.devices, needs.devices);
+  assert(devices !== undefined, "the rule holds, so there are devices on the best node");
+  site.cluster.add(heldTask({ claims: ask, needs, node: id, devices, leaving: false }));
   return { ask: ask.id, node: id, score, reasons, candidates: found.count, devices };
 }

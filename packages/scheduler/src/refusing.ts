@@ -8,14 +8,9 @@
 
 import { present } from "@berth/base";
 import type { Group, Unit, Wanted } from "./batch.ts";
-import {
-  book,
-  type ClusterState,
-  compareText,
-  type Held,
-  type NodeState,
-  nodeState,
-} from "./cluster-state.ts";
+import { type ClusterState, compareText } from "./cluster-state.ts";
+import { type Held, heldTask } from "./held.ts";
+import { book, NO_PLACE, type NodeState, nodeState } from "./node-state.ts";
 import { allFindings, distinct, prepareChecks, type RuleFinding } from "./pipeline.ts";
 import { placeGroup, type Site, subjectOf, tasksOn } from "./placing.ts";
 import {
@@ -91,7 +86,7 @@ function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonl
   const mark = cluster.mark();
   const tasks = unit.members.map((member): Held => {
     const { ask: claims, needs } = member;
-    return { claims, needs, node: node.model.id, devices: [], leaving: false };
+    return heldTask({ claims, needs, node: node.model.id, devices: [], leaving: false });
   });
   for (const task of tasks) cluster.add(task);
   for (const [index, member] of unit.members.entries()) {
@@ -234,15 +229,17 @@ function ruleHint(group: { finding: RuleFinding; node: string; nodes: number }):
 
 /** Would an empty node of the same make do? The first by id that would. */
 function anotherNode(unit: Unit, cluster: ClusterState): readonly Hint[] {
-  const found = cluster.nodes.find(({ model }) => takesAll(emptyCopy(model), unit, cluster));
+  const found = cluster.nodes.find(({ model }) =>
+    takesAll(emptyCopy(model, cluster), unit, cluster),
+  );
   return found === undefined ? [] : [{ kind: "another-node", node: found.model.id }];
 }
 
 /** A node of the same make that has just joined: no tasks, no volumes, ready, with a name of its own. */
-function emptyCopy(model: NodeState["model"]): NodeState {
+function emptyCopy(model: NodeState["model"], { columns }: ClusterState): NodeState {
   const id = `another ${model.id}`;
   const fresh = { id, name: id, ready: true, draining: false, volumes: [], images: {} };
-  return nodeState({ ...model, ...fresh, portsTaken: [] }, 0);
+  return nodeState({ ...model, ...fresh, portsTaken: [] }, NO_PLACE, columns);
 }
 
 function takesAll(node: NodeState, unit: Unit, cluster: ClusterState): boolean {
@@ -252,7 +249,7 @@ function takesAll(node: NodeState, unit: Unit, cluster: ClusterState): boolean {
     const checks = prepareChecks(subjectOf(member, unit, cluster));
     if (allFindings(checks, node).length > 0) return false;
     const task = tasks[index];
-    if (task !== undefined) book(node, task, 1);
+    if (task !== undefined) book(node, task, 1, cluster.columns);
     return true;
   });
 }

@@ -8,6 +8,7 @@
  * Cost: O(asks × nodes × rules); one round more for each priority and kind of ask that waits.
  */
 
+import { assert } from "@berth/base";
 import { type Group, groupAsks } from "./batch.ts";
 import type { Ask } from "./model.ts";
 import { placeGroup, type Site } from "./placing.ts";
@@ -25,7 +26,20 @@ export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
       round = placeAll(round.left, site, placements);
     open = round.left;
   }
+  assertIds(open, site);
   return { placements, refusals: refuseAll(open, site) };
+}
+
+/** What was placed has ids of its own, or the state would have ended it; so must what was not. */
+function assertIds(open: readonly Group[], { cluster }: Site): void {
+  const ids = new Set<string>();
+  for (const { units } of open) {
+    for (const { ask } of units.flatMap(({ members }) => members)) {
+      assert(cluster.task(ask.id) === undefined, `ask ${ask.id} has the id of a task`);
+      assert(!ids.has(ask.id), "two asks have one id");
+      ids.add(ask.id);
+    }
+  }
 }
 
 function* chain<T>(first: Iterable<T>, second: Iterable<T>): Iterable<T> {

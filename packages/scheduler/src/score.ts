@@ -6,8 +6,8 @@
  * `options.ts` weighs them against each other.
  */
 
-import type { NodeState } from "./cluster-state.ts";
 import type { Subject } from "./filter.ts";
+import type { NodeState } from "./node-state.ts";
 import type { ScoreName } from "./options.ts";
 
 /** Points of one node; larger is better. */

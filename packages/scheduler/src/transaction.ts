@@ -7,8 +7,9 @@
  */
 
 import { assert } from "@berth/base";
-import { ClusterState, compareText, type Held, type Mark } from "./cluster-state.ts";
+import { ClusterState, compareText, type Mark } from "./cluster-state.ts";
 import { chooseDevices } from "./devices.ts";
+import { type Held, heldTask } from "./held.ts";
 import type { Ask, ClusterModel, RunningTask } from "./model.ts";
 import type { ScheduleOptions } from "./options.ts";
 import { allFindings, prepareChecks, type RuleFinding } from "./pipeline.ts";
@@ -52,7 +53,7 @@ export class Transaction {
     const free = this.#state.node(task.node)?.devices ?? [];
     const devices = task.devices ?? chooseDevices(free, needs.devices) ?? [];
     const { leaving = false, node } = task;
-    this.#state.add({ claims: task, needs, node, devices, leaving });
+    this.#state.add(heldTask({ claims: task, needs, node, devices, leaving }));
   }
 
   /** Removes a task; false when there is none of that id. */

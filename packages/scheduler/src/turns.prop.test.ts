@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ClusterState } from "./cluster-state.ts";
+import { heldTask } from "./held.ts";
 import { type Ask, STRATEGIES } from "./model.ts";
 import { NodeChanges } from "./node-changes.ts";
 import type { ScheduleOptions } from "./options.ts";
@@ -71,7 +72,7 @@ function live(site: Site, scene: Scene, changes: readonly Change[]): readonly Sc
     } else if (each.kind === "apply") {
       const claims = makeTask(`new${step}`, each.node, { requests: { cpuMillis: each.cpuMillis } });
       const needs = needsOf(claims.requests, scene.defaults);
-      cluster.add({ claims, needs, node: each.node, devices: [], leaving: false });
+      cluster.add(heldTask({ claims, needs, node: each.node, devices: [], leaving: false }));
     } else if (each.kind === "ready") cluster.turn(each.node, { ready: each.ready });
     else if (each.kind === "drain") cluster.turn(each.node, { draining: each.draining });
     else {

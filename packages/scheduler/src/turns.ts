@@ -14,8 +14,8 @@
 import { MIB } from "@berth/base";
 import { classKey, sameClass, shapeOf } from "./ask-shape.ts";
 import { bestFirst, better, type Field } from "./best-first.ts";
-import type { NodeState } from "./cluster-state.ts";
 import type { Reach, Subject } from "./filter.ts";
+import type { NodeState } from "./node-state.ts";
 import { NodeWorths, type Region, type Seat } from "./node-worths.ts";
 import { type ScheduleOptions, weightsOf } from "./options.ts";
 import {
@@ -163,7 +163,7 @@ function classOf(subject: Subject, options: ScheduleOptions): AskClass {
     shape: JSON.stringify(shapeOf(ask)),
     scorer: scorerOf(subject, options),
     points: pointsReaches(subject, options),
-    seat: { service, worth },
+    seat: { service, copies: subject.cluster.copiesOf(service), worth },
     limited: ask.maxPerNode !== undefined,
   };
 }
@@ -266,7 +266,7 @@ class Search {
     const score = this.#worths.score(node);
     if (score === OUT) return false;
     const { seat } = this.#kind;
-    return !seated || seat.worth(score, node.copies.get(seat.service) ?? 0) !== OUT;
+    return !seated || seat.worth(score, seat.copies(node)) !== OUT;
   }
 
   readonly #worth = (node: NodeState): number => {
@@ -275,7 +275,7 @@ class Search {
     if (score === OUT) return OUT;
     for (const reach of this.#ofNodes) if (!reach.admits(node)) return OUT;
     const { seat, points } = this.#kind;
-    let worth = seat.worth(score, node.copies.get(seat.service) ?? 0);
+    let worth = seat.worth(score, seat.copies(node));
     for (const { weight, reach } of points) worth += weight * reach.points(node);
     return worth;
   };

@@ -9,9 +9,12 @@
  */
 
 import { assert } from "@berth/base";
-import { ClusterState, compareText, type NodeState, nodeState } from "../cluster-state.ts";
+import { ClusterState, compareText } from "../cluster-state.ts";
 import type { Ask, DeviceAssignment, NodeModel, Strategy } from "../model.ts";
+import { type NodeState, nodeState } from "../node-state.ts";
 import { rankOf } from "../rank.ts";
+import { ResourceColumns } from "../resource-columns.ts";
+import { allocatable } from "../resources.ts";
 import { ChangeLog } from "./change-log.ts";
 import { DenseDevices } from "./devices.ts";
 import { DomainCounts } from "./domain-counts.ts";
@@ -69,19 +72,21 @@ export class DenseCluster {
 
   constructor(models: readonly NodeModel[], options: DenseOptions) {
     this.options = options;
+    const columns = new ResourceColumns();
     this.nodes = models
       .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
       .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
-      .map(({ model }, place) => nodeState(model, place));
+      .map(({ model }, place) => nodeState(model, place, columns));
     const count = this.nodes.length;
     for (const name of BUILT_IN) this.resources.idOf(name);
-    for (const { total } of this.nodes) for (const name of total.keys()) this.resources.idOf(name);
+    const totals = this.nodes.map(({ model }) => allocatable(model));
+    for (const total of totals) for (const name of total.keys()) this.resources.idOf(name);
     this.width = this.resources.size;
     this.total = new Float64Array(count * this.width);
-    this.nodes.forEach(({ model, total }, node) => {
+    this.nodes.forEach(({ model }, node) => {
       assert(!this.#byId.has(model.id), `node ${model.id} is there twice`);
       this.#byId.set(model.id, node);
-      for (const [name, amount] of total)
+      for (const [name, amount] of totals[node] ?? [])
         this.total[node * this.width + this.resources.idOf(name)] = amount;
     });
     this.free = Float64Array.from(this.total);

@@ -6,7 +6,7 @@
  * numbers stand for names throughout: resources, services and levels of `DenseCluster`.
  */
 
-import type { ClusterState, NodeState } from "../cluster-state.ts";
+import type { ClusterState } from "../cluster-state.ts";
 import { meetsConstraint } from "../constraint.ts";
 import type { Check, Subject } from "../filter.ts";
 import { constraints } from "../filters/constraints.ts";
@@ -14,6 +14,7 @@ import { pinned } from "../filters/pinned.ts";
 import { platform } from "../filters/platform.ts";
 import { taints } from "../filters/taints.ts";
 import type { Ask, NodeModel, ServiceAffinity, Strategy } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 import { weightsOf } from "../options.ts";
 import type { RuleName } from "../plan.ts";
 import { type DeviceNeed, type Needs, needsOf } from "../resources.ts";

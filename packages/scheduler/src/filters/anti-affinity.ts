@@ -7,7 +7,7 @@
  */
 
 import { domainOf, domainReader } from "../attribute.ts";
-import { compareText, type Held, type NodeState } from "../cluster-state.ts";
+import { compareText } from "../cluster-state.ts";
 import {
   type Filter,
   type Finding,
@@ -17,7 +17,9 @@ import {
   verb,
   whoHolds,
 } from "../filter.ts";
+import type { Held } from "../held.ts";
 import { neighbour, neighbourOf } from "../neighbour.ts";
+import type { NodeState } from "../node-state.ts";
 
 export const antiAffinity: Filter = {
   rule: "anti-affinity",

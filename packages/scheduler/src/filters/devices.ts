@@ -1,8 +1,8 @@
 /** The node must have the devices that are asked for, with enough of each left. */
 
-import type { NodeState } from "../cluster-state.ts";
 import { chooseDevices, suits } from "../devices.ts";
 import { type Check, type Filter, type Finding, verb } from "../filter.ts";
+import type { NodeState } from "../node-state.ts";
 import type { Unit } from "../plan.ts";
 import { formatMostFree, formatQuantity } from "../quantity.ts";
 import { type DeviceNeed, WHOLE_MILLIS } from "../resources.ts";

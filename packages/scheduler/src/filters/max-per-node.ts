@@ -4,11 +4,12 @@ import { type Filter, verb } from "../filter.ts";
 
 export const maxPerNode: Filter = {
   rule: "max-per-node",
-  prepare: ({ ask }) => {
+  prepare: ({ ask, cluster }) => {
     const limit = ask.maxPerNode;
     if (limit === undefined) return [];
     const full = { about: ask.service, need: limit };
-    return [(node) => ((node.copies.get(ask.service) ?? 0) < limit ? undefined : full)];
+    const copies = cluster.copiesOf(ask.service);
+    return [(node) => (copies(node) < limit ? undefined : full)];
   },
   describe: ({ count, about, need }) =>
     `${verb(count, "has", "have")} ${need} ${verb(need ?? 0, "copy", "copies")} of ${about} already`,

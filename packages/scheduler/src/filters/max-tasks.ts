@@ -7,7 +7,7 @@ export const maxTasks: Filter = {
   prepare: () => [
     (node) => {
       const limit = node.model.maxTasks;
-      const count = node.held.size + 1;
+      const count = node.held.length + 1;
       if (limit === undefined || count <= limit) return undefined;
       return { about: "tasks", missing: count - limit, unit: "count" };
     },

@@ -3,9 +3,9 @@
  * addresses may be the same; an address must be one of the node's, where the node lists any.
  */
 
-import type { NodeState } from "../cluster-state.ts";
 import { type Check, type Filter, type Finding, holdersOf, verb, whoHolds } from "../filter.ts";
 import type { HostPort } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 
 export const ports: Filter = {
   rule: "ports",
@@ -57,7 +57,7 @@ function takenBySystem(port: HostPort, node: NodeState): Finding | undefined {
 }
 
 function takenByTasks(port: HostPort, node: NodeState): Finding | undefined {
-  const holders = [...node.held].filter((held) =>
+  const holders = node.held.filter((held) =>
     (held.claims.ports ?? []).some((other) => portsConflict(other, port)),
   );
   if (holders.length === 0) return undefined;

@@ -6,12 +6,15 @@ import { unitOf } from "../resources.ts";
 
 export const resources: Filter = {
   rule: "resources",
-  prepare: ({ needs }) =>
-    needs.resources.map(({ name, amount }) => (node) => {
-      const free = node.free.get(name) ?? 0;
-      if (free >= amount) return undefined;
-      const available = Math.max(0, free);
-      return { about: name, need: amount, available, missing: amount - free, unit: unitOf(name) };
+  prepare: ({ needs, cluster: { columns } }) =>
+    needs.resources.map(({ name, amount }) => {
+      const column = columns.of(name);
+      return (node) => {
+        const free = node.free[column] ?? 0;
+        if (free >= amount) return undefined;
+        const available = Math.max(0, free);
+        return { about: name, need: amount, available, missing: amount - free, unit: unitOf(name) };
+      };
     }),
   describe: ({ count, about, need, bestAvailable, unit }) => {
     const needed = formatQuantity(need ?? 0, unit);

@@ -8,7 +8,6 @@
  */
 
 import { domainOf, domainReader } from "../attribute.ts";
-import type { NodeState } from "../cluster-state.ts";
 import {
   type Check,
   type Filter,
@@ -18,6 +17,7 @@ import {
   verb,
 } from "../filter.ts";
 import type { Spread } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 import { STANDING_FILTERS } from "../standing-filters.ts";
 
 export const spread: Filter = {

@@ -6,8 +6,9 @@
  * failure that no retry mends. Only the members of one pod, which share one life, count as one user.
  */
 
-import { type ClusterState, compareText, type Held } from "../cluster-state.ts";
+import { type ClusterState, compareText } from "../cluster-state.ts";
 import { type Check, type Filter, type Finding, holdersOf, verb, whoHolds } from "../filter.ts";
+import type { Held } from "../held.ts";
 import type { VolumeUse } from "../model.ts";
 
 export const volumes: Filter = {

@@ -1,10 +1,10 @@
 /** Preferred nearness and distance, to nodes by constraint and to services by level. */
 
 import { domainReader } from "../attribute.ts";
-import type { NodeState } from "../cluster-state.ts";
 import { meetsConstraint } from "../constraint.ts";
 import type { Subject } from "../filter.ts";
 import type { Ask, NodeAffinity, ServiceAffinity } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 import type { Points, Score } from "../score.ts";
 
 const WEIGHT = 50;

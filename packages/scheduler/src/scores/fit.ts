@@ -7,6 +7,7 @@
 import { assertNever } from "@berth/base";
 import type { Subject } from "../filter.ts";
 import type { Strategy } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 import type { Points, Score } from "../score.ts";
 import { balancedFit } from "./balanced-fit.ts";
 import { cheapestFit } from "./cheapest-fit.ts";
@@ -20,9 +21,9 @@ export function fitScore(strategy: Strategy): Score {
 function pointsOf(strategy: Strategy, subject: Subject): Points {
   switch (strategy) {
     case "tightest":
-      return (node) => Math.round(100 * usedShare(node, subject.needs));
+      return percent(usedShare(subject));
     case "room":
-      return (node) => Math.round(100 * (1 - usedShare(node, subject.needs)));
+      return percent(usedShare(subject), 1);
     case "balanced":
       return balancedFit(subject);
     case "cheapest":
@@ -30,4 +31,11 @@ function pointsOf(strategy: Strategy, subject: Subject): Points {
     default:
       return assertNever(strategy, "strategy");
   }
+}
+
+/** The share in hundredths, or what is left of `of`. */
+function percent(share: (node: NodeState) => number, of?: 1): Points {
+  return of === undefined
+    ? (node) => Math.round(100 * share(node))
+    : (node) => Math.round(100 * (of - share(node)));
 }

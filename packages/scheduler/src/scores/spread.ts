@@ -7,9 +7,9 @@
  */
 
 import { domainReader } from "../attribute.ts";
-import type { NodeState } from "../cluster-state.ts";
 import type { Subject } from "../filter.ts";
 import type { Ask, Spread } from "../model.ts";
+import type { NodeState } from "../node-state.ts";
 import type { Points, Score } from "../score.ts";
 
 /** Points lost per copy and unit of weight: as much as the whole range of another score. */
@@ -20,10 +20,10 @@ export const spreadScore: Score = {
   name: "spread",
   prepare: (subject) => {
     const parts = statedLevels(subject.ask).map((each) => partOf(each, subject));
-    const { service } = subject.ask;
+    const copies = subject.cluster.copiesOf(subject.ask.service);
     const weight = nodeWeight(subject.ask);
     return (node) => {
-      let points = copyPoints(weight, node.copies.get(service) ?? 0);
+      let points = copyPoints(weight, copies(node));
       for (const part of parts) points += part(node);
       // Not -0, which would print.
       return points === 0 ? 0 : points;

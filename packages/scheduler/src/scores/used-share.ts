@@ -3,30 +3,34 @@
  * that a resource which nobody asks for does not blur the comparison.
  */
 
-import type { NodeState } from "../cluster-state.ts";
-import { type Needs, WHOLE_MILLIS } from "../resources.ts";
+import type { Subject } from "../filter.ts";
+import type { NodeState } from "../node-state.ts";
+import { WHOLE_MILLIS } from "../resources.ts";
 
 /** 0 (empty) to 1 (full); 0 for an ask that needs nothing. */
-export function usedShare(node: NodeState, needs: Needs): number {
-  let sum = 0;
-  let count = 0;
-  for (const { name, amount } of needs.resources) {
-    sum += resourceShare(node, name, amount);
-    count++;
-  }
-  for (const { kind, count: wanted, shareMillis } of needs.devices) {
-    sum += deviceShare(node, kind, wanted * shareMillis);
-    count++;
-  }
-  return count === 0 ? 0 : sum / count;
+export function usedShare({ needs, cluster: { columns } }: Subject): (node: NodeState) => number {
+  const shares = [
+    ...needs.resources.map(({ name, amount }) => resourceShare(columns.of(name), amount)),
+    ...needs.devices.map(({ kind, count, shareMillis }) => {
+      return (node: NodeState) => deviceShare(node, kind, count * shareMillis);
+    }),
+  ];
+  if (shares.length === 0) return () => 0;
+  return (node) => {
+    let sum = 0;
+    for (const share of shares) sum += share(node);
+    return sum / shares.length;
+  };
 }
 
-/** Share of one resource that will be in use once `amount` more is taken. */
-export function resourceShare(node: NodeState, name: string, amount: number): number {
-  const total = node.total.get(name) ?? 0;
-  // A resource without limit (pids) is never fuller on one node than on another.
-  if (total === Number.POSITIVE_INFINITY || total === 0) return 0;
-  return Math.min(1, (total - (node.free.get(name) ?? 0) + amount) / total);
+/** Share of the resource of a column that will be in use once `amount` more is taken. */
+export function resourceShare(column: number, amount: number): (node: NodeState) => number {
+  return ({ total, free }) => {
+    const all = total[column] ?? 0;
+    // A resource without limit (pids) is never fuller on one node than on another.
+    if (all === Number.POSITIVE_INFINITY || all === 0) return 0;
+    return Math.min(1, (all - (free[column] ?? 0) + amount) / all);
+  };
 }
 
 function deviceShare(node: NodeState, kind: string, amountMillis: number): number {
