@@ -106,7 +106,7 @@ async function readStack(input: CommandInput): Promise<ReadyStack> {
   if (Object.keys(declared.declarations).length === 0) {
     const loaded = loadOpened(input, opened);
     const prepared = await prepareStack(input, loaded);
-    const scope = { ...input.scope(), stack: loaded.name };
+    const scope = { ...input.scope(), stack: stackName(loaded.project.name) };
     return { prepared, scope, api: input.connect(), parameters: [], hide: (text) => text };
   }
   const api = input.connect();

@@ -9,7 +9,7 @@ import { ProtocolError } from "@berth/protocol";
 import type { CommandInput } from "../command.ts";
 import { recorder } from "../testing/command-bench.ts";
 import { isProtocolError } from "../testing/protocol-error.ts";
-import { loadStack } from "./load-stack.ts";
+import { type LoadedStack, loadOpened, openStack, stackName } from "./load-stack.ts";
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Compose
 const SHOP = "services: {web: {image: 'a:${TAG:-none}'}}\n";
@@ -44,9 +44,13 @@ function inputIn(
   };
 }
 
+async function loadStack(input: CommandInput): Promise<LoadedStack> {
+  return loadOpened(input, await openStack(input));
+}
+
 async function imageOf(input: CommandInput): Promise<string | undefined> {
-  const { name, project } = await loadStack(input);
-  return `${name} ${project.services["web"]?.image}`;
+  const { project } = await loadStack(input);
+  return `${project.name} ${project.services["web"]?.image}`;
 }
 
 test("the file is found here or above, by Compose's names in their order", async (context) => {
@@ -82,13 +86,19 @@ test("variables: the environment over .env, --env-file instead of .env", async (
   assert.equal(await imageOf(inputIn(folder, { envFile: ["prod.env"] })), "shop a:prod");
 });
 
-test("--stack names it; a name that DNS cannot carry is refused with the way out", async (context) => {
+test("--stack names it", async (context) => {
   const folder = folderOf(context, { "compose.yaml": SHOP });
   assert.equal(await imageOf(inputIn(folder, { stack: "other" })), "other a:none");
-  await assert.rejects(
-    loadStack(inputIn(folder, { stack: "my_shop" })),
-    isProtocolError("invalid_stack", /"my_shop" cannot be the name of a stack: .* --stack/),
-  );
+});
+
+test("a project's name that DNS cannot carry loads; the stack's is refused with one that will do", async (context) => {
+  const folder = folderOf(context, { "compose.yaml": SHOP });
+  assert.equal(await imageOf(inputIn(folder, { stack: "my_shop" })), "my_shop a:none");
+  const refusal = (way: RegExp) => isProtocolError("invalid_stack", way);
+  assert.throws(() => stackName("my_shop"), refusal(/"my_shop" cannot be .* --stack my-shop$/));
+  assert.throws(() => stackName(`${"a".repeat(62)}_b`), refusal(/up to 63; .* --stack a{62}$/));
+  assert.throws(() => stackName("_"), refusal(/ give one with --stack$/));
+  assert.equal(stackName("my-shop"), "my-shop");
 });
 
 test("without a file the folder is named; errors have file, line and column", async (context) => {

@@ -40,12 +40,14 @@ export const FILE_OPTIONS: readonly OptionDescription[] = [
 /** Looked for in this order, as Compose does. */
 const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
+/** What one label of DNS holds (RFC 1123). */
+const NAME_LENGTH_MAX = 63;
+
 /** The path under which standard input is loaded. */
 const STDIN_NAME = "stdin.yaml";
 
 export interface LoadedStack {
   readonly project: ComposeProject;
-  readonly name: string;
   readonly sources: SourceMap;
   readonly warnings: readonly ComposeProblem[];
   /** The merged text of files that were loaded without interpolation. */
@@ -93,11 +95,6 @@ export async function openStack(input: CommandInput): Promise<OpenedStack> {
   return { options: await withRemoteFiles(options, allowed, input.signal), stdin };
 }
 
-/** @throws StackFileError with every problem of the files. */
-export async function loadStack(input: CommandInput): Promise<LoadedStack> {
-  return loadOpened(input, await openStack(input));
-}
-
 /**
  * Loads opened files, with values for the parameters that they declare.
  *
@@ -114,18 +111,22 @@ export function loadOpened(
     const count = `${shown.length} error${shown.length === 1 ? "" : "s"}, nothing was changed`;
     throw new StackFileError(result.problems, [...shown, count]);
   }
-  const name = stackName(result.project.name);
   const [first] = options.files;
   const text = stdin ?? (first === undefined ? "" : readFileSync(first, "utf8"));
-  return { ...result, name, text };
+  return { ...result, text };
 }
 
-/** @throws ProtocolError `invalid_stack` for a name that only Compose takes. */
+/**
+ * The name of the stack that a project becomes. Compose's names may have what DNS does not carry.
+ *
+ * @throws ProtocolError `invalid_stack` for a name that only Compose takes, with one that will do.
+ */
 export function stackName(name: string): string {
   if (isName(name)) return name;
+  const near = name.replace(/_+/g, "-").slice(0, NAME_LENGTH_MAX).replace(/-+$/, "");
   throw new ProtocolError(
     "invalid_stack",
-    `"${name}" cannot be the name of a stack: lower-case letters, digits and dashes; give one with --stack`,
+    `"${name}" cannot be the name of a stack: lower-case letters, digits and dashes, up to ${NAME_LENGTH_MAX}; give one with --stack${isName(near) ? ` ${near}` : ""}`,
     { name },
   );
 }

@@ -9,7 +9,7 @@ import { compileStack, objectWishes } from "@berth/compose/stack/compile-stack";
 import { type ApiClient, ProtocolError, type StackSpec } from "@berth/protocol";
 import type { CommandInput } from "../command.ts";
 import { type CollectedObject, collectObjects, digestOf } from "./collect-objects.ts";
-import { type LoadedStack, StackFileError, shortened } from "./load-stack.ts";
+import { type LoadedStack, StackFileError, shortened, stackName } from "./load-stack.ts";
 
 export interface PreparedStack {
   readonly spec: StackSpec;
@@ -24,11 +24,12 @@ export async function prepareStack(
   input: CommandInput,
   loaded: LoadedStack,
 ): Promise<PreparedStack> {
+  const stack = stackName(loaded.project.name);
   const { found, objects } = await collectObjects(objectWishes(loaded.project));
   const all = new Map(objects);
   const { spec, problems } = compileStack({
     project: loaded.project,
-    stack: loaded.name,
+    stack,
     objects: found,
     inlineDigest: (content) => {
       const bytes = Buffer.from(content, "utf8");
