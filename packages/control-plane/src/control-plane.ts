@@ -17,6 +17,7 @@ import type { ControllerDeps } from "./controllers/deps.ts";
 import { EventRecorder } from "./controllers/event-recorder.ts";
 import { GarbageController } from "./controllers/garbage-controller.ts";
 import { LeaseController } from "./controllers/lease-controller.ts";
+import { ServerSeat } from "./controllers/server-seat.ts";
 import { ServiceController } from "./controllers/service-controller.ts";
 import { explainService } from "./explain/explain-service.ts";
 import { type PlanInput, planDeployment } from "./explain/plan-deployment.ts";
@@ -40,6 +41,8 @@ export interface ControlPlaneOptions {
   readonly settings: ControlPlaneSettings;
   /** The outside world of certificates; without, none are issued. */
   readonly certificates?: CertificatePorts;
+  /** Other servers share the store: who acts is elected. Absent: this one acts, whatever was before. */
+  readonly shared?: true;
 }
 
 export class ControlPlane {
@@ -56,8 +59,10 @@ export class ControlPlane {
   readonly #deployments: DeploymentController;
   readonly #garbage: GarbageController;
   readonly #certificates: CertificateController | undefined;
-  /** Holds while this server leads; empty before `start`. */
+  readonly #seat: ServerSeat | undefined;
+  /** Holds while this server leads. Before `start` it acts on nothing. */
   #leadership: readonly Compare[] = [];
+  #acts = false;
 
   constructor(options: ControlPlaneOptions) {
     const { store, clock, log, prng, driver, settings } = options;
@@ -95,37 +100,51 @@ export class ControlPlane {
         prng: prng.fork(),
         clusterId: () => this.clusterId(),
       });
+    if (options.shared) {
+      this.#seat = new ServerSeat({
+        store,
+        state,
+        clock,
+        log,
+        driver,
+        server: this.ids.identifier(),
+        onGain: (conditions) => {
+          this.#leadership = conditions;
+          this.#act();
+        },
+        onLoss: () => this.#rest(),
+      });
+    }
   }
 
-  /** Follows the store, takes the leadership and begins to act. Resolves when the state is known. */
+  /** Whether this server runs the controllers. */
+  get acts(): boolean {
+    return this.#acts;
+  }
+
+  /**
+   * Follows the store and begins to act: at once when it has the store alone, else when it is elected.
+   * Resolves when the state is known.
+   */
   async start(): Promise<void> {
     await this.state.start();
     await this.#identify();
+    if (this.#seat !== undefined) return this.#seat.start();
     await this.#lead();
-    this.#events.start();
-    this.#leases.start();
-    this.#deployments.start();
-    this.#services.start();
-    this.#garbage.start();
-    this.#certificates?.start();
+    this.#act();
   }
 
   /** Stops acting; resolves when nothing is under way. The store stays open. */
   async stop(): Promise<void> {
-    await Promise.all([
-      this.#services.stop(),
-      this.#deployments.stop(),
-      this.#leases.stop(),
-      this.#garbage.stop(),
-      this.#certificates?.stop(),
-      this.#events.stop(),
-    ]);
+    await this.#seat?.stop();
+    await this.#rest();
     await this.state.stop();
   }
 
   /** An agent was heard of: its node is in contact. */
   renewLease(node: string): void {
-    this.#leases.renew(node);
+    if (this.#acts || this.#seat === undefined) this.#leases.renew(node);
+    else this.#seat.heard(node);
   }
 
   /** A node said what it serves with. */
@@ -162,6 +181,28 @@ export class ControlPlane {
   /** A stack with its services, as listings show it. */
   viewStack(stack: Stack): ReturnType<typeof viewStack> {
     return viewStack(this.state.view, stack, this.#options.clock.now(), this.settings);
+  }
+
+  #act(): void {
+    this.#acts = true;
+    this.#events.start();
+    this.#leases.start();
+    this.#deployments.start();
+    this.#services.start();
+    this.#garbage.start();
+    this.#certificates?.start();
+  }
+
+  async #rest(): Promise<void> {
+    this.#acts = false;
+    await Promise.all([
+      this.#services.stop(),
+      this.#deployments.stop(),
+      this.#leases.stop(),
+      this.#garbage.stop(),
+      this.#certificates?.stop(),
+      this.#events.stop(),
+    ]);
   }
 
   /** Gives the cluster its identity at the very first start. */

@@ -41,7 +41,8 @@ export const KINDS = {
   claim: { cluster: true, writer: "whoever takes it, in one transaction with the taking object" },
   idempotency: { cluster: true, writer: "API" },
   cluster: { cluster: true, writer: "server at its first start" },
-  leader: { cluster: true, writer: "server" },
+  leader: { cluster: true, writer: "the server that leads" },
+  server: { cluster: true, writer: "the server itself; vanishes with its lease" },
 } as const satisfies Readonly<Record<string, { cluster: boolean; writer: string }>>;
 
 export type Kind = keyof typeof KINDS;
@@ -169,4 +170,5 @@ export const keys = {
     [project, environment, "service", ...[stack, service].map(encodeURIComponent)].join("/"),
   cluster: () => clusterKey("cluster", "self"),
   leader: () => clusterKey("leader", "self"),
+  server: (id: string) => clusterKey("server", id),
 } as const;

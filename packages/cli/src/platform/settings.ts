@@ -12,6 +12,19 @@ import { Type } from "typebox";
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 
+/** Files are named here, their content is not. */
+const StoreSettings = Type.Object(
+  {
+    url: Type.String(),
+    caFile: Type.Optional(Type.String()),
+    certFile: Type.Optional(Type.String()),
+    keyFile: Type.Optional(Type.String()),
+    loginFile: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+export type StoreSettings = Of<typeof StoreSettings>;
+
 export const PlatformSettings = Type.Object(
   {
     /** Where the API listens. Loopback until the first join. */
@@ -38,6 +51,8 @@ export const PlatformSettings = Type.Object(
     clusterRange: Type.String(),
     /** Range of services' addresses; absent: the last sixteenth of `clusterRange`. */
     serviceRange: Type.Optional(Type.String()),
+    /** Where the cluster's state lies. Absent: in a file beside the server. */
+    store: Type.Optional(StoreSettings),
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),

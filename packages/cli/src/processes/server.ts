@@ -21,6 +21,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
     nodeName: settings.node,
     version: VERSION,
     settings: controlPlaneSettings(settings),
+    ...(settings.store === undefined ? {} : { store: settings.store }),
     ...(BUNDLED ? { storeWorkerUrl: new URL("./sqlite-worker.mjs", import.meta.url) } : {}),
     // The supervisor starts a new one from what is on disk.
     onFailure: (error) => {

@@ -3,6 +3,7 @@
 import { formatDuration } from "@berth/base";
 import { CLUSTER_SCOPE, type Node } from "@berth/protocol";
 import { packUnits, Unit } from "../plan/unit.ts";
+import type { ChangeBatch } from "../state/cluster-state.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import type { ControllerDeps } from "./deps.ts";
@@ -13,7 +14,8 @@ const LOOKS_PER_LEASE = 6;
 
 export class LeaseController {
   readonly #deps: ControllerDeps;
-  readonly #leases: NodeLeases;
+  #leases: NodeLeases;
+  #endListening: (() => void) | undefined;
   readonly #onSuspensionEnd: () => void;
   #suspended: ReadonlySet<string> = new Set();
 
@@ -24,7 +26,10 @@ export class LeaseController {
     this.#onSuspensionEnd = onSuspensionEnd;
   }
 
+  /** Every lease starts anew: what was heard before, or by another server, is not known here. */
   start(): void {
+    this.#leases = new NodeLeases(this.#deps.settings);
+    this.#endListening = this.#deps.state.onChange((batch) => this.#onChange(batch));
     this.#deps.driver.add({
       name: "node-leases",
       purpose: "notices nodes that fall silent or return",
@@ -34,6 +39,7 @@ export class LeaseController {
   }
 
   stop(): Promise<void> {
+    this.#endListening?.();
     return this.#deps.driver.remove("node-leases");
   }
 
@@ -45,6 +51,15 @@ export class LeaseController {
   /** Nodes that are down but of which nothing is given up yet. */
   suspended(): ReadonlySet<string> {
     return this.#suspended;
+  }
+
+  /** Servers that do not lead tell of whom they have heard. */
+  #onChange(batch: ChangeBatch): void {
+    for (const change of batch.changes) {
+      if (change.kind !== "server") continue;
+      const presence = this.#deps.state.view.servers.get(change.key)?.value;
+      for (const node of presence?.heard ?? []) this.renew(node);
+    }
   }
 
   get #periodMs(): number {

@@ -36,7 +36,7 @@ export async function ensureSecretKey(paths: DataPaths, store: Store): Promise<U
   }
   const { entry } = await store.get(keys.cluster());
   if (entry !== undefined) {
-    const message = `${paths.secretKey} is missing: restore it from the backup, secrets need it`;
+    const message = `${paths.secretKey} is missing: restore it from the backup, or copy it from another server of the cluster; secrets need it`;
     throw new ProtocolError("unavailable", message, { path: paths.secretKey });
   }
   const key = randomBytes(SECRET_KEY_BYTES);

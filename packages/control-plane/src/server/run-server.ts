@@ -4,7 +4,8 @@
  *
  * Order of the start: nothing listens before the state is known, so whoever gets an answer gets a true one.
  * Order of the stop: streams end, running calls finish, controllers stop, the audit record is written, the
- * store is closed. A second server on the same directory is refused by the store's lock.
+ * store is closed. A second server on the same directory is refused by the embedded store's lock; servers on
+ * one etcd are a cluster, and one of them leads.
  */
 
 import { randomBytes } from "node:crypto";
@@ -20,11 +21,10 @@ import { Vault } from "../certificates/vault.ts";
 import { ControlPlane } from "../control-plane.ts";
 import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
-import type { Store } from "../store/port.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
-import { dataPaths, makeDataDir, makePrivateFile } from "./data-dir.ts";
+import { dataPaths, makeDataDir } from "./data-dir.ts";
 import { ensureSecretKey, ensureToken } from "./first-start.ts";
 import { HttpServer, type ListenAddress } from "./http-server.ts";
+import { type OpenedStore, openStore, type StoreChoice } from "./open-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
 
 export interface RunServerOptions {
@@ -42,6 +42,8 @@ export interface RunServerOptions {
   readonly settings?: Partial<ControlPlaneSettings>;
   /** Further names under which this server is reached. */
   readonly hostNames?: readonly string[];
+  /** Where the state lies; beside the server by default. Servers that name the same etcd are one cluster. */
+  readonly store?: StoreChoice;
   /** The program of the store's worker: another file when bundled. */
   readonly storeWorkerUrl?: URL;
   /** Called once when the server cannot go on (its store has failed). It should be stopped and started. */
@@ -62,6 +64,8 @@ export interface RunningServer {
   /** `http://127.0.0.1:7710` */
   readonly url: string;
   readonly clusterId: string;
+  /** Whether it runs the controllers: always where it has the store alone. */
+  leads(): boolean;
   /** Graceful; resolves when everything is closed. Idempotent. */
   stop(): Promise<void>;
 }
@@ -74,20 +78,23 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
   const { dataDir, clock, log, nodeName } = options;
   const paths = dataPaths(dataDir);
   await makeDataDir(dataDir);
-  await makePrivateFile(paths.database);
-  const store = await openSqliteStore({
-    path: paths.database,
+  const opened = await openStore({
+    dataDir,
+    choice: options.store ?? {},
     clock,
     log,
     ...(options.storeWorkerUrl === undefined ? {} : { workerUrl: options.storeWorkerUrl }),
     ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
   });
+  const { store, isShared } = opened;
   try {
     const secrets = new SecretBox(await ensureSecretKey(paths, store));
-    await ensureToken(store, clock, paths.adminToken, { name: "admin", role: "admin" });
+    // Each of several servers has its administrator's token, and none replaces another's.
+    const admin = isShared ? `admin:${nodeName}` : "admin";
+    await ensureToken(store, clock, paths.adminToken, { name: admin, role: "admin" });
     const agent = { name: `agent:${nodeName}`, role: "agent", node: nodeName } as const;
     await ensureToken(store, clock, paths.agentToken, agent);
-    return await serve(options, store, secrets);
+    return await serve(options, opened, secrets);
   } catch (error) {
     await store.close();
     throw error;
@@ -96,14 +103,14 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
 
 async function serve(
   options: RunServerOptions,
-  opened: Store,
+  opened: OpenedStore,
   secrets: SecretBox,
 ): Promise<RunningServer> {
   const { clock, log, version } = options;
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
   const metrics = new ApiMetrics();
   const endSampling = addProcessMetrics(metrics.registry, version);
-  const store = metrics.timedStore(opened, () => clock.monotonic());
+  const store = metrics.timedStore(opened.store, () => clock.monotonic());
   const prng = new Prng(randomBytes(6).readUIntBE(0, 6));
   const driver = new Driver({ clock, log, prng });
   const control = new ControlPlane({
@@ -113,6 +120,7 @@ async function serve(
     prng: prng.fork(),
     driver,
     settings,
+    ...(opened.isShared ? { shared: true } : {}),
     certificates: certificatePorts(options, secrets),
   });
   const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
@@ -151,12 +159,12 @@ async function serve(
     await api.flush().catch((error: unknown) => log.error("audit record not written", { error }));
     await driver.stop();
     endSampling();
-    await opened.close();
+    await opened.store.close();
   });
   try {
     const url = await http.listen(options.listen);
     log.info("server listens", { url, cluster: control.clusterId(), version });
-    return { url, clusterId: control.clusterId(), stop };
+    return { url, clusterId: control.clusterId(), leads: () => control.acts, stop };
   } catch (error) {
     await stop();
     throw error;

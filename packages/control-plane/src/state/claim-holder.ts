@@ -1,6 +1,6 @@
 /**
- * What the values of claim keys, of the cluster key and of the leadership key say: small rows that only
- * the server writes and nobody outside sees.
+ * What the values of claim keys, of the cluster key, of the leadership key and of servers' keys say: small
+ * rows that only servers write and nobody outside sees.
  */
 
 /** Who holds a claim (a port, a route, a subnet, an address, a volume, a slot). */
@@ -32,4 +32,13 @@ export interface Leadership {
   /** Names one life of one server process. */
   readonly server: string;
   readonly since: number;
+}
+
+/** A server that is there. Its key hangs on the server's lease. */
+export interface ServerPresence {
+  /** Names one life of one server process. */
+  readonly server: string;
+  readonly since: number;
+  /** Nodes whose agents were heard of by this server, which does not lead, since it said so last. */
+  readonly heard: readonly string[];
 }

@@ -35,7 +35,7 @@ import type {
   Volume,
 } from "@berth/protocol";
 import { parseKey, serviceKey, stackKey } from "@berth/protocol";
-import type { ClaimHolder, ClusterIdentity, Leadership } from "./claim-holder.ts";
+import type { ClaimHolder, ClusterIdentity, Leadership, ServerPresence } from "./claim-holder.ts";
 import { EntityTable, type ReadTable } from "./entity-table.ts";
 
 /** A version of a secret that the store has; the content is not held. */
@@ -69,6 +69,7 @@ export interface Held {
   readonly claim: ClaimHolder;
   readonly cluster: ClusterIdentity;
   readonly leader: Leadership;
+  readonly server: ServerPresence;
 }
 export type HeldKind = keyof Held;
 
@@ -116,6 +117,7 @@ export interface ClusterView {
   >;
   readonly cluster: ReadTable<ClusterIdentity>;
   readonly leader: ReadTable<Leadership>;
+  readonly servers: ReadTable<ServerPresence>;
 }
 
 /** The tables themselves, with their writing side. One writer: whoever follows the store. */
@@ -185,6 +187,7 @@ export class ClusterTables implements ClusterView {
   });
   readonly cluster = new EntityTable<ClusterIdentity>({});
   readonly leader = new EntityTable<Leadership>({});
+  readonly servers = new EntityTable<ServerPresence>({});
 
   /** The table of a kind. */
   table<K extends HeldKind>(kind: K): EntityTable<Held[K], string> {
@@ -220,6 +223,7 @@ export class ClusterTables implements ClusterView {
     claim: this.claims,
     cluster: this.cluster,
     leader: this.leader,
+    server: this.servers,
   };
 }
 

@@ -61,6 +61,7 @@ import type {
 } from "./port.ts";
 import { RevisionWaiters } from "./revision-waiters.ts";
 import { openSqliteStore } from "./sqlite.ts";
+import { ETCD_PREFIX_DEFAULT } from "./store-url.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 /** Entries of the first read of a page, whose sizes nobody knows: 64 MiB at the very most. */
@@ -82,9 +83,6 @@ export interface EtcdStoreOptions {
   /** The program of the embedded store's worker, which writes snapshots: another file when bundled. */
   readonly workerUrl?: URL;
 }
-
-/** Where a cluster's state lies in an etcd. */
-export const ETCD_PREFIX_DEFAULT = "/berth/";
 
 /** Opens the store, making its beginning if there is none. Rejects with a `StoreError`: `io` mostly. */
 export async function openEtcdStore(options: EtcdStoreOptions): Promise<Store> {
