@@ -25,6 +25,7 @@ import { type NodeNetworkModel, serviceKey } from "./model.ts";
 import { ModelFile } from "./model-file.ts";
 import { type DroppedItem, parseModel } from "./model-parse.ts";
 import { NewestTurn } from "./newest-turn.ts";
+import { NftSession } from "./nft-session.ts";
 import type {
   ApplyReport,
   EndpointSessions,
@@ -79,6 +80,8 @@ export async function runNet(options: NetOptions): Promise<NetProcess> {
 }
 
 const DEFAULT_DNS_PORT = 53;
+/** It remembers each of them, a hundred bytes; an hour's looks, and then it is another. */
+const NFT_COMMANDS_MAX = 2_000;
 const PENDING: PartReport = { state: "pending", generation: 0, problems: [] };
 /** The answer to `POST /stop` must get out before the socket closes. */
 const STOP_DELAY_MS = 20;
@@ -96,6 +99,8 @@ class Net implements NetProcess {
   readonly #firewall: FirewallController;
   readonly #addresses: AddressController;
   readonly #rulesWatch: RulesWatch;
+  /** For the tables that outlive this process. */
+  readonly #nft: NftSession;
   readonly #socket: ControlSocket;
   readonly #startedAt: number;
   readonly #applied = { dns: 0, firewall: 0 };
@@ -133,10 +138,16 @@ class Net implements NetProcess {
       filesDir: `${memoryDir}/haproxy`,
     });
     const nftProgram = options.nftProgram ?? "nft";
-    this.#firewall = new FirewallController({ ...options, nftProgram });
-    this.#addresses = new AddressController({
-      ...options,
+    this.#nft = new NftSession({
+      clock: options.clock,
       nftProgram,
+      file: `${dataDir}/change.nft`,
+      commandsMax: NFT_COMMANDS_MAX,
+    });
+    const tables = { ...options, nftProgram, nft: this.#nft };
+    this.#firewall = new FirewallController(tables);
+    this.#addresses = new AddressController({
+      ...tables,
       onUsable: () => void this.#followNamesAgain(),
     });
     this.#rulesWatch = new RulesWatch({
@@ -206,6 +217,7 @@ class Net implements NetProcess {
       this.#firewall.close({ removeTable: options.firewall ?? false }),
       this.#addresses.close({ removeTable: options.firewall ?? false }),
     ]);
+    this.#nft.close();
     // Last: the open socket keeps the process alive (timers do not) until all is done.
     await this.#socket.close();
     this.#resolveStopped();

@@ -22,7 +22,7 @@ export interface ProgramCall {
 }
 
 /** A listing of a firewall table of a thousand networks is 2 MB. */
-const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
+export const OUTPUT_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Rejects when the program exceeds its limits; it is then killed. */
 export function runProgram(call: ProgramCall): Promise<ProgramResult> {

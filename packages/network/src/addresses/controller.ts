@@ -10,7 +10,7 @@
 import type { Clock, Driver, Logger, Loop } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
 import { interfaceIdentity, interfaceNames } from "../interfaces.ts";
-import { applyRules, listRules, type NftResult, nftProblem } from "../nft.ts";
+import { type NftResult, type NftSession, nftProblem } from "../nft-session.ts";
 import type { NetProblem } from "../report.ts";
 import { allowLoopback, ensureBridgeFilter } from "./bridge-filter.ts";
 import { BridgeNews } from "./bridge-news.ts";
@@ -28,6 +28,8 @@ import {
 import { UdpHolds } from "./udp-holds.ts";
 
 export interface AddressControllerOptions {
+  readonly nft: NftSession;
+  /** Named in problems. */
   readonly nftProgram: string;
   readonly conntrackProgram?: string;
   readonly clock: Clock;
@@ -146,7 +148,7 @@ export class AddressController {
     const ranges = this.#input === undefined ? [] : guestRanges(this.#input);
     await removeEnginePass(this.#options, cluster, ranges);
     const { table } = spreadFrame(cluster);
-    await applyRules(this.#options, `table inet ${table} {}\ndelete table inet ${table}\n`);
+    await this.#options.nft.apply(`table inet ${table} {}\ndelete table inet ${table}\n`);
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {
@@ -185,7 +187,7 @@ export class AddressController {
     const text = tableChanges(after.frame, before.state, after.state);
     if (text === "") return;
     this.#changes++;
-    const result = await applyRules(this.#options, text);
+    const result = await this.#options.nft.apply(text);
     if (result.kind === "done") return;
     this.#held = undefined;
     await this.#load(after, result.kind === "refused" ? result.detail : "nft is missing");
@@ -193,9 +195,9 @@ export class AddressController {
 
   async #load({ frame, state }: Held, reason: string): Promise<void> {
     this.#loads++;
-    const { log } = this.#options;
+    const { log, nft } = this.#options;
     log.info("loading the table of service addresses", { table: frame.table, reason });
-    const result = await applyRules(this.#options, wholeTable(frame, state));
+    const result = await nft.apply(wholeTable(frame, state));
     if (result.kind !== "done") this.#fail(result);
   }
 
@@ -245,8 +247,8 @@ export class AddressController {
 
   async #isHeld({ frame, state }: Held): Promise<boolean> {
     const counts = this.#checks++ % CHECKS_PER_COUNT === CHECKS_PER_COUNT - 1;
-    const args = counts ? ["list", "table", "inet", frame.table] : ["list", "chains", "inet"];
-    const result = await listRules(this.#options, ["-j", ...args]);
+    const command = counts ? `list table inet ${frame.table}` : "list chains inet";
+    const result = await this.#options.nft.list(command);
     if (result.kind === "missing") this.#fail(result);
     if (result.kind === "refused") return false;
     const found = readTable(result.stdout, frame.table);

@@ -7,13 +7,15 @@
 
 import type { Clock, Driver, Logger, Loop } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
-import { type ProgramResult, runProgram } from "../program.ts";
+import { type NftResult, type NftSession, nftProblem } from "../nft-session.ts";
 import type { NetProblem } from "../report.ts";
 import { FirewallGuard } from "./guard.ts";
 import { tableMismatch } from "./read-back.ts";
 import { type FirewallInput, type Ruleset, renderRuleset } from "./ruleset.ts";
 
 export interface FirewallControllerOptions {
+  readonly nft: NftSession;
+  /** For the guard, and named in problems. */
   readonly nftProgram: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -22,10 +24,8 @@ export interface FirewallControllerOptions {
   readonly dataDir: string;
 }
 
-/** How long a flush by somebody else can leave the node open; each look costs 6 ms of processor. */
+/** How long a flush by somebody else can leave the node open. */
 const CHECK_PERIOD_MS = 4_000;
-/** A table of a thousand networks loads in a tenth of a second. */
-const NFT_TIMEOUT_MS = 10_000;
 const LOOP_NAME = "firewall";
 
 export class FirewallController {
@@ -84,7 +84,7 @@ export class FirewallController {
     this.#guard.close();
     if (!options.removeTable || this.#wanted === undefined) return;
     const { table } = this.#wanted;
-    await this.#nft(["-f", "-"], `table inet ${table} {}\ndelete table inet ${table}\n`);
+    await this.#options.nft.apply(`table inet ${table} {}\ndelete table inet ${table}\n`);
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {
@@ -101,7 +101,9 @@ export class FirewallController {
     if (before !== undefined) {
       await this.#load(wanted, before);
       const after = await this.#mismatch(wanted);
-      if (after !== undefined) this.#fail(`the table was loaded but ${after}`);
+      if (after !== undefined) {
+        this.#fail({ kind: "refused", detail: `the table was loaded but ${after}` });
+      }
     }
     this.#seen = wanted.version;
     this.#problem = undefined;
@@ -109,8 +111,9 @@ export class FirewallController {
   }
 
   async #mismatch(wanted: Ruleset): Promise<string | undefined> {
-    const result = await this.#nft(["-j", "list", "table", "inet", wanted.table], "");
-    if (result.code !== 0) return "there is no such table";
+    const result = await this.#options.nft.list(`list table inet ${wanted.table}`);
+    if (result.kind === "missing") this.#fail(result);
+    if (result.kind === "refused") return "there is no such table";
     try {
       return tableMismatch(JSON.parse(result.stdout), wanted);
     } catch {
@@ -122,27 +125,13 @@ export class FirewallController {
     this.#loads++;
     if (this.#problem === undefined && this.#loads > 1) this.#repairs++;
     this.#options.log.info("loading firewall table", { table: wanted.table, reason });
-    const result = await this.#nft(["-f", "-"], wanted.text);
-    if (result.code !== 0) this.#fail(result.stderr.trim().slice(0, 500));
+    const result = await this.#options.nft.apply(wanted.text);
+    if (result.kind !== "done") this.#fail(result);
   }
 
-  async #nft(
-    args: readonly string[],
-    input: string,
-  ): Promise<Extract<ProgramResult, { kind: "ended" }>> {
-    const { nftProgram, clock } = this.#options;
-    const call = { file: nftProgram, args, input, clock, timeoutMs: NFT_TIMEOUT_MS };
-    const result = await runProgram(call);
-    if (result.kind === "ended") return result;
-    this.#problem = { code: "program_missing", program: nftProgram };
-    throw new ProtocolError("unavailable", "nft is not installed", { program: nftProgram });
-  }
-
-  #fail(detail: string): never {
-    const denied = /not permitted|denied/i.test(detail);
-    this.#problem = denied
-      ? { code: "not_permitted", id: "firewall", detail }
-      : { code: "part_failed", part: "firewall", detail };
-    throw new ProtocolError("unavailable", "the firewall table cannot be loaded", { detail });
+  #fail(result: Exclude<NftResult, { kind: "done" }>): never {
+    this.#problem = nftProblem("firewall", this.#options.nftProgram, result);
+    const details = result.kind === "refused" ? { detail: result.detail } : {};
+    throw new ProtocolError("unavailable", "the firewall table cannot be loaded", details);
   }
 }

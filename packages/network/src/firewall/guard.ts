@@ -8,9 +8,8 @@
  * (before 5.12, 0.9.9), the gap is the time of one repair.
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { type Clock, type Logger, sleep } from "@berth/base";
+import type { Clock, Logger } from "@berth/base";
+import { NftSession } from "../nft-session.ts";
 
 export interface GuardOptions {
   readonly nftProgram: string;
@@ -27,11 +26,6 @@ export interface GuardText {
   readonly body: readonly string[];
 }
 
-/** A change is there when nft lists it. */
-const CONFIRM_TIMEOUT_MS = 2_000;
-const CONFIRM_POLL_MS = 5;
-/** Of what nft says, only the last listing is looked at. */
-const OUTPUT_LENGTH_MAX = 4_096;
 /** After this many refusals in a row it is not tried again: the kernel does not know such tables. */
 const REFUSALS_MAX = 3;
 
@@ -46,75 +40,40 @@ const ANCHORS = [
 ];
 
 export class FirewallGuard {
-  readonly #options: GuardOptions;
-  #child: ChildProcess | undefined;
-  #output = "";
+  readonly #log: Logger;
+  readonly #nft: NftSession;
   #held: string | undefined;
   #refusals = 0;
 
   constructor(options: GuardOptions) {
-    this.#options = options;
+    this.#log = options.log;
+    this.#nft = new NftSession(options);
   }
 
   /** The version that the kernel holds under our protection. */
   get held(): string | undefined {
-    return this.#child === undefined ? undefined : this.#held;
+    return this.#nft.isOpen ? this.#held : undefined;
   }
 
   /** Brings the table to `text`; a guard that cannot be had is told once and left out. */
   async hold(text: GuardText): Promise<void> {
     if (this.held === text.version || this.#refusals >= REFUSALS_MAX) return;
-    const child = this.#child ?? this.#start();
-    const { table, version } = text;
-    const name = `${table}_guard`;
-    writeFileSync(this.#options.file, guardTable(name, text), { mode: 0o600 });
-    this.#output = "";
-    child.stdin?.write(`include "${this.#options.file}"\n`);
-    child.stdin?.write(`list chain inet ${name} version_${version}\n`);
-    if (await this.#confirmed(`chain version_${version}`)) {
-      this.#held = version;
+    const result = await this.#nft.apply(guardTable(`${text.table}_guard`, text));
+    if (result.kind === "done") {
+      this.#held = text.version;
       this.#refusals = 0;
       return;
     }
     this.#refusals++;
-    this.#options.log.warn("the firewall has no guard", { said: this.#output.slice(-200) });
+    const said = result.kind === "refused" ? result.detail : "nft is missing";
+    this.#log.warn("the firewall has no guard", { said });
     this.close();
   }
 
   /** Ends the process, and the table with it. */
   close(): void {
-    this.#child?.kill("SIGKILL");
-    this.#child = undefined;
+    this.#nft.close();
     this.#held = undefined;
-  }
-
-  #start(): ChildProcess {
-    const child = spawn(this.#options.nftProgram, ["-i"], { stdio: ["pipe", "pipe", "pipe"] });
-    const listen = (chunk: string) => {
-      this.#output = (this.#output + chunk).slice(-OUTPUT_LENGTH_MAX);
-    };
-    child.stdout.setEncoding("utf8").on("data", listen);
-    child.stderr.setEncoding("utf8").on("data", listen);
-    child.stdin.on("error", () => {});
-    const gone = () => {
-      if (this.#child === child) this.#child = undefined;
-    };
-    child.on("error", gone);
-    child.on("exit", gone);
-    child.unref();
-    this.#child = child;
-    return child;
-  }
-
-  async #confirmed(wanted: string): Promise<boolean> {
-    const { clock } = this.#options;
-    const deadline = clock.monotonic() + CONFIRM_TIMEOUT_MS;
-    while (clock.monotonic() < deadline) {
-      if (this.#output.includes(wanted)) return true;
-      if (this.#child === undefined || this.#output.includes("Error")) return false;
-      await sleep(clock, CONFIRM_POLL_MS);
-    }
-    return false;
   }
 }
 
