@@ -28,10 +28,19 @@ const ROUNDS = 3;
 /** In a namespace of their own each, without a platform. */
 const OWN: ReadonlySet<string> = new Set(["store", "route", "address"]);
 
+/** Only by their names, with words of their own. */
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ["compose", "packages/cli/bench/config.bench.ts"],
+  ["schedule", "packages/scheduler/bench/schedule.bench.ts"],
+]);
+
 async function main(words: readonly string[]): Promise<void> {
-  if (words[0] === "compose") {
-    const file = join(ROOT, "packages/cli/bench/config.bench.ts");
-    spawnSync(process.execPath, [file, ...words.slice(1)], { stdio: "inherit" });
+  const named = NAMED.get(words[0] ?? "");
+  if (named !== undefined) {
+    const { status } = spawnSync(process.execPath, [join(ROOT, named), ...words.slice(1)], {
+      stdio: "inherit",
+    });
+    process.exitCode = status ?? 1;
     return;
   }
   const json = words.includes("--json");

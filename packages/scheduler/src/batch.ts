@@ -282,16 +282,25 @@ function sizeOf(members: readonly Wanted[], totals: ReadonlyMap<string, number>)
   return size;
 }
 
+/** What all nodes have, worked out once for a cluster, since models of nodes do not change. */
 function totalsOf(cluster: ClusterState): ReadonlyMap<string, number> {
+  const known = knownTotals.get(cluster);
+  if (known !== undefined) return known;
   const totals = new Map<string, number>();
   const add = (name: string, amount: number) => totals.set(name, (totals.get(name) ?? 0) + amount);
   const columns = [...cluster.columns.entries()];
   for (const node of cluster.nodes) {
-    for (const [name, column] of columns) add(name, node.total[column] ?? 0);
+    for (const [name, column] of columns) {
+      const amount = node.total[column];
+      if (amount !== undefined) add(name, amount);
+    }
     for (const { kind } of node.devices) add(deviceKey(kind), WHOLE_MILLIS);
   }
+  knownTotals.set(cluster, totals);
   return totals;
 }
+
+const knownTotals = new WeakMap<ClusterState, ReadonlyMap<string, number>>();
 
 /** Apart from resources of the same name. */
 function deviceKey(kind: string): string {

@@ -32,7 +32,7 @@ export interface Site {
   readonly cluster: ClusterState;
   readonly options: ScheduleOptions;
   /** What is remembered of the nodes; holds for this cluster and these options only. */
-  readonly turns: Pick<Turns, "find" | "nodesFor">;
+  readonly turns: Pick<Turns, "find" | "nodesFor" | "looks">;
 }
 
 /** Begins to decide in `cluster`, with nothing remembered. */

@@ -66,6 +66,11 @@ export class Transaction {
     return this.#state.turn(nodeId, turn);
   }
 
+  /** Nodes that were looked at by asks which need not look at all of them: for measuring. */
+  get looks(): number {
+    return this.#site.turns.looks;
+  }
+
   /** A point to return to. */
   mark(): Mark {
     return this.#state.mark();

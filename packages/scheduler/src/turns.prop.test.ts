@@ -51,12 +51,20 @@ function fastSite(
     if (found !== undefined) tally.decided++;
     return found;
   };
-  return { cluster, options, turns: { find, nodesFor: (subjects) => turns.nodesFor(subjects) } };
+  return {
+    cluster,
+    options,
+    turns: { find, nodesFor: (subjects) => turns.nodesFor(subjects), looks: 0 },
+  };
 }
 
 function slowSite(scene: Scene, options: ScheduleOptions): Site {
   const cluster = new ClusterState(scene.cluster, options);
-  return { cluster, options, turns: { find: () => undefined, nodesFor: () => cluster.nodes } };
+  return {
+    cluster,
+    options,
+    turns: { find: () => undefined, nodesFor: () => cluster.nodes, looks: 0 },
+  };
 }
 
 /** Applies the changes; every plan on the way is part of the answer. */

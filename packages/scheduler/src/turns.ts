@@ -79,7 +79,10 @@ export class Turns {
   /** The longest unused first, as are the classes. */
   readonly #worths = new Map<string, NodeWorths>();
   readonly #classes = new Map<string, AskClass>();
-  #last: AskClass | undefined;
+  /** Of the last ask: the next one is mostly of the same class. */
+  #last:
+    | { readonly kind: AskClass; readonly level: string | undefined; readonly worths: NodeWorths }
+    | undefined;
   #looks = 0;
 
   constructor(options: ScheduleOptions, limits: TurnsLimits) {
@@ -113,12 +116,16 @@ export class Turns {
     const kind = this.#classOf(subject);
     const level = levelOf(reaches, kind.points);
     if (level === null) return undefined;
-    const worths = this.#worthsOf(subject, kind, level);
+    const last = this.#last;
+    const worths =
+      last?.kind === kind && last.level === level
+        ? last.worths
+        : this.#worthsOf(subject, kind, level);
     usable.list = () => firstUsable(worths);
     this.#looks += worths.catchUp();
     // The second ask in a row of a class sits down; an interleaved one would only get up again.
-    if (worths.seat !== kind.seat) worths.giveSeat(this.#last === kind ? kind.seat : undefined);
-    this.#last = kind;
+    if (worths.seat !== kind.seat) worths.giveSeat(last?.kind === kind ? kind.seat : undefined);
+    if (last?.worths !== worths || last.kind !== kind) this.#last = { kind, level, worths };
     if (reaches.length + kind.points.length === 0 && worths.seat === kind.seat) {
       return onTop(kind, worths);
     }
@@ -129,7 +136,7 @@ export class Turns {
   }
 
   #classOf(subject: Subject): AskClass {
-    const last = this.#last;
+    const last = this.#last?.kind;
     if (last !== undefined && sameClass(last.ask, subject.ask)) return last;
     const key = classKey(subject.ask);
     const known = kept(this.#classes, key);

@@ -21,6 +21,7 @@ function untolerated(
   all: readonly Taint[],
   tolerations: readonly Toleration[],
 ): Finding | undefined {
+  if (all.length === 0) return undefined;
   const hard = all.filter(
     (taint) => taint.effect !== "prefer-no-schedule" && !tolerates(tolerations, taint),
   );
