@@ -1,35 +1,71 @@
 /** `berth sim` */
 
 import { writeFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { ProtocolError } from "@berth/protocol";
 import { STRATEGIES, type Strategy } from "@berth/scheduler";
+import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
+import type { TraceNode } from "@berth/scheduler/trace/node-line";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
+import { runOffline } from "../sim/offline.ts";
 import { runOnline } from "../sim/online.ts";
 import { pictureOf } from "../sim/picture.ts";
+import { type Answer, QUESTIONS } from "../sim/questions.ts";
+import { runRebalance } from "../sim/rebalanced.ts";
 import { jsonOf, wordsOf } from "../sim/report.ts";
 import type { SimResult } from "../sim/result.ts";
+import { choice, optionalFile, requiredFile, wholeOption } from "../sim/sim-options.ts";
 import { LineWriter } from "../sim/trace-files.ts";
-import { readAsks, readFailures, readMix, readNodes } from "../sim/trace-inputs.ts";
+import {
+  type InitialTask,
+  readAsks,
+  readFailures,
+  readInitial,
+  readMix,
+  readNodes,
+} from "../sim/trace-inputs.ts";
 
-const MODES = ["online", "offline", "rebalance"] as const;
+const PLACING = ["online", "offline", "rebalance"] as const;
+const ASKING = ["failures", "headroom", "scale-in"] as const;
+const MODES = [...PLACING, ...ASKING] as const;
+/** Long enough for a good packing of some hundred asks. */
+const BUDGET_MS = 1_000;
 
 export const command: CommandDescription = {
   local: true,
   summary: "place a trace of asks on a list of nodes and tell how well it went",
   details:
-    "The engine that places the cluster's own tasks answers for tasks and nodes of files, one JSON object a line (docs/reference/sim.md). Same files and seed, same bytes.",
+    "The scheduling engine answers for tasks and nodes of files, one JSON object a line (docs/reference/sim.md). Same files and seed, same bytes; of what has a budget in milliseconds, the same for the same number of steps.",
   options: [
     { flags: "--nodes <file>", summary: "the hosts, one a line" },
     { flags: "--asks <file>", summary: "what wants a place, one a line" },
     { flags: "--out <file>", summary: "where each ask went, one a line" },
     { flags: "--mode <mode>", summary: MODES.join(", "), fallback: "online" },
-    { flags: "--strategy <strategy>", summary: STRATEGIES.join(", "), fallback: "tightest" },
+    {
+      flags: "--strategy <strategy>",
+      summary: `online: ${STRATEGIES.join(", ")}`,
+      fallback: "tightest",
+    },
     { flags: "--seed <number>", summary: "decides between hosts that are alike", fallback: "1" },
     { flags: "--typical <file>", summary: "online: past asks from which the usual mix is learned" },
     { flags: "--failures <file>", summary: "online: hosts that go away, one a line" },
-    { flags: "--report <file>", summary: "a picture of the cluster filling up (SVG)" },
+    {
+      flags: "--budget-ms <number>",
+      summary: "offline, rebalance: time to search",
+      fallback: String(BUDGET_MS),
+    },
+    {
+      flags: "--steps <number>",
+      summary: "offline, rebalance: end after so many steps, whatever the time",
+    },
+    { flags: "--initial <file>", summary: "rebalance and questions: placements to begin with" },
+    { flags: "--moves <number>", summary: "rebalance: most tasks that may move", fallback: "all" },
+    {
+      flags: "--transient <names>",
+      summary: "rebalance: resources held on both hosts, with commas",
+    },
+    { flags: "--level <level>", summary: "failures: node, zone, ...", fallback: "node" },
+    { flags: "--report <file>", summary: "a picture of the cluster (SVG)" },
     { flags: "--explain", summary: "why each ask went where it went, in --out" },
   ],
   examples: [
@@ -38,80 +74,155 @@ export const command: CommandDescription = {
       does: "asks in their order, nothing known of later ones",
     },
     {
-      line: "berth sim --nodes nodes.ndjson --asks asks.ndjson --report fill.svg --json",
-      does: "a picture, and the summary for programs",
+      line: "berth sim --mode offline --budget-ms 10000 --nodes nodes.ndjson --asks asks.ndjson --json",
+      does: "the fewest hosts that are found in ten seconds",
+    },
+    {
+      line: "berth sim --mode rebalance --initial placements.ndjson --moves 50 --nodes nodes.ndjson --asks asks.ndjson",
+      does: "the best that fifty moves can do",
+    },
+    {
+      line: "berth sim --mode failures --level zone --initial placements.ndjson --nodes nodes.ndjson --asks asks.ndjson",
+      does: "which zones can fail with everything placed elsewhere",
     },
   ],
   async run(input) {
     const { output } = input;
     const mode = choice(input, "mode", MODES, "online");
-    const result = await runMode(mode, input);
+    const trace = await readTraces(input);
+    const placing = PLACING.find((each) => each === mode);
+    if (placing === undefined) {
+      const answer = await ask(ASKING.find((each) => each === mode) ?? "failures", trace, input);
+      if (output.json) output.line(JSON.stringify(answer.json));
+      else for (const line of answer.words) output.line(line);
+      return EXIT.done;
+    }
+    const result = await place(placing, trace, input);
     if (output.json) output.line(JSON.stringify(jsonOf(mode, result)));
     else for (const line of wordsOf(mode, result)) output.line(line);
     return EXIT.done;
   },
 };
 
-async function runMode(mode: (typeof MODES)[number], input: CommandInput): Promise<SimResult> {
-  const nodes = await readNodes(file(input, "nodes"));
-  const asks = await readAsks(file(input, "asks"));
-  const failuresFile = optionalFile(input, "failures");
-  const failures = failuresFile === undefined ? [] : await readFailures(failuresFile, nodes);
-  const strategy = choice<Strategy>(input, "strategy", STRATEGIES, "tightest");
-  const typicalFile = optionalFile(input, "typical");
-  const mix = typicalFile === undefined ? {} : { mix: await readMix(typicalFile) };
-  const options = { seed: wholeOption(input, "seed", 1), strategy, ...mix };
+interface Trace {
+  readonly nodes: readonly TraceNode[];
+  readonly asks: readonly TraceAsk[];
+  readonly seed: number;
+}
+
+async function readTraces(input: CommandInput): Promise<Trace> {
+  return {
+    nodes: await readNodes(requiredFile(input, "nodes")),
+    asks: await readAsks(requiredFile(input, "asks")),
+    seed: wholeOption(input, { flag: "--seed", key: "seed" }, 1),
+  };
+}
+
+async function place(
+  mode: (typeof PLACING)[number],
+  trace: Trace,
+  input: CommandInput,
+): Promise<SimResult> {
   const out = optionalFile(input, "out");
   const writer = out === undefined ? undefined : new LineWriter(out);
-  const models = nodes.map(({ model }) => model);
-  const result = runOnline({
-    nodes: models,
-    asks,
-    failures,
-    options,
-    explain: flagOption(input, "explain"),
-    write: (line) => writer?.write(line),
-  });
+  const result = await RUNS[mode](trace, input, (line) => writer?.write(line));
   await writer?.close();
   const picture = optionalFile(input, "report");
   if (picture !== undefined) {
-    const title = `berth sim --mode ${mode} --strategy ${strategy}`;
-    writeFileSync(picture, pictureOf({ title, result, nodes: models, asks }));
+    const nodes = trace.nodes.map(({ model }) => model);
+    writeFileSync(
+      picture,
+      pictureOf({ title: `berth sim --mode ${mode}`, result, nodes, asks: trace.asks }),
+    );
   }
   return result;
 }
 
-function file(input: CommandInput, name: string): string {
-  const path = optionalFile(input, name);
-  if (path !== undefined) return path;
-  throw new ProtocolError("invalid_request", `--${name} FILE is missing`);
-}
+type Write = (line: unknown) => void;
 
-function optionalFile(input: CommandInput, name: string): string | undefined {
-  const path = textOption(input, name);
-  if (path === undefined || path === "-") return path;
-  return resolve(input.workingDirectory, path);
-}
+const RUNS: Readonly<
+  Record<
+    (typeof PLACING)[number],
+    (trace: Trace, input: CommandInput, write: Write) => Promise<SimResult>
+  >
+> = {
+  async online({ nodes, asks, seed }, input, write) {
+    const failuresFile = optionalFile(input, "failures");
+    const typicalFile = optionalFile(input, "typical");
+    const strategy = choice<Strategy>(input, "strategy", STRATEGIES, "tightest");
+    const mix = typicalFile === undefined ? {} : { mix: await readMix(typicalFile) };
+    return runOnline({
+      nodes: nodes.map(({ model }) => model),
+      asks,
+      failures: failuresFile === undefined ? [] : await readFailures(failuresFile, nodes),
+      options: { seed, strategy, ...mix },
+      explain: flagOption(input, "explain"),
+      watch: optionalFile(input, "report") !== undefined,
+      write,
+    });
+  },
+  async offline({ nodes, asks, seed }, input, write) {
+    return runOffline({
+      nodes: nodes.map(({ model }) => model),
+      asks,
+      seed,
+      isOver: budget(input),
+      write,
+    });
+  },
+  async rebalance({ nodes, asks, seed }, input, write) {
+    const initial = await readInitial(requiredFile(input, "initial"), asks, nodes);
+    const moves = wholeOption(input, { flag: "--moves", key: "moves" }, asks.length);
+    const transient = (textOption(input, "transient") ?? "")
+      .split(",")
+      .filter((name) => name !== "");
+    const homes = new Map([...initial].map(([id, { node }]) => [id, node]));
+    return runRebalance({
+      nodes,
+      asks,
+      initial: homes,
+      moves,
+      transient,
+      seed,
+      isOver: budget(input),
+      write,
+    });
+  },
+};
 
-function choice<const T extends string>(
+async function ask(
+  mode: (typeof ASKING)[number],
+  { nodes, asks, seed }: Trace,
   input: CommandInput,
-  name: string,
-  allowed: readonly T[],
-  fallback: T,
-): T {
-  const text = textOption(input, name) ?? fallback;
-  const found = allowed.find((each) => each === text);
-  if (found !== undefined) return found;
-  throw new ProtocolError("invalid_request", `--${name} ${text}: there are ${allowed.join(", ")}`);
+): Promise<Answer> {
+  const initial = await readInitial(requiredFile(input, "initial"), asks, nodes);
+  const level = textOption(input, "level") ?? "node";
+  const running = asks.flatMap(({ ask: each }) => {
+    const task: InitialTask | undefined = initial.get(each.id);
+    return task === undefined ? [] : [{ ask: each, ...task }];
+  });
+  const waiting = asks.filter(({ ask: each }) => !initial.has(each.id));
+  if (mode === "headroom" && waiting.length === 0) {
+    const message =
+      "every ask has a place in --initial: the asks without one are those of which more are counted";
+    throw new ProtocolError("invalid_request", message);
+  }
+  return QUESTIONS[mode]({ nodes: nodes.map(({ model }) => model), running, waiting, level, seed });
 }
 
-function wholeOption(input: CommandInput, name: string, fallback: number): number {
-  const text = textOption(input, name);
-  if (text === undefined) return fallback;
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new ProtocolError(
-    "invalid_request",
-    `--${name} ${text}: expected a whole number of at least 0`,
-  );
+/** Looks at the clock every so many steps only: a look costs as much as a step. */
+const STEPS_PER_LOOK = 32;
+
+function budget(input: CommandInput): (steps: number) => boolean {
+  const key = "steps";
+  const stepsMax = wholeOption(input, { flag: "--steps", key }, Number.MAX_SAFE_INTEGER);
+  const stated = wholeOption(input, { flag: "--budget-ms", key: "budgetMs" }, BUDGET_MS);
+  const budgetMs = textOption(input, key) === undefined ? stated : Number.POSITIVE_INFINITY;
+  const end = performance.now() + budgetMs;
+  let isOver = false;
+  return (steps) => {
+    if (steps >= stepsMax) return true;
+    if (steps % STEPS_PER_LOOK === 0) isOver = performance.now() >= end;
+    return isOver;
+  };
 }

@@ -20,6 +20,8 @@ export interface OnlineInput {
   readonly failures: readonly NodeFailure[];
   readonly options: EngineOptions;
   readonly explain: boolean;
+  /** Looks at how the cluster fills up, for a picture: costs time that is not the engine's. */
+  readonly watch: boolean;
   readonly write: (line: unknown) => void;
 }
 
@@ -46,7 +48,7 @@ export function runOnline(input: OnlineInput): SimResult {
     asks,
     failures,
     onOutcome,
-    onChange: (now) => filling.look(now),
+    ...(input.watch ? { onChange: (now: Replay) => filling.look(now) } : {}),
   });
   replay.run();
   const timeMs = performance.now() - started;
@@ -63,7 +65,7 @@ export function runOnline(input: OnlineInput): SimResult {
     hostsUsedMost: replay.hostsUsedMost,
     timeMs,
     placementsPerSecond: (counts.placed * 1_000) / timeMs,
-    filling,
+    filling: filling.points,
     placements: new Map(left.map(({ ask, node }) => [ask.ask.id, node])),
   };
 }

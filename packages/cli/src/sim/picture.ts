@@ -47,14 +47,9 @@ export function pictureOf({ title, result, nodes, asks }: PictureInput): string 
     `<text x="${CHART.left}" y="60" fill="#444">${escaped(words)}</text>`,
     ...axes(),
     ...names.map((name, index) =>
-      curve(result.filling.points, (point) => point.shares[name] ?? 0, colour(index)),
+      curve(result.filling, (point) => point.shares[name] ?? 0, colour(index)),
     ),
-    curve(
-      result.filling.points,
-      ({ hostsUsed }) => hostsUsed / Math.max(1, nodes.length),
-      "#888",
-      "4 3",
-    ),
+    curve(result.filling, ({ hostsUsed }) => hostsUsed / Math.max(1, nodes.length), "#888", "4 3"),
     ...legend(names, result),
     `<text x="${CHART.left}" y="${HOSTS_TOP - 16}">hosts at the end, by how full the fullest resource is</text>`,
     ...hosts.lines,

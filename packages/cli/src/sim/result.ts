@@ -1,7 +1,7 @@
 /** What a run of `berth sim` found, before it becomes words, JSON or a picture. */
 
 import type { Use } from "@berth/scheduler/trace/summary";
-import type { Filling } from "./filling.ts";
+import type { FillingPoint } from "./filling.ts";
 
 export interface SimResult extends Use {
   /** Placements made; a task that was lost with its node and placed again counts twice. */
@@ -14,7 +14,7 @@ export interface SimResult extends Use {
   /** Of the decisions, without reading and writing. */
   readonly timeMs: number;
   readonly placementsPerSecond: number;
-  readonly filling: Filling;
+  readonly filling: readonly FillingPoint[];
   /** Node by ask at the end. */
   readonly placements: ReadonlyMap<string, string>;
   /** What only one mode knows, as it stands in the JSON summary. */

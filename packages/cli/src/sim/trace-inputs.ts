@@ -1,11 +1,12 @@
 /** The files of one run of `berth sim`, read and checked against each other. */
 
 import { ProtocolError } from "@berth/protocol";
+import type { DeviceAssignment } from "@berth/scheduler";
 import { type Mix, MixCounter } from "@berth/scheduler/dense/mix";
 import { readAsk, type TraceAsk } from "@berth/scheduler/trace/ask-line";
-import { Fields } from "@berth/scheduler/trace/fields";
+import { Fields, TraceError } from "@berth/scheduler/trace/fields";
 import { readNode, type TraceNode } from "@berth/scheduler/trace/node-line";
-import { readPlacement, type TracePlacement } from "@berth/scheduler/trace/placement-line";
+import { readPlacement } from "@berth/scheduler/trace/placement-line";
 import type { NodeFailure } from "@berth/scheduler/trace/replay";
 import { readTrace } from "./trace-files.ts";
 
@@ -46,10 +47,38 @@ export async function readMix(path: string): Promise<Mix> {
   return counter.mix();
 }
 
-export async function readPlacements(path: string): Promise<readonly TracePlacement[]> {
-  const placements: TracePlacement[] = [];
-  await readTrace(path, readPlacement, (placement) => placements.push(placement));
-  return placements;
+/** A task of a placement to begin with. */
+export interface InitialTask {
+  readonly node: string;
+  readonly devices?: readonly DeviceAssignment[];
+}
+
+/** By ask. An ask or a node that the trace does not have is an error; refused asks are left out. */
+export async function readInitial(
+  path: string,
+  asks: readonly TraceAsk[],
+  nodes: readonly TraceNode[],
+): Promise<ReadonlyMap<string, InitialTask>> {
+  const asked = new Map(asks.map(({ ask }) => [ask.id, ask]));
+  const known = new Set(nodes.map(({ model }) => model.id));
+  const initial = new Map<string, InitialTask>();
+  const read = (value: unknown) => {
+    const placement = readPlacement(value);
+    if (!asked.has(placement.ask)) throw new TraceError(`ask: no ask ${placement.ask} in --asks`);
+    if (placement.node !== undefined && !known.has(placement.node)) {
+      throw new TraceError(`node: no node ${placement.node} in --nodes`);
+    }
+    return placement;
+  };
+  await readTrace(path, read, ({ ask, node, devices }) => {
+    if (node === undefined) return;
+    const shares = asked.get(ask)?.requests.devices ?? [];
+    const held = devices.map(({ kind, indexes }, at) => {
+      return { kind, indexes, shareMillis: shares[at]?.shareMillis ?? 1_000 };
+    });
+    initial.set(ask, held.length === 0 ? { node } : { node, devices: held });
+  });
+  return initial;
 }
 
 export async function readFailures(

@@ -22,7 +22,7 @@ import { GrowingInts } from "./growing.ts";
 import { Interner } from "./interner.ts";
 import { Levels, NODE_LEVEL } from "./levels.ts";
 import { PairCounts } from "./pair-counts.ts";
-import { type Shape, shapeKey, shapeOf } from "./shape.ts";
+import { type Shape, type Standing, shapeKey, shapeOf } from "./shape.ts";
 
 /** No node, no task. */
 export const NONE = -1;
@@ -60,6 +60,7 @@ export class DenseCluster {
   readonly #byId = new Map<string, number>();
   readonly #shapes = new Map<string, Shape>();
   readonly #nowhere: ClusterState;
+  readonly #standing = new Map<string, Standing>();
   readonly #nodeOf = new GrowingInts(NONE);
   readonly #serviceOf = new GrowingInts(NONE);
   readonly #shapeOf: Shape[] = [];
@@ -134,6 +135,7 @@ export class DenseCluster {
       levels,
       strategy: this.options.strategy,
       nowhere: this.#nowhere,
+      standing: this.#standing,
     };
     const shape = shapeOf(ask, this.#shapes.size, site);
     this.#shapes.set(key, shape);

@@ -58,6 +58,18 @@ export class DenseDevices {
     return this.free.length > 0;
   }
 
+  /** Thousandths of all devices of a kind on a node. */
+  sums(node: number, kind: number): { readonly free: number; readonly total: number } {
+    let free = 0;
+    let total = 0;
+    for (let at = this.start[node] ?? 0; at < (this.start[node + 1] ?? 0); at++) {
+      if (this.kindOf[at] !== kind) continue;
+      free += this.free[at] ?? 0;
+      total += WHOLE_MILLIS;
+    }
+    return { free, total };
+  }
+
   /** Books devices on (`sign` 1) or off (-1). */
   book(node: number, assignments: readonly DeviceAssignment[], sign: 1 | -1): void {
     for (const { kind, indexes, shareMillis } of assignments) {

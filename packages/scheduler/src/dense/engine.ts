@@ -7,7 +7,8 @@
  * Same nodes, asks and options, same decisions.
  */
 
-import type { Ask, NodeModel } from "../model.ts";
+import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
+import type { Refusal } from "../plan.ts";
 import type { Decision } from "../trace/replay-engine.ts";
 import { DenseCluster, type DenseOptions, NONE } from "./cluster.ts";
 import { LaneSearch } from "./lanes.ts";
@@ -85,9 +86,41 @@ export class Engine {
   turn(id: string, turn: { readonly ready: boolean }): boolean {
     const node = this.cluster.nodeOfId(id);
     if (node === NONE) return false;
-    this.cluster.turn(node, turn.ready);
-    this.#rules.forgetUsable();
+    this.turnAt(node, turn.ready);
     return true;
+  }
+
+  /** Makes the distances of a shape known before copies of its service are put by number. */
+  declare(shape: Shape, service: number): void {
+    this.#rules.declare(shape, service);
+  }
+
+  /** Why the ask fits nowhere, as the cluster is now. O(nodes × rules). */
+  refusal(ask: Ask): Refusal {
+    const shape = this.cluster.shape(ask);
+    const service = this.cluster.services.idOf(ask.service);
+    return refusalOf(ask, shape, service, { cluster: this.cluster, rules: this.#rules });
+  }
+
+  /** May a copy be on the node, which has the room by `DenseCluster.hasRoom`? */
+  accepts(shape: Shape, service: number, node: number): boolean {
+    if (shape.devices.length > 0 && this.#points.devices(shape, node) === undefined) return false;
+    return (
+      !this.#rules.concerns(shape, service) ||
+      this.#rules.refusal(shape, service, node) === undefined
+    );
+  }
+
+  /** Puts a copy on a node and returns the number of its task. Devices are chosen where none are given. */
+  put(shape: Shape, service: number, node: number, given?: readonly DeviceAssignment[]): number {
+    const wanted = shape.devices.length === 0 ? [] : (given ?? this.#points.devices(shape, node));
+    return this.cluster.add(shape, service, node, wanted ?? []);
+  }
+
+  /** Takes a node out of use by its number, or back into it. */
+  turnAt(node: number, usable: boolean): void {
+    this.cluster.turn(node, usable);
+    this.#rules.forgetUsable();
   }
 
   /**
@@ -96,10 +129,8 @@ export class Engine {
    */
   placeOne(shape: Shape, service: number): number {
     this.#rules.declare(shape, service);
-    const node = this.#find(shape, service);
-    if (node === NONE) return NONE;
-    const devices = shape.devices.length === 0 ? [] : (this.#points.devices(shape, node) ?? []);
-    return this.cluster.add(shape, service, node, devices);
+    const node = this.find(shape, service);
+    return node === NONE ? NONE : this.put(shape, service, node);
   }
 
   #place(ask: Ask): { decision: Decision; task: number } {
@@ -108,8 +139,7 @@ export class Engine {
     this.#learnFrom(ask);
     const task = this.placeOne(shape, service);
     if (task === NONE) {
-      const at = { cluster: this.cluster, rules: this.#rules };
-      const refusal = () => refusalOf(ask, shape, service, at);
+      const refusal = () => this.refusal(ask);
       return { decision: { ask: ask.id, node: undefined, devices: [], refusal }, task };
     }
     const node = this.cluster.nodes[this.cluster.nodeOf(task)]?.model.id;
@@ -117,7 +147,8 @@ export class Engine {
     return { decision: { ask: ask.id, node, devices, refusal: undefined }, task };
   }
 
-  #find(shape: Shape, service: number): number {
+  /** The node for one more copy of the service, whose distances are declared, or `NONE`. */
+  find(shape: Shape, service: number): number {
     const wantsBest = shape.strategy === "room" || shape.strategy === "balanced";
     const search =
       wantsBest || shape.devices.length > 0 || this.#hasMix ? this.#turns : this.#lanes;

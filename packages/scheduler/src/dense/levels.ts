@@ -39,6 +39,12 @@ export class Levels {
     return id;
   }
 
+  /** The name of the domain in which the node lies; empty where it lies in none. */
+  nameOfDomain(level: string, node: number): string {
+    const model = this.#nodes[node];
+    return (model && domainOf(model, level)) ?? "";
+  }
+
   at(id: number): Level {
     const level = this.#levels[id];
     if (level === undefined) throw new RangeError(`no level ${id}`);

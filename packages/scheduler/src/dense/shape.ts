@@ -66,6 +66,15 @@ export interface ShapeSite {
   readonly strategy: Strategy;
   /** A cluster without nodes: the rules that are asked here look at the node alone. */
   readonly nowhere: ClusterState;
+  /** What asks with the same words about nodes share. */
+  readonly standing: Map<string, Standing>;
+}
+
+/** What an ask says about nodes themselves, whatever runs on them. */
+export interface Standing {
+  readonly standing: Uint16Array;
+  readonly reasons: Shape["reasons"];
+  readonly points: Int32Array | undefined;
 }
 
 /** Equal for asks of one shape. */
@@ -74,7 +83,7 @@ export function shapeKey(ask: Ask): string {
   return JSON.stringify(shape);
 }
 
-/** O(nodes × standing rules). */
+/** O(size of the ask), and O(nodes × standing rules) where its words about nodes are new. */
 export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
   const needs = needsOf(ask.requests, {});
   const subject: Subject = { ask, needs, cluster: site.nowhere, companions: new Set() };
@@ -109,7 +118,7 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
     needs,
     dims: Int32Array.from(needs.resources, ({ name }) => site.resources.idOf(name)),
     amounts: Float64Array.from(needs.resources, ({ amount }) => amount),
-    ...standingOf(subject, site.nodes),
+    ...sharedStanding(subject, strategy, site),
     devices: needs.devices,
     maxPerNode: ask.maxPerNode ?? Number.POSITIVE_INFINITY,
     near,
@@ -120,12 +129,30 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
       ...away.filter((each) => !each.required).map((each) => attraction(each, -1)),
     ],
     evenness,
-    points: pointsOf(subject, site.nodes, strategy),
     strategy,
     fitWeight: weights.fit,
     looksAtServices:
       near.length + apart.length + spreads.length > 0 || ask.maxPerNode !== undefined,
   };
+}
+
+function sharedStanding(subject: Subject, strategy: Strategy, site: ShapeSite): Standing {
+  const { pinnedNode, platforms, constraints: held, tolerations, images, affinities } = subject.ask;
+  const key = JSON.stringify([
+    pinnedNode,
+    platforms,
+    held,
+    tolerations,
+    images,
+    affinities,
+    strategy,
+  ]);
+  const known = site.standing.get(key);
+  if (known !== undefined) return known;
+  const points = pointsOf(subject, site.nodes, strategy);
+  const found = { ...standingOf(subject, site.nodes), points };
+  site.standing.set(key, found);
+  return found;
 }
 
 function standingOf(subject: Subject, nodes: readonly NodeState[]) {

@@ -16,7 +16,7 @@ export interface Decision {
   /** `undefined` when it was refused. */
   readonly node: string | undefined;
   readonly devices: readonly DeviceAssignment[];
-  /** Why it was refused. */
+  /** Why it was refused, measured when it is called: at once, for later the cluster is another. */
   readonly refusal: (() => Refusal) | undefined;
   /** Why there, in words, where the engine tells. */
   readonly why?: string;

@@ -1,0 +1,200 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { readAsk, type TraceAsk } from "./ask-line.ts";
+import { Departures } from "./departures.ts";
+import { TraceError } from "./fields.ts";
+import { readNode } from "./node-line.ts";
+import { readPlacement } from "./placement-line.ts";
+import { type Outcome, Replay, refusalWords } from "./replay.ts";
+import { engineFor } from "./replay-engine.ts";
+import { hostsNeeded, useOf } from "./summary.ts";
+
+function refused(read: (value: unknown) => unknown, value: unknown): string {
+  try {
+    read(value);
+  } catch (error) {
+    assert.ok(error instanceof TraceError);
+    return error.message;
+  }
+  return "accepted";
+}
+
+test("every form of a field is read", () => {
+  const { ask, arriveMs, minDomains } = readAsk({
+    id: "a",
+    service: "s",
+    cpuMillis: 100,
+    resources: { licence: 1 },
+    devices: [{ kind: "gpu", shareMillis: 460, models: ["T4"] }],
+    constraints: ["node.labels.disk==ssd"],
+    affinity: [
+      "node.labels.disk==ssd",
+      "web",
+      { service: "db", level: "zone", required: false, weight: 7 },
+      { constraint: "node.labels.x exists" },
+    ],
+    antiAffinity: ["web", { service: "b", max: 2 }],
+    spread: ["zone", { level: "rack", minDomains: 2 }],
+    tolerations: ["key=value:NoSchedule"],
+    arriveMs: 5,
+    departMs: 9,
+  });
+  assert.deepEqual(
+    ask.affinities?.map(({ kind }) => kind),
+    ["node", "service", "service", "node"],
+  );
+  assert.deepEqual(
+    ask.antiAffinities?.map(({ max }) => max),
+    [undefined, 2],
+  );
+  assert.deepEqual(
+    ask.spread?.map(({ required }) => required),
+    [true, false],
+  );
+  assert.deepEqual(ask.tolerations, [{ key: "key", value: "value", effect: "no-schedule" }]);
+  assert.deepEqual([...minDomains], [["rack", 2]]);
+  assert.equal(arriveMs, 5);
+  const { model, soft } = readNode({
+    id: "n",
+    cpuMillis: 8,
+    soft: { cpuMillis: 6 },
+    taints: ["a:NoExecute"],
+    labels: { n: 3 },
+  });
+  assert.deepEqual(soft, { cpu: 6 });
+  assert.deepEqual(model.labels, { n: "3" });
+  assert.deepEqual(model.taints, [{ key: "a", effect: "no-execute" }]);
+  assert.equal(readPlacement({ ask: "a", refused: { reasons: [] } }).node, undefined);
+});
+
+test("what is wrong is named with its field, and the nearest right name", () => {
+  assert.equal(
+    refused(readAsk, { id: "a", cpuMilis: 1 }),
+    "cpuMilis: no such field; did you mean cpuMillis?",
+  );
+  assert.equal(
+    refused(readAsk, { id: "a", cpuMillis: 1.5 }),
+    "cpuMillis: expected a whole number of at least 0, found 1.5",
+  );
+  assert.equal(
+    refused(readAsk, { id: "a", devices: [{ kind: "gpu", shareMillis: 1500 }] }),
+    "devices[0].shareMillis: expected at most 1000, a whole device, found 1500",
+  );
+  assert.match(
+    refused(readAsk, { id: "a", constraints: ["node.labels.x"] }),
+    /^constraints\[0\]: expected an operator/,
+  );
+  assert.equal(
+    refused(readAsk, { id: "a", arriveMs: 5, departMs: 4 }),
+    "departMs: 4 is before arriveMs 5",
+  );
+  assert.equal(refused(readNode, []), "a line: expected an object, found []");
+  assert.equal(refused(readNode, { id: "" }), 'id: expected a text that is not empty, found ""');
+});
+
+test("no value of any kind does anything but be read or be refused", () => {
+  fc.assert(
+    fc.property(
+      fc.jsonValue(),
+      fc.constantFrom("devices", "affinity", "spread", "taints", "resources", "arriveMs"),
+      (value, field) => {
+        for (const read of [readAsk, readNode, readPlacement]) {
+          refused(read, value);
+          refused(read, { id: "x", ask: "x", node: "n", [field]: value });
+        }
+      },
+    ),
+  );
+});
+
+test("departures come in the order of time, then of adding", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(9)), (times) => {
+      const departures = new Departures();
+      for (const [index, atMs] of times.entries()) departures.add(atMs, String(index));
+      const out: string[] = [];
+      for (let next = departures.next(); next !== undefined; next = departures.next()) {
+        out.push(next.id);
+        departures.remove();
+      }
+      const sorted = [...times.keys()].sort((a, b) => (times[a] ?? 0) - (times[b] ?? 0) || a - b);
+      assert.deepEqual(out, sorted.map(String));
+    }),
+  );
+});
+
+const nodes = ["n0", "n1"].map((id) => readNode({ id, cpuMillis: 10 }).model);
+
+function happenings(
+  lines: readonly object[],
+  failures: readonly { node: string; atMs: number; backMs: number | undefined }[] = [],
+) {
+  const asks: readonly TraceAsk[] = lines.map(readAsk);
+  const words: string[] = [];
+  const onOutcome = (outcome: Outcome) => {
+    const said = outcome.kind === "placed" ? "placed" : refusalWords(outcome.refusal()).join();
+    words.push(`${outcome.atMs} ${outcome.ask.ask.id} ${said}`);
+  };
+  const engine = engineFor(
+    nodes,
+    asks.map(({ ask }) => ask),
+    { seed: 1, strategy: "tightest" },
+  );
+  const replay = new Replay({ engine, asks, failures, onOutcome });
+  replay.run();
+  return { words, replay };
+}
+
+test("who leaves makes room for who comes at the same moment", () => {
+  const { words, replay } = happenings([
+    { id: "a", cpuMillis: 10, arriveMs: 0, departMs: 5 },
+    { id: "b", cpuMillis: 10, arriveMs: 0 },
+    { id: "c", cpuMillis: 8, arriveMs: 4 },
+    { id: "d", cpuMillis: 8, arriveMs: 5 },
+  ]);
+  assert.deepEqual(words, [
+    "0 a placed",
+    "0 b placed",
+    "4 c 2 lack cpu (need 0.008, none is free)",
+    "5 d placed",
+  ]);
+  assert.equal(replay.hostsUsedMost, 2);
+});
+
+test("tasks of a node that fails ask again, and it takes tasks again when it is back", () => {
+  const asks = ["a", "b", "c"].map((id, index) => ({ id, cpuMillis: 4, arriveMs: index * 10 }));
+  const [on] = [...happenings(asks).replay.placed.values()].map(({ node }) => node);
+  const { words } = happenings(asks, [{ node: on ?? "", atMs: 5, backMs: 15 }]);
+  assert.deepEqual(words, ["0 a placed", "5 a placed", "10 b placed", "20 c placed"]);
+});
+
+test("a gang is decided when its last ask has come, whole or not at all", () => {
+  const { words } = happenings([
+    { id: "a", cpuMillis: 8, gang: "g", arriveMs: 0 },
+    { id: "x", cpuMillis: 4, arriveMs: 1 },
+    { id: "b", cpuMillis: 8, gang: "g", arriveMs: 2 },
+    { id: "y", cpuMillis: 9, arriveMs: 3 },
+  ]);
+  assert.deepEqual(
+    words.map((line) => line.slice(0, 10)),
+    ["1 x placed", "2 a 2 lack", "2 b 2 lack", "3 y placed"],
+  );
+});
+
+test("the sums tell how many hosts are needed, and what is free but of no use", () => {
+  assert.equal(
+    hostsNeeded(new Map([["cpu", 15]]), [
+      new Map([["cpu", 10]]),
+      new Map([["cpu", 4]]),
+      new Map([["cpu", 10]]),
+    ]),
+    2,
+  );
+  const placed = [{ node: "n0", requests: { cpuMillis: 9 } }];
+  const { use, fragmentation, hostsUsed } = useOf(nodes, placed, [{ cpuMillis: 2 }]);
+  assert.deepEqual(use["cpu"], { used: 9, total: 20, share: 0.45 });
+  assert.equal(hostsUsed, 1);
+  // 1 of the 11 that are free lies where an ask of 2 does not fit.
+  assert.ok(Math.abs((fragmentation["cpu"] ?? 0) - 1 / 11) < 1e-12);
+});
