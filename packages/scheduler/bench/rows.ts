@@ -17,7 +17,7 @@ export interface Figures {
   readonly cpuMs: number;
   /** Nodes looked at for a placement, in the mean. */
   readonly visits: number;
-  /** Of single asks, in microseconds. */
+  /** Of single asks, in microseconds of the clock: the time of a thread is told in steps of milliseconds. */
   readonly latencies?: readonly number[];
   /** Placements of the naive scan for each second, where it can do the same. */
   readonly naivePerSecond?: number;

@@ -4,7 +4,7 @@
  *     node packages/scheduler/bench/schedule.bench.ts [ROW...] [--scale N] [--json]
  *
  * A row checks its result before it reports. Rates count processor time of the thread, so that a busy machine
- * slows them less; latencies are of the clock on the wall. `--scale 0.1` shrinks nodes and tasks alike.
+ * slows them less; single asks are timed by the clock. `--scale 0.1` shrinks nodes and tasks alike.
  */
 
 import { type Figures, ROWS, type Row } from "./rows.ts";

@@ -5,18 +5,21 @@
  * out or favour whole domains. A *seat* can be given to one class: then the copies of its service are counted in
  * the trees, and its next copies find their node on top. Invariant: after `catchUp` a leaf holds the shape's score of its
  * node, or `OUT` where the node alone refuses; with a seat the score less the copies. Cost: O(nodes × rules) at
- * first, O(changes × (rules + log nodes)) to catch up, O(copies × log nodes) to change seats; about 48 bytes a node.
+ * first, O(changes × (rules + log nodes)) to catch up, O(copies × log nodes) to change seats; about 56 bytes a node.
  */
 
 import { present } from "@berth/base";
 import type { ClusterState } from "./cluster-state.ts";
-import type { Check, Subject } from "./filter.ts";
+import type { Check, Filter, Subject } from "./filter.ts";
 import type { NodeState } from "./node-state.ts";
 import type { ScheduleOptions } from "./options.ts";
-import { FILTERS, type Scorer, scorerOf } from "./pipeline.ts";
+import { FILTERS, type ShapeScores, shapeScoresOf } from "./pipeline.ts";
 import { RULES } from "./plan.ts";
-import { STANDING_FILTERS } from "./standing-filters.ts";
+import { LASTING_FILTERS, STANDING_FILTERS } from "./standing-filters.ts";
 import { OUT, Tournament } from "./tournament.ts";
+
+/** Of no node: no sum of points gets there. */
+const UNKNOWN = Number.POSITIVE_INFINITY;
 
 /** The nodes of one domain, in the order of their places. */
 export interface Region {
@@ -36,11 +39,12 @@ export interface Seat {
 export class NodeWorths {
   readonly regions: readonly Region[];
   readonly #cluster: ClusterState;
-  readonly #standing: readonly Check[];
-  readonly #others: readonly Check[];
-  readonly #scorer: Scorer;
-  /** By place, as all the others. */
-  readonly #scores: Float64Array;
+  readonly #lasting: readonly Check[];
+  readonly #changing: readonly Check[];
+  readonly #scores: ShapeScores;
+  /** By place, as all the others: points that last, `UNKNOWN` before the first look, `OUT` where the node never will do. */
+  readonly #lastingPoints: Float64Array;
+  readonly #worths: Float64Array;
   readonly #usable: Uint8Array;
   readonly #regionOf: Uint32Array;
   readonly #leafOf: Uint32Array;
@@ -52,13 +56,15 @@ export class NodeWorths {
   constructor(subject: Subject, level: string | undefined, options: ScheduleOptions) {
     const { cluster } = subject;
     this.#cluster = cluster;
-    this.#standing = STANDING_FILTERS.flatMap((filter) => filter.prepare(subject));
-    this.#others = RULES.map((rule) => FILTERS[rule])
-      .filter((filter) => !STANDING_FILTERS.includes(filter))
-      .flatMap((filter) => filter.prepare(subject));
-    this.#scorer = scorerOf(subject, options);
+    const prepare = (filters: readonly Filter[]) =>
+      filters.flatMap((filter) => filter.prepare(subject));
+    this.#lasting = prepare(LASTING_FILTERS);
+    const all = RULES.map((rule) => FILTERS[rule]);
+    this.#changing = prepare(all.filter((filter) => !STANDING_FILTERS.includes(filter)));
+    this.#scores = shapeScoresOf(subject, options);
     const count = cluster.nodes.length;
-    this.#scores = new Float64Array(count).fill(OUT);
+    this.#lastingPoints = new Float64Array(count).fill(UNKNOWN);
+    this.#worths = new Float64Array(count).fill(OUT);
     this.#usable = new Uint8Array(count);
     this.#regionOf = new Uint32Array(count);
     this.#leafOf = new Uint32Array(count);
@@ -98,7 +104,7 @@ export class NodeWorths {
 
   /** The shape's score of the node, copies of whatever service left aside; `OUT` where the node alone refuses. */
   score({ place }: NodeState): number {
-    return this.#scores[place] ?? OUT;
+    return this.#worths[place] ?? OUT;
   }
 
   /** Gives the seat to another, or to nobody. */
@@ -116,15 +122,24 @@ export class NodeWorths {
   }
 
   #look(node: NodeState): void {
-    const usable = admits(this.#standing, node);
     const { place } = node;
+    const lasting = this.#lastingOf(node);
+    const usable = lasting !== OUT && node.ready && !node.draining;
     if (usable !== (this.#usable[place] === 1)) {
       this.#usable[place] = usable ? 1 : 0;
       this.regionOf(node).usable += usable ? 1 : -1;
     }
-    const fits = usable && admits(this.#others, node);
-    this.#scores[place] = fits ? this.#scorer.total(node) : OUT;
+    const fits = usable && admits(this.#changing, node);
+    this.#worths[place] = fits ? lasting + this.#scores.fit(node) : OUT;
     this.#write(node);
+  }
+
+  #lastingOf(node: NodeState): number {
+    const known = this.#lastingPoints[node.place] ?? UNKNOWN;
+    if (known !== UNKNOWN) return known;
+    const points = admits(this.#lasting, node) ? this.#scores.lasting(node) : OUT;
+    this.#lastingPoints[node.place] = points;
+    return points;
   }
 
   #write(node: NodeState): void {

@@ -194,6 +194,26 @@ export function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
   };
 }
 
+/** The scores of a shape (`ask-shape.ts`), weighted. */
+export interface ShapeScores {
+  /** The part that changes with what is on the node. */
+  readonly fit: (node: NodeState) => number;
+  /** The part that does not. */
+  readonly lasting: (node: NodeState) => number;
+}
+
+/** Those of the ask of the subject, which is one of a shape. */
+export function shapeScoresOf(subject: Subject, options: ScheduleOptions): ShapeScores {
+  const strategy = subject.ask.strategy ?? options.strategy;
+  const fit = fitScore(strategy).prepare(subject);
+  const weight = weightsOf(strategy, options.weights).fit;
+  const others = scorerOf(subject, { ...options, weights: { ...options.weights, fit: 0 } });
+  return {
+    fit: fit === undefined || weight === 0 ? () => 0 : (node) => weight * fit(node),
+    lasting: others.total,
+  };
+}
+
 function scoresOf(strategy: Strategy): readonly Score[] {
   return [fitScore(strategy), ...OTHER_SCORES];
 }

@@ -11,11 +11,7 @@ import { platform } from "./filters/platform.ts";
 import { readiness } from "./filters/readiness.ts";
 import { taints } from "./filters/taints.ts";
 
-export const STANDING_FILTERS: readonly Filter[] = [
-  readiness,
-  draining,
-  pinned,
-  platform,
-  constraints,
-  taints,
-];
+/** Those among them that hold for ever: models of nodes do not change while decisions are made. */
+export const LASTING_FILTERS: readonly Filter[] = [pinned, platform, constraints, taints];
+
+export const STANDING_FILTERS: readonly Filter[] = [readiness, draining, ...LASTING_FILTERS];

@@ -27,6 +27,7 @@ import {
   scorerOf,
   type WeightedReach,
 } from "./pipeline.ts";
+import { Recent } from "./recent.ts";
 import { copyPointsOf } from "./scores/spread.ts";
 import { OUT } from "./tournament.ts";
 
@@ -38,7 +39,7 @@ export interface TurnsLimits {
 
 /** What shapes may take: 500 of them at 10,000 nodes. */
 const SHAPES_BYTES_MAX = 256 * MIB;
-const BYTES_PER_NODE = 48;
+const BYTES_PER_NODE = 56;
 /** Kept whatever the size of the cluster, since one batch mostly has more than one. */
 const SHAPES_MIN = 8;
 /** Some KB each: twice as many as services that one batch may well mix. */
@@ -73,12 +74,10 @@ interface AskClass {
 /** The turns of one cluster: every subject is of the same. */
 export class Turns {
   readonly #options: ScheduleOptions;
-  readonly #limits: TurnsLimits;
   /** Sums of whole points are exact, and points that only take away make bounds. */
   readonly #bounded: boolean;
-  /** The longest unused first, as are the classes. */
-  readonly #worths = new Map<string, NodeWorths>();
-  readonly #classes = new Map<string, AskClass>();
+  readonly #worths: Recent<NodeWorths>;
+  readonly #classes: Recent<AskClass>;
   /** Of the last ask: the next one is mostly of the same class. */
   #last:
     | { readonly kind: AskClass; readonly level: string | undefined; readonly worths: NodeWorths }
@@ -87,7 +86,8 @@ export class Turns {
 
   constructor(options: ScheduleOptions, limits: TurnsLimits) {
     this.#options = options;
-    this.#limits = limits;
+    this.#worths = new Recent(limits.shapes);
+    this.#classes = new Recent(limits.classes);
     const weights = Object.values(options.weights ?? {});
     this.#bounded = weights.every((weight) => Number.isInteger(weight) && weight >= 0);
   }
@@ -138,19 +138,16 @@ export class Turns {
   #classOf(subject: Subject): AskClass {
     const last = this.#last?.kind;
     if (last !== undefined && sameClass(last.ask, subject.ask)) return last;
-    const key = classKey(subject.ask);
-    const known = kept(this.#classes, key);
-    return known ?? keep(this.#classes, key, classOf(subject, this.#options), this.#limits.classes);
+    return this.#classes.of(classKey(subject.ask), () => classOf(subject, this.#options));
   }
 
   #worthsOf(subject: Subject, kind: AskClass, level: string | undefined): NodeWorths {
     // No shape begins like a level: it is an object.
     const key = level === undefined ? kind.shape : `${level}\n${kind.shape}`;
-    const known = kept(this.#worths, key);
-    if (known !== undefined) return known;
-    const shape = { ...subject, ask: shapeOf(subject.ask) };
-    const made = new NodeWorths(shape, level, this.#options);
-    return keep(this.#worths, key, made, this.#limits.shapes);
+    return this.#worths.of(key, () => {
+      const shape = { ...subject, ask: shapeOf(subject.ask) };
+      return new NodeWorths(shape, level, this.#options);
+    });
   }
 }
 
@@ -286,22 +283,4 @@ class Search {
     for (const { weight, reach } of points) worth += weight * reach.points(node);
     return worth;
   };
-}
-
-function kept<T>(map: Map<string, T>, key: string): T | undefined {
-  const item = map.get(key);
-  if (item !== undefined) {
-    map.delete(key);
-    map.set(key, item);
-  }
-  return item;
-}
-
-function keep<T>(map: Map<string, T>, key: string, item: T, limit: number): T {
-  map.set(key, item);
-  for (const oldest of map.keys()) {
-    if (map.size <= limit) break;
-    map.delete(oldest);
-  }
-  return item;
 }
