@@ -22,3 +22,11 @@ export function failedCheck(words: string): CheckResult {
 }
 
 export const GOOD_CHECK: CheckResult = { isGood: true };
+
+/** What happened to a connection, in words. */
+export function socketWords(error: unknown, port: number, signal: AbortSignal): string {
+  if (signal.aborted) return `port ${port} did not answer in time`;
+  const words = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "code" in error ? String(error.code) : words;
+  return code === "ECONNREFUSED" ? `nothing listens on port ${port}` : `port ${port}: ${code}`;
+}

@@ -99,6 +99,47 @@ test("HTTP: headers are sent as they are, a server that hangs has failed", async
   );
 });
 
+test("HTTP: the answer counts once its headers are there, in however many pieces and after hints", async () => {
+  const pieces = async (...texts: readonly string[]) => {
+    const server = createTcp((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", async () => {
+        for (const text of texts) {
+          socket.write(text);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        if (texts.at(-1)?.endsWith("!")) socket.end();
+      });
+    }).listen(0, HOST);
+    await once(server, "listening");
+    const port = await portOf(server);
+    const said = await ask({ kind: "http", port, path: "/x" }, 300);
+    server.close();
+    return said.replaceAll(String(port), "PORT");
+  };
+  assert.equal(await pieces("HTTP/1.1 200 OK\r\n\r\n"), "good");
+  assert.equal(await pieces("HT", "TP/1.0 2", "04\r\nA: b\r", "\n\r", "\n"), "good");
+  assert.equal(
+    await pieces("HTTP/1.1 103 \r\n\r\nHTTP/1.1 500\r\n\r\n"),
+    "/x on port PORT answered 500",
+  );
+  assert.equal(await pieces("HTTP/1.1 200 OK\r\nA: b\r\n"), "port PORT did not answer in time");
+  assert.equal(await pieces("220 mail\r\n"), "port PORT: it does not speak HTTP");
+  assert.equal(
+    await pieces(`HTTP/1.1 200\r\nA: ${"b".repeat(20_000)}`),
+    "port PORT: its headers have no end",
+  );
+  assert.equal(await pieces("HTTP/1.1 200!"), "port PORT closed the connection");
+});
+
+test("HTTP: a path or header that would smuggle a second request is refused", async () => {
+  const port = await portOf(http);
+  const path = "/200 HTTP/1.1\r\nA: b";
+  assert.match(await ask({ kind: "http", port, path }), /escaped/);
+  const headers = { a: "b\r\nHost: c" };
+  assert.match(await ask({ kind: "http", port, path: "/200", headers }), /ERR_INVALID_CHAR/);
+});
+
 test("TCP: who listens is good", async () => {
   assert.equal(await ask({ kind: "tcp", port: await portOf(http) }), "good");
   assert.equal(
