@@ -6,6 +6,7 @@ import { QUICK } from "./process-stack.ts";
 import type { KeyStack } from "./scene.ts";
 
 interface ImageFacts {
+  readonly Id: string;
   readonly RepoTags: readonly string[];
   readonly Config: {
     readonly Labels: Readonly<Record<string, string>>;
@@ -62,6 +63,15 @@ services:
       no_cache: true
       pull: false
       isolation: default
+    pull_policy: build
+  filtered:
+    ${QUICK}
+    build:
+      context: ./src
+      dockerfile: Build.file
+      tags: [berth-keys/filtered:1]
+      no_cache_filter: [other]
+    command: sleep 100005
     pull_policy: build
   inline:
     ${QUICK}
@@ -162,6 +172,7 @@ services:
     {
       keys: [
         "services.*.build.no_cache",
+        "services.*.build.no_cache_filter",
         "services.*.build.pull",
         "services.*.build.cache_from",
         "services.*.build.platforms",
@@ -169,7 +180,9 @@ services:
       ],
       says: "a build without cache is built anew at each deploy, one with it is not",
       look: async (at) => {
-        const before = docker("image", "inspect", "-f", "{{.Id}}", "berth-keys/further:1");
+        const uncached = () =>
+          ["further", "filtered"].map((name) => image(`berth-keys/${name}:1`).Id);
+        const before = uncached();
         const inline = at.container("inline").Id;
         const folder = at.platform.folder;
         const words = ["deploy", "-f", `${folder}/${at.stack}/compose.yaml`, "--stack", at.stack];
@@ -178,8 +191,7 @@ services:
           ...words,
         );
         assert.equal(code, 0, stderr);
-        const after = docker("image", "inspect", "-f", "{{.Id}}", "berth-keys/further:1");
-        assert.notEqual(after, before);
+        for (const [index, id] of uncached().entries()) assert.notEqual(id, before[index]);
         assert.equal(at.containers("inline")[0]?.Id, inline);
       },
     },

@@ -38,7 +38,7 @@ before(async () => {
 after(async () => {
   await platform.uninstall();
   removeStorage();
-  docker("image", "rm", "berth-keys/further:1", "berth-keys/further:2");
+  docker("image", "rm", "berth-keys/further:1", "berth-keys/further:2", "berth-keys/filtered:1");
 });
 
 for (const stack of KEY_STACKS) {

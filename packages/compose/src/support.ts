@@ -45,6 +45,7 @@ export const SUPPORT: readonly SupportEntry[] = [
     "the engine's builder gets no secrets; use build arguments for what is not secret",
   ),
   not("services.*.build.additional_contexts", "a build has one context"),
+  partly("services.*.build.no_cache_filter", "the whole image is built without the cache"),
   partly("services.*.build.platforms", "the image is built for the builder's own platform"),
   partly(
     "services.*.container_name",
@@ -80,6 +81,10 @@ export const SUPPORT: readonly SupportEntry[] = [
   not("services.*.models", "no language models are provided"),
   not("models", "no language models are provided"),
   not("services.*.provider", "only containers are run"),
+  not(
+    "services.*.pre_start",
+    "not run; make it a service, and depend on it with condition: service_completed_successfully",
+  ),
   not(
     "services.*.use_api_socket",
     "the engine's socket is given by a bind that the project's policy allows",

@@ -111,6 +111,8 @@ export interface Build {
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
   readonly noCache?: boolean;
+  /** Stages that are built without a cache. */
+  readonly noCacheFilter?: readonly string[];
   readonly additionalContexts?: Readonly<Record<string, BuildContext>>;
   readonly pull?: boolean;
   readonly extraHosts?: readonly string[];
@@ -166,4 +168,12 @@ export interface ServiceHook {
   readonly workingDir?: string;
   readonly environment?: Readonly<Record<string, string | null>>;
   readonly extensions?: Extensions;
+}
+
+/** `pre_start`: a container of its own that runs to its end before the service's starts. */
+export interface StartStep extends ServiceHook {
+  /** The service's own by default. */
+  readonly image?: string;
+  /** Before each copy instead of once before the first. */
+  readonly perReplica?: boolean;
 }

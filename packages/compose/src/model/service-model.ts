@@ -14,6 +14,7 @@ import type {
   DeviceRequest,
   Healthcheck,
   ServiceHook,
+  StartStep,
   Ulimit,
 } from "./deploy-model.ts";
 import type { NetworkAttachment } from "./network-model.ts";
@@ -187,6 +188,7 @@ export interface ComposeService {
   readonly platform?: string;
   readonly ports?: readonly ServicePort[];
   readonly postStart?: readonly ServiceHook[];
+  readonly preStart?: readonly StartStep[];
   readonly preStop?: readonly ServiceHook[];
   readonly privileged?: boolean;
   readonly provider?: Provider;

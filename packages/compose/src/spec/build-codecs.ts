@@ -115,6 +115,7 @@ const buildWords = record<Build>(
     cacheFrom: field("cache_from", texts),
     cacheTo: field("cache_to", texts),
     noCache: field("no_cache", bool),
+    noCacheFilter: field("no_cache_filter", texts),
     additionalContexts: field("additional_contexts", additionalContexts),
     pull: field("pull", bool),
     extraHosts: field("extra_hosts", extraHosts),

@@ -6,7 +6,7 @@ import { type Codec, refuse } from "../codec/codec.ts";
 import { environmentTable, list, texts } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bool, durationMs, integer, text } from "../codec/scalar-codecs.ts";
-import type { Healthcheck, ServiceHook } from "../model/deploy-model.ts";
+import type { Healthcheck, ServiceHook, StartStep } from "../model/deploy-model.ts";
 import { shellWords } from "../text/shell-words.ts";
 import { isNull, kindName } from "../tree/tree.ts";
 
@@ -93,3 +93,16 @@ export const watchHook = hookOf(command);
 
 /** `post_start` and `pre_stop`: hooks in their order. */
 export const serviceHooks = list(hookOf(hookCommand));
+
+/** `pre_start`: steps in their order. */
+export const startSteps = list(
+  record<StartStep>({
+    command: field("command", command),
+    image: field("image", text),
+    user: field("user", text),
+    privileged: field("privileged", bool),
+    workingDir: field("working_dir", text),
+    environment: field("environment", environmentTable),
+    perReplica: field("per_replica", bool),
+  }),
+);

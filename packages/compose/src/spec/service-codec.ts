@@ -42,7 +42,7 @@ import type {
 import { isNull, kindName, mapTree, type Tree, textTree } from "../tree/tree.ts";
 import { serviceWishes } from "./berth-service-codec.ts";
 import { build, develop, ulimits } from "./build-codecs.ts";
-import { command, healthcheck, serviceHooks } from "./command-codecs.ts";
+import { command, healthcheck, serviceHooks, startSteps } from "./command-codecs.ts";
 import { deploy, gpus } from "./deploy-codecs.ts";
 import { extraHosts } from "./host-codecs.ts";
 import { configReferences, devices, mounts, secretReferences } from "./mount-codecs.ts";
@@ -343,6 +343,7 @@ export const service = record<ComposeService>(
     volumes: field("volumes", mounts),
     volumesFrom: field("volumes_from", distinctTexts),
     workingDir: field("working_dir", text),
+    preStart: field("pre_start", startSteps),
     postStart: field("post_start", serviceHooks),
     preStop: field("pre_stop", serviceHooks),
     xBerth: field("x-berth", serviceWishes),

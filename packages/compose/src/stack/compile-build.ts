@@ -32,7 +32,7 @@ export function compileBuild(
       ),
     ),
     labels: build.labels ?? {},
-    noCache: build.noCache,
+    noCache: isWithoutCache(build),
     pull: build.pull,
     networkMode: build.network,
     shmSizeBytes: build.shmSizeBytes,
@@ -47,6 +47,11 @@ export function compileBuild(
 
 function dockerfileOf(build: Build): string {
   return build.dockerfile ?? "Dockerfile";
+}
+
+/** The engine's classic builder knows no stages to leave out of its cache: then all of it is. */
+function isWithoutCache({ noCache, noCacheFilter = [] }: Build): boolean | undefined {
+  return noCacheFilter.length > 0 ? true : noCache;
 }
 
 function ulimitsOf({ ulimits }: Build): BuildSpec["ulimits"] {

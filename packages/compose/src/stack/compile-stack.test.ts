@@ -31,6 +31,17 @@ test("a build: context by digest, arguments, target; the image gets the service'
   });
 });
 
+test("one stage without a cache means the whole image without it, and says so", () => {
+  const filtered = compileWeb("build: {context: ./src, no_cache_filter: [deps]}", {
+    found: { src: "directory" },
+  });
+  assert.equal(filtered.web.build?.noCache, true);
+  const empty = compileWeb("build: {context: ./src, no_cache_filter: []}", {
+    found: { src: "directory" },
+  });
+  assert.equal(empty.web.build?.noCache, undefined);
+});
+
 test("a build without a Dockerfile key takes the usual name; both keys keep the image's", () => {
   const { web } = compileWeb("build: ./src\nimage: registry:5000/web:1", {
     found: { src: "directory" },
