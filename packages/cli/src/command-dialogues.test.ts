@@ -89,6 +89,7 @@ volumes: {data: {}}
 `,
   );
   bench.write("greeting.txt", "hello\n");
+  writeTrace(bench);
   bench.write("garbage.pem", "this is no certificate\n");
   bench.write(
     "config.yaml",
@@ -135,4 +136,33 @@ secrets:
   bench.write("refused.yaml", "services:\n  web:\n    image: a\n    volumes: ['../up:/up']\n");
   bench.write("broken.yaml", "services:\n  web: [\n");
   bench.write("Upper/compose.yaml", "name: shop\nservices: {a: {image: b}}\n");
+}
+
+function writeTrace(bench: CommandBench): void {
+  const lines = (...items: readonly object[]) =>
+    items.map((item) => `${JSON.stringify(item)}\n`).join("");
+  const gpu = { kind: "gpu", model: "T4", count: 2 };
+  bench.write(
+    "nodes.ndjson",
+    lines(
+      {
+        id: "n1",
+        cpuMillis: 4_000,
+        memoryBytes: 8_000_000_000,
+        devices: [gpu],
+        topology: { zone: "a" },
+      },
+      { id: "n2", cpuMillis: 4_000, memoryBytes: 8_000_000_000, topology: { zone: "b" } },
+    ),
+  );
+  bench.write(
+    "asks.ndjson",
+    lines(
+      { id: "a", service: "web", cpuMillis: 3_000, memoryBytes: 1_000_000_000 },
+      { id: "b", service: "web", cpuMillis: 1_000, devices: [{ kind: "gpu", shareMillis: 500 }] },
+      { id: "c", service: "db", cpuMillis: 5_000 },
+    ),
+  );
+  bench.write("placed.ndjson", lines({ ask: "a", node: "n2" }, { ask: "b", node: "n1" }));
+  bench.write("wrong.ndjson", lines({ id: "a", cpuMilis: 3 }, { id: "b", antiAffinity: 3 }));
 }

@@ -65,9 +65,10 @@ export class Engine {
     for (const ask of asks) {
       const { decision, task } = this.#place(ask);
       if (decision.node === undefined) {
+        const refuse = this.#refusalOf(ask, asks);
         for (const { task: done } of placed) this.cluster.remove(done);
         for (const { decision: done } of placed) this.#tasks.delete(done.ask);
-        return asks.map(({ id }) => ({ ...decision, ask: id }));
+        return asks.map(({ id }) => ({ ...decision, ask: id, refusal: () => refuse(id) }));
       }
       this.#tasks.set(ask.id, task);
       placed.push({ decision, task });
@@ -131,6 +132,15 @@ export class Engine {
     this.#rules.declare(shape, service);
     const node = this.find(shape, service);
     return node === NONE ? NONE : this.put(shape, service, node);
+  }
+
+  /** Of one ask when it is called; of a gang beside those of it that found a place, so now. */
+  #refusalOf(blocking: Ask, asks: readonly Ask[]): (ask: string) => Refusal {
+    if (asks.length === 1) return () => this.refusal(blocking);
+    const refusal = this.refusal(blocking);
+    const { gang: key = "" } = blocking;
+    const together = { kind: "gang", key, size: asks.length, blocking: blocking.id } as const;
+    return (ask) => ({ ...refusal, ask, together });
   }
 
   #place(ask: Ask): { decision: Decision; task: number } {
