@@ -141,6 +141,17 @@ const CLUSTER = rows("Cluster", [
     "what stack files may ask of hosts",
     () => import("./commands/project-policy.ts"),
   ],
+  [
+    "node join",
+    "print the command that makes another host a node",
+    () => import("./commands/node-join.ts"),
+  ],
+  [
+    "node describe",
+    "one node, its copies and what they wait for",
+    () => import("./commands/node-describe.ts"),
+  ],
+  ["node rm", "end a node's membership", () => import("./commands/node-rm.ts")],
   ["node set", "labels and resources of a node", () => import("./commands/node-set.ts")],
   ["node drain", "nothing new on a node", async () => ({ command: (await availability()).drain })],
   [

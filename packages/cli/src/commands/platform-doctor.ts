@@ -3,6 +3,7 @@
 import type { CommandDescription, CommandInput } from "../command.ts";
 import { localPaths, localSettings } from "../connection/context.ts";
 import { EXIT } from "../exit-code.ts";
+import { showFinding } from "../output/finding-line.ts";
 import type { Check, Finding } from "../platform/finding.ts";
 import * as host from "../platform/host-checks.ts";
 import * as platform from "../platform/platform-checks.ts";
@@ -38,8 +39,6 @@ const CHECKS: readonly Check[] = [
   platform.secretFiles,
 ];
 
-const MARKS = { ok: ["green", "✓"], warning: ["yellow", "!"], error: ["red", "✗"] } as const;
-
 async function run(input: CommandInput): Promise<number> {
   const { environment, output } = input;
   const context = {
@@ -51,21 +50,11 @@ async function run(input: CommandInput): Promise<number> {
   for (const check of CHECKS) {
     const found = await check(context);
     findings.push(...found);
-    for (const finding of found) show(input, finding);
+    for (const finding of found) showFinding(input.output, finding);
   }
   const count = (level: Finding["level"]) => findings.filter((f) => f.level === level).length;
   if (!output.json) {
     output.line(`${count("error")} errors, ${count("warning")} warnings, ${count("ok")} fine`);
   }
   return count("error") === 0 ? EXIT.done : EXIT.failed;
-}
-
-function show({ output }: CommandInput, finding: Finding): void {
-  if (output.json) {
-    output.line(JSON.stringify(finding));
-    return;
-  }
-  const [colour, mark] = MARKS[finding.level];
-  output.line(`${output.paint(colour, mark)} ${finding.check.padEnd(14)} ${finding.message}`);
-  if (finding.advice !== "") output.line(`${" ".repeat(17)}${finding.advice}`);
 }

@@ -6,7 +6,9 @@ import { ProtocolError } from "@berth/protocol";
 import { isRange } from "@berth/protocol/route-rules";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
+import { showFinding } from "../output/finding-line.ts";
 import { checkClusterRange, checkServiceRange } from "../platform/address-ranges.ts";
+import type { Finding } from "../platform/finding.ts";
 import { checkHostDns } from "../platform/host-dns.ts";
 import { startPlatform } from "../platform/lifecycle.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
@@ -76,6 +78,13 @@ export const command: CommandDescription = {
       flags: "--installed <packages>",
       summary: "packages that the set-up installed, for uninstall",
     },
+    {
+      flags: "--join <url>",
+      summary: "make this machine a node of the cluster there, instead of starting a server",
+    },
+    { flags: "--token <token>", summary: "for joining, by berth node join on the server" },
+    { flags: "--fingerprint <sha256>", summary: "of the cluster's authority, likewise" },
+    { flags: "--check", summary: "with --join: only check whether it could" },
     { flags: "--consent", summary: "systemd units may be added without a question" },
   ],
   examples: [
@@ -88,18 +97,56 @@ export const command: CommandDescription = {
       line: "berth platform start --host-dns 127.0.7.53:53",
       does: "names for this machine where resolv.conf can point to (it knows no ports)",
     },
+    {
+      line: "berth platform start --join https://10.0.0.1:7711 --token bj_... --fingerprint A1:B2:...",
+      does: "join a cluster; berth node join prints the line",
+    },
   ],
   run,
 };
 
 async function run(input: CommandInput): Promise<number> {
   const life = lifecycleOf(input);
+  const before = readSettings(life.paths.settings);
+  const changes = changesOf(input, before);
   if (hasSystemd() && process.getuid?.() === 0 && !(await mayAddUnits(input))) return EXIT.failed;
-  const settings = await startPlatform(life, changesOf(input, readSettings(life.paths.settings)));
-  const url = `http://${settings.host}:${settings.port}`;
-  if (input.output.json) input.output.line(JSON.stringify({ url, settings }));
-  else input.output.line(`  ${url}   admin token in ${life.paths.adminToken}`);
+  const joining = await joined(input, { ...before, ...changes });
+  if (joining === "checked") return EXIT.done;
+  const settings = await startPlatform(life, { ...changes, ...joining });
+  const { output } = input;
+  const url = settings.joined?.url ?? `http://${settings.host}:${settings.port}`;
+  if (output.json) output.line(JSON.stringify({ url, settings }));
+  else if (settings.joined === undefined) {
+    output.line(`  ${url}   admin token in ${life.paths.adminToken}`);
+  } else
+    output.line(`  ${settings.node} is a node of cluster ${settings.joined.cluster} at ${url}`);
   return EXIT.done;
+}
+
+/** What joining adds to the settings; nothing without `--join`. */
+async function joined(
+  input: CommandInput,
+  settings: PlatformSettings,
+): Promise<Partial<PlatformSettings> | "checked"> {
+  const url = textOption(input, "join");
+  if (url === undefined) return {};
+  const { clock, paths } = lifecycleOf(input);
+  const words = { url, node: settings.node, ...secretsOf(input) };
+  const { joinCluster, checkCluster } = await import("../joining/join.ts");
+  const show = (finding: Finding) => showFinding(input.output, finding);
+  const join = { words, paths, settings, environment: input.environment, clock, show };
+  if (!flagOption(input, "check")) return joinCluster(join);
+  await checkCluster(join);
+  return "checked";
+}
+
+function secretsOf(input: CommandInput): { token: string; fingerprint: string } {
+  const token = textOption(input, "token");
+  const fingerprint = textOption(input, "fingerprint");
+  if (token !== undefined && fingerprint !== undefined) return { token, fingerprint };
+  const message =
+    "--join needs --token and --fingerprint: berth node join on the server prints all";
+  throw new ProtocolError("invalid_request", message);
 }
 
 function changesOf(input: CommandInput, before: PlatformSettings): Partial<PlatformSettings> {

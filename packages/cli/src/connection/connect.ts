@@ -1,8 +1,8 @@
 /** From the words of a command line to a client of the chosen server, and the project and environment to work in. */
 
 import type { ApiClient } from "@berth/protocol";
-import { HttpClient } from "@berth/protocol/client/http-client";
-import { chooseContext, scopeOf, tokenOf } from "./context.ts";
+import { clientOf } from "./client.ts";
+import { chooseContext, scopeOf } from "./context.ts";
 
 export interface Connection {
   /** Connects lazily: `--context`, BERTH_URL and BERTH_TOKEN, the config file, this machine's platform. */
@@ -20,12 +20,7 @@ export function connectionOf(
   const wanted = typeof given["context"] === "string" ? given["context"] : undefined;
   const context = () => chooseContext(environment, wanted).context;
   return {
-    connect: () => {
-      if (api !== undefined) return api;
-      const { url, ...rest } = context();
-      const token = tokenOf({ url, ...rest });
-      return new HttpClient(token === undefined ? { url } : { url, token });
-    },
+    connect: () => api ?? clientOf(context()),
     scope: () => scopeOf(environment, given, context),
   };
 }

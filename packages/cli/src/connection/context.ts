@@ -23,6 +23,10 @@ const Context = Type.Object(
     token: Type.Optional(Type.String()),
     /** Read at each use: the token may change. */
     tokenFile: Type.Optional(Type.String()),
+    /** The cluster's authority as a PEM file, for an address with https: `berth ca export`. */
+    authority: Type.Optional(Type.String()),
+    /** Certificate and key of a node that joined. */
+    identityFile: Type.Optional(Type.String()),
     project: Type.Optional(Type.String()),
     environment: Type.Optional(Type.String()),
   },
@@ -81,7 +85,13 @@ export function chooseContext(
   const url = environment["BERTH_URL"];
   if (wanted === undefined && url !== undefined && url !== "") {
     const token = environment["BERTH_TOKEN"];
-    return { name: "environment", context: token === undefined ? { url } : { url, token } };
+    const authority = environment["BERTH_AUTHORITY"];
+    const context = {
+      url,
+      ...(token === undefined ? {} : { token }),
+      ...(authority === undefined ? {} : { authority }),
+    };
+    return { name: "environment", context };
   }
   const config = readConfig(environment);
   const name = wanted ?? config.current ?? LOCAL_CONTEXT;
@@ -97,6 +107,10 @@ export function localContext(environment: Environment): Context {
   const paths = localPaths(environment);
   const settings = localSettings(environment);
   const token = environment["BERTH_TOKEN"];
+  if (settings.joined !== undefined) {
+    const { url } = settings.joined;
+    return { url, identityFile: paths.identity, ...(token === undefined ? {} : { token }) };
+  }
   return {
     url: `http://${settings.host}:${settings.port}`,
     ...(token === undefined ? { tokenFile: paths.adminToken } : { token }),

@@ -15,7 +15,7 @@ import { type ApiClient, ProtocolError } from "@berth/protocol";
 import { hasSystemd, pingEngine, startEngineUnit } from "./local-engine.ts";
 import type { PlatformPaths } from "./paths.ts";
 import { livingProcess, removeProcessRecord, startTicksOf } from "./process-record.ts";
-import { ownProcess, processEnvironment } from "./process-table.ts";
+import { ownProcess, ownProcesses, processEnvironment } from "./process-table.ts";
 import { type PlatformSettings, readSettings, writeSettings } from "./settings.ts";
 import { requestStop } from "./stop-request.ts";
 import { installUnits, stopUnits, unitPid } from "./systemd-units.ts";
@@ -41,24 +41,49 @@ export async function startPlatform(
   changes: Partial<PlatformSettings>,
 ): Promise<PlatformSettings> {
   const settings = await settleSettings(life, changes);
-  const before = await runningVersion(life);
+  const before = await versionHere(life, settings);
   const current = await ensureEngine(life, settings);
   if (before !== undefined && before !== VERSION) {
     life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
     await stopOwnProcesses(life, { supervisor: true });
     await stopNet(life);
   }
-  if (current.systemd) await installUnits(life.paths);
+  if (current.systemd) await installUnits(life.paths, current);
   else startSupervisor(life.paths);
   const from = life.clock.monotonic();
-  await waitFor(life, "the server", async () => (await runningVersion(life)) === VERSION);
+  if (current.joined === undefined) {
+    await waitFor(life, "the server", async () => (await runningVersion(life)) === VERSION);
+  }
   await waitFor(life, "the agent", () => nodeIsUp(life, current.node));
   const tookMs = Math.round(life.clock.monotonic() - from);
   life.report(
     "platform",
-    before === VERSION ? "server, agent, net were up" : `server, agent, net up after ${tookMs} ms`,
+    before === VERSION
+      ? `${namesOf(current)} were up`
+      : `${namesOf(current)} up after ${tookMs} ms`,
   );
   return current;
+}
+
+function namesOf(settings: PlatformSettings): string {
+  return [...ownProcesses(settings), "net"].join(", ");
+}
+
+/** What runs here now: the server's version, that of the agent where the server is elsewhere. */
+async function versionHere(
+  life: Lifecycle,
+  { joined, node }: PlatformSettings,
+): Promise<string | undefined> {
+  if (joined === undefined) return runningVersion(life);
+  if (livingProcess(join(life.paths.processes, "agent")) === undefined) return undefined;
+  try {
+    const { status } = await life.connect().call("getNode", { params: { node } });
+    return status?.agentVersion;
+  } catch (error) {
+    // An agent that the server does not know, or that cannot reach it, is replaced.
+    if (error instanceof ProtocolError) return "unknown";
+    throw error;
+  }
 }
 
 /** The new agent starts the new `net`; HAProxy goes on serving, names are missing for a quarter second. */
@@ -132,7 +157,8 @@ function startSupervisor(paths: PlatformPaths): void {
 
 /** Version of the server that answers on this machine; `undefined` when none does. */
 export async function runningVersion(life: Lifecycle): Promise<string | undefined> {
-  if (!existsSync(life.paths.adminToken)) return undefined;
+  const { adminToken, identity } = life.paths;
+  if (!existsSync(adminToken) && !existsSync(identity)) return undefined;
   try {
     return (await life.connect().call("version", { params: {} })).version;
   } catch (error) {

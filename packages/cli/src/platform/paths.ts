@@ -13,6 +13,8 @@ export interface PlatformPaths {
   readonly adminToken: string;
   readonly agentToken: string;
   readonly clusterId: string;
+  /** Certificate and key of a node that joined. */
+  readonly identity: string;
   readonly agent: string;
   readonly net: string;
   readonly logs: string;
@@ -45,6 +47,7 @@ export function platformPaths(
     adminToken: join(dataDir, "admin.token"),
     agentToken: join(dataDir, "agent.token"),
     clusterId: join(dataDir, "cluster.id"),
+    identity: join(dataDir, "identity.json"),
     agent: join(dataDir, "agent"),
     net: join(dataDir, "net"),
     logs: join(dataDir, "log"),

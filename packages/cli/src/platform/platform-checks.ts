@@ -1,8 +1,8 @@
 /** Checks of the platform on this machine: engine, server, agent, net, files. */
 
 import { existsSync, statSync } from "node:fs";
-import { type CertificateView, ProtocolError } from "@berth/protocol";
-import { HttpClient } from "@berth/protocol/client/http-client";
+import { type ApiClient, type CertificateView, ProtocolError } from "@berth/protocol";
+import { clientOf } from "../connection/client.ts";
 import { localContext, tokenOf } from "../connection/context.ts";
 import { type Check, type Finding, failure, ok, warning } from "./finding.ts";
 import { answersAt, DOMAIN, hostAsksUs, hostDnsOf } from "./host-dns.ts";
@@ -51,12 +51,12 @@ function engineHints(info: Readonly<Record<string, unknown>>, managed: boolean):
 }
 
 export const server: Check = async ({ environment, settings }) => {
-  const url = `http://${settings.host}:${settings.port}`;
-  const token = tokenOf(localContext(environment));
-  if (token === undefined) {
+  const context = localContext(environment);
+  const { url } = context;
+  if (tokenOf(context) === undefined && settings.joined === undefined) {
     return [failure("server", "the platform was never started here", "berth platform start")];
   }
-  const client = new HttpClient({ url, token });
+  const client = clientOf(context);
   try {
     const { version } = await client.call("version", { params: {} });
     const { status, node } = await client.call("getNode", { params: { node: settings.node } });
@@ -81,9 +81,9 @@ const ACME_HTTP_PORT = 80;
 
 /** Certificates that expire, have expired or cannot be had; silent where the server is. */
 export const certificates: Check = async ({ environment, settings }) => {
-  const token = tokenOf(localContext(environment));
-  if (token === undefined) return [];
-  const client = new HttpClient({ url: `http://${settings.host}:${settings.port}`, token });
+  const context = localContext(environment);
+  if (tokenOf(context) === undefined) return [];
+  const client = clientOf(context);
   const params = { project: "default", environment: "main" };
   try {
     const { items } = await client.call("listCertificates", { params, query: { all: "true" } });
@@ -102,7 +102,7 @@ export const certificates: Check = async ({ environment, settings }) => {
 };
 
 async function acmePortFinding(
-  client: HttpClient,
+  client: ApiClient,
   params: { readonly project: string; readonly environment: string },
   httpPort: number,
 ): Promise<Finding[]> {
@@ -137,7 +137,7 @@ function certificateFindings({ certificate }: CertificateView): Finding[] {
 
 /** Files that only their owner may read. */
 export const secretFiles: Check = async ({ paths }) => {
-  const open = [paths.adminToken, paths.agentToken]
+  const open = [paths.adminToken, paths.agentToken, paths.identity]
     .filter((file) => existsSync(file))
     .filter((file) => (statSync(file).mode & 0o077) !== 0);
   const [first] = open;

@@ -44,12 +44,17 @@ export function processEnvironment(paths: PlatformPaths): Record<string, string>
   };
 }
 
+/** What runs here of ours: the server's machine is a node as well, a host that joined is nothing else. */
+export function ownProcesses({ joined }: PlatformSettings): readonly ("server" | "agent")[] {
+  return joined === undefined ? ["server", "agent"] : ["agent"];
+}
+
 /** What the supervisor keeps running. The agent keeps `net` running, and `net` HAProxy. */
 export function processTable(
   settings: PlatformSettings,
   paths: PlatformPaths,
 ): ProcessDescription[] {
-  const ours = (["server", "agent"] as const).map((name) => ({
+  const ours = ownProcesses(settings).map((name) => ({
     name,
     argv: ownProcess(name),
     environment: processEnvironment(paths),

@@ -53,6 +53,8 @@ export const PlatformSettings = Type.Object(
     serviceRange: Type.Optional(Type.String()),
     /** Where the cluster's state lies. Absent: in a file beside the server. */
     store: Type.Optional(StoreSettings),
+    /** This machine is a node of a cluster whose server is elsewhere: no server runs here. */
+    joined: Type.Optional(Type.Object({ url: Type.String(), cluster: Type.String() })),
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { firstLineOf, runProgram } from "../image/run-program.ts";
 import { hasSystemd } from "./local-engine.ts";
 import type { PlatformPaths } from "./paths.ts";
-import { ownProcess, processEnvironment } from "./process-table.ts";
+import { ownProcess, ownProcesses, processEnvironment } from "./process-table.ts";
+import type { PlatformSettings } from "./settings.ts";
 import { STOP_TASKS_MS } from "./stop-request.ts";
 
 const UNIT_DIR = "/etc/systemd/system";
@@ -50,9 +51,13 @@ function quoted(word: string): string {
 }
 
 /** Writes units that differ, and starts them. Answers which were new or changed. */
-export async function installUnits(paths: PlatformPaths): Promise<string[]> {
+export async function installUnits(
+  paths: PlatformPaths,
+  settings: PlatformSettings,
+): Promise<string[]> {
   const changed: string[] = [];
-  for (const name of UNITS) {
+  const units = ownProcesses(settings).map((name) => `berth-${name}` as const);
+  for (const name of units) {
     const file = join(UNIT_DIR, `${name}.service`);
     const text = unitText(name, paths);
     if (existsSync(file) && readFileSync(file, "utf8") === text) continue;
@@ -60,7 +65,7 @@ export async function installUnits(paths: PlatformPaths): Promise<string[]> {
     changed.push(name);
   }
   if (changed.length > 0) await runProgram(["systemctl", "daemon-reload"]);
-  await runProgram(["systemctl", "enable", "--now", ...UNITS]);
+  await runProgram(["systemctl", "enable", "--now", ...units]);
   if (changed.length > 0) await runProgram(["systemctl", "restart", ...changed]);
   return changed;
 }

@@ -9,6 +9,8 @@ import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { firstLineOf } from "../image/run-program.ts";
+import { readIdentity, secureOptions } from "../joining/identity-file.ts";
+import { renewIdentity } from "../joining/renewal.ts";
 import { haltHook } from "../platform/halt.ts";
 import { hostDnsOf } from "../platform/host-dns.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
@@ -31,7 +33,7 @@ const AGENT_STOP_MS = 10_000;
 
 await runProcessShell("agent", async (shell) => {
   const { paths, settings, clock, log, prng, driver } = shell;
-  const token = await tokenOf(shell);
+  const api = await serverClient(shell);
   const hostDns = hostDnsOf(settings);
   const [program = process.execPath, ...words] = ownProcess("net");
   const onBoundary = haltHook();
@@ -40,7 +42,7 @@ await runProcessShell("agent", async (shell) => {
     nodeName: settings.node,
     dataDir: paths.agent,
     runtimeDir: paths.run,
-    api: new HttpClient({ url: `http://${settings.host}:${settings.port}`, token }),
+    api,
     runtime: dockerRuntime({
       socketPath: settings.engineSocket,
       direct: {
@@ -91,6 +93,24 @@ async function hostShutsDown(): Promise<boolean> {
   if (!hasSystemd()) return false;
   // It exits with another code than 0 for every state but `running`, and says it all the same.
   return (await firstLineOf("systemctl", ["is-system-running"])) === "stopping";
+}
+
+/** The server on this machine by its token, the one of the cluster that was joined by a certificate. */
+async function serverClient(shell: ProcessShell): Promise<HttpClient> {
+  const { paths, settings, clock, log, driver } = shell;
+  const { joined, host, port } = settings;
+  if (joined === undefined) {
+    return new HttpClient({ url: `http://${host}:${port}`, token: await tokenOf(shell) });
+  }
+  let identity = readIdentity(paths.identity);
+  const api = new HttpClient({ url: joined.url, secure: () => secureOptions(identity) });
+  renewIdentity({
+    ...{ api, file: paths.identity, driver, clock, log, identity: () => identity },
+    use: (fresh) => {
+      identity = fresh;
+    },
+  });
+  return api;
 }
 
 async function tokenOf({ paths, clock, log }: ProcessShell): Promise<string> {

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { runServer } from "@berth/control-plane/server/run-server";
+import { installedSoftware } from "../joining/installed-software.ts";
 import { ownAddresses } from "../platform/own-addresses.ts";
 import type { PlatformSettings } from "../platform/settings.ts";
 import { BUNDLED, VERSION } from "../platform/version.ts";
@@ -15,6 +16,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
       host: settings.clusterHost,
       port: settings.clusterPort,
       addresses: () => clusterAddresses(settings),
+      software: installedSoftware(BUNDLED ? import.meta.dirname : undefined),
     },
     clock,
     log,

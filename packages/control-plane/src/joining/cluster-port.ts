@@ -8,10 +8,18 @@
 
 import { createHash, createPublicKey } from "node:crypto";
 import { connect } from "node:net";
-import { type Clock, DAY_MS, type Driver, HOUR_MS, type Logger, SECOND_MS } from "@berth/base";
-import { type Authority, identityUri, keys, ProtocolError } from "@berth/protocol";
+import {
+  type Clock,
+  DAY_MS,
+  type Driver,
+  HOUR_MS,
+  type Logger,
+  present,
+  SECOND_MS,
+} from "@berth/base";
+import { type Authority, identityUri, keys } from "@berth/protocol";
 import type { Dispatcher } from "../api/dispatcher.ts";
-import { AUTHORITY_KEY } from "../certificates/authority.ts";
+import { AUTHORITY_KEY, ensureAuthority } from "../certificates/authority.ts";
 import { CLUSTER } from "../certificates/choose.ts";
 import { factsOfPem } from "../certificates/read-certificate.ts";
 import type { Vault } from "../certificates/vault.ts";
@@ -19,7 +27,7 @@ import { issueIdentity, newPrivateKey } from "../certificates/x509.ts";
 import { HttpServer, type SecureIdentity } from "../server/http-server.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Store } from "../store/port.ts";
-import type { ClusterEntrance, OpenEntrance } from "./entrance.ts";
+import type { ClusterEntrance, OpenEntrance, Software } from "./entrance.ts";
 
 const SERVER_LIFETIME_MS = 30 * DAY_MS;
 /** How often it is looked whether the port should be open and its certificate be renewed. */
@@ -43,21 +51,25 @@ export interface ClusterPortOptions {
   /** Addresses of this machine by which others reach it, best first. */
   readonly addresses: () => readonly string[];
   readonly hostNames: readonly string[];
+  readonly software: Software;
 }
 
 interface Opened {
   readonly server: HttpServer;
   readonly port: number;
   readonly key: string;
+  readonly fingerprint: string;
   renewAt: number;
 }
 
 export class ClusterPort implements ClusterEntrance {
+  readonly software: Software;
   readonly #options: ClusterPortOptions;
   #opening: Promise<Opened> | undefined;
 
   constructor(options: ClusterPortOptions) {
     this.#options = options;
+    this.software = options.software;
     options.driver.add({
       name: "cluster-port",
       purpose: "keeps the port for other hosts open while there are any, and its certificate fresh",
@@ -71,9 +83,9 @@ export class ClusterPort implements ClusterEntrance {
       this.#opening = undefined;
       throw error;
     });
-    const { key, port } = await this.#opening;
+    const { key, port, fingerprint } = await this.#opening;
     const urls = this.#options.addresses().map((address) => `https://${address}:${port}`);
-    return { urls, serverPin: pinOf(key) };
+    return { urls, serverPin: pinOf(key), fingerprint };
   }
 
   async reach(address: string, port: number) {
@@ -111,6 +123,7 @@ export class ClusterPort implements ClusterEntrance {
 
   async #open(): Promise<Opened> {
     const { dispatcher, clock, log, newId, hostNames, listen } = this.#options;
+    const { fingerprint } = await this.#authority();
     const key = await this.#serverKey();
     const { identity, renewAt } = await this.#identity(key);
     const server = new HttpServer({
@@ -119,12 +132,12 @@ export class ClusterPort implements ClusterEntrance {
     });
     const url = await server.listen(listen);
     log.info("the cluster's port is open", { url });
-    return { server, key, port: Number(new URL(url).port), renewAt };
+    return { server, key, fingerprint, port: Number(new URL(url).port), renewAt };
   }
 
   async #identity(key: string): Promise<{ identity: SecureIdentity; renewAt: number }> {
     const { vault, clock, addresses, cluster } = this.#options;
-    const authority = this.#authority();
+    const authority = await this.#authority();
     const now = clock.now();
     const certificate = await issueIdentity({
       authority: { certificate: authority.certificate, key: await vault.open(AUTHORITY_KEY) },
@@ -141,10 +154,15 @@ export class ClusterPort implements ClusterEntrance {
     return { identity, renewAt: now + (notAfter - now) / 2 };
   }
 
-  #authority(): Authority {
-    const authority = this.#options.view.authority.get(keys.authority())?.value;
-    if (authority !== undefined) return authority;
-    throw new ProtocolError("unavailable", "the cluster's authority is not there yet");
+  /** Made here where a server that has just started has not come to it: of two that try, one makes it. */
+  async #authority(): Promise<Authority> {
+    const { store, vault, cluster, clock } = this.#options;
+    await ensureAuthority({
+      ...{ store, vault, cluster: cluster(), now: clock.now() },
+      leadership: [],
+    });
+    const { entry } = await store.get(keys.authority());
+    return JSON.parse(present(entry, "the authority").value) as Authority;
   }
 
   async #serverKey(): Promise<string> {

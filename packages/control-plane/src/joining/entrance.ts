@@ -1,6 +1,6 @@
 /** How hosts find the cluster and are let in: what the API needs of the cluster's port. */
 
-import { ProtocolError } from "@berth/protocol";
+import { ProtocolError, type SoftwareFile } from "@berth/protocol";
 
 /** Where the cluster's port is, and how to know that it is the right one. */
 export interface OpenEntrance {
@@ -8,9 +8,23 @@ export interface OpenEntrance {
   readonly urls: readonly string[];
   /** SHA-256 of the server's public key in base64. */
   readonly serverPin: string;
+  /** SHA-256 of the authority's certificate: hexadecimal pairs with colons. */
+  readonly fingerprint: string;
+}
+
+/** What the server itself runs from, for hosts that have nothing yet. */
+export interface Software {
+  /** Architecture of the Node binary, as Node calls it. */
+  readonly architecture: string;
+  /** Throws `unavailable` where the server does not run from a bundle. */
+  files(): Promise<readonly SoftwareFile[]>;
+  /** The bytes of one of them. */
+  read(digest: string): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
 export interface ClusterEntrance {
+  readonly software: Software;
+
   /** Opens the port unless it is open. Throws `unavailable` when it cannot. */
   open(): Promise<OpenEntrance>;
   /** Tries to reach a TCP port of a host that asks to join. */
@@ -19,6 +33,13 @@ export interface ClusterEntrance {
 
 /** For servers that nobody can join: simulations, tests of other things. */
 export const CLOSED_ENTRANCE: ClusterEntrance = {
+  software: {
+    architecture: "none",
+    files: async () => {
+      throw new ProtocolError("unavailable", "this server has no software for other hosts");
+    },
+    read: async () => undefined,
+  },
   open: async () => {
     throw new ProtocolError("unavailable", "this server has no port for other hosts");
   },

@@ -46,6 +46,16 @@ export function joinRefusal(
   );
 }
 
+/** Why the token lets nobody in any more, whoever asks; `undefined` when it still does. */
+export function tokenUseRefusal(
+  view: ClusterView,
+  tokenHash: string,
+  now: number,
+): Refusal | undefined {
+  const token = view.joinTokens.get(keys.joinToken(tokenHash))?.value;
+  return tokenRefusal(token, { node: token?.node ?? "", now, keyHash: undefined });
+}
+
 function tokenRefusal(
   token: JoinToken | undefined,
   { node, now, keyHash }: { node: string; now: number; keyHash: string | undefined },

@@ -20,6 +20,7 @@ import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
 import { Vault } from "../certificates/vault.ts";
 import { ControlPlane } from "../control-plane.ts";
 import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
+import type { Software } from "../joining/entrance.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
 import { dataPaths, makeDataDir } from "./data-dir.ts";
 import { ensureSecretKey, ensureToken } from "./first-start.ts";
@@ -58,6 +59,8 @@ export interface ClusterPlace {
   readonly port: number;
   /** Addresses of this machine for others, best first. */
   readonly addresses: () => readonly string[];
+  /** What hosts run that join. */
+  readonly software: Software;
 }
 
 export interface RunningServer {
@@ -183,10 +186,11 @@ function certificatePorts({ clock, version }: RunServerOptions, box: SecretBox) 
 
 function clusterPortOf(
   { clusterPort }: RunServerOptions,
-  parts: Omit<ClusterPortOptions, "listen" | "addresses">,
+  parts: Omit<ClusterPortOptions, "listen" | "addresses" | "software">,
 ): ClusterPort | undefined {
   if (clusterPort === undefined) return undefined;
-  return new ClusterPort({ ...parts, listen: clusterPort, addresses: clusterPort.addresses });
+  const { addresses, software } = clusterPort;
+  return new ClusterPort({ ...parts, listen: clusterPort, addresses, software });
 }
 
 /** 20 hexadecimal digits: sessions and requests that nobody guesses and no two share. */

@@ -14,6 +14,22 @@ import { Node } from "../resources/node.ts";
 import type { RouteDescription } from "./route.ts";
 
 export const joinRoutes = {
+  joinScript: {
+    method: "GET",
+    path: "/join.sh",
+    summary: "A script that sets a host up and joins it. No secret is in it.",
+    access: "public",
+    answer: { kind: "text", mediaType: "text/x-shellscript; charset=utf-8" },
+    errors: ["unavailable"],
+  },
+  getSoftware: {
+    method: "GET",
+    path: "/v1/join/software/{digest}",
+    summary: "A file of Berth, or of Node, as the server itself runs it.",
+    access: "join",
+    answer: { kind: "bytes" },
+    errors: ["not_found", "join_refused", "unavailable"],
+  },
   createJoinToken: {
     method: "POST",
     path: "/v1/join-tokens",

@@ -6,7 +6,14 @@
 import { Type } from "typebox";
 import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
-import { Node, NodeChanges, NodeStatus, Operation, RegistryAuth } from "../resources/node.ts";
+import {
+  Node,
+  NodeChanges,
+  NodeStanding,
+  NodeStatus,
+  Operation,
+  RegistryAuth,
+} from "../resources/node.ts";
 import { STACK_PARAMETERS_MAX } from "../resources/parameter-limits.ts";
 import { DeployPlan, Explanation } from "../resources/plan.ts";
 import { PolicyInput, PolicyView } from "../resources/policy.ts";
@@ -540,6 +547,14 @@ export const routes = {
     errors: [],
   },
   ...joinRoutes,
+  getNodeStanding: {
+    method: "GET",
+    path: "/v1/nodes/{node}/standing",
+    summary: "A node with its copies, and what each of them waits for.",
+    access: "user",
+    answer: { kind: "json", schema: NodeStanding },
+    errors: ["not_found"],
+  },
   reportNode: {
     method: "PUT",
     path: "/v1/nodes/{node}/status",

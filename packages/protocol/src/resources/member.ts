@@ -67,6 +67,15 @@ export const Invitation = Type.Object({
 });
 export type Invitation = Of<typeof Invitation>;
 
+/** A file that a host needs to run Berth. */
+export interface SoftwareFile {
+  /** `node`, or `bundle/` and the file's name. */
+  readonly path: string;
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly bytes: number;
+}
+
 /** A signing request is about 400 bytes. */
 const SigningRequest = Type.String({ minLength: 1, maxLength: 4_096 });
 

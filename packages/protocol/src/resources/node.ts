@@ -95,6 +95,36 @@ export const NodeStatus = Type.Object({
 });
 export type NodeStatus = Of<typeof NodeStatus>;
 
+/** A copy on a node, and what becomes of it there. Made by the server at each question. */
+export const CopyStanding = Type.Object({
+  project: Type.String(),
+  environment: Type.String(),
+  task: Identifier,
+  /** `shop/web-1` */
+  copy: Type.String(),
+  /** What its agent said last. */
+  state: Type.String(),
+  /** Why it cannot run on another node while this one may still run it; absent for a free copy. */
+  bound: Type.Optional(Type.String()),
+  /** What it waits for, and what would free it; absent while all is as wanted. */
+  waits: Type.Optional(Type.String()),
+});
+export type CopyStanding = Of<typeof CopyStanding>;
+
+/** A node with everything that a person asks about one. */
+export const NodeStanding = Type.Object({
+  node: Node,
+  status: Type.Optional(NodeStatus),
+  /** Of a host that joined; absent for the machine of the server. */
+  member: Type.Optional(
+    Type.Object({ joinedAt: Timestamp, address: Type.String(), notAfter: Timestamp }),
+  ),
+  /** A node without contact is given up after this, milliseconds. */
+  leaseMs: Type.Number(),
+  copies: Type.Array(CopyStanding),
+});
+export type NodeStanding = Of<typeof NodeStanding>;
+
 /** Registry credentials for one pull or look-up; handed over, never stored in clear. */
 export const RegistryAuth = Type.Object({
   server: Type.String(),

@@ -9,9 +9,17 @@ import {
   type MemberCertificate,
   type Node,
   ProtocolError,
+  type Task,
 } from "@berth/protocol";
 import { Vault } from "../../certificates/vault.ts";
-import { decideJoin, decideRenewal, joinRefusal } from "../../joining/join-decision.ts";
+import { liveTasks } from "../../explain/node-standing.ts";
+import {
+  decideJoin,
+  decideRenewal,
+  joinRefusal,
+  tokenUseRefusal,
+} from "../../joining/join-decision.ts";
+import { renderJoinScript } from "../../joining/join-script.ts";
 import { issueMember, type MemberKey, readMemberKey } from "../../joining/member-certificates.ts";
 import {
   accept,
@@ -22,7 +30,6 @@ import {
 } from "../../release/refusal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
 import { encode } from "../../state/decode.ts";
-import { statusOf } from "../../state/status-of.ts";
 import type { Actor } from "../actor.ts";
 import { hashToken } from "../authenticator.ts";
 import { commitDecision } from "../commit.ts";
@@ -37,8 +44,7 @@ export const JOIN_TOKENS_MAX = 200;
 export const createJoinToken: Handler<"createJoinToken"> = async (request, context) => {
   const { body, actor, signal } = request;
   const { clock, store, state } = context;
-  const authority = authorityOf(context);
-  const { urls, serverPin } = await context.entrance.open();
+  const { urls, serverPin, fingerprint } = await context.entrance.open();
   const now = clock.now();
   const tokens = state.view.joinTokens.all();
   const expired = tokens.filter(({ value }) => value.expiresAt <= now);
@@ -66,7 +72,6 @@ export const createJoinToken: Handler<"createJoinToken"> = async (request, conte
   });
   await state.waitFor(revision, signal);
   const { id, expiresAt } = row;
-  const { fingerprint } = authority;
   return {
     ...{ token, id, expiresAt, cluster: clusterId(context), urls: [...urls] },
     ...{ serverPin, fingerprint },
@@ -75,6 +80,28 @@ export const createJoinToken: Handler<"createJoinToken"> = async (request, conte
 
 /** Of the 128 operations of a transaction; the rest goes with the next token. */
 const EXPIRED_PER_TXN = 100;
+
+export const joinScript: Handler<"joinScript"> = async (_request, context) => {
+  const { software } = context.entrance;
+  const { serverPin, fingerprint } = await context.entrance.open();
+  return renderJoinScript({
+    architecture: software.architecture,
+    files: await software.files(),
+    version: context.version,
+    serverPin,
+    fingerprint,
+  });
+};
+
+export const getSoftware: Handler<"getSoftware"> = async ({ params, actor }, context) => {
+  if (actor.role === "joiner") {
+    const refusal = tokenUseRefusal(context.state.view, actor.tokenHash, context.clock.now());
+    if (refusal !== undefined) throw refusalError(refusal);
+  }
+  const bytes = await context.entrance.software.read(params.digest);
+  if (bytes !== undefined) return bytes;
+  throw new ProtocolError("not_found", `nothing of this version of Berth is ${params.digest}`);
+};
 
 export const checkJoin: Handler<"checkJoin"> = async ({ body, actor, remoteAddress }, context) => {
   const { clock, settings, state, entrance, version } = context;
@@ -148,7 +175,7 @@ function withoutNode(view: ClusterView, name: string, force: boolean): Decision<
     const message = `${name} is the machine of the server itself: it cannot leave its cluster`;
     return refuse("still_in_use", message, { node: name });
   }
-  const users = force ? [] : runningOn(view, name);
+  const users = force ? [] : liveTasks(view, name).map(copyName);
   if (users.length > 0) {
     const shown = users.slice(0, USERS_SHOWN).join(", ");
     const message = `node ${name} still runs ${users.length} copies: ${shown}; drain it first, or force it`;
@@ -169,14 +196,8 @@ function withoutNode(view: ClusterView, name: string, force: boolean): Decision<
 /** Users that a refusal names. */
 const USERS_SHOWN = 10;
 
-/** Copies whose end nobody has confirmed, and that were not given up. */
-function runningOn(view: ClusterView, node: string): string[] {
-  return view.tasks
-    .by("node", node)
-    .filter(({ value }) => value.verdict === undefined)
-    .filter(({ value }) => statusOf(view, value.id)?.state !== "removed")
-    .filter(({ value }) => statusOf(view, value.id)?.state !== "ended")
-    .map(({ value: { stack, service, slot } }) => `${stack}/${service}-${slot}`);
+function copyName({ stack, service, slot }: Task): string {
+  return `${stack}/${service}-${slot}`;
 }
 
 function tokenHashOf(actor: Actor): string {

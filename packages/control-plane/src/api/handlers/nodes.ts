@@ -1,6 +1,7 @@
 /** Nodes as users see them. */
 
 import { keys, NODE_WORDS_MAX, type Node, type NodeChanges, ProtocolError } from "@berth/protocol";
+import { nodeStanding } from "../../explain/node-standing.ts";
 import { accept, type Decision, refuse, unchangedSince } from "../../release/refusal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
 import { encode } from "../../state/decode.ts";
@@ -15,6 +16,12 @@ export const getNode: Handler<"getNode"> = ({ params }, { state: { view } }) => 
   const node = view.nodes.get(keys.node(params.node));
   if (node === undefined) throw new ProtocolError("not_found", `there is no node ${params.node}`);
   return nodeView(view, node.value);
+};
+
+export const getNodeStanding: Handler<"getNodeStanding"> = ({ params }, { state, settings }) => {
+  const standing = nodeStanding(state.view, params.node, settings);
+  if (standing !== undefined) return standing;
+  throw new ProtocolError("not_found", `there is no node ${params.node}`);
 };
 
 function nodeView(view: ClusterView, node: Node) {

@@ -1,0 +1,96 @@
+/** `berth node describe` */
+
+import { formatBytes, formatCpu, formatDuration } from "@berth/base";
+import type { NodeStanding } from "@berth/protocol";
+import type { CommandDescription } from "../command.ts";
+import { EXIT } from "../exit-code.ts";
+import { type Output, table } from "../output/output.ts";
+
+export const command: CommandDescription = {
+  summary: "one node: what it is, what it runs, and what its copies wait for",
+  arguments: [{ name: "node", summary: "the node", required: true }],
+  examples: [
+    { line: "berth node describe node-2", does: "all that the server knows of it" },
+    { line: "berth node describe node-2 --json", does: "the same for a program" },
+  ],
+  async run(input) {
+    const { output, signal } = input;
+    const params = { node: input.words[0] ?? "" };
+    const standing = await input.connect().call("getNodeStanding", { params, signal });
+    if (output.json) output.line(JSON.stringify(standing));
+    else for (const line of lines(standing, output, Date.now())) output.line(line);
+    return EXIT.done;
+  },
+};
+
+function lines(standing: NodeStanding, output: Output, now: number): string[] {
+  const facts = [...standingFacts(standing, output, now), ...hostFacts(standing)];
+  const width = Math.max(...facts.map(([name]) => name.length));
+  const conditions = (standing.status?.conditions ?? []).flatMap(({ message, advice }) => [
+    output.paint("yellow", `! ${message}`),
+    `  ${advice}`,
+  ]);
+  return [
+    ...facts.map(([name, text]) => `${name.padEnd(width)}  ${text}`),
+    ...conditions,
+    "",
+    ...copyLines(standing),
+  ];
+}
+
+type Fact = readonly [name: string, text: string];
+
+function standingFacts(
+  { node, member, leaseMs }: NodeStanding,
+  output: Output,
+  now: number,
+): Fact[] {
+  const since = formatDuration(Math.max(0, now - node.contactChangedAt));
+  const contact =
+    node.contact === "up"
+      ? output.paint("green", `up for ${since}`)
+      : output.paint("red", `down for ${since}`);
+  const labels = Object.entries(node.labels).map(([name, value]) => `${name}=${value}`);
+  return [
+    ["node", node.name],
+    ["contact", `${contact}; given up after ${formatDuration(leaseMs)} of silence`],
+    ["availability", node.availability],
+    ["joined", `${formatDuration(Math.max(0, now - node.joinedAt))} ago`],
+    ...(member === undefined
+      ? [["certificate", "none: the machine of the server"] as const]
+      : [
+          [
+            "certificate",
+            `for ${formatDuration(Math.max(0, member.notAfter - now))} more`,
+          ] as const,
+        ]),
+    ...(labels.length === 0 ? [] : [["labels", labels.join(" ")] as const]),
+  ];
+}
+
+function hostFacts({ status }: NodeStanding): Fact[] {
+  if (status === undefined) return [];
+  const { capacity, engine, platform } = status;
+  return [
+    ["address", status.address],
+    ["berth", status.agentVersion],
+    ["host", `${platform.os} ${platform.architecture}, kernel ${status.kernel}`],
+    ["engine", `${engine.name} ${engine.version}${engine.reachable ? "" : ", not reachable"}`],
+    ["cpu", formatCpu(capacity.cpuMillis)],
+    ["memory", formatBytes(capacity.memoryBytes)],
+    ["disk free", formatBytes(status.diskFreeBytes)],
+  ];
+}
+
+function copyLines({ copies }: NodeStanding): string[] {
+  if (copies.length === 0) return ["runs nothing"];
+  return table(
+    ["COPY", "STATE", "KIND", "WAITS"],
+    copies.map(({ copy, state, bound, waits }) => [
+      copy,
+      state,
+      bound === undefined ? "free" : "bound",
+      waits ?? "",
+    ]),
+  );
+}
