@@ -16,6 +16,8 @@ export interface ServerProcess {
   /** Since the last time. */
   figures(): Promise<ServerFigures>;
   kill(): Promise<void>;
+  /** Gracefully. */
+  stop(): Promise<void>;
 }
 
 export interface ServerProcessOptions
@@ -56,6 +58,11 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
       return nextLine<ServerFigures>();
     },
     kill: () => killProcess(running),
+    stop: async () => {
+      const exited = once(running, "exit");
+      stdin.end();
+      await exited;
+    },
   };
 }
 

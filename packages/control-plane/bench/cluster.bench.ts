@@ -1,0 +1,266 @@
+/**
+ * A whole control plane under load: the real server over HTTP, N light agents of the real protocol in other
+ * processes, M tasks spread over zones, from the submission of their stacks until all are reported running
+ * and ready. On SQLite, and on three members of etcd with fsync.
+ *
+ * Meanwhile an API read is asked every 20 ms. The end is checked: every task is in the store, reported ready,
+ * no address twice, and no node beyond its share by more than zones explain.
+ *
+ * `node packages/control-plane/bench/cluster.bench.ts [--nodes 1000] [--tasks 10000] [--stacks 10]
+ *  [--store sqlite|etcd|both] [--agents 2 (processes)] [--profile FOLDER]`
+ */
+
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { assert, silentLogger, sleep, systemClock } from "@berth/base";
+import type { WatchEvent } from "@berth/protocol";
+import { HttpClient } from "@berth/protocol/client/http-client";
+import { startEtcd } from "../e2e/etcd-lab.ts";
+import { type ServerProcess, startServerProcess } from "../e2e/server-process.ts";
+import { openStore } from "../src/server/open-store.ts";
+import type { AgentsOptions } from "./cluster-agents.ts";
+import {
+  benchStack,
+  type LightNode,
+  lightNodes,
+  type Shape,
+  seedCluster,
+  shapeOf,
+} from "./cluster-seed.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    nodes: { type: "string", default: "1000" },
+    tasks: { type: "string", default: "10000" },
+    stacks: { type: "string", default: "10" },
+    store: { type: "string", default: "both" },
+    agents: { type: "string", default: "2" },
+    profile: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+const PROBE_PERIOD_MS = 20;
+const AGENTS = fileURLToPath(new URL("./cluster-agents.ts", import.meta.url));
+
+interface Outcome {
+  readonly store: string;
+  readonly nodes: number;
+  readonly tasks: number;
+  readonly seconds: number;
+  readonly tasksPerSecond: number;
+  readonly apiMsP50: number;
+  readonly apiMsP99: number;
+  readonly loopDelayMsP99: number;
+  readonly loopDelayMsMax: number;
+  readonly serverCpuMsPerTask: number;
+  readonly serverResidentMib: number;
+  readonly idleCpuShare: number;
+  readonly eventsTold: number;
+}
+
+async function measure(store: "sqlite" | "etcd", folder: string, url: string): Promise<Outcome> {
+  const nodes = lightNodes(Number(flags.nodes));
+  const shape = shapeOf(Number(flags.tasks), Number(flags.stacks));
+  const dataDir = join(folder, `${store}-server`);
+  const choice = { url };
+  await prepare(dataDir, choice, nodes);
+  const profile = ["--cpu-prof", `--cpu-prof-dir=${flags.profile}`];
+  const server = await startServerProcess({
+    dataDir,
+    nodeName: "server",
+    store: choice,
+    ...(flags.profile === undefined ? {} : { nodeWords: profile }),
+  });
+  const agents = await startAgents(server.url, nodes);
+  try {
+    const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
+    const client = new HttpClient({ url: server.url, token });
+    const idle = await idleCpu(server);
+    const run = await load(client, server, shape);
+    const eventsTold = await agents.told();
+    return { store, nodes: nodes.length, ...run, idleCpuShare: idle, eventsTold };
+  } finally {
+    agents.kill();
+    if (flags.profile === undefined) await server.kill();
+    else await server.stop();
+  }
+}
+
+async function prepare(
+  dataDir: string,
+  choice: { readonly url: string },
+  nodes: readonly LightNode[],
+): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const { store } = await openStore({ dataDir, choice, clock: systemClock, log: silentLogger });
+  await seedCluster(store, nodes);
+  await store.close();
+}
+
+async function startAgents(url: string, nodes: readonly LightNode[]) {
+  const count = Number(flags.agents);
+  const children = Array.from({ length: count }, (_, index) => {
+    const mine = nodes.filter((_node, at) => at % count === index);
+    const options: AgentsOptions = { url, nodes: mine };
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", AGENTS, JSON.stringify(options)],
+      { stdio: ["pipe", "pipe", "inherit"] },
+    );
+    return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+  });
+  for (const { lines } of children) assert((await lines.next()).value === "ready", "agents joined");
+  return {
+    kill: () => {
+      for (const { child } of children) child.kill("SIGKILL");
+    },
+    told: async () => {
+      let sum = 0;
+      for (const { child, lines } of children) {
+        child.stdin.write("\n");
+        sum += Number((await lines.next()).value);
+      }
+      return sum;
+    },
+  };
+}
+
+/** Share of one processor that the server takes while nothing happens. */
+async function idleCpu(server: ServerProcess): Promise<number> {
+  await server.figures();
+  const idleMs = 3_000;
+  await sleep(systemClock, idleMs);
+  return (await server.figures()).cpuMs / idleMs;
+}
+
+async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
+  const tasks = shape.stacks * shape.services * shape.copies;
+  const ended = new AbortController();
+  const allReady = untilReady(client, tasks, ended.signal);
+  const latencies: number[] = [];
+  const probing = probe(client, latencies, ended.signal);
+  await server.figures();
+  const start = performance.now();
+  for (let index = 0; index < shape.stacks; index++) {
+    await client.call("deployStack", {
+      params: { project: "default", environment: "main", stack: `stack-${index}` },
+      body: { spec: { ...benchStack(shape), secrets: {} } },
+    });
+  }
+  await allReady;
+  const seconds = (performance.now() - start) / 1_000;
+  const figures = await server.figures();
+  ended.abort();
+  await probing;
+  await check(client, shape);
+  latencies.sort((a, b) => a - b);
+  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
+  return {
+    tasks,
+    seconds,
+    tasksPerSecond: tasks / seconds,
+    apiMsP50: at(0.5),
+    apiMsP99: at(0.99),
+    loopDelayMsP99: figures.loopDelayMsP99,
+    loopDelayMsMax: figures.loopDelayMsMax,
+    serverCpuMsPerTask: figures.cpuMs / tasks,
+    serverResidentMib: figures.residentBytes / 2 ** 20,
+  };
+}
+
+/** Resolves when so many tasks are reported ready; the stream says it as any client would be told. */
+async function untilReady(client: HttpClient, tasks: number, signal: AbortSignal): Promise<void> {
+  const body = { selectors: [{ kind: "status" as const }] };
+  const events = await client.call("watch", { params: {}, body, signal });
+  const ready = new Set<string>();
+  for await (const event of events as AsyncIterable<WatchEvent>) {
+    if (event.type !== "put") continue;
+    const status = event.value as { readonly ready?: boolean; readonly task: string };
+    if (status.ready === true) ready.add(status.task);
+    if (ready.size === tasks) return;
+  }
+}
+
+async function probe(client: HttpClient, into: number[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const begun = performance.now();
+    await client.call("getNode", { params: { node: "node-00000" } });
+    into.push(performance.now() - begun);
+    await sleep(systemClock, PROBE_PERIOD_MS);
+  }
+}
+
+/** What stands at the end is what was asked for: spread over zones, with an address of its own each. */
+async function check(client: HttpClient, shape: Shape): Promise<void> {
+  const body = { selectors: [{ kind: "task" as const }] };
+  const ended = new AbortController();
+  const events = await client.call("watch", { params: {}, body, signal: ended.signal });
+  const addresses = new Set<string>();
+  const zones = new Map<string, number>();
+  let count = 0;
+  for await (const event of events as AsyncIterable<WatchEvent>) {
+    if (event.type === "synced") break;
+    if (event.type !== "put") continue;
+    const task = event.value as TaskFacts;
+    count++;
+    for (const attachment of task.attachments) {
+      assert(!addresses.has(attachment.address), `${attachment.address} is used once`);
+      addresses.add(attachment.address);
+    }
+    const zone = `${task.stack}/${task.service} ${Number(task.node.slice(5)) % 10}`;
+    zones.set(zone, (zones.get(zone) ?? 0) + 1);
+  }
+  ended.abort();
+  assert(count === shape.stacks * shape.services * shape.copies, `${count} tasks`);
+  const most = Math.ceil(shape.copies / 10) + 1;
+  for (const [zone, copies] of zones) assert(copies <= most, `${copies} copies in ${zone}`);
+}
+
+interface TaskFacts {
+  readonly node: string;
+  readonly stack: string;
+  readonly service: string;
+  readonly attachments: readonly { readonly address: string }[];
+}
+
+function say(outcome: Outcome): void {
+  if (flags.json) {
+    console.log(JSON.stringify({ bench: "cluster", ...outcome }));
+    return;
+  }
+  const { store, nodes, tasks, seconds } = outcome;
+  console.log(`${store}: ${nodes} nodes, ${tasks} tasks in ${seconds.toFixed(2)} s`);
+  const rows = {
+    "tasks/s": outcome.tasksPerSecond.toFixed(0),
+    "API p50 / p99": `${outcome.apiMsP50.toFixed(1)} / ${outcome.apiMsP99.toFixed(1)} ms`,
+    "event-loop delay p99 / max": `${outcome.loopDelayMsP99.toFixed(1)} / ${outcome.loopDelayMsMax.toFixed(1)} ms`,
+    "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms`,
+    "server's memory": `${outcome.serverResidentMib.toFixed(0)} MiB`,
+    "server's processor, idle": `${(outcome.idleCpuShare * 100).toFixed(1)} % of one`,
+    "events told to agents": String(outcome.eventsTold),
+  };
+  for (const [name, text] of Object.entries(rows)) console.log(`  ${name.padEnd(28)} ${text}`);
+}
+
+const folder = await mkdtemp(join(tmpdir(), "berth-cluster-"));
+try {
+  if (flags.store !== "etcd") say(await measure("sqlite", folder, "embedded"));
+  if (flags.store !== "sqlite") {
+    const etcd = await startEtcd({ members: 3 });
+    const url = `etcd://${etcd.endpoints.map((endpoint) => endpoint.slice(7)).join(",")}`;
+    try {
+      say(await measure("etcd", folder, url));
+    } finally {
+      await etcd.stop();
+    }
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+process.exit();
