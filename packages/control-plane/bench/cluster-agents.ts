@@ -8,7 +8,13 @@
 
 import { createInterface } from "node:readline";
 import { sleep, systemClock } from "@berth/base";
-import type { Assignment, Operation, TaskStatus, WatchEvent } from "@berth/protocol";
+import {
+  type Assignment,
+  asProtocolError,
+  type Operation,
+  type TaskStatus,
+  type WatchEvent,
+} from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { lightNodeStatus } from "./cluster-seed.ts";
 
@@ -108,7 +114,8 @@ class LightAgent {
   }
 
   async #operate({ id, state, input }: Operation): Promise<void> {
-    if (state !== "pending" || input.kind !== "resolve-images") return;
+    if (state !== "pending" || input.kind !== "resolve-images" || this.#known.has(id)) return;
+    this.#known.add(id);
     const images = Object.fromEntries(
       input.images.map(({ reference }) => [
         reference,
@@ -116,7 +123,12 @@ class LightAgent {
       ]),
     );
     const params = { node: this.#name, operation: id };
-    await this.#client.call("reportOperation", { params, body: { state: "done", images } });
+    try {
+      await this.#client.call("reportOperation", { params, body: { state: "done", images } });
+    } catch (error) {
+      // Gone with its deployment, which another node has answered for.
+      if (asProtocolError(error).code !== "not_found") throw error;
+    }
   }
 }
 

@@ -113,6 +113,8 @@ async function startAgents(url: string, nodes: readonly LightNode[]) {
       ["--disable-warning=ExperimentalWarning", AGENTS, JSON.stringify(options)],
       { stdio: ["pipe", "pipe", "inherit"] },
     );
+    // Without its agents a run would never end.
+    child.once("exit", (code) => assert(child.killed, `the agents' process ended with ${code}`));
     return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
   });
   for (const { lines } of children) assert((await lines.next()).value === "ready", "agents joined");

@@ -56,9 +56,15 @@ export interface KeyParts {
   readonly name: readonly string[];
 }
 
+/** Made and read for every object of every call: without lists, and most names need no escape. */
 function key(project: string, environment: string, kind: Kind, ...name: string[]): string {
-  return [project, environment, kind, ...name.map(encodeURIComponent)].join("/");
+  let text = `${project}/${environment}/${kind}`;
+  for (const part of name) text += `/${PLAIN_PATTERN.test(part) ? part : encodeURIComponent(part)}`;
+  return text;
 }
+
+/** Names that `encodeURIComponent` leaves as they are. */
+const PLAIN_PATTERN = /^[A-Za-z0-9._~-]*$/;
 
 function clusterKey(kind: Kind, ...name: string[]): string {
   return key(CLUSTER_SCOPE, CLUSTER_SCOPE, kind, ...name);
@@ -73,7 +79,8 @@ export function parseKey(text: string): KeyParts | undefined {
   const [project, environment, kind, ...name] = text.split("/");
   if (project === undefined || environment === undefined || kind === undefined) return undefined;
   if (!Object.hasOwn(KINDS, kind) || name.length === 0) return undefined;
-  return { project, environment, kind: kind as Kind, name: name.map(decodeURIComponent) };
+  const plain = text.includes("%") ? name.map(decodeURIComponent) : name;
+  return { project, environment, kind: kind as Kind, name: plain };
 }
 
 /** What one may hold alone in the cluster; the claim's value names the holder. */

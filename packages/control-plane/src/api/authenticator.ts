@@ -9,7 +9,7 @@
  * the limit saves is the log, the audit record and the processor.
  */
 
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "@berth/base";
 import { keys, ProtocolError } from "@berth/protocol";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -27,7 +27,7 @@ const TOKEN_CHARS_MAX = 200;
 
 /** What the store keeps of `token`, and names it by. */
 export function hashToken(token: string): string {
-  return createHash("sha256").update(token).digest("hex");
+  return hash("sha256", token, "hex");
 }
 
 /** What a request shows. */

@@ -47,7 +47,7 @@ import {
 import { LIST_SLICE_OBJECTS, type Listed, lineOf, listSelected } from "./watch-list.ts";
 import { isShown, replayedChanges } from "./watch-replay.ts";
 import { HEARTBEAT_MS, URGENT_WINDOW_MS, WatchTimers, WINDOW_MS } from "./watch-timers.ts";
-import { type TakenLines, Watcher } from "./watcher.ts";
+import { noteName, type TakenLines, Watcher } from "./watcher.ts";
 
 /** Streams of one server: each holds a socket and about 26 KB, of 20,000 files that a process may open. */
 export const WATCHERS_MAX = 8_000;
@@ -374,10 +374,11 @@ export class WatchHub {
     const pair = facetPair(change);
     let windowMs = Number.POSITIVE_INFINITY;
     for (const { kind, exists, line } of this.#shownAs(change, { isPast: false })) {
+      const name = noteName(kind, change.key);
       for (const watcher of this.#candidates(kind, pair)) {
         const type = verdict(pair, exists, (facets) => watcher.selects(kind, facets));
         if (type === undefined) continue;
-        watcher.note(kind, change.key, line(type));
+        watcher.note(name, line(type));
         this.#dirty.add(watcher);
         windowMs = Math.min(windowMs, URGENT_KINDS.has(kind) ? URGENT_WINDOW_MS : WINDOW_MS);
       }
@@ -388,17 +389,18 @@ export class WatchHub {
   /** As `#dispatch`, for what nodes see of others. */
   #dispatchDirectory({ kind, key, revision, now, shown, hidden }: DirectoryChange): number {
     let windowMs = Number.POSITIVE_INFINITY;
+    const name = noteName(kind, key);
     const tell = (nodes: ReadonlySet<string>, make: () => Buffer) => {
       let line: Buffer | undefined;
-      for (const node of nodes) {
-        for (const watcher of this.#index.candidates(kind, { node })) {
-          if (line === undefined) this.#linesMade++;
-          line ??= make();
-          watcher.note(kind, key, line);
-          this.#dirty.add(watcher);
-          windowMs = URGENT_WINDOW_MS;
-        }
-      }
+      const note = (watcher: Watcher) => {
+        if (line === undefined) this.#linesMade++;
+        line ??= make();
+        watcher.note(name, line);
+        this.#dirty.add(watcher);
+        windowMs = URGENT_WINDOW_MS;
+      };
+      if (nodes.size > 0) for (const watcher of this.#index.ofAll(kind)) note(watcher);
+      for (const node of nodes) for (const watcher of this.#index.ofNode(kind, node)) note(watcher);
     };
     tell(shown, () => putLine(kind, key, now?.revision ?? revision, now?.value));
     tell(hidden, () => deleteLine(kind, key, revision));
@@ -418,9 +420,20 @@ export class WatchHub {
     return shownAs(this.#state.view, change, { isPast, onMade: () => this.#linesMade++ });
   }
 
+  /** Who was told much of late gathers a little longer; everybody else hears it now. */
   #flush(): void {
-    for (const watcher of this.#dirty) watcher.flush();
-    this.#dirty.clear();
+    const now = this.#clock.monotonic();
+    let restMs = Number.POSITIVE_INFINITY;
+    for (const watcher of this.#dirty) {
+      const rest = watcher.restMs(now);
+      if (rest > 0) {
+        restMs = Math.min(restMs, rest);
+        continue;
+      }
+      watcher.flushSpaced(now);
+      this.#dirty.delete(watcher);
+    }
+    if (restMs < Number.POSITIVE_INFINITY) this.#timers.flushWithin(restMs);
   }
 
   #beat(): void {

@@ -13,6 +13,8 @@ export interface Selecting {
   readonly selectors: readonly WatchSelector[];
 }
 
+const NOBODY: readonly never[] = [];
+
 export class WatchIndex<W extends Selecting> {
   readonly #buckets = new Map<string, Set<W>>();
 
@@ -37,6 +39,16 @@ export class WatchIndex<W extends Selecting> {
   /** Watchers with a selector that may match; each may come several times. */
   *candidates(kind: WatchKind, facets: Facets): Iterable<W> {
     for (const name of bucketsOf(kind, facets)) yield* this.#buckets.get(name) ?? [];
+  }
+
+  /** Those who select `kind` on `node` by name: asked for thousands of nodes of one object. */
+  ofNode(kind: WatchKind, node: string): Iterable<W> {
+    return this.#buckets.get(`${kind}|node|${node}`) ?? NOBODY;
+  }
+
+  /** Those who select all of `kind`. */
+  ofAll(kind: WatchKind): Iterable<W> {
+    return this.#buckets.get(`${kind}|all`) ?? NOBODY;
   }
 
   /** Whether anybody selects `kind` at all: without, nothing need be made. */

@@ -17,6 +17,14 @@ import { type Facets, matches } from "./watch-facets.ts";
  */
 export const WATCHER_BYTES_MAX = 4 * MIB;
 
+/**
+ * Flushes of one stream that may follow each other at once: a chain of decision (an operation, then a task)
+ * waits for nothing ...
+ */
+export const FLUSHES_AT_ONCE_MAX = 4;
+/** ... and how far apart they are beyond: in a burst each takes more along, one write instead of ten. */
+export const FLUSH_SPACING_MS = 20;
+
 /** What a stream does next. */
 export type Taken =
   | TakenLines
@@ -31,6 +39,11 @@ export interface TakenLines {
   readonly changes: readonly Buffer[];
   /** Say something even if there is nothing to say. */
   readonly beat: boolean;
+}
+
+/** What an object is known by among a watcher's lines: made once for all watchers. */
+export function noteName(kind: WatchKind, key: string): string {
+  return `${kind} ${key}`;
 }
 
 export class Watcher {
@@ -49,6 +62,8 @@ export class Watcher {
   sentAt: number;
   /** The revision of the last position that the client was told. */
   toldRevision = 0;
+  /** A leaky bucket as one number: when all flushes so far would have been, evenly spaced. */
+  #spacedUntil = 0;
 
   constructor(selectors: readonly WatchSelector[], actor: Actor, now: number) {
     this.selectors = selectors;
@@ -60,10 +75,9 @@ export class Watcher {
     return this.selectors.some((selector) => selector.kind === kind && matches(selector, facets));
   }
 
-  /** Notes the newest line of an object, to be handed out at the next flush. */
-  note(kind: WatchKind, key: string, line: Buffer): void {
+  /** Notes the newest line of an object (`noteName`), to be handed out at the next flush. */
+  note(name: string, line: Buffer): void {
     if (this.#resync !== undefined || this.#ended) return;
-    const name = `${kind} ${key}`;
     const older = this.#pending.get(name);
     // Taken out first: the newest line stands at the end, where its revision belongs.
     if (older !== undefined) this.#pending.delete(name);
@@ -82,6 +96,18 @@ export class Watcher {
   /** The client is to hear something, be it only that the stream lives. */
   beat(): void {
     this.#beat = true;
+    this.flush();
+  }
+
+  /** How long what waits has to gather still, at `now` on the monotonic clock; 0 when it may go. */
+  restMs(now: number): number {
+    const ahead = this.#spacedUntil - now;
+    return Math.max(0, ahead - (FLUSHES_AT_ONCE_MAX - 1) * FLUSH_SPACING_MS);
+  }
+
+  /** What waits goes out with the changes of others, after `restMs` has passed. */
+  flushSpaced(now: number): void {
+    this.#spacedUntil = Math.max(this.#spacedUntil, now) + FLUSH_SPACING_MS;
     this.flush();
   }
 

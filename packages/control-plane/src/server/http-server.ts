@@ -217,9 +217,11 @@ export class HttpServer {
 
   #callOf(id: RouteId, request: FastifyRequest, reply: FastifyReply): Omit<ApiCall, "readBody"> {
     const gone = new AbortController();
-    reply.raw.once("close", () =>
-      gone.abort(new ProtocolError("unavailable", "the client has gone")),
-    );
+    reply.raw.once("close", () => {
+      // After a whole answer nobody listens any more.
+      if (reply.raw.writableFinished) return;
+      gone.abort(new ProtocolError("unavailable", "the client has gone"));
+    });
     const peer = this.#peers?.of(request.socket);
     return {
       route: id,

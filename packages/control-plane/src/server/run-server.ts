@@ -193,9 +193,17 @@ function clusterPortOf(
   return new ClusterPort({ ...parts, listen: clusterPort, addresses, software });
 }
 
+/** Bytes of chance that are asked for at once: a call of the system for each request would be one too many. */
+const CHANCE_BYTES = 4_000;
+const ID_BYTES = 10;
+let chance = Buffer.alloc(0);
+
 /** 20 hexadecimal digits: sessions and requests that nobody guesses and no two share. */
 function newRandomId(): string {
-  return randomBytes(10).toString("hex");
+  if (chance.length < ID_BYTES) chance = randomBytes(CHANCE_BYTES);
+  const id = chance.toString("hex", 0, ID_BYTES);
+  chance = chance.subarray(ID_BYTES);
+  return id;
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {
