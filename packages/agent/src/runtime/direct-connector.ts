@@ -33,15 +33,16 @@ export class DirectConnector {
 
   /** A start will come. Resolves once the thread looks; false when it could not be begun. */
   begin(): Promise<boolean> {
-    this.#cancelEnd?.();
-    this.#cancelEnd = this.#options.clock.setTimer(IDLE_MS, () => this.#endIfIdle());
+    this.#endLater();
     if (this.#worker !== undefined) return this.#ready;
     const url = this.#options.workerUrl ?? new URL("./direct-thread.ts", import.meta.url);
     const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS });
     const ready = Promise.withResolvers<boolean>();
     worker.on("message", (message: FromDirectThread) => {
-      if (message.kind === "ready") ready.resolve(true);
-      else this.#settle(message.id, message.outcome);
+      if (message.kind === "ready") return ready.resolve(true);
+      // Its program for links lives on for a moment, and must end before it.
+      this.#endLater();
+      this.#settle(message.id, message.outcome);
     });
     const onEnd = () => {
       ready.resolve(false);
@@ -79,6 +80,11 @@ export class DirectConnector {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     for (const id of [...this.#waiting.keys()]) this.#settle(id, { kind: "unseen" });
+  }
+
+  #endLater(): void {
+    this.#cancelEnd?.();
+    this.#cancelEnd = this.#options.clock.setTimer(IDLE_MS, () => this.#endIfIdle());
   }
 
   #endIfIdle(): void {

@@ -17,20 +17,40 @@ import {
   rejoinCommands,
 } from "./direct-plan.ts";
 import { listAt, parseJson, textAt } from "./docker-json.ts";
+import { IpSession } from "./ip-session.ts";
 
 /** `ip` takes milliseconds; past this the machine hangs. */
 const COMMAND_TIMEOUT_MS = 10_000;
 /** A listing of some thousand interfaces. */
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 
-/** Gives the process its networks: pairs on the host, addresses and routes inside. */
+/** Shorter than the thread lives after a start: it must not leave a child behind. */
+const SESSION_IDLE_MS = 2_000;
+
+/** For `attach`: starts come in bursts. */
+export function ipSession(): IpSession {
+  return new IpSession({ timeoutMs: COMMAND_TIMEOUT_MS, idleMs: SESSION_IDLE_MS });
+}
+
+/** Gives the process its networks: pairs on the host, addresses and routes inside. Answers what failed. */
 export async function attach(
+  session: IpSession,
   links: readonly DirectLink[],
   process: { readonly pid: number; readonly containerId: string },
-): Promise<void> {
-  await run("ip", ["-batch", "-"], outsideCommands(links, process));
+): Promise<string | undefined> {
+  const failure = await session.run({
+    commands: outsideCommands(links, process),
+    made: links.map(({ outside }) => outside),
+    used: [...new Set(links.map(({ bridge }) => bridge.name))],
+  });
+  if (failure !== undefined) return failure;
   const namespace = `--net=/proc/${process.pid}/ns/net`;
-  await run("nsenter", [namespace, "ip", "-batch", "-"], insideCommands(links));
+  try {
+    await run("nsenter", [namespace, "ip", "-batch", "-"], insideCommands(links));
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 export function hasInterface(name: string): boolean {

@@ -11,8 +11,9 @@
 import { setPriority } from "node:os";
 import { type MessagePort, parentPort } from "node:worker_threads";
 import { killInit, releaseInit, stopInit } from "./direct-init.ts";
-import { attach } from "./direct-links.ts";
+import { attach, ipSession } from "./direct-links.ts";
 import type { DirectLink } from "./direct-plan.ts";
+import type { IpSession } from "./ip-session.ts";
 
 /** To the thread. `over`: the start has ended, what is not there now will not come. */
 export type ToDirectThread =
@@ -43,6 +44,7 @@ const PRIORITY = -10;
 
 function serve(port: MessagePort): void {
   const waiting = new Map<string, DirectWork>();
+  const session = ipSession();
   let isLooking = false;
   const done = (id: string, outcome: DirectOutcome) => {
     port.postMessage({ kind: "done", id, outcome } satisfies FromDirectThread);
@@ -52,7 +54,7 @@ function serve(port: MessagePort): void {
     if (pid === undefined && !isLast) return;
     waiting.delete(id);
     if (pid === undefined) done(id, { kind: "unseen" });
-    else void connect(id, pid, work).then((outcome) => done(id, outcome));
+    else void connect(session, { id, pid, work }).then((outcome) => done(id, outcome));
   };
   const look = () => {
     for (const [id, work] of waiting) lookFor(id, work, false);
@@ -71,15 +73,14 @@ function serve(port: MessagePort): void {
   port.postMessage({ kind: "ready" } satisfies FromDirectThread);
 }
 
-async function connect(id: string, pid: number, { links }: DirectWork): Promise<DirectOutcome> {
-  try {
-    await attach(links, { pid, containerId: id });
-  } catch (error) {
-    killInit(pid);
-    return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
-  }
-  releaseInit(pid);
-  return { kind: "connected" };
+async function connect(
+  session: IpSession,
+  { id, pid, work }: { readonly id: string; readonly pid: number; readonly work: DirectWork },
+): Promise<DirectOutcome> {
+  const failure = await attach(session, work.links, { pid, containerId: id });
+  if (failure === undefined) releaseInit(pid);
+  else killInit(pid);
+  return failure === undefined ? { kind: "connected" } : { kind: "failed", reason: failure };
 }
 
 if (parentPort !== null) {
