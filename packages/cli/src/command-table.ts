@@ -192,6 +192,11 @@ const MACHINE = rows("This machine", [
     () => import("./commands/platform-welcome.ts"),
   ],
   [
+    "platform migrate-store",
+    "move the cluster's state to etcd, or back",
+    () => import("./commands/platform-migrate-store.ts"),
+  ],
+  [
     "platform uninstall",
     "remove Berth from this machine",
     () => import("./commands/platform-uninstall.ts"),

@@ -117,7 +117,11 @@ async function startAgents(url: string, nodes: readonly LightNode[]) {
     child.once("exit", (code) => assert(child.killed, `the agents' process ended with ${code}`));
     return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
   });
+  const begun = performance.now();
   for (const { lines } of children) assert((await lines.next()).value === "ready", "agents joined");
+  console.error(
+    `${nodes.length} agents joined in ${((performance.now() - begun) / 1_000).toFixed(1)} s`,
+  );
   return {
     kill: () => {
       for (const { child } of children) child.kill("SIGKILL");

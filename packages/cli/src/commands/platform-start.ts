@@ -1,7 +1,5 @@
 /** `berth platform start` */
 
-import { resolve } from "node:path";
-import { parseStoreUrl } from "@berth/control-plane/store/store-url";
 import { ProtocolError } from "@berth/protocol";
 import { isRange } from "@berth/protocol/route-rules";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
@@ -13,7 +11,8 @@ import { checkHostDns } from "../platform/host-dns.ts";
 import { startPlatform } from "../platform/lifecycle.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
 import { lifecycleOf } from "../platform/platform-life.ts";
-import { type PlatformSettings, readSettings, type StoreSettings } from "../platform/settings.ts";
+import { type PlatformSettings, readSettings } from "../platform/settings.ts";
+import { STORE_FILE_OPTIONS, storeOption } from "../platform/store-option.ts";
 
 export const command: CommandDescription = {
   summary: "start Berth on this machine, in the background",
@@ -60,10 +59,7 @@ export const command: CommandDescription = {
       summary: "where the cluster's state lies: embedded, or etcds://HOST:PORT,HOST:PORT",
       fallback: "embedded",
     },
-    { flags: "--store-ca <file>", summary: "PEM of the authority of etcd's certificates" },
-    { flags: "--store-cert <file>", summary: "PEM of this server's certificate for etcd" },
-    { flags: "--store-key <file>", summary: "PEM of that certificate's key" },
-    { flags: "--store-login <file>", summary: "file with USER:PASSWORD for etcd" },
+    ...STORE_FILE_OPTIONS,
     {
       flags: "--engine-socket <path>",
       summary: "the engine's socket",
@@ -172,37 +168,13 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const serviceRange = textOption(input, "serviceRange");
   if (serviceRange !== undefined) changes.serviceRange = checkServiceRange(serviceRange);
   if (socket !== undefined) changes.engineSocket = socket;
-  const store = storeOption(input, before.store);
+  const store = storeOption(input, "store", before.store);
   if (store !== undefined) changes.store = store;
   if (flagOption(input, "allowHostMounts")) changes.allowHostMounts = true;
   if (flagOption(input, "allowPrivileged")) changes.allowPrivileged = true;
   changes.installedPackages = [...new Set([...before.installedPackages, ...installed])];
   return changes;
 }
-
-/** What is given replaces what was set, word by word; another place forgets the old one's files. */
-function storeOption(
-  input: CommandInput,
-  before: StoreSettings | undefined,
-): StoreSettings | undefined {
-  const url = textOption(input, "store");
-  if (url !== undefined) parseStoreUrl(url);
-  const files: { -readonly [Key in keyof StoreSettings]?: StoreSettings[Key] } = {};
-  for (const [option, field] of STORE_FILES) {
-    const file = textOption(input, option);
-    if (file !== undefined) files[field] = resolve(file);
-  }
-  if (url === undefined && Object.keys(files).length === 0) return undefined;
-  const kept = url === undefined || url === before?.url ? before : undefined;
-  return { ...kept, ...files, url: url ?? before?.url ?? "embedded" };
-}
-
-const STORE_FILES = [
-  ["storeCa", "caFile"],
-  ["storeCert", "certFile"],
-  ["storeKey", "keyFile"],
-  ["storeLogin", "loginFile"],
-] as const;
 
 /** `10.0.0.0/8,192.0.2.1`; `none` is the empty list. */
 function rangesOption(input: CommandInput, name: string): string[] | undefined {

@@ -66,10 +66,13 @@ export class ServerSeat {
 
   /** Gives everything back, so that another leads at once. */
   async stop(): Promise<void> {
-    const { driver, store, log } = this.#options;
+    const { driver, store, log, onLoss } = this.#options;
     this.#endListening?.();
     await driver.remove("server-seat");
-    if (this.#leads) await this.#lose("it stops");
+    if (this.#leads) {
+      this.#leads = false;
+      await onLoss();
+    }
     if (this.#leaseId === undefined) return;
     const failed = (error: unknown) => log.debug("the seat was left to expire", { error });
     await store.revokeLease(this.#leaseId).catch(failed);
