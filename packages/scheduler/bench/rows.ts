@@ -3,7 +3,7 @@
  * out before it says how long it took.
  */
 
-import { assert, Prng, present } from "@berth/base";
+import { assert, MIB, Prng, present } from "@berth/base";
 import type { Ask, NodeModel } from "../src/model.ts";
 import type { SchedulePlan } from "../src/plan.ts";
 import { constraint } from "../src/testing/fixtures.ts";
@@ -15,7 +15,7 @@ import { checkRoom, checkServices } from "./plan-check.ts";
 export interface Figures {
   readonly placements: number;
   readonly cpuMs: number;
-  /** Nodes looked at for a placement, in the mean. */
+  /** Nodes looked at for a placement, in the mean; `NaN` where they are not counted. */
   readonly visits: number;
   /** Of single asks, in microseconds of the clock: the time of a thread is told in steps of milliseconds. */
   readonly latencies?: readonly number[];
@@ -54,6 +54,11 @@ export const ROWS: Readonly<Record<string, Row>> = {
     what: "10,000 nodes, required affinity and anti-affinity between services",
     goal: "20,000/s",
     run: affinity,
+  },
+  preempt: {
+    what: "10,000 full nodes with 500,000 tasks, each ask displaces some",
+    goal: "10,000/s",
+    run: preempt,
   },
   c2m: {
     what: "6,100 nodes, 2,000,000 tasks",
@@ -212,6 +217,46 @@ function affinity(scale: number): Figures {
   }
   return figures;
 }
+
+/** Asks twice as large as the tasks that run, so that each of them displaces two. */
+function preempt(scale: number): Figures {
+  const perNode = 50;
+  const nodes = nodesFor(10_000 * scale, 10_000 * scale * perNode, 1).map((node) => {
+    return { ...node, maxTasks: perNode };
+  });
+  const tasks = nodes.flatMap(({ id: node }, index) =>
+    Array.from({ length: perNode }, (_, slot) => {
+      const low = copyOf(`low-${index % 500}`, index * perNode + slot, {
+        priority: 10 + (slot % 5),
+      });
+      return { ...low, node, requests: slot === 0 ? FILLING : {} };
+    }),
+  );
+  const options = { ...OPTIONS, preemption: {} };
+  const transaction = new Transaction({ nodes, tasks }, options);
+  const asks = asksOf(20_000 * scale, () => ({ requests: TWICE, priority: 90 }));
+  const start = threadMs();
+  const plan = transaction.schedule(asks);
+  const cpuMs = threadMs() - start;
+  assert(plan.placements.length === asks.length, `${plan.refusals.length} asks were refused`);
+  const running = new Set(transaction.cluster().tasks.map(({ id }) => id));
+  for (const { victims = [] } of plan.placements) {
+    assert(victims.length > 0 && victims.every((id) => !running.has(id)), "victims are gone");
+  }
+  const priorityOf = new Map(tasks.map(({ id, priority }) => [id, priority]));
+  const highest = plan.placements.flatMap(({ victims = [] }) =>
+    victims.map((id) => priorityOf.get(id)),
+  );
+  assert(
+    highest.every((priority) => priority === 10),
+    "the lowest go first",
+  );
+  return { placements: asks.length, cpuMs, visits: Number.NaN };
+}
+
+/** Fills the node up, which has room for one task more than its number. */
+const FILLING = { cpuMillis: 200, memoryBytes: 256 * MIB };
+const TWICE = { cpuMillis: 200, memoryBytes: 256 * MIB };
 
 /** Asks of all kinds, each decided and taken back, so that all of them meet the same cluster. */
 function one(scale: number): Figures {

@@ -17,6 +17,7 @@ interface Report {
   readonly placements: number;
   readonly cpuMs: number;
   readonly perSecond: number;
+  /** `NaN` where they are not counted. */
   readonly visits: number;
   /** Against the naive scan of the same process. */
   readonly ratio: number | undefined;
@@ -49,7 +50,7 @@ function lineOf(each: Report): string {
   const rate = `${each.perSecond.toLocaleString("en")}/s`;
   const parts = [
     `${(each.cpuMs / 1_000).toFixed(2)} s`,
-    `${each.visits.toFixed(1)} visits`,
+    ...(Number.isNaN(each.visits) ? [] : [`${each.visits.toFixed(1)} visits`]),
     ...(each.ratio === undefined ? [] : [`${each.ratio.toFixed(1)} times the naive scan`]),
     ...(each.p99Micros === undefined
       ? []

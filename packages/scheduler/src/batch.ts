@@ -45,7 +45,7 @@ export function groupAsks(
   asks: readonly Ask[],
   cluster: ClusterState,
   defaults: Requests,
-): readonly Iterable<Group>[] {
+): readonly Level[] {
   const totals = totalsOf(cluster);
   const lots = new Lots(defaults, totals);
   const tied: Wanted[] = [];
@@ -54,7 +54,16 @@ export function groupAsks(
     else tied.push({ ask, needs: needsOf(ask.requests, defaults) });
   }
   const ordered = [...lots.all(), ...tiedLots(tied, totals)].sort(compareLots);
-  return [...Map.groupBy(ordered, ({ priority }) => priority).values()].map(groupsOf);
+  return [...Map.groupBy(ordered, ({ priority }) => priority)].map(([priority, lots]) => {
+    return { priority, groups: groupsOf(lots) };
+  });
+}
+
+/** The groups of one priority. */
+export interface Level {
+  readonly priority: number;
+  /** In order; to be gone through once. */
+  readonly groups: Iterable<Group>;
 }
 
 /** Groups that follow each other, unless another lot has the same keys: equal but for the copy. */

@@ -16,6 +16,7 @@ import { type Held, heldTask } from "./held.ts";
 import type { ClusterModel, NodeModel, Requests, RunningTask, ServiceAffinity } from "./model.ts";
 import { NodeChanges } from "./node-changes.ts";
 import { book, countCopies, NO_PLACE, type NodeState, nodeState } from "./node-state.ts";
+import type { ScheduleOptions } from "./options.ts";
 import { rankOf } from "./rank.ts";
 import { ResourceColumns } from "./resource-columns.ts";
 import { needsOf } from "./resources.ts";
@@ -27,7 +28,7 @@ export type Mark = number & { readonly brand: "mark" };
 /** A task by itself was added: there are as many of them as tasks. */
 type Change =
   | Held
-  | { readonly kind: "removed"; readonly held: Held }
+  | { readonly kind: "removed" | "displaced"; readonly held: Held }
   | { readonly kind: "turned"; readonly node: NodeState; readonly before: NodeTurn };
 
 interface NodeTurn {
@@ -72,12 +73,15 @@ export class ClusterState {
   readonly #refusalKinds = new Map<string, Map<string, RefusalKind>>();
   readonly #regions = new Map<string, readonly (readonly NodeState[])[]>();
   readonly #volumeHomes = new Map<string, string>();
+  /** Of services whose tasks may not all be displaced. */
+  readonly #displaceable: Map<string, number>;
   readonly #log: Change[] = [];
 
   constructor(
     cluster: ClusterModel,
-    options: { readonly seed: number; readonly defaults: Requests },
+    options: Pick<ScheduleOptions, "seed" | "defaults" | "preemption">,
   ) {
+    this.#displaceable = new Map(Object.entries(options.preemption?.limits ?? {}));
     this.nodesByPlace = cluster.nodes
       .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
       .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
@@ -228,6 +232,27 @@ export class ClusterState {
     return task;
   }
 
+  /** Takes a task away for another one. */
+  displace(id: string): void {
+    const task = present(this.#tasks.get(id), `task ${id}`);
+    this.#take(task);
+    this.#countDisplaced(task, 1);
+    this.#log.push({ kind: "displaced", held: task });
+  }
+
+  /** How many more tasks of the service may be displaced. */
+  displaceable(service: string): number {
+    return this.#displaceable.get(service) ?? Number.POSITIVE_INFINITY;
+  }
+
+  #countDisplaced({ claims: { service } }: Held, sign: 1 | -1): void {
+    const left = this.#displaceable.get(service);
+    if (left === undefined) return;
+    this.#displaceable.set(service, left - sign);
+    // Where others of the service run, fewer or more may go now.
+    for (const { place } of this.nodesOfService(service)) this.changes.note(place);
+  }
+
   /** Changes readiness and draining of a node; false when there is no such node. */
   turn(id: string, turn: Partial<NodeTurn>): boolean {
     const node = this.#byId.get(id);
@@ -256,7 +281,10 @@ export class ClusterState {
       else if (change.kind === "turned") {
         Object.assign(change.node, change.before);
         this.changes.note(change.node.place);
-      } else this.#put(change.held);
+      } else {
+        this.#put(change.held);
+        if (change.kind === "displaced") this.#countDisplaced(change.held, -1);
+      }
     }
   }
 

@@ -49,13 +49,21 @@ export function explainHints(refusal: Refusal, nameOf: NameOf = identity): reado
   return refusal.hints.map((hint) => explainHint(hint, nameOf));
 }
 
-/** `node-3: 1460 points, best of 5 (fit 46 x 10, affinity 50 x 20)`. */
+/** `node-3: 1460 points, best of 5 (fit 46 x 10, affinity 50 x 20)`; who was displaced follows. */
 export function explainPlacement(placement: Placement, nameOf: NameOf = identity): string {
   const { node, score, candidates, reasons } = placement;
   const place = candidates === 1 ? "the only one that fits" : `best of ${candidates}`;
   const parts = reasons.map((reason) => `${reason.score} ${reason.points} x ${reason.weight}`);
   const why = parts.length === 0 ? "" : ` (${parts.join(", ")})`;
-  return `${nameOf(node)}: ${score} points, ${place}${why}`;
+  return `${nameOf(node)}: ${score} points, ${place}${why}${displaced(placement, nameOf)}`;
+}
+
+/** `, in place of batch.1, batch.2 and 3 more`. */
+function displaced({ victims = [] }: Placement, nameOf: NameOf): string {
+  if (victims.length === 0) return "";
+  const said = victims.slice(0, REASONS_SAID_MAX).map(nameOf).join(", ");
+  const unsaid = victims.length - REASONS_SAID_MAX;
+  return `, in place of ${said}${unsaid > 0 ? ` and ${unsaid} more` : ""}`;
 }
 
 /** What speaks against one node (`Transaction.verify`), in the words of the refusal. */

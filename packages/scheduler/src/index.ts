@@ -21,6 +21,7 @@ export {
 export * from "./model.ts";
 export {
   DEFAULT_REQUESTS,
+  type Preemption,
   SCORES,
   type ScheduleOptions,
   type ScoreName,

@@ -31,6 +31,17 @@ export interface ScheduleOptions {
   readonly defaults: Requests;
   /** Overrides single weights (0 switches a score off). */
   readonly weights?: Partial<Weights>;
+  /** May asks without a place displace tasks of strictly lower priority? They may not when this is absent. */
+  readonly preemption?: Preemption;
+}
+
+/** How far preemption may go. */
+export interface Preemption {
+  /**
+   * By service: how many of its tasks may be displaced while the transaction lives, 0 or more; without limit for a
+   * service that is not listed. What is undone does not count.
+   */
+  readonly limits?: Readonly<Record<string, number>>;
 }
 
 /**

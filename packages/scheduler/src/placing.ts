@@ -25,6 +25,7 @@ import {
   scorerOf,
 } from "./pipeline.ts";
 import type { Placement } from "./plan.ts";
+import { Displacing } from "./preemption/displacing.ts";
 import { Turns, turnsLimits } from "./turns.ts";
 
 /** Where and how to decide. */
@@ -33,11 +34,15 @@ export interface Site {
   readonly options: ScheduleOptions;
   /** What is remembered of the nodes; holds for this cluster and these options only. */
   readonly turns: Pick<Turns, "find" | "nodesFor" | "looks">;
+  /** Absent: nobody is displaced. */
+  readonly displacing?: Displacing;
 }
 
 /** Begins to decide in `cluster`, with nothing remembered. */
 export function siteOf(cluster: ClusterState, options: ScheduleOptions): Site {
-  return { cluster, options, turns: new Turns(options, turnsLimits(cluster.nodes.length)) };
+  const turns = new Turns(options, turnsLimits(cluster.nodes.length));
+  if (options.preemption === undefined) return { cluster, options, turns };
+  return { cluster, options, turns, displacing: new Displacing() };
 }
 
 /**
@@ -99,7 +104,7 @@ function placeLast(unit: Unit, site: Site, placements: Placement[]): boolean {
   if (single !== undefined && answer !== undefined) {
     const { best, count, scorer } = answer;
     if (best === undefined) return false;
-    placements.push(settleOne(single, best, { count, scorer }, site));
+    placements.push(settleOne(single, best, { count, scorer }, site.cluster));
     return true;
   }
   const { candidates, scorers } = candidatesFor(unit, site);
@@ -203,16 +208,16 @@ function settle(
 }
 
 /** The same for a single ask, which most are. */
-function settleOne(
+export function settleOne(
   { ask, needs }: Wanted,
   { node, score }: Candidate,
   found: { readonly count: number; readonly scorer: Scorer },
-  site: Site,
+  cluster: ClusterState,
 ): Placement {
   const reasons = found.scorer.reasons(node);
   const { id } = node.model;
   const devices = chooseDevices(node.devices, needs.devices);
   assert(devices !== undefined, "the rule holds, so there are devices on the best node");
-  site.cluster.add(heldTask({ claims: ask, needs, node: id, devices, leaving: false }));
+  cluster.add(heldTask({ claims: ask, needs, node: id, devices, leaving: false }));
   return { ask: ask.id, node: id, score, reasons, candidates: found.count, devices };
 }

@@ -47,6 +47,11 @@ export interface Placement {
   readonly candidates: number;
   /** In the order of the requests. */
   readonly devices: readonly DeviceAssignment[];
+  /**
+   * Ids of the tasks that were displaced for it, the lowest priority first; absent when nobody was. They are gone
+   * from the cluster. `candidates` then counts the nodes where it could have displaced somebody.
+   */
+  readonly victims?: readonly string[];
 }
 
 export interface ScoreReason {

@@ -13,18 +13,21 @@ import { type Group, groupAsks } from "./batch.ts";
 import type { Ask } from "./model.ts";
 import { placeGroup, type Site } from "./placing.ts";
 import type { Placement, Refusal, SchedulePlan } from "./plan.ts";
+import { placeDisplacing } from "./preemption/place-displacing.ts";
 import { refuseGroup } from "./refusing.ts";
 
 /** Places `asks` in the state of `site`, which keeps the placements. */
 export function scheduleInto(site: Site, asks: readonly Ask[]): SchedulePlan {
   const placements: Placement[] = [];
   let open: readonly Group[] = [];
-  for (const level of groupAsks(asks, site.cluster, site.options.defaults)) {
-    let round = placeAll(chain(open, level), site, placements);
-    // Ends: a round without a placement is the last, and each placement leaves fewer groups.
-    while (round.placed > 0 && round.left.length > 0)
-      round = placeAll(round.left, site, placements);
-    open = round.left;
+  for (const { priority, groups } of groupAsks(asks, site.cluster, site.options.defaults)) {
+    open = placeInRounds(chain(open, groups), site, placements);
+    // Whoever displaces somebody may be the neighbour that others waited for.
+    for (let forced = true; forced && open.length > 0; ) {
+      const left = displaceAll(open, priority, site, placements);
+      forced = left.length < open.length;
+      open = forced ? placeInRounds(left, site, placements) : left;
+    }
   }
   assertIds(open, site);
   return { placements, refusals: refuseAll(open, site) };
@@ -45,6 +48,41 @@ function assertIds(open: readonly Group[], { cluster }: Site): void {
 function* chain<T>(first: Iterable<T>, second: Iterable<T>): Iterable<T> {
   yield* first;
   yield* second;
+}
+
+/** Rounds until one places nothing; returns what is left. Each placement leaves fewer groups, so it ends. */
+function placeInRounds(
+  groups: Iterable<Group>,
+  site: Site,
+  placements: Placement[],
+): readonly Group[] {
+  let round = placeAll(groups, site, placements);
+  while (round.placed > 0 && round.left.length > 0) round = placeAll(round.left, site, placements);
+  return round.left;
+}
+
+/**
+ * Groups of that priority displace others. Those of higher ones had their turn, and what was placed since is
+ * not displaced by what it came after.
+ */
+function displaceAll(
+  groups: readonly Group[],
+  priority: number,
+  site: Site,
+  placements: Placement[],
+): readonly Group[] {
+  const { displacing } = site;
+  if (displacing === undefined) return groups;
+  const hopeless = new Set<string>();
+  return groups.filter((group) => {
+    if (group.priority !== priority) return true;
+    const likeness = hopeless.size === 0 ? undefined : likenessOf(group);
+    if (likeness !== undefined && hopeless.has(likeness)) return true;
+    if (placeDisplacing(group, site, displacing, placements)) return false;
+    const failed = likeness ?? likenessOf(group);
+    if (failed !== undefined) hopeless.add(failed);
+    return true;
+  });
 }
 
 /** One round: adds what it places to `placements`. */

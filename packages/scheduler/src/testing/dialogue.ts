@@ -121,7 +121,15 @@ class Dialogue {
     const [key = "", value = ""] = word.split("=");
     if (key === "seed") this.#options = { ...this.#options, seed: Number(value) };
     else if (key === "strategy") this.#options = { ...this.#options, strategy: value as Strategy };
+    else if (key === "preempt") this.#setPreemption(value);
     else this.#options = { ...this.#options, weights: { [key]: Number(value) } };
+  }
+
+  /** `preempt`, or `preempt=web:1` with a limit for a service. */
+  #setPreemption(limit: string): void {
+    const [service = "", count] = limit.split(":");
+    const limits = count === undefined ? {} : { [service]: Number(count) };
+    this.#options = { ...this.#options, preemption: { limits } };
   }
 
   #verify(ask: Ask, node: string): readonly string[] {
