@@ -8,6 +8,7 @@ import { Driver, type Logger, lineLogger, Prng, systemClock } from "@berth/base"
 import { localPaths, localSettings } from "../connection/context.ts";
 import { keepAlive } from "../keep-alive.ts";
 import type { PlatformPaths } from "../platform/paths.ts";
+import { ARENAS_VARIABLE } from "../platform/process-table.ts";
 import type { PlatformSettings } from "../platform/settings.ts";
 
 export interface ProcessShell {
@@ -32,6 +33,8 @@ export async function runProcessShell(
   name: string,
   main: (shell: ProcessShell) => Promise<StopProcess>,
 ): Promise<void> {
+  // Read when the process began; HAProxy and hooks have more threads, and their own needs.
+  delete process.env[ARENAS_VARIABLE];
   const log = lineLogger({
     write: (line) => process.stderr.write(line),
     now: systemClock.now,
