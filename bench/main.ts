@@ -32,6 +32,7 @@ const OWN: ReadonlySet<string> = new Set(["store", "route", "address"]);
 const NAMED: ReadonlyMap<string, string> = new Map([
   ["compose", "packages/cli/bench/config.bench.ts"],
   ["schedule", "packages/scheduler/bench/schedule.bench.ts"],
+  ["engine", "packages/scheduler/bench/engine.bench.ts"],
 ]);
 
 async function main(words: readonly string[]): Promise<void> {

@@ -32,6 +32,8 @@ const BUILT_IN = ["cpu", "memory", "disk", "pids"] as const;
 export interface DenseOptions {
   readonly seed: number;
   readonly strategy: Strategy;
+  /** Nodes stand by size, the largest first, and by rank only where they are equal: for the fewest hosts. */
+  readonly largestFirst?: boolean;
 }
 
 export class DenseCluster {
@@ -74,9 +76,14 @@ export class DenseCluster {
   constructor(models: readonly NodeModel[], options: DenseOptions) {
     this.options = options;
     const columns = new ResourceColumns();
+    const sizes = options.largestFirst === true ? sizesOf(models) : models.map(() => 0);
     this.nodes = models
-      .map((model) => ({ model, rank: rankOf(options.seed, model.id) }))
-      .sort((a, b) => a.rank - b.rank || compareText(a.model.id, b.model.id))
+      .map((model, index) => ({
+        model,
+        size: sizes[index] ?? 0,
+        rank: rankOf(options.seed, model.id),
+      }))
+      .sort((a, b) => b.size - a.size || a.rank - b.rank || compareText(a.model.id, b.model.id))
       .map(({ model }, place) => nodeState(model, place, columns));
     const count = this.nodes.length;
     for (const name of BUILT_IN) this.resources.idOf(name);
@@ -286,6 +293,23 @@ export class DenseCluster {
     this.copies.add(service, node, by);
     this.domains.add(service, node, by);
   }
+}
+
+/** Sums over what is limited, in units of what an average node has. */
+function sizesOf(models: readonly NodeModel[]): readonly number[] {
+  const totals = models.map((model) => allocatable(model));
+  const sums = new Map<string, number>();
+  for (const total of totals) {
+    for (const [name, amount] of total) sums.set(name, (sums.get(name) ?? 0) + amount);
+  }
+  return totals.map((total) => {
+    let size = 0;
+    for (const [name, amount] of total) {
+      const sum = sums.get(name) ?? 0;
+      if (sum > 0 && sum !== Number.POSITIVE_INFINITY) size += amount / sum;
+    }
+    return size;
+  });
 }
 
 /** Doubly linked lists of tasks by owner. */

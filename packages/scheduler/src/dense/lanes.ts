@@ -16,9 +16,9 @@ import type { NeighbourRules } from "./rules.ts";
 import type { Shape } from "./shape.ts";
 
 /** Nodes that fit and are compared. More pack no better in trials and cost in proportion. */
-const CANDIDATES = 24;
+const CANDIDATES = 12;
 /** Nodes looked at after the first that fits: in a full cluster the next one may be far. */
-const LOOKS_BEYOND = 64;
+const LOOKS_BEYOND = 48;
 
 /** What is remembered for one shape. */
 interface Cursors {
@@ -32,6 +32,8 @@ interface Cursors {
   seen: number;
   /** Nodes that get the most standing points, where not all do, as a lane of their own. */
   readonly favoured: Int32Array | undefined;
+  /** The first of the favoured that may have room, until something is released. */
+  favouredFrom: number;
 }
 
 interface Best {
@@ -99,6 +101,7 @@ export class LaneSearch {
         if (place < (first[lane] ?? 0)) returned.push(node);
       }
     }
+    if (known.seen !== releases.count) known.favouredFrom = 0;
     known.seen = releases.count;
     return known;
   }
@@ -110,7 +113,7 @@ export class LaneSearch {
     const lanes = level === NODE_LEVEL ? 1 : levels.at(level).lanes.length;
     const seen = releases.count;
     const first = new Int32Array(lanes);
-    return { level, first, returned: [], seen, favoured: favouredOf(shape) };
+    return { level, first, returned: [], seen, favoured: favouredOf(shape), favouredFrom: 0 };
   }
 
   #lanesByCopies({ level, first }: Cursors, service: number): readonly number[] {
@@ -151,15 +154,17 @@ export class LaneSearch {
     }
   }
 
-  #lookAtFavoured({ favoured }: Cursors, shape: Shape, service: number, best: Best): void {
+  #lookAtFavoured(cursors: Cursors, shape: Shape, service: number, best: Best): void {
+    const { favoured } = cursors;
     if (favoured === undefined) return;
     const concerned = this.#rules.concerns(shape, service);
-    // Full ones are passed over each time: bounded, for it is a preference.
-    const length = Math.min(favoured.length, CANDIDATES * CANDIDATES);
-    for (let at = 0; at < length && best.found < CANDIDATES; at++) {
+    // Bounded: it is a preference.
+    const end = Math.min(favoured.length, cursors.favouredFrom + CANDIDATES * CANDIDATES);
+    for (let at = cursors.favouredFrom; at < end && best.found < CANDIDATES; at++) {
       const node = favoured[at] ?? 0;
       this.visits++;
       if (this.#cluster.hasRoom(shape, node)) this.#consider(node, shape, service, concerned, best);
+      else if (at === cursors.favouredFrom) cursors.favouredFrom++;
     }
   }
 

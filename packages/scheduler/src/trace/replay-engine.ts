@@ -37,7 +37,11 @@ export function engineFor(
   asks: readonly Ask[],
   options: EngineOptions & { readonly mix?: Mix },
 ): ReplayEngine {
-  return asks.every(Engine.canDecide) ? new Engine(nodes, options) : slowEngine(nodes, options);
+  if (!asks.every(Engine.canDecide)) return slowEngine(nodes, options);
+  // Few hosts are large hosts; among devices a shuffled order consolidates better, whatever the hosts' sizes.
+  const hasDevices = nodes.some(({ devices }) => devices.length > 0);
+  const largestFirst = options.strategy === "tightest" && !hasDevices;
+  return new Engine(nodes, { largestFirst, ...options });
 }
 
 function slowEngine(nodes: readonly NodeModel[], options: EngineOptions): ReplayEngine {

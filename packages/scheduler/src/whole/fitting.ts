@@ -9,7 +9,7 @@ import type { Ask } from "../model.ts";
 import { needsOf, WHOLE_MILLIS } from "../resources.ts";
 
 /** Up to so many hosts all are looked at for a task; of more only some, for steps then bring more than looks. */
-const LOOKS_ALL = 400;
+const LOOKS_ALL = 256;
 const LOOKS_SOME = 64;
 
 export class Fitting {

@@ -70,7 +70,8 @@ const TOLERANCE = 0.002;
 export function pack(input: PackingInput): Packing {
   const counter = new MixCounter();
   for (const { requests } of input.asks) counter.add(requests);
-  const options = { seed: input.seed, strategy: "tightest", mix: counter.mix() } as const;
+  const named = { seed: input.seed, strategy: "tightest", largestFirst: true } as const;
+  const options = { ...named, mix: counter.mix() };
   const engine = new Engine(input.nodes, options);
   const search = new PackingSearch(engine, input);
   return search.run(input.isOver);
@@ -180,28 +181,23 @@ class PackingSearch {
     const items = ruined.flatMap((node) => [...(this.#on[node] ?? [])]);
     const homes = items.map(({ task }) => this.#engine.cluster.nodeOf(task));
     for (const item of items) this.#take(item);
-    const touched = new Set(ruined);
-    const added = new Map<number, number>();
-    if (this.#recreate(items, ruined, touched, added)) {
-      const after = this.#measure([...touched]);
-      const elsewhere = [...added].reduce(
-        (sum, [node, load]) => sum + (touched.has(node) && !ruined.includes(node) ? load : 0),
-        0,
-      );
-      if (after.hosts < before.hosts) return;
-      const gain = after.squares - before.squares - elsewhere;
-      if (after.hosts === before.hosts && gain >= -TOLERANCE * before.squares) return;
+    const others = new Map<number, number>();
+    if (this.#recreate(items, ruined, others)) {
+      const after = this.#measure(ruined);
+      let gain = after.squares - before.squares;
+      for (const [node, load] of others) gain += this.#fitting.load(node) ** 2 - load ** 2;
+      const isAsMany = after.hosts === before.hosts && gain >= -TOLERANCE * before.squares;
+      if (after.hosts < before.hosts || isAsMany) return;
     }
     for (const item of items) if (item.task !== NONE) this.#take(item);
     for (const [index, item] of items.entries()) this.#put(item, homes[index] ?? NONE);
   }
 
-  /** Hosts used and squares of load before, of hosts outside the ruined ones, are noted in `added`. */
+  /** False when a task finds no place. Other hosts that take some are noted in `others`, with their loads before. */
   #recreate(
     items: readonly Item[],
     ruined: readonly number[],
-    touched: Set<number>,
-    added: Map<number, number>,
+    others: Map<number, number>,
   ): boolean {
     const noisy = items
       .map((item) => ({ item, key: item.size * (1 + NOISE * (this.#prng.float() - 0.5)) }))
@@ -209,10 +205,7 @@ class PackingSearch {
     for (const { item } of noisy) {
       const node = this.#bestNode(item, ruined);
       if (node === NONE) return false;
-      if (!touched.has(node)) {
-        added.set(node, this.#fitting.load(node) ** 2);
-        touched.add(node);
-      }
+      if (!ruined.includes(node) && !others.has(node)) others.set(node, this.#fitting.load(node));
       this.#put(item, node);
     }
     return true;
