@@ -153,6 +153,20 @@ test("a drained host is empty, and the service was never without its copies", as
   assert.ok(Math.min(...seen) >= 2, `ready at each look: ${seen.join(" ")}`);
 });
 
+test("a node that is removed while it runs copies ends them, and they run elsewhere", async () => {
+  await first.must("node", "uncordon", "two");
+  await first.must("scale", "spread/web=5");
+  await eventually("two runs copies again", async () => (await copiesOn("two")) > 0);
+  const refused = await first.berth("node", "rm", "two");
+  assert.match(refused.stderr, /node two still runs \d+ copies: spread\/web-\d/);
+  const dry = await first.must("node", "rm", "two", "--dry-run");
+  assert.match(dry, /spread\/web-\d +running +is replaced on another node/);
+  await first.must("node", "rm", "two", "--force", "--yes");
+  await eventually("one has all copies, two none", async () => {
+    return (await copiesOn("one")) === 5 && second.docker("ps", "-q").trim() === "";
+  });
+});
+
 test("a removed node that comes back is refused with a clear word", async () => {
   await first.must("node", "rm", "three", "--force", "--yes");
   await third.boot();

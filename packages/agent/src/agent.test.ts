@@ -181,6 +181,25 @@ test("an empty store of another epoch empties no node, until a person says so", 
   box.kill();
 });
 
+test("a node that was removed ends what it runs, one that is merely unknown does not", async () => {
+  const box = new AgentBox(7);
+  box.server.assign(sampleAssignment("task01"));
+  box.server.assign(sampleWithVolume("task02", "vol1", { task: { slot: 2 } }));
+  await box.start();
+  await ready(box, "task02");
+  box.server.membership = "unknown";
+  box.server.breakStreams();
+  await box.pass(60_000);
+  assert.equal(box.running, 2, "both are kept");
+  box.server.membership = "removed";
+  assert.ok(await box.until(() => box.running === 0), "nothing is left");
+  box.kill();
+  await box.start();
+  await box.pass(10_000);
+  assert.equal(box.running, 0, "nothing comes back after a restart");
+  box.kill();
+});
+
 test("a server of another cluster is not believed", async () => {
   const box = new AgentBox(6);
   box.server.assign(sampleAssignment("task01"));

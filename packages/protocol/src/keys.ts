@@ -34,6 +34,7 @@ export const KINDS = {
   node: { cluster: true, writer: "API and lease controller, in separate fields" },
   "node-status": { cluster: true, writer: "agent of the node" },
   member: { cluster: true, writer: "API" },
+  removal: { cluster: true, writer: "API" },
   "join-token": { cluster: true, writer: "API" },
   operation: { cluster: true, writer: "server, then agent of the node" },
   token: { cluster: true, writer: "API" },
@@ -165,6 +166,8 @@ export const keys = {
   node: (name: string) => clusterKey("node", name),
   nodeStatus: (name: string) => clusterKey("node-status", name),
   member: (node: string) => clusterKey("member", node),
+  /** By the identifier of the member that was. */
+  removal: (member: string) => clusterKey("removal", member),
   /** By the hash of the token. */
   joinToken: (hash: string) => clusterKey("join-token", hash),
   operation: (node: string, id: string) => clusterKey("operation", node, id),

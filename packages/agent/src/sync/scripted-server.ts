@@ -41,6 +41,8 @@ export class ScriptedServer {
   revision = 100;
   /** Nobody can reach it. */
   isDown = false;
+  /** The node is no member any more: `removed` when it was taken out, `unknown` to a restored store. */
+  membership: "member" | "removed" | "unknown" = "member";
   /** The next watch with a position is answered with 410. */
   refusesPositions = false;
   readonly statuses = new Map<string, TaskStatus>();
@@ -148,6 +150,10 @@ export class ScriptedServer {
   #answer(id: RouteId, { params, body, signal }: Loose): unknown {
     switch (id) {
       case "reportNode": {
+        if (this.membership !== "member") {
+          const details = { removed: this.membership === "removed" };
+          throw new ProtocolError("node_removed", "the node is no member", details);
+        }
         const told = body["cluster"];
         if (told !== undefined && told !== this.cluster) {
           throw new ProtocolError("foreign_cluster", "the node is of another cluster");

@@ -60,13 +60,21 @@ export class ServerLink {
       await this.#follow(signal);
     } catch (error) {
       signal.throwIfAborted();
-      const { code, message } = asProtocolError(error);
+      const { code, message, details } = asProtocolError(error);
       onContact(false, message);
       if (code === "position_gone") this.#position = undefined;
+      if (code === "node_removed" && details["removed"] === true) await this.#dismissed(message);
       if (this.#failures === 0) log.warn("no contact with the server", { error });
     }
     this.#failures++;
     return { againMs: backoffMs(this.#failures, RECONNECT, prng) };
+  }
+
+  async #dismissed(message: string): Promise<void> {
+    const { intake, log } = this.#options;
+    if (this.#failures === 0) log.error("this node was removed: what it ran ends", { message });
+    this.#position = undefined;
+    await intake.dismissed();
   }
 
   async #join(signal: AbortSignal): Promise<void> {

@@ -98,6 +98,17 @@ export class ToldIntake {
     onSynced(trust);
   }
 
+  /** The cluster has removed this node, and started what ran here elsewhere: all of it ends. */
+  async dismissed(): Promise<void> {
+    const { state, onTasks } = this.#options;
+    this.#listing = undefined;
+    this.#changes = [];
+    const told = [...state.told.values()].filter(({ intent }) => intent !== "forget");
+    if (told.length === 0) return;
+    await state.putTold(told.map((one) => ({ ...one, intent: "forget" })));
+    onTasks(told.map(({ assignment }) => assignment.task.id));
+  }
+
   #change(key: string, value: Value | undefined): void {
     this.#changes.push({ key, value });
     this.#loop.wake();

@@ -38,7 +38,7 @@ export interface Credentials {
   readonly remoteAddress: string;
 }
 
-export type KnownTokens = Pick<ClusterView, "tokens" | "joinTokens" | "members">;
+export type KnownTokens = Pick<ClusterView, "tokens" | "joinTokens" | "members" | "removals">;
 
 export class Authenticator {
   readonly #known: KnownTokens;
@@ -71,14 +71,21 @@ export class Authenticator {
     }
     const { node, member } = peer;
     const known = this.#known.members.get(keys.member(node))?.value;
-    if (known?.id !== member) {
-      const what =
-        known === undefined ? "was removed" : "was removed, and another host has its name";
-      const message = `node ${node} ${what}: its certificate is worth nothing any more`;
-      throw new ProtocolError("node_removed", message, { node });
-    }
+    if (known?.id !== member) throw this.#notMember(node, member, known !== undefined);
     const expired = peer.notAfter <= this.#clock.now();
     return { role: "agent", name: `agent:${node}`, node, ...(expired ? { expired } : {}) };
+  }
+
+  /**
+   * A removal is remembered, so that its node ends what it runs. One that is merely unknown may be unknown to a
+   * store that was restored: then nothing may end because of that.
+   */
+  #notMember(node: string, member: string, isTaken: boolean): ProtocolError {
+    const removed = this.#known.removals.get(keys.removal(member)) !== undefined;
+    const what = removed ? "was removed" : "is not known here (this store may be an older one)";
+    const other = isTaken ? ", and another host has its name" : "";
+    const message = `node ${node} ${what}${other}: its certificate is worth nothing any more`;
+    return new ProtocolError("node_removed", message, { node, removed });
   }
 
   #actorOf(token: string): Actor | undefined {

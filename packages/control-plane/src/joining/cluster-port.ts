@@ -17,7 +17,7 @@ import {
   present,
   SECOND_MS,
 } from "@berth/base";
-import { type Authority, identityUri, keys } from "@berth/protocol";
+import { type Authority, identityUri, keys, parseKey } from "@berth/protocol";
 import type { Dispatcher } from "../api/dispatcher.ts";
 import { AUTHORITY_KEY, ensureAuthority } from "../certificates/authority.ts";
 import { CLUSTER } from "../certificates/choose.ts";
@@ -25,7 +25,7 @@ import { factsOfPem } from "../certificates/read-certificate.ts";
 import type { Vault } from "../certificates/vault.ts";
 import { issueIdentity, newPrivateKey } from "../certificates/x509.ts";
 import { HttpServer, type SecureIdentity } from "../server/http-server.ts";
-import type { ClusterView } from "../state/cluster-tables.ts";
+import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
 import type { ClusterEntrance, OpenEntrance, Software } from "./entrance.ts";
 
@@ -39,7 +39,7 @@ const SERVER_KEY = keys.sealed(CLUSTER, "server");
 export interface ClusterPortOptions {
   readonly store: Store;
   readonly vault: Vault;
-  readonly view: ClusterView;
+  readonly state: ClusterState;
   readonly cluster: () => string;
   /** Asked at each opening: the API is made with this port in hand. */
   readonly dispatcher: () => Dispatcher;
@@ -65,11 +65,13 @@ interface Opened {
 export class ClusterPort implements ClusterEntrance {
   readonly software: Software;
   readonly #options: ClusterPortOptions;
+  readonly #endListening: () => void;
   #opening: Promise<Opened> | undefined;
 
   constructor(options: ClusterPortOptions) {
     this.#options = options;
     this.software = options.software;
+    this.#endListening = options.state.onChange((batch) => this.#onChange(batch));
     options.driver.add({
       name: "cluster-port",
       purpose: "keeps the port for other hosts open while there are any, and its certificate fresh",
@@ -104,12 +106,24 @@ export class ClusterPort implements ClusterEntrance {
   }
 
   async stop(): Promise<void> {
+    this.#endListening();
     const opened = await this.#opening?.catch(() => undefined);
     await opened?.server.stop();
   }
 
+  /** A removed member may have streams open, which no further call would check. */
+  #onChange(batch: ChangeBatch): void {
+    const removed = batch.changes.filter(({ kind }) => kind === "removal");
+    if (removed.length === 0) return;
+    const members = removed.flatMap(({ key }) => parseKey(key)?.name ?? []);
+    void this.#opening?.then(({ server }) => {
+      for (const member of members) server.disconnect(member);
+    });
+  }
+
   async #look(): Promise<void> {
-    const { view, clock } = this.#options;
+    const { clock } = this.#options;
+    const { view } = this.#options.state;
     const now = clock.now();
     const lives = view.joinTokens.all().some(({ value }) => value.expiresAt > now);
     if (!lives && view.members.all().length === 0) return;

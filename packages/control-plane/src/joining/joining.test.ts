@@ -252,13 +252,31 @@ test("a removed node is told so, also after another joined under its name", asyn
   const { client } = await joined(ours, "node-10");
   await report(client, "node-10");
   const params = { node: "node-10" };
-  await ours.admin.call("removeNode", { params });
+  const body10 = { selectors: [{ kind: "assignment" as const, node: "node-10" }] };
+  const stream = await client.call("watch", { params: {}, body: body10 });
+  const ended = assert.rejects(async () => {
+    for await (const event of stream) {
+      if (event.type === "synced") await ours.admin.call("removeNode", { params });
+    }
+  }, refused("unavailable"));
+  await ended;
   const words = /node node-10 was removed: its certificate is worth nothing/;
-  await assert.rejects(report(client, "node-10"), refused("node_removed", words));
+  await assert.rejects(report(client, "node-10"), (error) => {
+    assert.equal(Object(error).details.removed, true);
+    return refused("node_removed", words)(error);
+  });
   const body = { signingRequest: await memberRequest(newPrivateKey()) };
   const renewal = client.call("renewNodeCertificate", { params, body });
   await assert.rejects(renewal, refused("node_removed", words));
   const again = await joined(ours, "node-10");
   await report(again.client, "node-10");
   await assert.rejects(report(client, "node-10"), refused("node_removed", /another host/));
+  // Unknown to a store, as to one that was restored, is not removed: nothing may end because of it.
+  const stray = await joined(ours, "node-11");
+  const again11 = await joined(ours, "node-11");
+  await report(again11.client, "node-11");
+  await assert.rejects(report(stray.client, "node-11"), (error) => {
+    assert.equal(Object(error).details.removed, false);
+    return refused("node_removed", /is not known here/)(error);
+  });
 });

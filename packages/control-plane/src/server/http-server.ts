@@ -73,12 +73,18 @@ export class HttpServer {
   readonly #peers: PeerReader | undefined;
   /** Upgraded sockets have left the HTTP server's care. */
   readonly #upgraded = new Set<Socket>();
+  /** Connections with TLS, to be ended when their member is removed. */
+  readonly #secured = new Set<Socket>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#peers = options.secure && new PeerReader(options.secure.authority);
     this.#app = this.#makeApp();
     this.#registerRoutes();
+    this.#app.server.on("secureConnection", (socket: Socket) => {
+      this.#secured.add(socket);
+      socket.once("close", () => this.#secured.delete(socket));
+    });
     const { dispatcher, log, newId, hostNames = [] } = options;
     acceptUpgrades(this.#app.server, {
       dispatcher,
@@ -88,6 +94,14 @@ export class HttpServer {
       sockets: this.#upgraded,
       peerOf: (socket) => this.#peers?.of(socket),
     });
+  }
+
+  /** Ends every connection of a member, streams as well: it was let in by what counts no more. */
+  disconnect(member: string): void {
+    for (const socket of this.#secured) {
+      const peer = this.#peers?.of(socket);
+      if (peer?.kind === "member" && peer.member === member) socket.destroy();
+    }
   }
 
   /** Another certificate for connections from now on. */

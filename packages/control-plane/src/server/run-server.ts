@@ -138,7 +138,7 @@ async function serve(
   };
   const entrance = clusterPortOf(options, {
     ...base,
-    view: control.state.view,
+    state: control.state,
     vault: new Vault({ box: secrets, store }),
     cluster: () => control.clusterId(),
     dispatcher: () => api.dispatcher,

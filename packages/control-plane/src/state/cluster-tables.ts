@@ -26,6 +26,7 @@ import type {
   Operation,
   ProjectPolicy,
   Release,
+  Removal,
   Scale,
   Stack,
   StackScope,
@@ -64,6 +65,7 @@ export interface Held {
   readonly "node-status": NodeStatus;
   readonly member: Member;
   readonly "join-token": JoinToken;
+  readonly removal: Removal;
   readonly operation: Operation;
   readonly token: Token;
   readonly claim: ClaimHolder;
@@ -107,6 +109,7 @@ export interface ClusterView {
   readonly nodeStatuses: ReadTable<NodeStatus>;
   readonly members: ReadTable<Member>;
   readonly joinTokens: ReadTable<JoinToken>;
+  readonly removals: ReadTable<Removal>;
   /** By `node`, `stack` and `id`. */
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
   readonly tokens: ReadTable<Token>;
@@ -165,6 +168,7 @@ export class ClusterTables implements ClusterView {
   readonly nodeStatuses = new EntityTable<NodeStatus>({});
   readonly members = new EntityTable<Member>({});
   readonly joinTokens = new EntityTable<JoinToken>({});
+  readonly removals = new EntityTable<Removal>({});
   readonly operations = new EntityTable<Operation, "node" | "stack" | "id">({
     node: (operation) => operation.node,
     stack: stackKey,
@@ -218,6 +222,7 @@ export class ClusterTables implements ClusterView {
     "node-status": this.nodeStatuses,
     member: this.members,
     "join-token": this.joinTokens,
+    removal: this.removals,
     operation: this.operations,
     token: this.tokens,
     claim: this.claims,

@@ -19,6 +19,10 @@ export const Member = Type.Object({
 });
 export type Member = Of<typeof Member>;
 
+/** A member that was removed: it is told so, and ends what it runs. Written by the API. */
+export const Removal = Type.Object({ node: Name, at: Timestamp, by: Type.String() });
+export type Removal = Of<typeof Removal>;
+
 /** A token for one join, as it is kept: only its hash. Written by the API. */
 export const JoinToken = Type.Object({
   id: Type.String(),

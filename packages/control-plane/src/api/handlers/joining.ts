@@ -1,5 +1,6 @@
 /** Joining and leaving the cluster: tokens, checks, certificates of members, removal. */
 
+import { DAY_MS } from "@berth/base";
 import {
   type Authority,
   type Invitation,
@@ -9,6 +10,7 @@ import {
   type MemberCertificate,
   type Node,
   ProtocolError,
+  type Removal,
   type Task,
 } from "@berth/protocol";
 import { Vault } from "../../certificates/vault.ts";
@@ -162,12 +164,19 @@ export const renewNodeCertificate: Handler<"renewNodeCertificate"> = async (requ
 export const removeNode: Handler<"removeNode"> = (request, context) => {
   const { params, query } = request;
   const force = booleanOf("force", query.force);
+  const removal = { node: params.node, at: context.clock.now(), by: request.actor.name };
   return commitDecision(context, request, { route: "removeNode" }, (view) =>
-    withoutNode(view, params.node, force),
+    withoutNode(view, removal, force),
   );
 };
 
-function withoutNode(view: ClusterView, name: string, force: boolean): Decision<Node> {
+/** A node that was away for longer than this has a certificate that expired long ago. */
+const REMOVAL_AGE_MS = 90 * DAY_MS;
+/** Old ones that go with a new one; more come than go only for a while. */
+const REMOVALS_PER_TXN = 50;
+
+function withoutNode(view: ClusterView, removal: Removal, force: boolean): Decision<Node> {
+  const name = removal.node;
   const node = view.nodes.get(keys.node(name));
   const member = view.members.get(keys.member(name));
   if (node === undefined) return refuse("not_found", `there is no node ${name}`);
@@ -189,6 +198,12 @@ function withoutNode(view: ClusterView, name: string, force: boolean): Decision<
       { kind: "delete", key: node.key },
       { kind: "delete", key: member.key },
       ...(status === undefined ? [] : [{ kind: "delete", key: status.key } as const]),
+      { kind: "put", key: keys.removal(member.value.id), value: encode(removal) },
+      ...view.removals
+        .all()
+        .filter(({ value }) => removal.at - value.at > REMOVAL_AGE_MS)
+        .slice(0, REMOVALS_PER_TXN)
+        .map(({ key }) => ({ kind: "delete", key }) as const),
     ],
   );
 }
