@@ -5,7 +5,10 @@
 
 /** What the loader needs of a file system. Paths are absolute and clean. */
 export interface ComposeFiles {
-  /** The file's text (UTF-8); `undefined` when it is missing or not a regular file. */
+  /**
+   * The file's text (UTF-8, or UTF-16 with a byte-order mark); `undefined` when it is missing or not a regular
+   * file. The first place that is not UTF-8 is half of a surrogate pair, which no text has.
+   */
   readText(path: string): string | undefined;
   stat(path: string): "file" | "directory" | undefined;
 }

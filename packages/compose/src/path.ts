@@ -23,6 +23,18 @@ export function resolvePath(base: string, path: string): string {
   return path.startsWith("/") ? cleanPath(path) : cleanPath(`${base}/${path}`);
 }
 
+/** `~/a` → `/home/ann/a`. Other people's homes are not known to the reference: `~ben/a` is below the own one, too. */
+export function expandHome(path: string, home: string | undefined): string {
+  return home !== undefined && path.startsWith("~") ? cleanPath(`${home}/${path.slice(1)}`) : path;
+}
+
+const WINDOWS_PATH = /^(?:[a-zA-Z]:[\\/]|\\\\[^\\/.][^\\/]*[\\/][^\\/.][^\\/]*[\\/])/;
+
+/** `C:\\x`, `C:/x` and `\\\\server\\share\\x`: left as they are, for the platform to refuse. */
+export function isWindowsPath(path: string): boolean {
+  return WINDOWS_PATH.test(path);
+}
+
 /** `/a/b` → `/a`. */
 export function parentPath(path: string): string {
   const at = path.lastIndexOf("/");

@@ -184,11 +184,12 @@ const DIFFERENCES = `## Differences from docker compose config
 | line breaks at the start of a text are kept in YAML | the reference loses the first one, so that its output loads to another text |
 | keys of the specification that are newer than 2.26 load and print | the reference refuses them |
 | "no limit" may be \`-1\` in quotes | the reference prints it so and refuses to read it back |
-| \`.inf\` and \`.nan\` below \`x-\` keys print as \`null\` in JSON | the reference prints no JSON at all |
-| the type of a mount is a word of the specification, a number of copies is not below zero | the reference takes any text and any number, and the engine refuses it later |
+| the type of a mount is a word of the specification, a port not 0, a number of copies or processors not below 0, a hook has a command | the reference takes any text and any number, and the engine refuses it later |
 | a service that extends an empty one has no \`extends\` left | the reference forgets to take the key away |
 | \`pid:\` and the like without a value say nothing | the reference ends with a panic |
-| \`!reset\` behind two merge keys, and a list of addresses in \`environment\`, mean the same in every file | the reference loses the first and takes the second only where files are merged |
+| a list of addresses in \`environment\` means the same in every file | the reference takes it only where files are merged |
+| a dependency with nothing behind its name is the name alone | the reference refuses it |
+| sizes with an exponent (\`1e9\`) are sizes, a date for a command is refused | the reference drops both without a word |
 | an unbalanced brace in a default, and a default over several lines, are read | the reference refuses them |
 | \`--no-interpolate\` prints no secret | the reference prints the value of a secret that an included project takes from a variable |
 | aliases may not repeat more than ${ALIAS_NODES_MAX} values | the reference takes all memory |

@@ -188,7 +188,12 @@ function readTable<T>(
   }
   const entries: [string, T][] = [];
   if (!reading.values.spend(table.entries.size)) return undefined;
-  for (const [key, { value }] of table.entries) {
+  const isMapping = tree.kind === "map" && tree.isLines !== true;
+  for (const [key, { key: origin, value }] of table.entries) {
+    if (key === "" && isMapping) {
+      refuse(reading, origin, path, { found: "has an empty name", expected: "a word" });
+      continue;
+    }
     const read = tableValue(value, `${path}.${key}`, reading);
     if (read !== undefined) entries.push([key, finish(read)]);
   }
@@ -244,6 +249,7 @@ export function tableOf<T>(
   return {
     read(tree, path, reading) {
       const map = form.list === true ? namesMap(tree) : tree;
+      if (tree.kind === "seq") refuseRepeated(tree, path, reading);
       if (map.kind !== "map") {
         const expected = form.list === true ? "a mapping or a list of names" : "a mapping";
         return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });

@@ -2,6 +2,7 @@
  * Extensions: what stands under `x-` keys, kept as plain values and printed back.
  */
 
+import { rfc3339 } from "../text/go-time.ts";
 import type { Tree } from "../tree/tree.ts";
 import type { Printed, PrintedNumber, PrintFormat } from "./codec.ts";
 import { keyOrder } from "./key-order.ts";
@@ -30,8 +31,9 @@ export function readExtension(tree: Tree): Printed {
     case "float":
       return { numberText: tree.text };
     case "string":
-    case "timestamp":
       return tree.text;
+    case "timestamp":
+      return rfc3339(tree.text);
   }
 }
 

@@ -4,7 +4,7 @@
 
 import { nearestWord } from "@berth/base";
 import type { Check } from "./check.ts";
-import { sharedService } from "./normalize.ts";
+import { linkedService, sharedService } from "./normalize.ts";
 
 /** Records missing services and circles. */
 export function checkDependencies(check: Check): void {
@@ -39,7 +39,7 @@ function checkMissing(check: Check, path: string, other: string): void {
 function placeOfReference(check: Check, path: string, other: string): string {
   const service = check.project.services[path.slice("services.".length)];
   if (sharedService(service?.networkMode) === other) return `${path}.network_mode`;
-  if (service?.links?.some((link) => link.split(":")[0] === other)) return `${path}.links`;
+  if (service?.links?.some((link) => linkedService(link) === other)) return `${path}.links`;
   if (service?.volumesFrom?.some((source) => source.split(":")[0] === other))
     return `${path}.volumes_from`;
   for (const key of ["ipc", "pid", "uts", "cgroup"] as const) {

@@ -35,8 +35,10 @@ export function parseFile(
     text: normalizeText(text),
     baseDirectory: context.baseDirectory,
   };
+  if (!isReadable(session, source)) return [];
   const documents: MapTree[] = [];
   for (const document of parseYaml(source, session.problems)) {
+    if (UNREAL_NUMBER.test(text)) refuseUnreal(session, document);
     if (isNull(document)) continue;
     if (isKubernetes(document)) {
       const key = document.kind === "map" ? document.entries.get("apiVersion")?.key : undefined;
@@ -50,6 +52,49 @@ export function parseFile(
       });
   }
   return documents;
+}
+
+/** What YAML does not let stand in a file; half of a pair is what was no UTF-8 (see node-files.ts). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNREADABLE = /[\0-\x08\x0B\x0C\x0E-\x1F\x7F-\x84\x86-\x9F\uFFFE\uFFFF]|\p{Surrogate}/u;
+
+function isReadable(session: Session, source: Source): boolean {
+  const found = UNREADABLE.exec(source.text);
+  if (found === null) return true;
+  const code = found[0].charCodeAt(0);
+  const isHalf = code >= 0xd800 && code <= 0xdfff;
+  const name = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  session.problems.error(
+    { source, offset: found.index },
+    "",
+    isHalf ? "is not UTF-8 here" : `the control character ${name} stands here`,
+    { expected: isHalf ? "a file in UTF-8" : "an escape in double quotes" },
+  );
+  return false;
+}
+
+const UNREAL_NUMBER = /\.(?:inf|nan)/i;
+
+/** The specification's files are JSON in another notation, which has no such numbers. */
+function refuseUnreal(session: Session, document: Tree): void {
+  const seen = new Set<Tree>();
+  const look = (tree: Tree, path: string): void => {
+    // What an anchor names stands in many places and is told of once.
+    if (seen.has(tree)) return;
+    seen.add(tree);
+    if (tree.kind === "scalar") {
+      if (tree.type === "float" && !Number.isFinite(Number(tree.text)))
+        session.problems.error(tree, path, `is ${kindName(tree)}`, {
+          expected: "a number that JSON has, or text in quotes",
+        });
+    } else if (tree.kind === "seq") {
+      for (const [index, item] of tree.items.entries()) look(item, `${path}[${index}]`);
+    } else {
+      for (const [key, { value }] of tree.entries)
+        look(value, path === "" ? key : `${path}.${key}`);
+    }
+  };
+  look(document, "");
 }
 
 /** Every key of such a file would be unknown: one word says it. */
@@ -68,7 +113,6 @@ export function withVariables(session: Session, context: FileContext, document: 
 
 /** Without a byte-order mark and with one kind of line break; lines and columns stay what they were. */
 function normalizeText(text: string): string {
-  const whole = text.isWellFormed() ? text : text.toWellFormed();
-  const bare = whole.startsWith("\uFEFF") ? whole.slice(1) : whole;
+  const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
   return bare.includes("\r") ? bare.replaceAll("\r\n", "\n") : bare;
 }

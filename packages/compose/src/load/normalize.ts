@@ -18,6 +18,12 @@ export interface ProjectPlace {
   readonly environment: Environment;
 }
 
+/** The service of a link `service[:alias]`; what has more colons names none. */
+export function linkedService(link: string): string {
+  const [service = link, ...rest] = link.split(":");
+  return rest.length > 1 ? link : service;
+}
+
 /** `words` with what they imply. */
 export function normalize(words: ProjectWords, place: ProjectPlace): ProjectWords {
   const services = mapValues(words.services ?? {}, (service) => normalizeService(service, place));
@@ -125,7 +131,7 @@ function impliedDependencies(service: ComposeService): Readonly<Record<string, S
       required: true,
     });
   };
-  for (const link of service.links ?? []) imply(link.split(":")[0] ?? link, true);
+  for (const link of service.links ?? []) imply(linkedService(link), true);
   for (const key of SHARED_NAMESPACES) {
     const target = sharedService(service[key]);
     if (target !== undefined) imply(target, true);

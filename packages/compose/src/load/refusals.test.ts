@@ -28,6 +28,57 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
   ["nothing", "", "1:1  the file is empty"],
   ["a list", "- a", "1:1  the file is a list; expected a mapping"],
   [
+    "a control character",
+    "services:\n  a\u0007: {image: x}",
+    "2:4  the control character U+0007 stands here; expected an escape in double quotes",
+  ],
+  [
+    "bytes that are no UTF-8",
+    "services: {a: {image: 'x\ud800'}}",
+    "1:25  is not UTF-8 here; expected a file in UTF-8",
+  ],
+  [
+    "numbers that JSON has not",
+    "x-a: [&a .inf, *a]\nservices: {a: {image: x, environment: {A: .nan}}}",
+    "1:10  x-a[0]   is the number +Inf; expected a number that JSON has, or text in quotes",
+    "2:43  services.a.environment.A   is the number NaN; expected a number that JSON has, or text in quotes",
+  ],
+  [
+    "two merge keys",
+    "services:\n  a:\n    <<: {image: x}\n    <<: {tty: true}",
+    '4:5  services.a   the key "<<" is there twice (first at line 3); expected one << with a list of mappings: [*a, *b]',
+  ],
+  [
+    "names twice in a list",
+    "services: {a: {image: x, networks: [n, n]}}\nnetworks: {n: {}}",
+    '1:40  services.a.networks[1]   "n" is there twice',
+  ],
+  [
+    "an empty name",
+    "services: {a: {image: x, environment: {'': x}}}",
+    "1:40  services.a.environment   has an empty name; expected a word",
+  ],
+  [
+    "a bare IPv6 address",
+    "services: {a: {image: x, ports: ['::1:80:80']}}",
+    '1:34  services.a.ports[0]   "::1:80:80": an IPv6 address stands in brackets: [::1]:80:80; expected [[ADDRESS:]HOST:]CONTAINER[/tcp|udp], numbers or ranges',
+  ],
+  [
+    "a link of three parts",
+    "services: {a: {image: x, links: ['b:c:d']}, b: {image: x}}",
+    '1:26  services.a.links   there is no service "b:c:d"',
+  ],
+  [
+    "a mode in quotes",
+    "services: {a: {image: x, volumes: [{type: tmpfs, target: /t, tmpfs: {mode: '1777'}}]}}",
+    '1:76  services.a.volumes[0].tmpfs.mode   is "1777"; expected a whole number from 0 to 4095 without quotes',
+  ],
+  [
+    "binary that is none",
+    "services: {a: {image: !!binary '*'}}",
+    "1:32  services.a.image   is not base64 of a text, as !!binary says",
+  ],
+  [
     "not YAML",
     "services:\n  web: [a\n",
     "2:8  the [ is not closed; expected a ], or lines that are indented deeper",

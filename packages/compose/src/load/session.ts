@@ -76,8 +76,10 @@ export class Session {
     form: { readonly raw?: boolean; readonly asked?: Origin; readonly path?: string },
     lookup: Lookup,
   ): Environment {
-    const text = this.read(file, form.asked, form.path);
-    if (text === undefined) return new Map();
+    const read = this.read(file, form.asked, form.path);
+    if (read === undefined) return new Map();
+    // The reference takes env files of any encoding for UTF-8.
+    const text = read.toWellFormed();
     const result = form.raw === true ? parseRawEnv(text, lookup) : parseDotenv(text, lookup);
     const source = { file, text, baseDirectory: "/" };
     for (const { line, message } of result.problems) {

@@ -7,7 +7,7 @@
 
 import type { Printed } from "../codec/codec.ts";
 import { readExtension } from "../codec/extension.ts";
-import { cleanPath, resolvePath } from "../path.ts";
+import { cleanPath, expandHome, isWindowsPath, resolvePath } from "../path.ts";
 import { isHostPath, parseMountSpec } from "../spec/mount-spec.ts";
 import { isRemoteContext } from "../spec/path-codecs.ts";
 import { parsePortSpec } from "../spec/port-spec.ts";
@@ -107,9 +107,8 @@ function hostPath(tree: Tree, _pattern: string, place: MergedPlace): Printed {
 /** Below the folder that the file's paths belong to; other forms of paths stay. */
 function absolute(written: string, origin: Tree, { home, resolvePaths }: MergedPlace): string {
   if (!resolvePaths || written === "") return written;
-  const ofHome = home !== undefined && (written === "~" || written.startsWith("~/"));
-  const path = ofHome ? `${home}${written.slice(1)}` : written;
-  const isElsewhere = path.startsWith("/") || /^([a-zA-Z]:[\\/]|\\\\)/.test(path);
+  const path = expandHome(written, home);
+  const isElsewhere = path.startsWith("/") || isWindowsPath(path);
   return isElsewhere ? path : resolvePath(origin.source.baseDirectory, path);
 }
 

@@ -72,6 +72,21 @@ const DIFFERENCES: readonly {
     service: '{image: x, command: [sh, "\\nx\\ny"]}',
     prints: "- |2-\n\n        x\n        y",
   },
+  {
+    why: "a size with an exponent is one; the reference drops it",
+    service: "{image: x, mem_limit: 1e9}",
+    prints: '"mem_limit": "1000000000"',
+  },
+  {
+    why: "a dependency with nothing behind its name is the name alone; the reference refuses it",
+    service: "{image: x, depends_on: {db: }}\n  db: {image: x}",
+    prints: '"condition": "service_started"',
+  },
+  {
+    why: "a key that is newer than the reference prints",
+    service: "{image: x, pre_start: [{command: [a], per_replica: true}]}",
+    prints: '"per_replica": true',
+  },
 ];
 
 for (const { why, service, prints } of DIFFERENCES) {

@@ -55,6 +55,41 @@ const FORMS: readonly (readonly [string, string, string])[] = [
     '"build": { "dockerfile": "Dockerfile" }',
   ],
   ["a service of the profile that is no word takes part", web("profiles: ['']"), '"image": "x"'],
+  [
+    "a plain date is a time",
+    web("environment: {A: 2024-1-2}"),
+    '"A": "2024-01-02 00:00:00 +0000 UTC"',
+  ],
+  [
+    "a time keeps its zone",
+    web("labels: {a: 2024-01-02T03:04:05.60+02:00}"),
+    '"2024-01-02 03:04:05.6 +0200 +0200"',
+  ],
+  [
+    "times of extensions are RFC 3339",
+    `${web("")}x-a: 2024-01-02 3:4:5\n`,
+    '"x-a": "2024-01-02T03:04:05Z"',
+  ],
+  ["a day that no month has is text", web("labels: {a: 2023-02-29}"), '"a": "2023-02-29"'],
+  ["the text of a date is what is written", web("labels: {a: !!str 2024-1-2}"), '"a": "2024-1-2"'],
+  ["deploy without a value is none", web("deploy: "), '"image": "x", "networks"'],
+  ["develop without a value is none", web("develop: "), '"image": "x", "networks"'],
+  ["binary is the text behind it", web("command: !!binary aGk="), '"command": [ "hi" ]'],
+  [
+    "a tag on nothing is the empty text",
+    `${web("")}    hostname: !!str\n`.replace("{image: x, }", "\n    image: x"),
+    '"image": "x", "networks"',
+  ],
+  [
+    "a share of Windows has a path below it",
+    web("volumes: ['\\\\s\\x\\y:/b']"),
+    '"source": "\\\\\\\\s\\\\x\\\\y"',
+  ],
+  [
+    "what has none is a name here",
+    web("volumes: ['\\\\s\\x:/b']"),
+    '"source": "/p/\\\\\\\\s\\\\x"',
+  ],
   ["expose takes any text", web("expose: [web]"), '"expose": [ "web" ]'],
 ];
 

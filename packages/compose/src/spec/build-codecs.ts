@@ -6,7 +6,6 @@ import { type Codec, refuse } from "../codec/codec.ts";
 import {
   environmentTable,
   list,
-  orNothing,
   tableOf,
   texts,
   textTable,
@@ -163,7 +162,4 @@ const watchTrigger = record<WatchTrigger>({
 });
 
 /** `develop`. */
-export const develop = orNothing(
-  record<Develop>({ watch: field("watch", list(watchTrigger)) }),
-  {},
-);
+export const develop = record<Develop>({ watch: field("watch", list(watchTrigger)) });

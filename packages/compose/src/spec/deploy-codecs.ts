@@ -3,7 +3,7 @@
  */
 
 import { type Codec, refuse } from "../codec/codec.ts";
-import { list, orNothing, texts, textTable } from "../codec/collection-codecs.ts";
+import { list, texts, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import {
   bytes,
@@ -146,17 +146,14 @@ const placement = record<Placement>({
 });
 
 /** `deploy`. */
-export const deploy = orNothing(
-  record<Deploy>({
-    mode: field("mode", text),
-    replicas: field("replicas", integer({ min: 0 }), { keepZero: true }),
-    labels: field("labels", textTable),
-    updateConfig: field("update_config", updateConfig),
-    rollbackConfig: field("rollback_config", updateConfig),
-    resources: field("resources", resources, { jsonAbsent: new Map() }),
-    restartPolicy: field("restart_policy", restartPolicy),
-    placement: field("placement", placement, { jsonAbsent: new Map() }),
-    endpointMode: field("endpoint_mode", text),
-  }),
-  {},
-);
+export const deploy = record<Deploy>({
+  mode: field("mode", text),
+  replicas: field("replicas", integer({ min: 0 }), { keepZero: true }),
+  labels: field("labels", textTable),
+  updateConfig: field("update_config", updateConfig),
+  rollbackConfig: field("rollback_config", updateConfig),
+  resources: field("resources", resources, { jsonAbsent: new Map() }),
+  restartPolicy: field("restart_policy", restartPolicy),
+  placement: field("placement", placement, { jsonAbsent: new Map() }),
+  endpointMode: field("endpoint_mode", text),
+});

@@ -35,7 +35,7 @@ const volumeOptions = record<VolumeOptions>({
 
 const tmpfsOptions = record<TmpfsOptions>({
   sizeBytes: field("size", bytes({ whole: true })),
-  mode: field("mode", integer({ min: 0, max: 0o7777 })),
+  mode: field("mode", integer({ min: 0, max: 0o7777, unquoted: true })),
 });
 
 const imageOptions = record<ImageMountOptions>({ subpath: field("subpath", text) });

@@ -6,7 +6,7 @@ import { type Codec, type Reading, refuse } from "../codec/codec.ts";
 import { text } from "../codec/scalar-codecs.ts";
 import type { BuildContext } from "../model/deploy-model.ts";
 import type { HostPath } from "../model/storage-model.ts";
-import { cleanPath, isWithin, resolvePath } from "../path.ts";
+import { cleanPath, expandHome, isWindowsPath, isWithin, resolvePath } from "../path.ts";
 import type { Origin, Tree } from "../tree/tree.ts";
 
 /** What `written` in the file of `origin` means. */
@@ -15,18 +15,12 @@ export function hostPathOf(written: string, origin: Origin, reading: Reading): H
     const resolved = resolvePath(origin.source.baseDirectory, written);
     return { path: written, resolved, original: written, relative: true, escapesProject: false };
   }
-  const home = written === "~" || written.startsWith("~/") ? reading.home : undefined;
-  const expanded = home === undefined ? written : `${home}${written.slice(1)}`;
+  const expanded = expandHome(written, reading.home);
   const relative = !expanded.startsWith("/") && !isWindowsPath(expanded);
   // Absolute paths stay as they are written: only the engine knows what `..` means behind a link.
   const path = relative ? resolvePath(origin.source.baseDirectory, expanded) : expanded;
   const escapesProject = relative && !isWithin(reading.projectDirectory, path);
   return { path, original: written, relative, escapesProject };
-}
-
-/** `C:\\x`, `C:/x` and `\\\\server\\x`: left as they are, for the platform to refuse. */
-function isWindowsPath(path: string): boolean {
-  return /^[a-zA-Z]:[\\/]/.test(path) || path.startsWith("\\\\");
 }
 
 /** A path of the host. */

@@ -35,6 +35,9 @@ export function parsePortSpec(spec: string): readonly ServicePort[] | string {
     const hint = written === "localhost" ? "; 127.0.0.1 is the machine itself" : "";
     return `${JSON.stringify(written)} is no address${hint}`;
   }
+  if (address.includes(":") && !ports.startsWith("[")) {
+    return `an IPv6 address stands in brackets: [${address}]:${parts.slice(-2).join(":")}`;
+  }
   const container = parseRange(containerText);
   if (container?.first === 0) return "0 is no port of a container";
   if (container === undefined) return notAPort(containerText);

@@ -22,7 +22,7 @@ const CASES: readonly (readonly [string, Readonly<Record<string, string>>])[] = 
   ["A=1\nB=$A$A", { A: "1", B: "11" }],
   ["HOST=own\nB=$HOST", { HOST: "own", B: "h" }],
   ["HOST\nMISSING\n", { HOST: "h" }],
-  ["1A=x\nB=1", { B: "1" }],
+  ["1A=x\nB=1", { "1A": "x", B: "1" }],
   ["A.b-c[0]=1", { "A.b-c[0]": "1" }],
   ['A={"k": "v"}', { A: '{"k": "v"}' }],
   ["ÜMLAUT=ü 世界", { ÜMLAUT: "ü 世界" }],

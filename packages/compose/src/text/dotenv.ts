@@ -126,7 +126,7 @@ class DotenvReader {
     while (INLINE_SPACE.test(this.#text[this.#at] ?? "")) this.#at++;
     const quote = this.#text[this.#at];
     const value = quote === '"' || quote === "'" ? this.#quoted(quote) : this.#unquoted();
-    if (value !== undefined && !/^\d/.test(name)) this.#values.set(name, value);
+    if (value !== undefined) this.#values.set(name, value);
   }
 
   /** The name, up to `=`, `:` or the end of the line; `undefined` after recording a problem. */

@@ -149,6 +149,6 @@ export function kindName(tree: Tree): string {
     case "bool":
       return tree.text;
     case "timestamp":
-      return `the date ${tree.text}`;
+      return `the date ${tree.text.replace(/(?: 00:00:00)? \+0000 UTC$/, "")}`;
   }
 }

@@ -144,7 +144,7 @@ class FastParser {
       const name = builder.key(key) ?? "";
       const next = builder.pathOf(name);
       const value = this.#mapValue(indent, next, key.offset);
-      if (isMerge) builder.merge(value);
+      if (isMerge) builder.merge(this.#flow.at(key.offset), value);
       else if (key.type === "string") builder.add(name, this.#flow.at(key.offset), value);
       const found = cursor.nextContent();
       if (found < indent) break;

@@ -141,7 +141,7 @@ export class FlowReader {
         quoted,
       });
       const isMerge = key.text === "<<" && !quoted;
-      if (isMerge) builder.merge(value);
+      if (isMerge) builder.merge(this.at(key.offset), value);
       else if (key.type === "string") builder.add(name, this.at(key.offset), value);
       this.#skipFlowSpace(parentIndent);
       if (cursor.peek() === COMMA) cursor.at++;

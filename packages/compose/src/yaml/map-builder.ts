@@ -19,7 +19,7 @@ export class MapBuilder {
   readonly #path: string;
   readonly #problems: Problems;
   readonly #entries = new Map<string, MapEntry>();
-  #merged: Tree[] | undefined;
+  #merged: { readonly at: Origin; readonly value: Tree } | undefined;
 
   constructor(origin: Origin, path: string, problems: Problems) {
     this.#origin = origin;
@@ -53,15 +53,21 @@ export class MapBuilder {
   }
 
   /** The value of a plain `<<`. */
-  merge(value: Tree): void {
-    this.#merged ??= [];
-    this.#merged.push(value);
+  merge(at: Origin, value: Tree): void {
+    if (this.#merged === undefined) {
+      this.#merged = { at, value };
+      return;
+    }
+    const { line } = positionOf(this.#merged.at);
+    this.#problems.error(at, this.#path, `the key "<<" is there twice (first at line ${line})`, {
+      expected: "one << with a list of mappings: [*a, *b]",
+    });
   }
 
   finish(): MapTree {
     const tree = mapTree(this.#origin, this.#entries);
     return this.#merged === undefined
       ? tree
-      : mergeInto(tree, this.#merged, this.#path, this.#problems);
+      : mergeInto(tree, this.#merged.value, this.#path, this.#problems);
   }
 }

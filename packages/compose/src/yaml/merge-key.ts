@@ -6,29 +6,20 @@
 import type { Problems } from "../problem.ts";
 import { kindName, type MapEntry, type MapTree, type Tree } from "../tree/tree.ts";
 
-/** `map` with the keys of `sources` added. */
-export function mergeInto(
-  map: MapTree,
-  sources: readonly Tree[],
-  path: string,
-  problems: Problems,
-): MapTree {
+/** `map` with the keys of `source` added. */
+export function mergeInto(map: MapTree, source: Tree, path: string, problems: Problems): MapTree {
   const entries = new Map<string, MapEntry>(map.entries);
-  const add = (source: Tree, inList: boolean): void => {
-    if (source.kind === "map") {
-      for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry);
+  const add = (from: Tree, inList: boolean): void => {
+    if (from.kind === "map") {
+      for (const [key, entry] of from.entries) if (!entries.has(key)) entries.set(key, entry);
       return;
     }
-    if (source.kind === "seq" && !inList) {
-      for (const item of source.items) add(item, true);
+    if (from.kind === "seq" && !inList) {
+      for (const item of from.items) add(item, true);
       return;
     }
-    problems.error(
-      source,
-      path,
-      `<< takes a mapping or a list of mappings, not ${kindName(source)}`,
-    );
+    problems.error(from, path, `<< takes a mapping or a list of mappings, not ${kindName(from)}`);
   };
-  for (const source of sources) add(source, false);
+  add(source, false);
   return { ...map, entries };
 }

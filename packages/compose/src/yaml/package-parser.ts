@@ -126,7 +126,7 @@ class Converter {
       const next = { depth: depth + 1, path: builder.pathOf(key), fallback };
       const value = this.#node(pair.value, next);
       const isMerge = key === "<<" && isScalar(pair.key) && pair.key.type === "PLAIN";
-      if (isMerge) builder.merge(value);
+      if (isMerge) builder.merge(keyTree, value);
       else if (name !== undefined) builder.add(key, this.#at(fallback), value);
     }
     return builder.finish();

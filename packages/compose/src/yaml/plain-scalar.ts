@@ -6,6 +6,7 @@
  */
 
 import { goFloat } from "../text/go-number.ts";
+import { goTime } from "../text/go-time.ts";
 import type { ScalarType } from "../tree/tree.ts";
 
 /** The type and the canonical text of a plain scalar. */
@@ -31,8 +32,6 @@ function entry(word: string, type: ScalarType, text: string): [string, Resolved]
 
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
 const INTEGER = /^[-+]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|0[0-7]*|[1-9][0-9]*)$/;
-const DATE =
-  /^\d{4}-\d{1,2}-\d{1,2}(?:(?:[Tt]|\s+)\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d*)?\s*(?:[Zz]|[-+]\d{1,2}(?::\d{2})?)?)?$/;
 const INT64_MAX = 2n ** 63n - 1n;
 const UINT64_MAX = 2n ** 64n - 1n;
 /** Longer digits are text or an error, never a number: BigInt of a megabyte of digits is quadratic. */
@@ -48,7 +47,8 @@ export function resolvePlain(text: string): Resolved {
 
 function resolveNumber(text: string): Resolved | undefined {
   if (text.length > NUMBER_CHARS_MAX) return undefined;
-  if (DATE.test(text)) return { type: "timestamp", text };
+  const time = goTime(text);
+  if (time !== undefined) return { type: "timestamp", text: time };
   const digits = text.includes("_") ? text.replaceAll("_", "") : text;
   if (INTEGER.test(digits)) {
     const integer = integerText(digits);
