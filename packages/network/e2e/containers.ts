@@ -3,16 +3,18 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { insideOf } from "./lab.ts";
 
-/** Runs `ip`; the words are split at blanks. */
-export function ip(words: string): void {
-  execFileSync("ip", words.split(" "), { stdio: ["ignore", "ignore", "inherit"] });
+/** Runs `ip` in the test's network or in that of the process `host`; the words are split at blanks. */
+export function ip(words: string, host?: number): void {
+  const [file = "", ...args] = [...insideOf(host), "ip", ...words.split(" ")];
+  execFileSync(file, args, { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-export function addBridge(name: string, address: string): void {
-  ip(`link add ${name} type bridge`);
-  ip(`addr add ${address} dev ${name}`);
-  ip(`link set ${name} up`);
+export function addBridge(name: string, address: string, host?: number): void {
+  ip(`link add ${name} type bridge`, host);
+  ip(`addr add ${address} dev ${name}`, host);
+  ip(`link set ${name} up`, host);
 }
 
 export interface Container {
@@ -45,12 +47,22 @@ export const ECHO_SERVER = `
 const CONNECT_TIMEOUT = "0.8";
 let count = 0;
 
+/** What a container runs, and where: on the test's own host unless a process of another one is named. */
+export interface ContainerServer {
+  readonly script: string;
+  readonly name: string;
+  readonly host?: number;
+  readonly mac?: string;
+  /** Of its interface, bytes. */
+  readonly mtu?: number;
+}
+
 /** Joins a new namespace to `bridge` (or, without one, as a host beyond the host) as `address`/24. */
 export async function startContainer(
   address: string,
   gateway: string,
   bridge?: string,
-  server: { readonly script: string; readonly name: string } = { script: SERVER, name: "" },
+  server: ContainerServer = { script: SERVER, name: "" },
 ): Promise<Container> {
   const child = spawn("unshare", ["-n", process.execPath, "-e", server.script], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -63,11 +75,12 @@ export async function startContainer(
   await once(child.stdout, "data");
   child.stdout.destroy();
   const index = ++count;
-  ip(`link add veth${index} type veth peer name peer${index}`);
-  ip(`link set peer${index} netns ${child.pid}`);
-  if (bridge === undefined) ip(`addr add ${gateway}/24 dev veth${index}`);
-  else ip(`link set veth${index} master ${bridge}`);
-  ip(`link set veth${index} up`);
+  const { host, mac, mtu } = server;
+  ip(`link add veth${index} type veth peer name peer${index}`, host);
+  ip(`link set peer${index} netns ${child.pid}`, host);
+  if (bridge === undefined) ip(`addr add ${gateway}/24 dev veth${index}`, host);
+  else ip(`link set veth${index} master ${bridge}`, host);
+  ip(`link set veth${index} up`, host);
   const inside = ["-t", String(child.pid), "-n"];
   // Not synchronously: servers of the test itself may have to answer meanwhile.
   const run = (file: string, args: readonly string[]) =>
@@ -83,6 +96,8 @@ export async function startContainer(
   for (const words of [
     "link set lo up",
     `link set peer${index} name eth0`,
+    ...(mac === undefined ? [] : [`link set eth0 address ${mac}`]),
+    ...(mtu === undefined ? [] : [`link set eth0 mtu ${mtu}`]),
     `addr add ${address}/24 dev eth0`,
     "link set eth0 up",
     `route add default via ${gateway}`,

@@ -17,7 +17,7 @@ import { NetClient, netSocketPath } from "../src/client.ts";
 import type { NodeNetworkModel, ServiceName } from "../src/model.ts";
 
 const INSIDE = "BERTH_LAB_INSIDE";
-const INNER_TIMEOUT_MS = 120_000;
+const INNER_TIMEOUT_MS = 240_000;
 
 /** Runs the calling test file once more inside a namespace; `define` adds its tests there. */
 export function inNamespace(moduleUrl: string, define: () => void): void {
@@ -45,8 +45,19 @@ export interface NetUnderTest {
   readonly kill: () => Promise<void>;
 }
 
-/** A `net` with a folder of its own; it and its HAProxy end with the test file. */
-export function netUnderTest(env: Readonly<Record<string, string>> = {}): NetUnderTest {
+/** The words before a command that is to run in the network namespace of process `pid`. */
+export function insideOf(pid: number | undefined): readonly string[] {
+  return pid === undefined ? [] : ["nsenter", "-t", String(pid), "-n"];
+}
+
+/**
+ * A `net` with a folder of its own; it and its HAProxy end with the test file. It runs in the test's network,
+ * or in that of the process that `host` names.
+ */
+export function netUnderTest(
+  env: Readonly<Record<string, string>> = {},
+  host: () => number | undefined = () => undefined,
+): NetUnderTest {
   const dataDir = mkdtempSync(`${tmpdir()}/bnet-`);
   let child: ChildProcess | undefined;
   const client = new NetClient({ socketPath: netSocketPath(dataDir) });
@@ -58,7 +69,8 @@ export function netUnderTest(env: Readonly<Record<string, string>> = {}): NetUnd
   };
   const start = async () => {
     const main = fileURLToPath(new URL("./net-main.ts", import.meta.url));
-    child = spawn(process.execPath, [main, dataDir], {
+    const [file = "", ...words] = [...insideOf(host()), process.execPath, main, dataDir];
+    child = spawn(file, words, {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", process.env["BERTH_LAB_VERBOSE"] === "1" ? "inherit" : "ignore"],
     });

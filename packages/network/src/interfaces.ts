@@ -27,6 +27,12 @@ export function interfaceIdentity(names: readonly string[]): string | undefined 
   return names.map((name) => `${name} ${indexes.get(name)}`).join(",");
 }
 
+/** Name of the port in `bridge` through which its network reaches other nodes. */
+export function overlayPortName(bridge: string): string {
+  const digest = createHash("sha256").update(bridge).digest("hex");
+  return `vxlan${digest.slice(0, PORT_DIGITS)}`;
+}
+
 /**
  * Name of the port in `bridge` of the holder of `address`, where the agent made it: with all that our bridges'
  * ports need. Ports that an engine makes have other names.

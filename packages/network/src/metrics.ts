@@ -26,6 +26,14 @@ export interface NetFigures {
     readonly lastChangeMs: number;
     readonly flowsFlushed: number;
   };
+  readonly overlay: {
+    /** Networks that reach other nodes, and addresses on those. */
+    readonly networks: number;
+    readonly addresses: number;
+    readonly changes: number;
+    /** Changes that a look found necessary: somebody else had changed something. */
+    readonly repairs: number;
+  };
   readonly endpoints: number;
   readonly servicesWithEndpoints: number;
   readonly residentBytes: number;
@@ -49,12 +57,14 @@ export function metricsText(figures: NetFigures): string {
     '{part="ingress"}': report.ingress.generation,
     '{part="firewall"}': report.firewall.generation,
     '{part="addresses"}': report.addresses?.generation ?? 0,
+    '{part="overlay"}': report.overlay?.generation ?? 0,
   });
   metric("problems", "gauge", "Problems that a part reports.", {
     '{part="dns"}': report.dns.problems.length,
     '{part="ingress"}': report.ingress.problems.length,
     '{part="firewall"}': report.firewall.problems.length,
     '{part="addresses"}': report.addresses?.problems.length ?? 0,
+    '{part="overlay"}': report.overlay?.problems.length ?? 0,
   });
   metric("endpoints", "gauge", "Endpoints of the model.", { "": figures.endpoints });
   metric("services_with_endpoints", "gauge", "Services with an endpoint.", {
@@ -93,6 +103,7 @@ export function metricsText(figures: NetFigures): string {
     "": firewall.repairs,
   });
   addressMetrics(figures.addresses, metric);
+  overlayMetrics(figures.overlay, metric);
   metric("resident_bytes", "gauge", "Resident memory of this process.", {
     "": figures.residentBytes,
   });
@@ -128,6 +139,19 @@ function routeMetrics(routes: readonly RouteFigures[], metric: Metric): void {
   });
   metric("route_total_milliseconds", "gauge", "Until an answer ended, mean of the last 1,024.", {
     ...each(({ totalMsMean }) => totalMsMean),
+  });
+}
+
+function overlayMetrics(overlay: NetFigures["overlay"], metric: Metric): void {
+  metric("overlay_networks", "gauge", "Networks with a way to other nodes.", {
+    "": overlay.networks,
+  });
+  metric("overlay_addresses", "gauge", "Addresses behind other nodes.", { "": overlay.addresses });
+  metric("overlay_changes_total", "counter", "Models that changed a way to another node.", {
+    "": overlay.changes,
+  });
+  metric("overlay_repairs_total", "counter", "Repairs because somebody had changed it.", {
+    "": overlay.repairs,
   });
 }
 

@@ -25,11 +25,14 @@ import {
   MODEL_FORMAT,
   type NetworkModel,
   type NodeNetworkModel,
+  type OverlayModel,
+  type PeerModel,
   type ServiceModel,
   type ServiceNetworkModel,
   type ServicePortModel,
   serviceKey,
   type UdpPortModel,
+  type UnderlayModel,
 } from "./model.ts";
 import {
   ADDRESS,
@@ -81,6 +84,13 @@ export const NETWORKS_MAX = 1_000;
 export const SERVICES_MAX = 20_000;
 /** Endpoints and attachments of the networks that a node carries. */
 export const ENDPOINTS_MAX = 100_000;
+/** Nodes of one network: each is an entry in rules and tables of every other. */
+export const PEERS_MAX = 5_000;
+/** Identifiers have 24 bits; 0 means none. */
+const OVERLAY_ID_MAX = 2 ** 24 - 1;
+/** Below, IPv6 does not work; above, no Ethernet carries it. */
+const OVERLAY_MTU_MIN = 1_280;
+const OVERLAY_MTU_MAX = 65_485;
 /** Resolvers of a host: libc reads three; more would only stretch the time of a failure. */
 const FORWARDERS_MAX = 8;
 
@@ -101,6 +111,19 @@ const FORWARDER = textWhere(isForwarder, "an address with an optional #port");
 const AFFINITY_TIMEOUT_MS_MIN = 1_000;
 const AFFINITY_TIMEOUT_MS_MAX = 7 * 86_400_000;
 
+const UNDERLAY = { address: ADDRESS, port: PORT } as const;
+const underlay: Shape<UnderlayModel> = record(UNDERLAY);
+
+const peer: Shape<PeerModel> = record({ ...UNDERLAY, node: ID, nodeAddress: ADDRESS, mac: MAC });
+
+const overlay: Shape<OverlayModel> = record({
+  id: integer(1, OVERLAY_ID_MAX),
+  mtu: integer(OVERLAY_MTU_MIN, OVERLAY_MTU_MAX),
+  nodeAddress: ADDRESS,
+  mac: MAC,
+  peers: list(peer, PEERS_MAX),
+});
+
 const network: Shape<NetworkModel> = record(
   {
     id: ID,
@@ -111,7 +134,7 @@ const network: Shape<NetworkModel> = record(
     gateway: ADDRESS,
     internal: flag,
   },
-  { subnet6: SUBNET6, gateway6: ADDRESS6, serviceRange: SUBNET, serviceRange6: SUBNET6 },
+  { subnet6: SUBNET6, gateway6: ADDRESS6, serviceRange: SUBNET, serviceRange6: SUBNET6, overlay },
 );
 
 const serviceNetwork: Shape<ServiceNetworkModel> = record(
@@ -148,7 +171,7 @@ const endpoint: Shape<EndpointModel> = record(
 
 const attachment: Shape<AttachmentModel> = record(
   { ...COPY, mac: MAC },
-  { address6: ADDRESS6, remote: flag },
+  { address6: ADDRESS6, remote: flag, node: ID },
 );
 
 const udpPort: Shape<UdpPortModel> = record({
@@ -181,6 +204,7 @@ const nodeNetworkModel: Shape<NodeNetworkModel> = record(
     certificates: certificatesShape,
     acmeThumbprint: thumbprintShape,
     udpPorts: tolerantList(udpPort, ROUTES_MAX),
+    underlay,
     hostDns: record({ address: LOOPBACK_ADDRESS, port: PORT }),
   },
 );
@@ -194,6 +218,7 @@ export function parseModel(value: unknown): ModelResult {
   try {
     const model = nodeNetworkModel(value, "model", drop);
     checkNetworks(model.networks);
+    checkOverlays(model);
     return { ok: true, model: withoutLooseEnds(model, drop), dropped };
   } catch (error) {
     if (error instanceof ShapeError) return { ok: false, reason: error.message };
@@ -227,6 +252,24 @@ function checkNetworks(networks: readonly NetworkModel[]): void {
       if (other.range !== undefined && ipv4RangesOverlap(other.range, range)) {
         refuse(`${path}.subnet`, `no overlap with ${other.item.subnet}`, item.subnet);
       }
+    }
+  }
+}
+
+/** Two networks under one identifier would be one network. */
+function checkOverlays({ networks, underlay: own }: NodeNetworkModel): void {
+  const seen = new Set<number>();
+  for (const [index, { overlay: wish, subnet }] of networks.entries()) {
+    if (wish === undefined) continue;
+    const path = `model.networks[${index}].overlay`;
+    if (own === undefined) refuse(path, "an underlay in the model", wish.id);
+    if (seen.has(wish.id)) refuse(`${path}.id`, "its own", wish.id);
+    seen.add(wish.id);
+    const range = parseIpv4Range(subnet);
+    for (const { nodeAddress } of [wish, ...wish.peers]) {
+      const address = parseIpv4(nodeAddress);
+      const inside = range !== undefined && address !== undefined && ipv4InRange(address, range);
+      if (!inside) refuse(path, `nodes with addresses of ${subnet}`, nodeAddress);
     }
   }
 }

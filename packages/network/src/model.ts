@@ -54,6 +54,16 @@ export interface NodeNetworkModel {
   readonly acmeThumbprint?: string;
   /** Published UDP ports: DNAT in our own table, not HAProxy's. Omitted: none. */
   readonly udpPorts?: readonly UdpPortModel[];
+  /** Where other nodes reach this one. Omitted: no network of this node spans hosts. */
+  readonly underlay?: UnderlayModel;
+}
+
+/** A node on the network of the hosts. */
+export interface UnderlayModel {
+  /** IPv4 address. */
+  readonly address: string;
+  /** UDP port on which the node takes VXLAN packets. */
+  readonly port: number;
 }
 
 /** Full name of a service. */
@@ -92,6 +102,33 @@ export interface NetworkModel {
   readonly serviceRange6?: string;
   /** No way out of the network at all but DNS; not even to published ports. */
   readonly internal: boolean;
+  /**
+   * How it reaches other nodes; only where the model has an `underlay`. Omitted: it ends at this node, or its
+   * bridge is not there yet.
+   */
+  readonly overlay?: OverlayModel;
+}
+
+/** A network that spans hosts, as one node takes part in it. */
+export interface OverlayModel {
+  /** VXLAN identifier, 1 to 16,777,215, unique in the cluster. */
+  readonly id: number;
+  /** Largest packet inside the network, bytes: 50 less than what the hosts' network carries. */
+  readonly mtu: number;
+  /** Address of this node in the network: what the host itself asks copies on other nodes by. */
+  readonly nodeAddress: string;
+  /** MAC address of the bridge on this node. */
+  readonly mac: string;
+  /** The other nodes that take part. */
+  readonly peers: readonly PeerModel[];
+}
+
+/** Another node in a network. */
+export interface PeerModel extends UnderlayModel {
+  readonly node: string;
+  /** Its address in the network, as `OverlayModel.nodeAddress`. */
+  readonly nodeAddress: string;
+  readonly mac: string;
 }
 
 /** A declared service on the networks that this node carries, with or without running copies. */
@@ -159,6 +196,8 @@ export interface AttachmentModel extends ServiceName {
   readonly slot: number;
   /** Its container is on another node. */
   readonly remote?: boolean;
+  /** Name of that node, a peer of the network's overlay where it has one. */
+  readonly node?: string;
 }
 
 /** A UDP port of the host; datagrams keep their source, those of one flow go to one ready copy. */

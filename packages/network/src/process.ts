@@ -26,6 +26,8 @@ import { ModelFile } from "./model-file.ts";
 import { type DroppedItem, parseModel } from "./model-parse.ts";
 import { NewestTurn } from "./newest-turn.ts";
 import { NftSession } from "./nft-session.ts";
+import { OverlayController } from "./overlay/controller.ts";
+import { spanningNetworks } from "./overlay/wanted.ts";
 import type {
   ApplyReport,
   EndpointSessions,
@@ -98,6 +100,7 @@ class Net implements NetProcess {
   readonly #ingress: IngressController;
   readonly #firewall: FirewallController;
   readonly #addresses: AddressController;
+  readonly #overlay: OverlayController;
   readonly #rulesWatch: RulesWatch;
   /** For the tables that outlive this process. */
   readonly #nft: NftSession;
@@ -109,6 +112,7 @@ class Net implements NetProcess {
   #dropped: readonly DroppedItem[] = [];
   readonly #portsTurn = new NewestTurn();
   readonly #addressesTurn = new NewestTurn();
+  readonly #overlayTurn = new NewestTurn();
   #stopping: Promise<void> | undefined;
   #resolveStopped: () => void = () => {};
 
@@ -150,6 +154,7 @@ class Net implements NetProcess {
       ...tables,
       onUsable: () => void this.#followNamesAgain(),
     });
+    this.#overlay = new OverlayController(options);
     this.#rulesWatch = new RulesWatch({
       ...options,
       nftProgram,
@@ -216,6 +221,7 @@ class Net implements NetProcess {
       this.#ingress.close({ stopIngress: options.ingress }),
       this.#firewall.close({ removeTable: options.firewall ?? false }),
       this.#addresses.close({ removeTable: options.firewall ?? false }),
+      this.#overlay.close({ remove: options.firewall ?? false }),
     ]);
     this.#nft.close();
     // Last: the open socket keeps the process alive (timers do not) until all is done.
@@ -288,6 +294,7 @@ class Net implements NetProcess {
     await Promise.all([
       this.#portsTurn.run(newest((model) => this.#followPorts(model))),
       this.#addressesTurn.run(newest((model) => this.#addresses.apply(model))),
+      this.#overlayTurn.run(newest((model) => this.#followOverlay(model))),
     ]);
   }
 
@@ -299,8 +306,18 @@ class Net implements NetProcess {
     this.#applied.firewall = model.generation;
   }
 
+  /** Isolation first: through an interface without it anybody could send into the network. */
+  async #followOverlay(model: NodeNetworkModel): Promise<void> {
+    if (spanningNetworks(model).length > 0) await this.#applyFirewall(model);
+    await this.#overlay.apply(model);
+  }
+
   async #idle(): Promise<void> {
-    await Promise.all([this.#portsTurn.idle(), this.#addressesTurn.idle()]);
+    await Promise.all([
+      this.#portsTurn.idle(),
+      this.#addressesTurn.idle(),
+      this.#overlayTurn.idle(),
+    ]);
   }
 
   #applyFirewall(model: NodeNetworkModel): Promise<void> {
@@ -310,6 +327,7 @@ class Net implements NetProcess {
       publishedPorts: this.#ingress.boundPorts(),
       hostPolicy: model.hostPolicy,
       dnsPort: this.#dnsPort,
+      ...(model.underlay === undefined ? {} : { underlay: model.underlay }),
     });
   }
 
@@ -330,6 +348,7 @@ class Net implements NetProcess {
       ingress: this.#part("ingress", [...this.#ingress.problems(), ...this.#leftOut("ingress")]),
       firewall: this.#part("firewall", this.#firewall.problems()),
       addresses: this.#part("addresses", this.#addresses.problems()),
+      overlay: this.#part("overlay", this.#overlay.problems()),
     };
   }
 
@@ -347,6 +366,8 @@ class Net implements NetProcess {
         return this.#ingress.followed;
       case "addresses":
         return this.#addresses.followed;
+      case "overlay":
+        return this.#overlay.followed;
       default:
         return this.#applied[part];
     }
@@ -367,6 +388,7 @@ class Net implements NetProcess {
       routes: await this.#ingress.routeFigures(),
       firewall: this.#firewall.figures(),
       addresses: this.#addresses.figures(),
+      overlay: this.#overlay.figures(),
       endpoints: this.#model?.endpoints.length ?? 0,
       servicesWithEndpoints: services.size,
       residentBytes: process.memoryUsage.rss(),

@@ -1,5 +1,5 @@
 /**
- * What `net` says back: how far each of its four parts has applied a model, and what stands in the way.
+ * What `net` says back: how far each of its parts has applied a model, and what stands in the way.
  *
  * A problem belongs to one route, network or part and never stops the others; it stays in the report
  * until it is gone, and `net` keeps trying by itself. Plain data, the wire format of `GET /status` and
@@ -48,7 +48,7 @@ export interface PortHolder {
   readonly name: string;
 }
 
-export type NetPart = "dns" | "ingress" | "firewall" | "addresses";
+export type NetPart = "dns" | "ingress" | "firewall" | "addresses" | "overlay";
 
 /** `pending`: not applied yet; `ok`: applied in full; `degraded`: applied but for the problems. */
 export interface PartReport {
@@ -66,12 +66,14 @@ export interface ApplyReport {
   readonly firewall: PartReport;
   /** Service addresses and UDP ports. Absent from a `net` of the version before. */
   readonly addresses?: PartReport;
+  /** Ways to other nodes. Absent from a `net` of the version before. */
+  readonly overlay?: PartReport;
 }
 
 /** What each part says, in a fixed order. */
 export function partsOf(report: ApplyReport): readonly PartReport[] {
-  const { dns, ingress, firewall, addresses } = report;
-  return [dns, ingress, firewall, ...(addresses === undefined ? [] : [addresses])];
+  const { dns, ingress, firewall, addresses, overlay } = report;
+  return [dns, ingress, firewall, addresses, overlay].filter((part) => part !== undefined);
 }
 
 /** Answer of `GET /status`. */

@@ -14,6 +14,8 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import type { Clock } from "@berth/base";
+import { overlayPortName } from "../interfaces.ts";
+import { listRows, type Row, rowAt, runBatch, wordAt } from "../link-tool.ts";
 import { runProgram } from "../program.ts";
 
 export interface BridgeFilterOptions {
@@ -47,24 +49,28 @@ export async function ensureBridgeFilter(
   const missing = await ensureModule(options);
   if (missing !== undefined) return missing;
   const ours = new Set(bridges);
+  const { clock } = options;
   const ip = options.ipProgram ?? "ip";
-  const links = await list(options, ip, ["-j", "-d", "link", "show", "type", "bridge"]);
+  const links = await listRows(clock, ip, ["-j", "-d", "link", "show", "type", "bridge"]);
   if (typeof links === "string") return links;
   const changes: string[] = [];
   for (const link of links) {
-    const name = textOf(link["ifname"]);
+    const name = wordAt(link, "ifname");
     if (!ours.has(name) || hasFilter(link)) continue;
     changes.push(`link set dev ${name} type bridge nf_call_iptables 1 nf_call_ip6tables 1`);
   }
-  const failed = await batch(options, ip, changes);
+  const failed = denialOf(await runBatch(clock, ip, changes));
   if (failed !== undefined) return failed;
   const program = options.bridgeProgram ?? "bridge";
-  const ports = await list(options, program, ["-j", "-d", "link", "show"]);
+  const ports = await listRows(clock, program, ["-j", "-d", "link", "show"]);
   if (typeof ports === "string") return ports;
+  // Frames from another node would be sent back there, and from there again: those ports never turn.
+  const ways = new Set(bridges.map(overlayPortName));
   const turned = ports
-    .filter((port) => ours.has(textOf(port["master"])) && port["hairpin"] !== true)
-    .map((port) => `link set dev ${textOf(port["ifname"])} hairpin on`);
-  return batch(options, program, turned);
+    .filter((port) => ours.has(wordAt(port, "master")) && !ways.has(wordAt(port, "ifname")))
+    .filter((port) => port["hairpin"] !== true)
+    .map((port) => `link set dev ${wordAt(port, "ifname")} hairpin on`);
+  return denialOf(await runBatch(clock, program, turned));
 }
 
 async function ensureModule(options: BridgeFilterOptions): Promise<string | undefined> {
@@ -78,45 +84,13 @@ async function ensureModule(options: BridgeFilterOptions): Promise<string | unde
   return undefined;
 }
 
-type Row = Readonly<Record<string, unknown>>;
-
-async function list(
-  { clock }: BridgeFilterOptions,
-  file: string,
-  args: readonly string[],
-): Promise<readonly Row[] | string> {
-  const result = await runProgram({ file, args, clock, timeoutMs: PROGRAM_TIMEOUT_MS });
-  if (result.kind === "missing") return `${file} is not installed`;
-  if (result.code !== 0) return `${file}: ${result.stderr.trim()}`;
-  const rows: unknown = JSON.parse(result.stdout.trim() === "" ? "[]" : result.stdout);
-  return Array.isArray(rows) ? rows.filter((row) => typeof row === "object" && row !== null) : [];
-}
-
-/** A port may vanish between look and change, with its container: the others are changed all the same. */
-async function batch(
-  { clock }: BridgeFilterOptions,
-  file: string,
-  lines: readonly string[],
-): Promise<string | undefined> {
-  if (lines.length === 0) return undefined;
-  const input = `${lines.join("\n")}\n`;
-  const args = ["-force", "-batch", "-"];
-  const result = await runProgram({ file, args, input, clock, timeoutMs: PROGRAM_TIMEOUT_MS });
-  if (result.kind === "missing") return `${file} is not installed`;
-  const denied = /not permitted/i.test(result.stderr);
-  return denied ? `${file}: ${result.stderr.trim()}` : undefined;
+/** A port may vanish between look and change, with its container: that is no failure. */
+function denialOf(failure: string | undefined): string | undefined {
+  const counts = failure !== undefined && /not permitted|not installed/i.test(failure);
+  return counts ? failure : undefined;
 }
 
 function hasFilter(link: Row): boolean {
-  const info = link["linkinfo"];
-  const data = isRow(info) ? info["info_data"] : undefined;
-  return isRow(data) && data["nf_call_iptables"] === 1 && data["nf_call_ip6tables"] === 1;
-}
-
-function isRow(value: unknown): value is Row {
-  return typeof value === "object" && value !== null;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  const data = rowAt(rowAt(link, "linkinfo"), "info_data");
+  return data["nf_call_iptables"] === 1 && data["nf_call_ip6tables"] === 1;
 }

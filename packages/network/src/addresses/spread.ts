@@ -69,6 +69,10 @@ export function spreadFrame(clusterId: string): TableFrame {
     map(`twins${suffix}`, `type ifname . ${type} : ${type}`);
     set(`ranges${suffix}`, `type ${type}`, "flags interval", "auto-merge");
   }
+  set("remotes", "type ifname . ipv4_addr");
+  set("gateways", "type ifname . ipv4_addr");
+  set("subnets", "type ifname . ipv4_addr", "flags interval");
+  map("node_addresses", "type ifname : ipv4_addr");
   map("ports_anywhere", "type inet_service : verdict");
   map("ports", "type ipv4_addr . inet_service : verdict");
   return { table: spreadTable(clusterId), sets, baseChains: baseChains() };
@@ -77,6 +81,7 @@ export function spreadFrame(clusterId: string): TableFrame {
 /** Before the engine's own chains of the same hooks (-100 and 100). */
 const DNAT_PRIORITY = -101;
 const SNAT_PRIORITY = 99;
+const AS_NODE = "snat ip to oifname map @node_addresses";
 /** After the look-up, and before the host decides where to send what was not translated. */
 const REFUSE_PRIORITY = -90;
 
@@ -120,6 +125,10 @@ function baseChains(): TableFrame["baseChains"] {
           `ct status dnat ${protocol} saddr . ${protocol} daddr @own${suffix} masquerade`,
           `ct status dnat snat ${protocol} to oifname . ${protocol} saddr map @twins${suffix}`,
         ]),
+        // To a copy on another node the host goes as itself, not as the gateway that each node is, and so does
+        // what comes through it from outside: the answer has to find this node.
+        `oifname . ip daddr @remotes oifname . ip saddr @gateways ${AS_NODE}`,
+        `oifname . ip daddr @remotes oifname . ip saddr != @subnets ${AS_NODE}`,
         // A process of the host that asked 127.0.0.1: no copy can answer to that address.
         `oifname @bridges ct status dnat ip saddr ${LOOPBACK} masquerade`,
       ],
@@ -136,6 +145,7 @@ export function spreadState(input: SpreadInput): TableState {
     if (network.serviceRange !== undefined) draft.add("ranges", network.serviceRange);
     if (network.serviceRange6 !== undefined) draft.add("ranges6", network.serviceRange6);
   }
+  addRemotes(draft, input);
   const copies = readyCopies(input.endpoints);
   const guests = guestsByNetwork(input);
   for (const service of input.services) {
@@ -178,6 +188,23 @@ export function spreadState(input: SpreadInput): TableState {
     } else draft.add("ports", `${port.hostAddress} . ${port.hostPort}`, `goto ${chain}`);
   }
   return draft;
+}
+
+/** Addresses behind other nodes, and by which this node asks them. */
+function addRemotes(draft: Draft, { networks, attachments }: SpreadInput): void {
+  const bridges = new Map<string, string>();
+  for (const { id, bridge, gateway, subnet, overlay } of networks) {
+    if (overlay === undefined) continue;
+    bridges.set(id, bridge);
+    draft.add("gateways", `${quoted(bridge)} . ${gateway}`);
+    draft.add("subnets", `${quoted(bridge)} . ${subnet}`);
+    draft.add("node_addresses", quoted(bridge), overlay.nodeAddress);
+  }
+  for (const { networkId, address, remote } of attachments) {
+    const bridge = bridges.get(networkId);
+    if (bridge === undefined || remote !== true) continue;
+    draft.add("remotes", `${quoted(bridge)} . ${address}`);
+  }
 }
 
 /** A task of this node that is on another network as well, with its addresses on both. */

@@ -21,6 +21,7 @@ function rulesetOf(text: string) {
     })),
     hostPolicy: model.hostPolicy,
     dnsPort: 53,
+    ...(model.underlay === undefined ? {} : { underlay: model.underlay }),
   });
 }
 

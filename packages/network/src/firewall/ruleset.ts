@@ -10,7 +10,8 @@
  */
 
 import { createHash } from "node:crypto";
-import type { HostPolicyModel, NetworkModel } from "../model.ts";
+import type { HostPolicyModel, NetworkModel, UnderlayModel } from "../model.ts";
+import { type SpanningNetwork, spanningNetworks } from "../overlay/wanted.ts";
 
 export interface FirewallInput {
   readonly clusterId: string;
@@ -19,6 +20,8 @@ export interface FirewallInput {
   readonly publishedPorts: readonly { readonly address: string; readonly port: number }[];
   readonly hostPolicy: HostPolicyModel;
   readonly dnsPort: number;
+  /** Where other nodes send packets of networks that span hosts; omitted: there are none. */
+  readonly underlay?: UnderlayModel;
 }
 
 export interface Ruleset {
@@ -35,6 +38,10 @@ export interface Ruleset {
 
 /** Before the engine's filter chains (priority 0), so that what we drop is not even counted there. */
 const FILTER_PRIORITY = -10;
+/** The network's identifier in a VXLAN packet: behind 8 bytes of UDP and 4 of flags. */
+const OVERLAY_ID = "@th,96,24";
+/** Of an IPv4 packet, those that TCP's data cannot use. */
+const TCP_HEADERS_BYTES = 40;
 /** Where clouds hand out credentials to whoever asks. */
 const METADATA_ADDRESS = "169.254.169.254";
 const METADATA_ADDRESS6 = "fd00:ec2::254";
@@ -50,8 +57,8 @@ export function renderRuleset(input: FirewallInput): Ruleset {
   const table = tableName(input.clusterId);
   const networks = [...input.networks].sort((a, b) => (a.id < b.id ? -1 : 1));
   const chains = new Map<string, readonly string[]>([
-    ["input", inputRules(networks, input)],
-    ["forward", forwardRules(networks, input.hostPolicy)],
+    ["input", [...memberRules(input), ...inputRules(networks, input)]],
+    ["forward", [...overlayRules(input), ...forwardRules(networks, input.hostPolicy)]],
     ["output", outputRules(input.dnsPort)],
   ]);
   for (const network of networks) chains.set(hostChain(network), hostRules(network, input));
@@ -120,6 +127,7 @@ function sets(networks: readonly NetworkModel[], input: FirewallInput): string[]
       "type ifname;",
       networks.filter((network) => network.internal).map((network) => quoted(network.bridge)),
     ),
+    ...overlaySets(spanningNetworks(input)),
     ...set(
       "published_anywhere",
       "type inet_service;",
@@ -129,6 +137,31 @@ function sets(networks: readonly NetworkModel[], input: FirewallInput): string[]
       "published",
       "type ipv4_addr . inet_service;",
       exact.map((port) => `${port.address} . ${port.port}`),
+    ),
+  ];
+}
+
+/** Who may send packets of which network, and where other nodes take them; nothing where none spans hosts. */
+function overlaySets(networks: readonly SpanningNetwork[]): string[] {
+  if (networks.length === 0) return [];
+  const peers = networks.flatMap(({ overlay }) => overlay.peers);
+  return [
+    ...set(
+      "overlay_members",
+      `typeof ip saddr . ${OVERLAY_ID};`,
+      networks.flatMap(({ overlay }) =>
+        overlay.peers.map(({ address }) => `${address} . ${overlay.id}`),
+      ),
+    ),
+    ...set(
+      "overlay_nodes",
+      "type ipv4_addr;",
+      peers.map(({ address }) => address),
+    ),
+    ...set(
+      "overlay_doors",
+      "type ipv4_addr . inet_service;",
+      peers.map(({ address, port }) => `${address} . ${port}`),
     ),
   ];
 }
@@ -167,6 +200,32 @@ function forwardRules(networks: readonly NetworkModel[], policy: HostPolicyModel
     // From one network to another, or from outside by a route to the container: only answers.
     "oifname @bridges ct state established,related accept",
     "oifname @bridges drop",
+  ];
+}
+
+/** A packet of a network counts only when it comes from a node that takes part in that network. */
+function memberRules(input: FirewallInput): string[] {
+  if (input.underlay === undefined || spanningNetworks(input).length === 0) return [];
+  const { port } = input.underlay;
+  return [`udp dport ${port} ip saddr . ${OVERLAY_ID} != @overlay_members drop`];
+}
+
+/**
+ * What passes through the host to where another node takes packets of networks would get the host's own address
+ * on its way, and be believed. Containers from before their network spanned hosts believe that larger packets
+ * fit: TCP is told otherwise as it connects.
+ */
+function overlayRules(input: FirewallInput): string[] {
+  const networks = spanningNetworks(input);
+  if (networks.length === 0) return [];
+  const bySize = Map.groupBy(networks, ({ overlay }) => overlay.mtu);
+  return [
+    "ip daddr . udp dport @overlay_doors ip saddr != @overlay_nodes drop",
+    ...[...bySize].map(([mtu, of]) => {
+      const bridges = of.map(({ bridge }) => quoted(bridge)).sort();
+      const most = mtu - TCP_HEADERS_BYTES;
+      return `oifname { ${bridges.join(", ")} } tcp flags syn tcp option maxseg size set ${most}`;
+    }),
   ];
 }
 

@@ -8,6 +8,10 @@
  *     forwarder 10.0.0.2                                   open tcp 7710
  *     wish r1 {"compression":true}                         ingress {"httpsPort":443}
  *     certificate c1 shop.test PEMFILE [default]           acme THUMBPRINT
+ *     underlay 192.0.2.1 4789                              overlay n1 100 1450 10.1.0.254
+ *     peer n1 node2 192.0.2.2 4789 10.1.0.253
+ *
+ * `overlay` and `peer` belong to a network that stands above; `node=` of an attachment says that it is there.
  *
  * `wish` adds fields to a route or port that stands above, `ingress` to the whole.
  *
@@ -19,6 +23,7 @@ import { readFileSync } from "node:fs";
 import {
   emptyModel,
   type IngressTarget,
+  type NetworkModel,
   type NodeNetworkModel,
   type ServiceName,
   type UdpPortModel,
@@ -93,9 +98,11 @@ const LINES: Readonly<Record<string, Line>> = {
     });
   },
   attachment({ model }, [name = "", slot = "", networkId = "", address = ""], options) {
-    const mac = "02:42:00:00:00:01";
+    const mac = macOf(address);
     const copy = { slot: Number(slot), taskId: taskId(name, slot), networkId, address, mac };
-    model.attachments.push({ ...serviceName(name), ...copy, ...address6(options) });
+    const node = options.get("node");
+    const place = node === undefined ? {} : { remote: true, node };
+    model.attachments.push({ ...serviceName(name), ...copy, ...address6(options), ...place });
   },
   route({ ingress }, [id = "", hosts = "", pathPrefix = "", ...rest]) {
     ingress.httpRoutes.push({ id, hosts: items(hosts), pathPrefix, target: target(rest) });
@@ -123,6 +130,20 @@ const LINES: Readonly<Record<string, Line>> = {
       { id, hosts: items(hosts), pem, ...fields },
     ];
   },
+  underlay({ model }, [address = "", port = ""]) {
+    model.underlay = { address, port: Number(port) };
+  },
+  overlay({ model }, [networkId = "", id = "", mtu = "", nodeAddress = ""]) {
+    const own = { id: Number(id), mtu: Number(mtu), nodeAddress, mac: macOf(nodeAddress) };
+    changeNetwork(model, networkId, (network) => ({ ...network, overlay: { ...own, peers: [] } }));
+  },
+  peer({ model }, [networkId = "", node = "", address = "", port = "", nodeAddress = ""]) {
+    const peer = { node, address, port: Number(port), nodeAddress, mac: macOf(nodeAddress) };
+    changeNetwork(model, networkId, ({ overlay, ...network }) => {
+      if (overlay === undefined) throw new SyntaxError(`network ${networkId} spans no hosts`);
+      return { ...network, overlay: { ...overlay, peers: [...overlay.peers, peer] } };
+    });
+  },
   acme({ model }, [thumbprint = ""]) {
     model.acmeThumbprint = thumbprint;
   },
@@ -136,6 +157,20 @@ const LINES: Readonly<Record<string, Line>> = {
     openPorts.push({ protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port) });
   },
 };
+
+/** A function of the address, as the server's. */
+function macOf(address: string): string {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  return `02:42:${bytes.join(":")}`;
+}
+
+function changeNetwork(
+  model: Draft["model"],
+  id: string,
+  change: (network: NetworkModel) => NetworkModel,
+): void {
+  model.networks = model.networks.map((each) => (each.id === id ? change(each) : each));
+}
 
 function address6(options: Options): { readonly address6?: string } {
   const address = options.get("ip6");
