@@ -4,9 +4,9 @@
  * and ready. On SQLite, and on three members of etcd with fsync.
  *
  * Meanwhile an API read is asked every 20 ms. The end is checked: every task is in the store, reported ready,
- * no address twice, and no node beyond its share by more than zones explain.
+ * no address twice, copies of a service spread over zones.
  *
- * `node packages/control-plane/bench/cluster.bench.ts [--nodes 1000] [--tasks 10000] [--stacks 10]
+ * `script/bench cluster [--nodes 1000] [--tasks 10000] [--stacks 10]
  *  [--store sqlite|etcd|both] [--agents 2 (processes)] [--profile FOLDER]`
  */
 
@@ -46,6 +46,8 @@ const { values: flags } = parseArgs({
 });
 
 const PROBE_PERIOD_MS = 20;
+/** On stderr, so that a run that stands still is seen to. */
+const SAY_PERIOD_MS = 5_000;
 const AGENTS = fileURLToPath(new URL("./cluster-agents.ts", import.meta.url));
 
 interface Outcome {
@@ -185,6 +187,11 @@ async function untilReady(client: HttpClient, tasks: number, signal: AbortSignal
   const body = { selectors: [{ kind: "status" as const }] };
   const events = await client.call("watch", { params: {}, body, signal });
   const ready = new Set<string>();
+  const saying = setInterval(
+    () => console.error(`${ready.size} of ${tasks} are ready`),
+    SAY_PERIOD_MS,
+  );
+  signal.addEventListener("abort", () => clearInterval(saying), { once: true });
   for await (const event of events as AsyncIterable<WatchEvent>) {
     if (event.type !== "put") continue;
     const status = event.value as { readonly ready?: boolean; readonly task: string };

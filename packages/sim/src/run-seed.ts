@@ -8,12 +8,14 @@
 import { MINUTE_MS, Prng, SECOND_MS } from "@berth/base";
 import type { Acknowledged } from "./acknowledgements.ts";
 import { acknowledgedChecker } from "./checkers/acknowledged.ts";
+import { addressesChecker } from "./checkers/addresses.ts";
 import type { Checker, Scene, Speak } from "./checkers/checker.ts";
 import { convergesChecker, unconverged } from "./checkers/converges.ts";
 import { exclusiveChecker } from "./checkers/exclusive.ts";
 import { forwardChecker } from "./checkers/forward.ts";
 import { leavingChecker } from "./checkers/leaving.ts";
 import { ownCodeChecker } from "./checkers/own-code.ts";
+import { roomChecker } from "./checkers/room.ts";
 import { slotsChecker } from "./checkers/slots.ts";
 import { Cluster, type Mutation } from "./cluster.ts";
 import { Faults } from "./faults.ts";
@@ -94,6 +96,8 @@ class Run {
   readonly #checkers: readonly Checker[] = [
     slotsChecker(),
     exclusiveChecker(),
+    roomChecker(),
+    addressesChecker(),
     leavingChecker(),
     acknowledgedChecker(),
     forwardChecker(),

@@ -8,6 +8,7 @@ import {
   type Deployment,
   type Kind,
   type Node,
+  type NodeStatus,
   type Operation,
   parseKey,
   type Release,
@@ -29,6 +30,7 @@ export class StoreFacts {
   readonly status = new Map<string, TaskStatus>();
   readonly volume = new Map<string, Volume>();
   readonly node = new Map<string, Node>();
+  readonly nodeStatus = new Map<string, NodeStatus>();
   readonly operation = new Map<string, Operation>();
   readonly claim = new Map<string, ClaimHolder>();
   readonly #taskById = new Map<string, Task>();
@@ -70,7 +72,8 @@ export class StoreFacts {
   #tables(): Partial<Record<Kind, Map<string, unknown>>> {
     const { stack, release, scale, deployment, task, status, volume, node, operation, claim } =
       this;
-    return { stack, release, scale, deployment, task, status, volume, node, operation, claim };
+    const own = { stack, release, scale, deployment, task, status, volume, node, operation, claim };
+    return { ...own, "node-status": this.nodeStatus };
   }
 }
 

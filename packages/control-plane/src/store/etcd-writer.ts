@@ -24,10 +24,7 @@ import {
 import type { Txn, TxnResult } from "./port.ts";
 import { QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX } from "./request-queue.ts";
 
-/**
- * Batches under way at a time. One leaves etcd idle while its answer travels; many make batches small.
- * Measured in bench/etcd-writer.bench.ts.
- */
+/** Batches under way at a time. One leaves etcd idle while its answer travels; many make batches small. */
 export const BATCHES_UNDER_WAY_MAX = 4;
 /** What encoding adds to each operation, about. */
 const OPERATION_BYTES = 64;

@@ -9,7 +9,9 @@ import {
   faultyCode,
   forgetfulStore,
   gappyWatch,
+  INFLATED_NODES,
   LYING_ENGINE,
+  ONE_ADDRESS,
   TWINS,
 } from "../testing/mutations.ts";
 
@@ -28,6 +30,16 @@ const CASES: readonly {
     damage: "the engine says that containers have ended which run on",
     mutation: () => LYING_ENGINE,
     options: { shapes: ["db", "shards"] },
+  },
+  {
+    checker: "room",
+    damage: "a server takes nodes for ten times as large as they say",
+    mutation: () => INFLATED_NODES,
+  },
+  {
+    checker: "addresses",
+    damage: "every task of a network gets the same address",
+    mutation: () => ONE_ADDRESS,
   },
   {
     checker: "leaving",

@@ -6,8 +6,15 @@
 import { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import type { ContainerState } from "@berth/agent/runtime/port";
-import type { Operation, Store, Txn, WatchBatch } from "@berth/control-plane/store/port";
-import { parseKey, type Task, type TaskStatus } from "@berth/protocol";
+import type {
+  Operation,
+  Store,
+  StoredEntry,
+  Txn,
+  WatchBatch,
+  WatchEvent,
+} from "@berth/control-plane/store/port";
+import { type NodeStatus, parseKey, type Task, type TaskStatus } from "@berth/protocol";
 import type { Mutation } from "../cluster.ts";
 
 type Changed = Partial<Pick<Store, "txn" | "watch" | "list">>;
@@ -85,6 +92,58 @@ class LyingRuntime extends FakeRuntime {
     const states = await super.listContainers(cluster);
     return states.filter(({ id }) => !this.#gone.has(id));
   }
+}
+
+/** Nodes report a tenth of what they have ... */
+const NODE_SHRINK = 10;
+
+/** `room`: ... and the server takes each for ten times as large as it says. */
+export const INFLATED_NODES: Mutation = {
+  store: (store) => {
+    const grown = (entry: StoredEntry): StoredEntry =>
+      parseKey(entry.key)?.kind === "node-status"
+        ? { ...entry, value: scaled(entry.value, NODE_SHRINK) }
+        : entry;
+    const grownEvent = (event: WatchEvent): WatchEvent =>
+      event.type === "put" ? { ...event, entry: grown(event.entry) } : event;
+    async function* grownWatch(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch> {
+      for await (const batch of batches) yield { ...batch, events: batch.events.map(grownEvent) };
+    }
+    const shrunk = (operation: Operation): Operation =>
+      operation.kind === "put" && kindOf(operation) === "node-status"
+        ? { ...operation, value: scaled(operation.value, 1 / NODE_SHRINK) }
+        : operation;
+    return altered(store, {
+      txn: (txn, options) => store.txn({ ...txn, then: txn.then.map(shrunk) }, options),
+      watch: (prefix, from, signal) => grownWatch(store.watch(prefix, from, signal)),
+      list: async (prefix, options) => {
+        const page = await store.list(prefix, options);
+        return { ...page, entries: page.entries.map(grown) };
+      },
+    });
+  },
+};
+
+/** A node's report with `factor` times its processors. */
+function scaled(value: string, factor: number): string {
+  const status = JSON.parse(value) as NodeStatus;
+  const cpuMillis = Math.round(status.capacity.cpuMillis * factor);
+  return JSON.stringify({ ...status, capacity: { ...status.capacity, cpuMillis } });
+}
+
+/** `addresses`: a server that gives every task of a network the same address. */
+export const ONE_ADDRESS: Mutation = {
+  store: (store) =>
+    altered(store, {
+      txn: (txn, options) => store.txn({ ...txn, then: txn.then.map(withOneAddress) }, options),
+    }),
+};
+
+function withOneAddress(operation: Operation): Operation {
+  if (operation.kind !== "put" || kindOf(operation) !== "task") return operation;
+  const task = JSON.parse(operation.value) as Task;
+  const attachments = task.attachments.map((each) => ({ ...each, address: "10.79.255.9" }));
+  return { ...operation, value: JSON.stringify({ ...task, attachments }) };
 }
 
 /** Every so many writes of a kind are damaged. */

@@ -1,0 +1,43 @@
+/**
+ * No address in use twice: no two tasks of which neither is known to have ended hold one address of one network.
+ * Members of a pod share that of its main.
+ *
+ * A verdict frees no address: a lost node may still use it. `exclusive` looks at containers that run; this looks
+ * at what is given out, before anything has started. Speaks at the commit that gives it a second time.
+ */
+
+import { isFinal, parseKey, type Task } from "@berth/protocol";
+import type { StoreFacts } from "../store-facts.ts";
+import type { Checker } from "./checker.ts";
+
+export function addressesChecker(): Checker {
+  return {
+    name: "addresses",
+    onWritten(written, { cluster: { facts } }, speak) {
+      const isGiven = written.some(
+        ({ key, previous }) => parseKey(key)?.kind === "task" && previous === undefined,
+      );
+      if (!isGiven) return;
+      const holders = new Map<string, Task>();
+      for (const task of facts.task.values()) {
+        if (hasEnded(task, facts)) continue;
+        for (const { networkId, address } of task.attachments) {
+          const place = `${address} of ${networkId}`;
+          const other = holders.get(place);
+          holders.set(place, task);
+          if (other === undefined || podOf(other) === podOf(task)) continue;
+          speak(`${place} is held by ${other.id.slice(0, 4)} and ${task.id.slice(0, 4)}`);
+        }
+      }
+    },
+  };
+}
+
+function hasEnded(task: Task, facts: StoreFacts): boolean {
+  const state = facts.statusOf(task.id)?.state;
+  return state !== undefined && isFinal(state);
+}
+
+function podOf(task: Task): string {
+  return task.podTask ?? task.id;
+}
