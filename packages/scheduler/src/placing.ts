@@ -1,11 +1,12 @@
 /**
  * Finds nodes for units and groups in a cluster state, and applies what it decides.
  *
- * A single ask takes the best node of the pipeline, from its turn (`turns.ts`) where it has one. A pod is tried on each node as a whole: every member
- * must be accepted beside all the others. A gang searches depth first in the order of the
- * scores, so that an unlucky first choice is taken back; the search is bounded, so among many unlike
- * members a fit can be missed (never a wrong one made). What does not succeed leaves no trace.
- * Cost: that of its turn or O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
+ * A single ask takes the best node of the pipeline, found by turns (`turns.ts`) where they can tell, else by a look
+ * at every node. A pod is tried on each node as a whole: every member must be accepted beside all the others. The
+ * units of a gang take their best nodes one after the other; where that leaves one without a place, a search
+ * goes depth first in the order of the scores, so that an unlucky choice is taken back. It is bounded, so among many
+ * unlike members a fit can be missed (never a wrong one made). What does not succeed leaves no trace.
+ * Cost: that of turns or O(nodes × rules) per ask, times the members of a pod, times the trials of a gang.
  */
 
 import { assert, present } from "@berth/base";

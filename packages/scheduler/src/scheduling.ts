@@ -5,7 +5,9 @@
  * is tried again until a round places nothing, before a lower priority gets its turn. The last round saw the
  * final state throughout, therefore what is refused does not fit beside what was placed, and the refusals
  * are measured there. Within a round an ask that is like one without a place is passed over without looking.
- * Cost: O(asks × nodes × rules); one round more for each priority and kind of ask that waits.
+ * Where tasks may be displaced, that is tried after the rounds of a priority (`preemption/`).
+ * Cost: that of placing for each ask, one round more for each priority and kind of ask that waits, and a look at
+ * every node for each kind that is refused.
  */
 
 import { assert } from "@berth/base";
