@@ -21,6 +21,8 @@ import { randomScene } from "./testing/random-scene.ts";
 import { Turns, type TurnsLimits, turnsLimits } from "./turns.ts";
 
 const COPIES = 3;
+/** Nodes of a make in the larger clusters. */
+const MULTIPLE = 9;
 const node = fc.constantFrom("n0", "n1", "n2", "n3");
 
 const change = fc.oneof(
@@ -111,6 +113,28 @@ test("turns choose as a look at every node does, through any changes", () => {
       assert.deepEqual(fast, live(slowSite(scene, options), scene, changes));
     }),
     { numRuns: runs, seed: Number(process.env["SEED"] ?? 43) },
+  );
+  assert.ok(tally.decided > 5 * runs, `${tally.decided} decided by turns`);
+});
+
+test("turns choose so among many nodes that are mostly alike, too", () => {
+  const tally: Tally = { decided: 0 };
+  const runs = Math.ceil(Number(process.env["RUNS"] ?? 500) / 5);
+  const strategy = fc.constantFrom(...STRATEGIES);
+  const changes = fc.array(change, { maxLength: 4 });
+  fc.assert(
+    fc.property(randomScene, strategy, changes, (scene, strategy, changes) => {
+      const nodes = scene.cluster.nodes.flatMap((node) =>
+        Array.from({ length: MULTIPLE }, (_, index) =>
+          index === 0 ? node : { ...node, id: `${node.id}-${index}`, volumes: [] },
+        ),
+      );
+      const large: Scene = { ...scene, cluster: { ...scene.cluster, nodes } };
+      const options = makeOptions({ defaults: scene.defaults, strategy });
+      const fast = live(fastSite(large, options, tally), large, changes);
+      assert.deepEqual(fast, live(slowSite(large, options), large, changes));
+    }),
+    { numRuns: runs, seed: Number(process.env["SEED"] ?? 44) },
   );
   assert.ok(tally.decided > 5 * runs, `${tally.decided} decided by turns`);
 });
