@@ -1,5 +1,6 @@
 /** `berth platform start` */
 
+import { parseDuration } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
 import { isRange } from "@berth/protocol/route-rules";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
@@ -11,7 +12,12 @@ import { checkHostDns } from "../platform/host-dns.ts";
 import { startPlatform } from "../platform/lifecycle.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
 import { lifecycleOf } from "../platform/platform-life.ts";
-import { type PlatformSettings, readSettings } from "../platform/settings.ts";
+import {
+  LEASE_MS_MAX,
+  LEASE_MS_MIN,
+  type PlatformSettings,
+  readSettings,
+} from "../platform/settings.ts";
 import { STORE_FILE_OPTIONS, storeOption } from "../platform/store-option.ts";
 
 export const command: CommandDescription = {
@@ -60,6 +66,11 @@ export const command: CommandDescription = {
       fallback: "embedded",
     },
     ...STORE_FILE_OPTIONS,
+    {
+      flags: "--lease <duration>",
+      summary: "a node that was silent for this long is given up: 1s to 10m",
+      fallback: "6s",
+    },
     {
       flags: "--engine-socket <path>",
       summary: "the engine's socket",
@@ -153,6 +164,8 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const hostDns = textOption(input, "hostDns");
   const node = textOption(input, "node");
   const range = textOption(input, "clusterRange");
+  const lease = leaseOption(input);
+  if (lease !== undefined) changes.leaseMs = lease;
   const socket = textOption(input, "engineSocket");
   const installed = (textOption(input, "installed") ?? "").split(",").filter((name) => name !== "");
   if (port !== undefined) changes.port = port;
@@ -185,6 +198,14 @@ function rangesOption(input: CommandInput, name: string): string[] | undefined {
   if (wrong === undefined) return ranges;
   const message = `"${wrong}" is no address or range such as 10.0.0.0/8`;
   throw new ProtocolError("invalid_request", message, { name });
+}
+
+function leaseOption(input: CommandInput): number | undefined {
+  const text = textOption(input, "lease");
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms >= LEASE_MS_MIN && ms <= LEASE_MS_MAX) return Math.round(ms);
+  throw new ProtocolError("invalid_request", `"${text}" is no duration of 1s to 10m`, { text });
 }
 
 function portOption(input: CommandInput, name: string): number | undefined {

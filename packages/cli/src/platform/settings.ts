@@ -10,6 +10,10 @@ import { dirname } from "node:path";
 import { isName, type Of, ProtocolError, parseAs } from "@berth/protocol";
 import { Type } from "typebox";
 
+/** Shorter, every pause of a busy host is a loss; longer, nobody would call it replacement. */
+export const LEASE_MS_MIN = 1_000;
+export const LEASE_MS_MAX = 600_000;
+
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 
 /** Files are named here, their content is not. */
@@ -55,6 +59,8 @@ export const PlatformSettings = Type.Object(
     store: Type.Optional(StoreSettings),
     /** This machine is a node of a cluster whose server is elsewhere: no server runs here. */
     joined: Type.Optional(Type.Object({ url: Type.String(), cluster: Type.String() })),
+    /** A node that was silent for this long is given up, milliseconds; absent: the default of the control plane. */
+    leaseMs: Type.Optional(Type.Integer({ minimum: LEASE_MS_MIN, maximum: LEASE_MS_MAX })),
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),

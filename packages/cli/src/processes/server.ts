@@ -44,6 +44,7 @@ function controlPlaneSettings(settings: PlatformSettings) {
   return {
     clusterRange: settings.clusterRange,
     ...(settings.serviceRange === undefined ? {} : { serviceRange: settings.serviceRange }),
+    ...(settings.leaseMs === undefined ? {} : { leaseMs: settings.leaseMs }),
     ingressHttpPort: settings.httpPort,
     ingressHttpsPort: settings.httpsPort,
     portsReserved: [settings.port, settings.clusterPort, settings.httpPort, settings.httpsPort],
