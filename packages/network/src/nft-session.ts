@@ -18,7 +18,7 @@ import type { NetPart, NetProblem } from "./report.ts";
 export interface NftOptions {
   readonly nftProgram: string;
   readonly clock: Clock;
-  /** Where rules are handed over; replaced with each change. */
+  /** Where rules are handed over; replaced with each change. In memory: a full disk must not stop one. */
   readonly file: string;
   /** After so many commands another process is taken: nft remembers each (a hundred bytes). Never by default. */
   readonly commandsMax?: number;

@@ -145,11 +145,11 @@ class Net implements NetProcess {
     this.#nft = new NftSession({
       clock: options.clock,
       nftProgram,
-      file: `${dataDir}/change.nft`,
+      file: `${memoryDir}/change.nft`,
       commandsMax: NFT_COMMANDS_MAX,
     });
     const tables = { ...options, nftProgram, nft: this.#nft };
-    this.#firewall = new FirewallController(tables);
+    this.#firewall = new FirewallController({ ...tables, folder: memoryDir });
     this.#addresses = new AddressController({
       ...tables,
       onUsable: () => void this.#followNamesAgain(),

@@ -20,8 +20,8 @@ export interface FirewallControllerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly driver: Driver;
-  /** For the guard's text. */
-  readonly dataDir: string;
+  /** For the guard's text; in memory, as a full disk must not stop a change of rules. */
+  readonly folder: string;
 }
 
 /** How long a flush by somebody else can leave the node open. */
@@ -42,7 +42,7 @@ export class FirewallController {
 
   constructor(options: FirewallControllerOptions) {
     this.#options = options;
-    this.#guard = new FirewallGuard({ ...options, file: `${options.dataDir}/guard.nft` });
+    this.#guard = new FirewallGuard({ ...options, file: `${options.folder}/guard.nft` });
     this.#loop = options.driver.add({
       name: LOOP_NAME,
       purpose: "keeps this cluster's firewall table in the kernel",
