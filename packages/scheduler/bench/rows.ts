@@ -17,6 +17,8 @@ export interface Figures {
   readonly cpuMs: number;
   /** Nodes looked at for a placement, in the mean; `NaN` where they are not counted. */
   readonly visits: number;
+  /** Of the whole process, the asks included; at the end of the row when absent. */
+  readonly rssBytes?: number;
   /** Of single asks, in microseconds of the clock: the time of a thread is told in steps of milliseconds. */
   readonly latencies?: readonly number[];
   /** Placements of the naive scan for each second, where it can do the same. */
@@ -95,9 +97,11 @@ function batch(nodes: readonly NodeModel[], asks: readonly Ask[]) {
   const transaction = new Transaction({ nodes, tasks: [] }, OPTIONS);
   const plan = transaction.schedule(asks);
   const cpuMs = threadMs() - start;
+  // Before the check, whose tables are as large as the plan.
+  const rssBytes = process.memoryUsage().rss;
   const nodeOf = checkRoom(nodes, asks, plan);
   const visits = transaction.looks / asks.length;
-  return { nodeOf, figures: { placements: asks.length, cpuMs, visits } };
+  return { nodeOf, figures: { placements: asks.length, cpuMs, visits, rssBytes } };
 }
 
 /** Asks that the naive scan places for comparison: a second or two. */

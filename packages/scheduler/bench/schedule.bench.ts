@@ -42,7 +42,7 @@ function report(row: string, { what, goal }: Row, figures: Figures, scale: numbe
     ratio: naivePerSecond === undefined ? undefined : perSecond / naivePerSecond,
     p50Micros: at(0.5),
     p99Micros: at(0.99),
-    rssBytes: process.memoryUsage().rss,
+    rssBytes: figures.rssBytes ?? process.memoryUsage().rss,
   };
 }
 
