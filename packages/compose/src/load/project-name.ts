@@ -38,7 +38,7 @@ export function projectNameOf(
     );
     return "invalid";
   }
-  const written = nameInFiles(documents, from.environment);
+  const written = nameInFiles(session, documents, from.environment);
   if (written !== undefined && normalizeProjectName(written) === "") {
     const at = documents.find((document) => document.entries.has("name")) ?? documents[0];
     const origin = at?.entries.get("name")?.key;
@@ -62,12 +62,17 @@ export function projectNameOf(
   return "unnamed";
 }
 
-function nameInFiles(documents: readonly MapTree[], environment: Environment): string | undefined {
+function nameInFiles(
+  session: Session,
+  documents: readonly MapTree[],
+  environment: Environment,
+): string | undefined {
   let name: string | undefined;
   for (const document of documents) {
     const value = valueAt(document, "name") ?? textTree(document, "");
     if (value.kind === "scalar" && value.type === "string" && value.text !== "") name = value.text;
   }
-  if (name === undefined) return undefined;
+  // Left as it is, a variable counts with the letters of its own name, as in the reference.
+  if (name === undefined || !session.interpolate) return name;
   return interpolate(name, (variable) => environment.get(variable)).text;
 }

@@ -104,11 +104,11 @@ test("variables that were left in a file are printed as they were written", () =
     interpolate: false,
     fs: memoryFiles({
       "/p/c.yaml":
-        "services:\n  web: {image: 'x:${TAG}', ports: ['${P:-80}:80'], scale: '${N}', environment: {A: $$x}}\n",
+        "name: my-${TAG}-shop\nservices:\n  web: {image: 'x:${TAG}', ports: ['${P:-80}:80'], scale: '${N}', environment: {A: $$x}}\n",
     }),
   });
   assert.ok(result.ok);
   const printed = printMerged(result.merged ?? new Map(), "yaml");
-  for (const text of ["image: x:${TAG}", "- ${P:-80}:80", "A: $$x"])
+  for (const text of ["name: my-tag-shop", "image: x:${TAG}", "- ${P:-80}:80", "A: $$x"])
     assert.ok(printed.includes(text), printed);
 });
