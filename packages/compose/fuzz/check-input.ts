@@ -58,8 +58,10 @@ function load(files: StackInput["files"]): Finding {
   }
   const printed = printCanonical(result.project, "json");
   const hasDollarKey = /^ *"(?:[^"\\]|\\.)*\$(?:[^"\\]|\\.)*": /m.test(printed);
+  const hasEmptyKey = /^ *"": /m.test(printed);
   const isOwn =
     hasDollarKey ||
+    hasEmptyKey ||
     isLostInProject(result.project) ||
     Object.values(result.project.services).some(isLostInPrint);
   for (const format of ["json", "yaml"] as const) {
@@ -98,7 +100,7 @@ function isLostInPrint(service: ComposeService): boolean {
   const { context } = build ?? {};
   if (context?.kind === "local" && context.directory.original === "") return true;
   const limits = [...Object.values(service.ulimits ?? {}), ...Object.values(build?.ulimits ?? {})];
-  if (limits.some((limit) => limit.single === true && limit.soft === 0)) return true;
+  if (limits.some((limit) => limit.soft === 0 || limit.hard === 0)) return true;
   const resources = deploy?.resources;
   const devices = [
     ...(gpus ?? []),
@@ -112,7 +114,7 @@ function isLostInPrint(service: ComposeService): boolean {
 }
 
 /**
- * What does not load again, here as in the reference: a key with a dollar, which is doubled with all others though keys have no
+ * What does not load again, here as in the reference: an empty name, which only a list may have, a key with a dollar, which is doubled with all others though keys have no
  * variables, and a dependency that may be missing, whose service is of no active profile.
  */
 function isLostInProject({ services }: ComposeProject): boolean {
