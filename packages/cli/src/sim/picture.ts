@@ -45,7 +45,8 @@ export function pictureOf({ title, result, nodes, asks }: PictureInput): string 
     `<rect width="100%" height="100%" fill="#fff"/>`,
     `<text x="${CHART.left}" y="36" font-size="20">${escaped(title)}</text>`,
     `<text x="${CHART.left}" y="60" fill="#444">${escaped(words)}</text>`,
-    ...axes(),
+    // Without looks on the way (offline, rebalance) there is no course to draw, only where it ended.
+    ...(result.filling.length === 0 ? [] : axes()),
     ...names.map((name, index) =>
       curve(result.filling, (point) => point.shares[name] ?? 0, colour(index)),
     ),
