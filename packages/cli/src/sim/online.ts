@@ -41,7 +41,7 @@ export function runOnline(input: OnlineInput): SimResult {
   const engine = engineFor(
     nodes,
     asks.map(({ ask }) => ask),
-    options,
+    { ...options, explain: input.explain },
   );
   const replay = new Replay({
     engine,

@@ -22,6 +22,8 @@ import { TurnSearch } from "./turns.ts";
 export interface EngineOptions extends DenseOptions {
   /** What usual asks look like; learned from the asks themselves when absent. */
   readonly mix?: Mix;
+  /** Decisions say why (`Decision.why`), at the cost of valuing the chosen node once more. */
+  readonly explain?: boolean;
 }
 
 /** Asks after which the mix is learned for the first time; then whenever they have become twice as many. */
@@ -35,6 +37,7 @@ export class Engine {
   readonly #turns: TurnSearch;
   readonly #tasks = new Map<string, number>();
   readonly #history: MixCounter | undefined;
+  readonly #explains: boolean;
   #learnAt = LEARN_FIRST;
   #hasMix = false;
 
@@ -44,6 +47,7 @@ export class Engine {
     this.#points = new Points(this.cluster);
     this.#lanes = new LaneSearch(this.cluster, this.#rules, this.#points);
     this.#turns = new TurnSearch(this.cluster, this.#rules, this.#points);
+    this.#explains = options.explain === true;
     const priced = this.cluster.devices.any;
     if (priced && options.mix !== undefined) this.#learn(options.mix);
     this.#history = priced && options.mix === undefined ? new MixCounter() : undefined;
@@ -147,14 +151,18 @@ export class Engine {
     const shape = this.cluster.shape(ask);
     const service = this.cluster.services.idOf(ask.service);
     this.#learnFrom(ask);
-    const task = this.placeOne(shape, service);
+    this.#rules.declare(shape, service);
+    const chosen = this.find(shape, service);
+    // Before it is put there: afterwards the node is another.
+    const why = this.#explains && chosen !== NONE ? { why: this.#why(shape, service, chosen) } : {};
+    const task = chosen === NONE ? NONE : this.put(shape, service, chosen);
     if (task === NONE) {
       const refusal = () => this.refusal(ask);
       return { decision: { ask: ask.id, node: undefined, devices: [], refusal }, task };
     }
     const node = this.cluster.nodes[this.cluster.nodeOf(task)]?.model.id;
     const devices = this.cluster.devicesOfTask(task);
-    return { decision: { ask: ask.id, node, devices, refusal: undefined }, task };
+    return { decision: { ask: ask.id, node, devices, refusal: undefined, ...why }, task };
   }
 
   /** The node for one more copy of the service, whose distances are declared, or `NONE`. */
@@ -163,6 +171,14 @@ export class Engine {
     const search =
       wantsBest || shape.devices.length > 0 || this.#hasMix ? this.#turns : this.#lanes;
     return search.find(shape, service);
+  }
+
+  /** `n3: tightest, 860 points by the node, -500 by the copies around it`. */
+  #why(shape: Shape, service: number, node: number): string {
+    const own = this.#points.own(shape, node);
+    const beside = this.#points.beside(shape, service, node);
+    const around = beside === 0 ? "" : `, ${beside} by the copies around it`;
+    return `${this.cluster.nodes[node]?.model.id}: ${shape.strategy}, ${own} points by the node${around}`;
   }
 
   #learnFrom(ask: Ask): void {

@@ -146,6 +146,14 @@ function happenings(
   return { words, replay };
 }
 
+test("a decision says why where that is asked for", () => {
+  const options = { seed: 1, strategy: "room", explain: true } as const;
+  const engine = engineFor(nodes, [], options);
+  const asks = ["a", "b"].map((id) => readAsk({ id, service: "s", cpuMillis: 5 }).ask);
+  const whys = asks.map((ask) => engine.decide([ask])[0]?.why?.replace(/^n[01]/, "n"));
+  assert.deepEqual(whys, ["n: room, 500 points by the node", "n: room, 500 points by the node"]);
+});
+
 test("who leaves makes room for who comes at the same moment", () => {
   const { words, replay } = happenings([
     { id: "a", cpuMillis: 10, arriveMs: 0, departMs: 5 },
