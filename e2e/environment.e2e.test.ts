@@ -92,7 +92,9 @@ test("values of a map and of a list arrive as they were written", async () => {
   const services = Object.fromEntries(
     Object.entries(forms).map(([name, form]) => [name, { ...service, ...form }]),
   );
-  const { code, stdout, stderr } = await platform.deploy("values", stringify({ services }));
+  // YAML allows no control characters as they are; the package escapes all of them but this one.
+  const text = stringify({ services }).replaceAll("\u007f", "\\x7f");
+  const { code, stdout, stderr } = await platform.deploy("values", text);
   assert.equal(code, 0, stdout + stderr);
   for (const name of Object.keys(forms)) {
     const found = await environmentOf(`values/${name}`);
