@@ -88,7 +88,11 @@ export class IpSession {
       };
       const onClose = () => settle(stderr.trim() || "ip ended");
       const onFailure = (error: Error) => settle(error.message);
-      const timer = setTimeout(() => child.kill("SIGKILL"), this.#options.timeoutMs);
+      const timer = setTimeout(() => {
+        child.kill("SIGKILL");
+        // Not only by its end: one that had ended before the question has no end to tell any more.
+        settle("ip did not answer");
+      }, this.#options.timeoutMs);
       const settle = (failure?: string) => {
         clearTimeout(timer);
         child.stdout.off("data", onOutput);
@@ -109,6 +113,10 @@ export class IpSession {
     child.stderr.setEncoding("utf8");
     // Told by its end.
     child.stdin.on("error", () => {});
+    // Killed by somebody between two batches: the next one gets another.
+    child.on("close", () => {
+      if (this.#child === child) this.#forget();
+    });
     this.#child = child;
     return child;
   }
