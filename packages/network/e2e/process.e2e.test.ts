@@ -17,7 +17,8 @@ inNamespace(import.meta.url, () => {
 
   test("a model is answered with a report of each part, the same one again with the same", async () => {
     const ok = { state: "ok", generation: 5, problems: [] };
-    const expected = { generation: 5, dns: ok, ingress: ok, firewall: ok, addresses: ok };
+    const parts = { dns: ok, ingress: ok, firewall: ok, addresses: ok, overlay: ok };
+    const expected = { generation: 5, ...parts };
     assert.deepEqual(await net.client.apply(model(5)), expected);
     assert.deepEqual(await net.client.apply(model(5)), expected);
   });

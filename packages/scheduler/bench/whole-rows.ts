@@ -172,7 +172,7 @@ function rebalancing(scale: number, budgetMs: number): Readonly<Record<string, n
   const soft = capacities.map((each) => amounts(each.map((amount) => Math.floor(0.8 * amount))));
   const free = capacities.map((each) => [...each]);
   const held = nodes.map(() => new Set<string>());
-  const initial = new Map<string, string>();
+  const initial = new Map<string, { node: string }>();
   const asks: Ask[] = [];
   for (let task = 0; task < tasks; task++) {
     const service = `s${Math.floor(task / 5)}`;
@@ -190,7 +190,7 @@ function rebalancing(scale: number, budgetMs: number): Readonly<Record<string, n
         continue;
       for (const [dim, amount] of wanted.entries()) room[dim] = (room[dim] ?? 0) - amount;
       held[at]?.add(service);
-      initial.set(`p${task}`, `n${at}`);
+      initial.set(`p${task}`, { node: `n${at}` });
       asks.push({
         id: `p${task}`,
         service,

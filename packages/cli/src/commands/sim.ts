@@ -176,11 +176,11 @@ const RUNS: Readonly<
     const transient = (textOption(input, "transient") ?? "")
       .split(",")
       .filter((name) => name !== "");
-    const homes = new Map([...initial].map(([id, { node }]) => [id, node]));
+    refuseUnknown(transient, nodes);
     return runRebalance({
       nodes,
       asks,
-      initial: homes,
+      initial,
       moves,
       transient,
       seed,
@@ -208,6 +208,16 @@ async function ask(
     throw new ProtocolError("invalid_request", message);
   }
   return QUESTIONS[mode]({ nodes: nodes.map(({ model }) => model), running, waiting, level, seed });
+}
+
+/** A name that no host has would hold nothing, and the plan would look better than it is. */
+function refuseUnknown(transient: readonly string[], nodes: readonly TraceNode[]): void {
+  const named = nodes.flatMap(({ model }) => Object.keys(model.resources));
+  const known = new Set(["cpu", "memory", "disk", "pids", ...named]);
+  const unknown = transient.find((name) => !known.has(name));
+  if (unknown === undefined) return;
+  const there = [...known].sort().join(", ");
+  throw new ProtocolError("invalid_request", `--transient ${unknown}: the hosts have ${there}`);
 }
 
 /** Looks at the clock every so many steps only: a look costs as much as a step. */

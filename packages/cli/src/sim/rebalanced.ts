@@ -5,12 +5,12 @@ import type { TraceNode } from "@berth/scheduler/trace/node-line";
 import { useOf } from "@berth/scheduler/trace/summary";
 import { rebalance } from "@berth/scheduler/whole/rebalancing";
 import type { SimResult } from "./result.ts";
+import type { InitialTask } from "./trace-inputs.ts";
 
 export interface RebalanceInput {
   readonly nodes: readonly TraceNode[];
   readonly asks: readonly TraceAsk[];
-  /** Node by ask. */
-  readonly initial: ReadonlyMap<string, string>;
+  readonly initial: ReadonlyMap<string, InitialTask>;
   readonly moves: number;
   readonly transient: readonly string[];
   readonly seed: number;
@@ -30,7 +30,11 @@ export function runRebalance(input: RebalanceInput): SimResult {
   const placed = asks.flatMap(({ ask }) => {
     const node = result.placements.get(ask.id);
     if (node === undefined) return [];
-    write({ ask: ask.id, node, ...moves.get(ask.id) });
+    const held = input.initial
+      .get(ask.id)
+      ?.devices?.map(({ kind, indexes }) => ({ kind, indexes }));
+    const devices = held === undefined ? {} : { devices: held };
+    write({ ask: ask.id, node, ...devices, ...moves.get(ask.id) });
     return [{ node, requests: ask.requests }];
   });
   const use = useOf(

@@ -2,13 +2,14 @@
  * Finds a node in the order of ranks: for strategies that fill one node after the other.
  *
  * For each shape a cursor remembers that no node before it has room, but for those of a list to which every
- * release before it adds its node. From the list and from the cursor on, the first nodes that will do are compared by their points. Where a rule divides the nodes into
- * domains (spread, nearness to a service in a zone) there is a cursor for each domain, and the domains with
- * the fewest copies are looked at first. An ask that is wanted beside a service on one node looks at the
+ * release before it adds its node. From the list and from the cursor on, the first nodes that will do are
+ * compared by their points. Where a rule divides the nodes into domains (spread, nearness to a service in a
+ * zone) there is a cursor for each domain, and the domains with the fewest copies are looked at first. An ask that is wanted beside a service on one node looks at the
  * nodes of that service only. Every node with room is reached in the end: what fits is never refused.
  * Cost: the nodes that filled up or came free since the shape's last turn, and `CANDIDATES` that fit.
  */
 
+import { OUT } from "../tournament.ts";
 import { type DenseCluster, NONE } from "./cluster.ts";
 import { NODE_LEVEL } from "./levels.ts";
 import type { Points } from "./points.ts";
@@ -181,7 +182,7 @@ export class LaneSearch {
   #consider(node: number, shape: Shape, service: number, concerned: boolean, best: Best): void {
     if (concerned && this.#rules.refusal(shape, service, node) !== undefined) return;
     const points = this.#points.own(shape, node) + this.#points.beside(shape, service, node);
-    if (points === Number.NEGATIVE_INFINITY) return;
+    if (points === OUT) return;
     best.found++;
     if (points < best.points || (points === best.points && node >= best.node)) return;
     best.node = node;

@@ -33,12 +33,12 @@ export class MixCounter {
     return this.#total;
   }
 
-  add(requests: Requests, times = 1): void {
+  add(requests: Requests): void {
     const key = JSON.stringify(requests);
     const known = this.#counts.get(key);
-    if (known === undefined) this.#counts.set(key, { requests, count: times });
-    else known.count += times;
-    this.#total += times;
+    if (known === undefined) this.#counts.set(key, { requests, count: 1 });
+    else known.count++;
+    this.#total++;
   }
 
   /** O(kinds of asks log kinds). The same for any order of adding. */

@@ -7,21 +7,19 @@
 
 import type { DeviceAssignment } from "../model.ts";
 import { WHOLE_MILLIS } from "../resources.ts";
+import { ROOM_SHARE } from "../scores/balanced-fit.ts";
+import { PART } from "../scores/cheapest-fit.ts";
+import { OUT } from "../tournament.ts";
 import type { DenseCluster } from "./cluster.ts";
 import { DevicePrices } from "./device-prices.ts";
 import { Fragmentation } from "./fragmentation.ts";
 import type { Mix } from "./mix.ts";
 import type { Shape } from "./shape.ts";
 
-/** A node that will not do. */
-export const UNFIT = Number.NEGATIVE_INFINITY;
-
 /** What fragmentation counts beside regret: it decides where prices are nearly equal. Anything from 0.05 to 0.2 does. */
 const FRAGMENTATION_SHARE = 0.1;
 /** Thousandths of a device that are one point: finer scores scatter what should consolidate. */
 const MILLIS_PER_POINT = 10;
-/** For a copy of the service on the node, where the strategy is to spread. */
-const POINTS_PER_COPY = 100 * 10;
 
 export class Points {
   readonly #cluster: DenseCluster;
@@ -48,12 +46,12 @@ export class Points {
     return this.#cluster.devices.choose(shape.devices, node, this.#prices)?.assignments;
   }
 
-  /** Points by shape and node alone; `UNFIT` where there is no room. */
+  /** Points by shape and node alone; `OUT` where there is no room. */
   own(shape: Shape, node: number): number {
-    if (!this.#cluster.hasRoom(shape, node)) return UNFIT;
+    if (!this.#cluster.hasRoom(shape, node)) return OUT;
     const standing = shape.points?.[node] ?? 0;
     const choice = this.#cluster.devices.choose(shape.devices, node, this.#prices);
-    if (choice === undefined) return UNFIT;
+    if (choice === undefined) return OUT;
     if (this.#fragmentation === undefined)
       return standing + shape.fitWeight * this.#fit(shape, node);
     const added = this.#fragmentation.added(shape, node, choice.assignments);
@@ -75,9 +73,7 @@ export class Points {
     }
     for (const { level, weight } of shape.evenness)
       points -= weight * cluster.copiesNear(service, level, node);
-    if (shape.strategy === "room" || shape.strategy === "balanced") {
-      points -= POINTS_PER_COPY * cluster.copies.count(service, node);
-    }
+    if (shape.copyWeight > 0) points -= shape.copyWeight * cluster.copies.count(service, node);
     return points;
   }
 
@@ -131,13 +127,13 @@ export class Points {
     const amountOf = (dim: number) => shape.amounts[shape.dims.indexOf(dim)] ?? 0;
     const room = 1 - this.#usedShare(shape, node);
     const gap = this.#share(node, 0, amountOf(0)) - this.#share(node, 1, amountOf(1));
-    return Math.round(100 * (0.6 * room + 0.4 * (1 - Math.abs(gap))));
+    return Math.round(100 * (ROOM_SHARE * room + (1 - ROOM_SHARE) * (1 - Math.abs(gap))));
   }
 
   #cheapness(shape: Shape, node: number): number {
     const price = this.#cluster.nodes[node]?.model.costPerHourMillis ?? 0;
-    const inUse = (this.#cluster.tasksOn[node] ?? 0) > 0 ? 50 : 0;
+    const inUse = (this.#cluster.tasksOn[node] ?? 0) > 0 ? PART.inUse : 0;
     const cheap = this.#highestCost === 0 ? 1 : 1 - price / this.#highestCost;
-    return Math.round(inUse + 35 * cheap + 15 * this.#usedShare(shape, node));
+    return Math.round(inUse + PART.price * cheap + PART.fit * this.#usedShare(shape, node));
   }
 }

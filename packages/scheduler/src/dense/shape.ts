@@ -51,6 +51,8 @@ export interface Shape {
   /** By node, what never changes (images, preferred nodes, soft taints); `undefined` when all are 0. */
   readonly points: Int32Array | undefined;
   readonly strategy: Strategy;
+  /** Points lost for each copy of the service on the node, where the strategy is to spread; else 0. */
+  readonly copyWeight: number;
   /** Weight of a point of fit. */
   readonly fitWeight: number;
   /** Names a service that is counted where the shape lives. */
@@ -76,6 +78,9 @@ export interface Standing {
   readonly reasons: Shape["reasons"];
   readonly points: Int32Array | undefined;
 }
+
+/** Points of a copy in a domain, as the spread score of the transaction has it. */
+const POINTS_PER_COPY = 100;
 
 /** Equal for asks of one shape. */
 export function shapeKey(ask: Ask): string {
@@ -111,7 +116,7 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
     .filter((each) => !each.required)
     .map(({ level, weight = 4 }) => ({
       level: site.levels.idOf(level),
-      weight: weight * 100 * weights.spread,
+      weight: weight * POINTS_PER_COPY * weights.spread,
     }));
   return {
     id,
@@ -130,6 +135,9 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
     ],
     evenness,
     strategy,
+    // Few hosts are not had by spreading what asks for no spread (docs/adr/0045-two-ways-to-decide.md).
+    copyWeight:
+      strategy === "room" || strategy === "balanced" ? POINTS_PER_COPY * weights.spread : 0,
     fitWeight: weights.fit,
     looksAtServices:
       near.length + apart.length + spreads.length > 0 || ask.maxPerNode !== undefined,

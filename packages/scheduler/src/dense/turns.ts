@@ -8,7 +8,7 @@
 
 import { OUT, Tournament } from "../tournament.ts";
 import { type DenseCluster, NONE } from "./cluster.ts";
-import { type Points, UNFIT } from "./points.ts";
+import type { Points } from "./points.ts";
 import type { NeighbourRules } from "./rules.ts";
 import type { Shape } from "./shape.ts";
 
@@ -98,7 +98,6 @@ export class TurnSearch {
 
   #value({ tournament }: Turn, shape: Shape, node: number): void {
     this.visits++;
-    const points = this.#points.own(shape, node);
-    tournament.set(node, points === UNFIT ? OUT : points);
+    tournament.set(node, this.#points.own(shape, node));
   }
 }

@@ -8,7 +8,7 @@ import type { Points } from "../score.ts";
 import { resourceShare, usedShare } from "./used-share.ts";
 
 /** Room counts more than evenness: an even but full node is no better place than an uneven empty one. */
-const ROOM_SHARE = 0.6;
+export const ROOM_SHARE = 0.6;
 
 export function balancedFit(subject: Subject): Points {
   const { needs, cluster } = subject;

@@ -8,7 +8,7 @@ import type { Points } from "../score.ts";
 import { usedShare } from "./used-share.ts";
 
 /** Points for a host in use, for its price, for its fit: each decides only where the former are alike. */
-const PART = { inUse: 50, price: 35, fit: 15 } as const;
+export const PART = { inUse: 50, price: 35, fit: 15 } as const;
 
 export function cheapestFit(subject: Subject): Points {
   const { cluster } = subject;

@@ -69,7 +69,7 @@ export function useOf(
   };
 }
 
-/** The fewest hosts whose largest capacities add up to every sum. O(resources × nodes log nodes). */
+/** The fewest hosts whose largest capacities add up to every sum; a capacity without limit covers all of it. O(resources × nodes log nodes). */
 export function hostsNeeded(
   sums: ReadonlyMap<string, number>,
   capacities: readonly ReadonlyMap<string, number>[],
@@ -100,8 +100,6 @@ function roomOf(node: NodeModel): Room {
     const name = deviceName(kind);
     total.set(name, (total.get(name) ?? 0) + count * WHOLE_MILLIS);
   }
-  // Without limit is no room that could be used up.
-  for (const [name, amount] of total) if (amount === Number.POSITIVE_INFINITY) total.delete(name);
   return { total, free: new Map(total) };
 }
 
@@ -119,8 +117,9 @@ function deviceName(kind: string): string {
 }
 
 function usesOf(used: ReadonlyMap<string, number>, totals: ReadonlyMap<string, number>) {
+  // Of what has no limit somewhere no share can be stated.
   const names = [...totals]
-    .filter(([name, total]) => total > 0 || used.has(name))
+    .filter(([name, total]) => Number.isFinite(total) && (total > 0 || used.has(name)))
     .map(([name]) => name);
   return Object.fromEntries(
     names.map((name): [string, ResourceUse] => {
@@ -145,14 +144,11 @@ function fragmentationOf(
   const free = new Map<string, number>();
   const lost = new Map<string, number>();
   for (const room of rooms) {
-    const unfit = asks.filter(
-      (ask) =>
-        !ask.every(
-          ([name, amount]) => (room.free.get(name) ?? 0) >= amount || !room.total.has(name),
-        ),
-    );
+    const fits = ([name, amount]: readonly [string, number]) =>
+      (room.free.get(name) ?? 0) >= amount;
+    const unfit = asks.filter((ask) => !ask.every(fits));
     for (const [name, amount] of room.free) {
-      if (amount <= 0) continue;
+      if (amount <= 0 || !Number.isFinite(amount)) continue;
       free.set(name, (free.get(name) ?? 0) + amount);
       lost.set(name, (lost.get(name) ?? 0) + (amount * unfit.length) / Math.max(1, asks.length));
     }

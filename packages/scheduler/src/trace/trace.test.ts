@@ -199,7 +199,12 @@ test("the sums tell how many hosts are needed, and what is free but of no use", 
     ]),
     2,
   );
-  const placed = [{ node: "n0", requests: { cpuMillis: 9 } }];
+  // What no host limits (processes here) needs no further host, and has no share.
+  const placed = [{ node: "n0", requests: { cpuMillis: 9, pids: 3 } }];
+  const gpu = { cpuMillis: 1, devices: [{ kind: "gpu" }] };
+  assert.deepEqual(useOf(nodes, placed, [gpu]).fragmentation, { cpu: 1 });
+  assert.equal(useOf(nodes, placed, []).lowerBound, 1);
+  assert.equal(useOf(nodes, placed, []).use["pids"], undefined);
   const { use, fragmentation, hostsUsed } = useOf(nodes, placed, [{ cpuMillis: 2 }]);
   assert.deepEqual(use["cpu"], { used: 9, total: 20, share: 0.45 });
   assert.equal(hostsUsed, 1);

@@ -19,6 +19,7 @@ import type { NodeModel } from "../model.ts";
 import type { TraceAsk } from "../trace/ask-line.ts";
 import { Leaving } from "./leaving.ts";
 import { Objective } from "./objective.ts";
+import { type RunningAsk, UnknownNodeError } from "./running.ts";
 import { Transients } from "./transients.ts";
 
 export interface RebalancingInput {
@@ -26,8 +27,8 @@ export interface RebalancingInput {
   /** Soft limits by resource name, in the order of `nodes`. */
   readonly soft: readonly Readonly<Record<string, number>>[];
   readonly asks: readonly TraceAsk[];
-  /** Node by ask; asks that are not in it have no place and get none. */
-  readonly initial: ReadonlyMap<string, string>;
+  /** By ask; asks that are not in it have no place and get none. Tasks that hold devices stay where they are. */
+  readonly initial: ReadonlyMap<string, Omit<RunningAsk, "ask">>;
   /** Most tasks that may have another node in the end. */
   readonly moves: number;
   /** Names of resources that a moved task holds on both hosts. */
@@ -90,6 +91,8 @@ class RebalancingSearch {
   readonly #transients: Transients;
   readonly #prng: Prng;
   readonly #items: Item[] = [];
+  /** Node by ask of tasks that do not move: they hold devices, which they would get others of by coming back. */
+  readonly #staying = new Map<string, string>();
   readonly #on: Item[][];
   readonly #movesMax: number;
   readonly #before: number;
@@ -165,7 +168,10 @@ class RebalancingSearch {
     const homes = new Map(this.#items.map(({ id, home }) => [id, home]));
     const { name } = this.#objective;
     return {
-      placements: new Map(this.#items.map(({ id, task }) => [id, idOf(cluster.nodeOf(task))])),
+      placements: new Map([
+        ...this.#staying,
+        ...this.#items.map(({ id, task }) => [id, idOf(cluster.nodeOf(task))] as const),
+      ]),
       moves: moves.map(({ id, to }) => ({
         ask: id,
         from: idOf(homes.get(id) ?? NONE),
@@ -181,16 +187,20 @@ class RebalancingSearch {
     };
   }
 
-  #settle({ ask, minDomains }: TraceAsk, nodeId: string | undefined): void {
-    if (nodeId === undefined) return;
+  #settle({ ask, minDomains }: TraceAsk, at: Omit<RunningAsk, "ask"> | undefined): void {
+    if (at === undefined) return;
     const { cluster } = this.#engine;
-    const home = cluster.nodeOfId(nodeId);
-    assert(home !== NONE, `node ${nodeId} of ${ask.id} is there`);
+    const home = cluster.nodeOfId(at.node);
+    if (home === NONE) throw new UnknownNodeError(`${ask.id} runs on ${at.node}, which is no node`);
     const shape = cluster.shape(ask);
     const service = cluster.services.idOf(ask.service);
     this.#engine.declare(shape, service);
     this.#leaving.declare(shape, service, minDomains);
-    const task = this.#engine.put(shape, service, home);
+    const task = this.#engine.put(shape, service, home, at.devices);
+    if (shape.devices.length > 0) {
+      this.#staying.set(ask.id, at.node);
+      return;
+    }
     const item = { id: ask.id, shape, service, home, task };
     this.#items.push(item);
     this.#on[home]?.push(item);

@@ -161,7 +161,7 @@ test("rebalancing is never worse, breaks nothing, and each of its moves is possi
         nodes: each.nodes,
         soft,
         asks,
-        initial,
+        initial: new Map([...initial].map(([ask, node]) => [ask, { node }])),
         moves,
         transient: [],
         seed: 5,
