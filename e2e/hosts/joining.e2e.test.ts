@@ -144,12 +144,15 @@ test("the copies of a host that lost its power are replaced within seconds", asy
 });
 
 test("a drained host is empty, and the service was never without its copies", async () => {
-  await first.must("node", "drain", "two");
+  const draining = first.must("node", "drain", "two");
   const seen: number[] = [];
   await eventually("two runs nothing", async () => {
     seen.push(await readyCopies());
     return (await copiesOn("two")) === 0;
   });
+  const said = await draining;
+  assert.match(said, /spread\/web-\d has left two\n/);
+  assert.match(said, /two is empty\n$/);
   assert.ok(Math.min(...seen) >= 2, `ready at each look: ${seen.join(" ")}`);
 });
 

@@ -40,6 +40,7 @@ const pausing = () => import("./commands/pause.ts");
 const context = () => import("./commands/context-commands.ts");
 const routing = () => import("./commands/route-commands.ts");
 const registry = () => import("./commands/registry-commands.ts");
+const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
 
 const STACKS = rows("Stacks", [
@@ -153,7 +154,18 @@ const CLUSTER = rows("Cluster", [
   ],
   ["node rm", "end a node's membership", () => import("./commands/node-rm.ts")],
   ["node set", "labels and resources of a node", () => import("./commands/node-set.ts")],
-  ["node drain", "nothing new on a node", async () => ({ command: (await availability()).drain })],
+  ["node label", "labels of a node", async () => ({ command: (await nodeWords()).label })],
+  [
+    "node taint",
+    "keep copies away from a node",
+    async () => ({ command: (await nodeWords()).taint }),
+  ],
+  [
+    "node cordon",
+    "no new copies on a node; what runs stays",
+    async () => ({ command: (await availability()).cordon }),
+  ],
+  ["node drain", "empty a node", () => import("./commands/node-drain.ts")],
   [
     "node uncordon",
     "take a node back in",

@@ -121,6 +121,7 @@ Unknown words under \`x-berth\` are errors.
 | service | \`min_healthy\` | how long a copy must be ready to count as deployed |
 | service | \`progress_deadline\` | a rollout without progress for this long has failed |
 | service | \`requests: {cpus, memory}\` | what is set aside for a copy |
+| service | \`tolerations\` | taints of nodes that do not keep its copies away: list of \`key\` or \`key=value\` |
 | volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
 | volume | \`per_copy: true\` | a volume for each copy |
 | top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |

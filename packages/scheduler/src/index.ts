@@ -29,4 +29,5 @@ export {
 } from "./options.ts";
 export type { RuleFinding } from "./pipeline.ts";
 export * from "./plan.ts";
+export { tolerates } from "./toleration.ts";
 export { schedule, Transaction } from "./transaction.ts";

@@ -1,15 +1,19 @@
-/** `berth node drain` and `berth node uncordon` */
+/** `berth node cordon` and `berth node uncordon` */
 
+import type { NodeAvailability } from "@berth/protocol";
 import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 
-function availabilityCommand(
-  verb: "drain" | "uncordon",
-  availability: "draining" | "active",
-  summary: string,
-): CommandDescription {
+function availabilityCommand(words: {
+  readonly verb: "cordon" | "uncordon";
+  readonly availability: NodeAvailability;
+  readonly summary: string;
+  readonly details: string;
+}): CommandDescription {
+  const { verb, availability, summary, details } = words;
   return {
     summary,
+    details,
     arguments: [{ name: "node", summary: "the node", required: true }],
     examples: [{ line: `berth node ${verb} node-1`, does: summary }],
     async run(input) {
@@ -25,13 +29,17 @@ function availabilityCommand(
   };
 }
 
-export const drain = availabilityCommand(
-  "drain",
-  "draining",
-  "nothing new on this node; what runs moves away where there is another place",
-);
-export const uncordon = availabilityCommand(
-  "uncordon",
-  "active",
-  "the node takes new copies again",
-);
+export const cordon = availabilityCommand({
+  verb: "cordon",
+  availability: "cordoned",
+  summary: "no new copies on the node; what runs stays",
+  details:
+    "Copies of global services do not mind: they belong to the node. To empty it: berth node drain.",
+});
+export const uncordon = availabilityCommand({
+  verb: "uncordon",
+  availability: "active",
+  summary: "the node takes new copies again",
+  details:
+    "Ends what berth node cordon and berth node drain began. What has moved away stays away.",
+});

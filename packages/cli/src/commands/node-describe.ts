@@ -5,6 +5,7 @@ import type { NodeStanding } from "@berth/protocol";
 import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { type Output, table } from "../output/output.ts";
+import { taintWords } from "./node-set.ts";
 
 export const command: CommandDescription = {
   summary: "one node: what it is, what it runs, and what its copies wait for",
@@ -51,6 +52,7 @@ function standingFacts(
       ? output.paint("green", `up for ${since}`)
       : output.paint("red", `down for ${since}`);
   const labels = Object.entries(node.labels).map(([name, value]) => `${name}=${value}`);
+  const taints = taintWords(node.taints ?? {});
   return [
     ["node", node.name],
     ["contact", `${contact}; given up after ${formatDuration(leaseMs)} of silence`],
@@ -65,6 +67,7 @@ function standingFacts(
           ] as const,
         ]),
     ...(labels.length === 0 ? [] : [["labels", labels.join(" ")] as const]),
+    ...(taints.length === 0 ? [] : [["taints", taints.join(" ")] as const]),
   ];
 }
 

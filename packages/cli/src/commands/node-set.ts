@@ -1,14 +1,16 @@
-/** `berth node set` */
+/** `berth node set`, `berth node label` and `berth node taint` */
 
-import { ProtocolError } from "@berth/protocol";
+import { type Node, type NodeChanges, ProtocolError } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, listOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
+
+const NODE = { name: "node", summary: "the node", required: true } as const;
 
 export const command: CommandDescription = {
   summary: "labels and countable resources of a node",
   details:
     "Labels are for placement constraints (node.labels.zone == a) and spreading; of region, zone and rack the scheduler knows that they are places. Resources are counted: a copy that asks for one (gpus, generic_resources) takes it away from the others. A name with a minus behind it takes it away.",
-  arguments: [{ name: "node", summary: "the node", required: true }],
+  arguments: [NODE],
   options: [
     {
       flags: "--label <name=value...>",
@@ -27,28 +29,94 @@ export const command: CommandDescription = {
   run,
 };
 
+export const label: CommandDescription = {
+  summary: "set or take away labels of a node",
+  details:
+    "Labels are for placement constraints (node.labels.zone == a) and spreading. A copy that runs stays where it is; the next one is placed by the new labels.",
+  arguments: [
+    NODE,
+    {
+      name: "labels",
+      summary: "NAME=VALUE sets, NAME- takes away",
+      required: true,
+      variadic: true,
+    },
+  ],
+  examples: [
+    { line: "berth node label node-1 zone=a disk=ssd", does: "two labels" },
+    { line: "berth node label node-1 disk-", does: "the label disk is gone" },
+  ],
+  run: (input) => change(input, { labels: changesOf(input.words.slice(1), (text) => text) }),
+};
+
+export const taint: CommandDescription = {
+  summary: "keep copies away from a node that do not tolerate it",
+  details:
+    "A service tolerates a taint by its key, or key and value, under x-berth: {tolerations: [gpu, team=data]}. What runs on the node already stays. no-schedule is the rule, prefer-no-schedule only where another node has room.",
+  arguments: [
+    NODE,
+    {
+      name: "taints",
+      summary:
+        "KEY[=VALUE][:EFFECT] sets, KEY- takes away; EFFECT is no-schedule (default) or prefer-no-schedule",
+      required: true,
+      variadic: true,
+    },
+  ],
+  examples: [
+    { line: "berth node taint node-1 gpu", does: "only services that tolerate gpu come to node-1" },
+    { line: "berth node taint node-1 team=data:prefer-no-schedule", does: "others come last" },
+    { line: "berth node taint node-1 gpu-", does: "the taint is gone" },
+  ],
+  run: (input) => change(input, { taints: taintsOf(input.words.slice(1)) }),
+};
+
 async function run(input: CommandInput): Promise<number> {
   const labels = changes(input, "label", (text) => text);
   const countables = changes(input, "resource", numberOf);
   if (labels === undefined && countables === undefined) {
     throw new ProtocolError("invalid_request", "nothing to set: give --label or --resource", {});
   }
-  const node = await input.connect().call("changeNode", {
-    params: { node: input.words[0] ?? "" },
-    body: {
-      ...(labels === undefined ? {} : { labels }),
-      ...(countables === undefined ? {} : { countables }),
-    },
-    signal: input.signal,
+  return await change(input, {
+    ...(labels === undefined ? {} : { labels }),
+    ...(countables === undefined ? {} : { countables }),
   });
+}
+
+async function change(input: CommandInput, body: NodeChanges): Promise<number> {
+  const params = { node: input.words[0] ?? "" };
+  const node = await input.connect().call("changeNode", { params, body, signal: input.signal });
   if (input.output.json) input.output.line(JSON.stringify(node));
-  else {
-    const words = [...Object.entries(node.labels), ...Object.entries(node.countables ?? {})];
-    input.output.line(
-      `${node.name}  ${words.map(([name, value]) => `${name}=${value}`).join(" ")}`,
-    );
-  }
+  else input.output.line([node.name, ...wordsOf(node)].join("  "));
   return EXIT.done;
+}
+
+/** Labels, resources and taints, each as it is written on the command line. */
+function wordsOf({ labels, countables = {}, taints = {} }: Node): string[] {
+  const values = [...Object.entries(labels), ...Object.entries(countables)];
+  return [...values.map(([name, value]) => `${name}=${value}`), ...taintWords(taints)];
+}
+
+/** `gpu:no-schedule`, `team=data:prefer-no-schedule` */
+export function taintWords(taints: NonNullable<Node["taints"]>): string[] {
+  return Object.entries(taints).map(([key, { value, effect }]) =>
+    value === undefined ? `${key}:${effect}` : `${key}=${value}:${effect}`,
+  );
+}
+
+function taintsOf(words: readonly string[]): NonNullable<NodeChanges["taints"]> {
+  return Object.fromEntries(
+    words.map((word) => {
+      if (word.endsWith("-") && word.length > 1) return [word.slice(0, -1), null];
+      const match = /^([^=:]+)(?:=([^:]*))?(?::(.+))?$/.exec(word);
+      const [, key = "", value, effect = "no-schedule"] = match ?? [];
+      if (match === null || (effect !== "no-schedule" && effect !== "prefer-no-schedule")) {
+        const message = `"${word}" is no taint: expected KEY[=VALUE][:no-schedule|:prefer-no-schedule] or KEY-`;
+        throw new ProtocolError("invalid_request", message, {});
+      }
+      return [key, value === undefined ? { effect } : { value, effect }];
+    }),
+  );
 }
 
 /** What the option says, by name; `undefined` when it was not given. */
@@ -58,7 +126,13 @@ function changes<T>(
   read: (text: string, word: string) => T,
 ): Record<string, T | null> | undefined {
   const words = listOption(input, option);
-  if (words.length === 0) return undefined;
+  return words.length === 0 ? undefined : changesOf(words, read);
+}
+
+function changesOf<T>(
+  words: readonly string[],
+  read: (text: string, word: string) => T,
+): Record<string, T | null> {
   return Object.fromEntries(
     words.map((word) => {
       const at = word.indexOf("=");

@@ -63,6 +63,14 @@ export interface ServiceWishes {
   readonly affinity?: AffinityWish;
   /** Fixed addresses of the copies by network, in order of the slots. */
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
+  /** Taints of nodes that do not keep its copies away. */
+  readonly tolerations?: readonly TolerationWish[];
+}
+
+/** A taint by its key; without a value every value is meant. */
+export interface TolerationWish {
+  readonly key: string;
+  readonly value?: string;
 }
 
 /** How long a source is remembered after its last connection; the platform's default when absent. */

@@ -15,6 +15,7 @@ import type {
   Probes,
   ServiceWishes,
   StatusRange,
+  TolerationWish,
 } from "../model/berth-model.ts";
 import { ADDRESSES_MAX, expandAddresses } from "../text/address-range.ts";
 import { kindName } from "../tree/tree.ts";
@@ -209,6 +210,24 @@ const addressList: Codec<readonly string[]> = {
 
 const addresses = tableOf(addressList);
 
+/** `gpu`, or `team=data`. */
+const toleration: Codec<TolerationWish> = {
+  read(tree, path, reading) {
+    const match =
+      tree.kind === "scalar" ? /^([^=\s]{1,128})(?:=(.{0,256}))?$/.exec(tree.text) : null;
+    if (match === null) {
+      return refuse(reading, tree, path, {
+        found: tree.kind === "scalar" ? `is ${JSON.stringify(tree.text)}` : kindName(tree),
+        expected: "the key of a taint, or key=value",
+      });
+    }
+    const [, key = "", value] = match;
+    return { key, ...optional("value", value) };
+  },
+  print: ({ key, value }) => (value === undefined ? key : `${key}=${value}`),
+  schema: { type: "string" },
+};
+
 /** `services.*.x-berth`. */
 export const serviceWishes = record<ServiceWishes>(
   {
@@ -221,6 +240,7 @@ export const serviceWishes = record<ServiceWishes>(
     requests: field("requests", requests),
     affinity: field("affinity", affinity),
     addresses: field("addresses", addresses),
+    tolerations: field("tolerations", list(toleration)),
   },
   closed,
 );

@@ -134,6 +134,12 @@ test("commands around a life, with who runs them and where", () => {
   assert.deepEqual([web.stopGraceMs, web.drainMs, said], [3_000, 5_000, []]);
 });
 
+test("taints that do not keep copies away", () => {
+  const { web, said } = compileWeb("x-berth: {tolerations: [gpu, team=data, 'empty=']}");
+  const tolerations = [{ key: "gpu" }, { key: "team", value: "data" }, { key: "empty", value: "" }];
+  assert.deepEqual([web.tolerations, said], [tolerations, []]);
+});
+
 test("a build with everything that is said of it", () => {
   const lines = `build:
   context: ./src

@@ -177,6 +177,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     constraints: service.deploy?.placement?.constraints ?? [],
     spreadOver: (service.deploy?.placement?.preferences ?? []).flatMap((p) => p.spread ?? []),
     maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
+    tolerations: service.xBerth?.tolerations?.slice(),
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
     drainMs: service.xBerth?.drainMs ?? DRAIN_MS,

@@ -423,7 +423,7 @@ describe("labels and resources of a node", () => {
     await run(admin.call("changeNode", { params, body: { labels: many("a") } }));
     await assert.rejects(
       run(admin.call("changeNode", { params, body: { labels: many("b") } })),
-      isCode("limit_exceeded", /120 labels or resources, at most 100/),
+      isCode("limit_exceeded", /120 labels, resources or taints, at most 100/),
     );
   });
 });

@@ -1,27 +1,65 @@
 /** A node as a person asks about one: its copies, and for each what it waits for and what would free it. */
 
-import { keys, type Node, type NodeStanding, stackKey, type Task } from "@berth/protocol";
+import {
+  keys,
+  type Node,
+  type NodeStanding,
+  type ServiceScope,
+  serviceKey,
+  stackKey,
+  type Task,
+  type Wait,
+} from "@berth/protocol";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
 
-/** Cost: O(tasks of the node). `undefined` when there is no such node. */
-export function nodeStanding(
-  view: ClusterView,
-  name: string,
-  { leaseMs }: Pick<ControlPlaneSettings, "leaseMs">,
-): NodeStanding | undefined {
+/** Services of which is asked what they wait for; a node with more says of the others that they move. */
+const SERVICES_EXPLAINED_MAX = 50;
+
+export interface NodeQuestion {
+  readonly view: ClusterView;
+  readonly settings: Pick<ControlPlaneSettings, "leaseMs">;
+  /** What a service waits for, as a controller would find it now. */
+  readonly waitsOf: (scope: ServiceScope) => readonly Wait[];
+}
+
+/**
+ * Cost: O(tasks of the node), and one evaluation for each service with a copy that is to move.
+ * `undefined` when there is no such node.
+ */
+export function nodeStanding(question: NodeQuestion, name: string): NodeStanding | undefined {
+  const { view, settings } = question;
   const node = view.nodes.get(keys.node(name))?.value;
   if (node === undefined) return undefined;
   const status = view.nodeStatuses.get(keys.nodeStatus(name))?.value;
   const member = view.members.get(keys.member(name))?.value;
+  const explain = explainer(question);
   return {
     node,
     ...(status === undefined ? {} : { status }),
     ...(member === undefined ? {} : { member: memberView(member) }),
-    leaseMs,
-    copies: liveTasks(view, name).map((task) => copyStanding(view, node, task)),
+    leaseMs: settings.leaseMs,
+    copies: liveTasks(view, name).map((task) => copyStanding(view, node, task, explain)),
+  };
+}
+
+type Explain = (task: Task) => string | undefined;
+
+/** What keeps the copy of a task from being replaced, in the words of its service; each service is asked once. */
+function explainer({ waitsOf }: NodeQuestion): Explain {
+  const known = new Map<string, readonly Wait[]>();
+  return (task) => {
+    const key = serviceKey(task);
+    let waits = known.get(key);
+    if (waits === undefined) {
+      if (known.size >= SERVICES_EXPLAINED_MAX) return undefined;
+      waits = waitsOf(task);
+      known.set(key, waits);
+    }
+    const own = waits.find(({ slot }) => slot === task.slot);
+    return (own ?? waits.find(({ slot }) => slot === undefined) ?? waits[0])?.message;
   };
 }
 
@@ -40,25 +78,36 @@ export function liveTasks(view: ClusterView, node: string): Task[] {
     });
 }
 
-function copyStanding(view: ClusterView, node: Node, task: Task): NodeStanding["copies"][number] {
+function copyStanding(
+  view: ClusterView,
+  node: Node,
+  task: Task,
+  explain: Explain,
+): NodeStanding["copies"][number] {
   const { project, environment, stack, service, slot, id } = task;
-  const bound = boundTo(view, task);
-  const waits = waitOf(node, bound);
+  const stays = homeOf(view, task);
+  const bound = stays ?? aloneBecause(view, task);
+  const waits = waitOf({ node, task, bound, stays }, explain);
   return {
     ...{ project, environment, task: id, copy: `${stack}/${service}-${slot}` },
     state: statusOf(view, id)?.state ?? "assigned",
     ...(bound === undefined ? {} : { bound }),
+    ...(stays === undefined ? {} : { stays }),
     ...(waits === undefined ? {} : { waits }),
   };
 }
 
-/** Why the copy cannot be started elsewhere while this node may still run it; `undefined` for a free one. */
-function boundTo(view: ClusterView, task: Task): string | undefined {
+/** The volume that binds the copy to its node, whatever the node does. */
+function homeOf(view: ClusterView, task: Task): string | undefined {
   const home = task.volumes.find(({ engineName }) => {
     const [volume] = view.volumes.by("engineName", engineName);
     return volume?.value.node !== undefined;
   });
-  if (home !== undefined) return `volume ${home.volume} lies on ${task.node}`;
+  return home === undefined ? undefined : `volume ${home.volume} lies on ${task.node}`;
+}
+
+/** Why the copy cannot be started elsewhere while this node may still run it; `undefined` for a free one. */
+function aloneBecause(view: ClusterView, task: Task): string | undefined {
   if (!task.exclusive) return undefined;
   const release = view.releases
     .by("stack", stackKey(task))
@@ -67,11 +116,26 @@ function boundTo(view: ClusterView, task: Task): string | undefined {
   return reason?.text ?? "only one copy may run at a time";
 }
 
-function waitOf(node: Node, bound: string | undefined): string | undefined {
+function waitOf(
+  copy: {
+    readonly node: Node;
+    readonly task: Task;
+    readonly bound: string | undefined;
+    readonly stays: string | undefined;
+  },
+  explain: Explain,
+): string | undefined {
+  const { node, task, bound, stays } = copy;
+  const because = (words: string) => {
+    const why = explain(task);
+    return why === undefined ? words : `${words}: ${why}`;
+  };
   if (node.contact === "down") {
-    if (bound === undefined) return "is replaced on another node";
+    if (bound === undefined) return because("is replaced on another node");
     return `waits until ${node.name} is back (${bound})`;
   }
   if (node.availability !== "draining") return undefined;
-  return bound === undefined ? "moves to another node" : `stays: ${bound}`;
+  if (stays !== undefined) return `stays: ${stays}`;
+  if (task.desired === "stopped") return "is about to leave";
+  return because("moves to another node");
 }

@@ -66,8 +66,7 @@ export class Trial {
 /** Copies that a service has by a release: what was set by hand, else the file's number. */
 export function copiesOf(view: ClusterView, release: Release, name: string): number {
   const spec = release.services[name]?.spec;
-  if (spec !== undefined && runsOnEveryNode(spec))
-    return eligibleNodes(view, spec.constraints).length;
+  if (spec !== undefined && runsOnEveryNode(spec)) return eligibleNodes(view, spec).length;
   return (
     view.scales.get(keys.scale({ ...release, service: name }))?.value.value ?? spec?.copies ?? 0
   );
@@ -99,9 +98,7 @@ export function placeCopies(trial: Trial, wanted: CopiesToPlace): ServicePlan["p
 
 function globalNodes(trial: Trial, release: Release, name: string): string[] | undefined {
   const spec = release.services[name]?.spec;
-  return spec !== undefined && runsOnEveryNode(spec)
-    ? eligibleNodes(trial.view, spec.constraints)
-    : undefined;
+  return spec !== undefined && runsOnEveryNode(spec) ? eligibleNodes(trial.view, spec) : undefined;
 }
 
 function placeCopy(

@@ -14,6 +14,7 @@ import {
   type Constraint,
   type Platform,
   parseConstraint,
+  type Toleration,
   type VolumeUse,
 } from "@berth/scheduler";
 import type { ServiceInput, Start } from "../reconcile/service-input.ts";
@@ -21,6 +22,7 @@ import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { hostPorts } from "./cluster-model.ts";
 import { countablesOf } from "./countables.ts";
+import { CORDONED } from "./node-model.ts";
 
 /** A start with the identifier that its task will have. */
 export interface WantedStart {
@@ -64,6 +66,7 @@ export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContex
   const ports = hostPorts(spec.networkMode, spec.ports);
   const platforms = platformsOf(spec);
   const { previousNode, failedNodes, node, podKey } = wishes;
+  const tolerations = tolerationsOf(spec, node);
   return {
     id,
     service: serviceKey(scope),
@@ -83,6 +86,7 @@ export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContex
     ...(spec.maxPerNode === undefined ? {} : { maxPerNode: spec.maxPerNode }),
     ...(node === undefined ? {} : { pinnedNode: node }),
     ...(platforms.length === 0 ? {} : { platforms }),
+    ...(tolerations.length === 0 ? {} : { tolerations }),
     ...(previousNode === undefined ? {} : { previousNode }),
     ...(failedNodes.length === 0 ? {} : { failedNodes }),
     ...imagesOf(image),
@@ -96,6 +100,12 @@ export function askOfStart(wanted: WantedStart, context: AskContext): Ask | unde
   const { place, previousNode, failedNodes } = start;
   const copy = { id, scope: input.scope, slot: place.slot, target: input.target };
   return askOf(copy, { previousNode, failedNodes, node: place.node, podKey }, context);
+}
+
+/** A cordon is about choices: a copy that can be on this node only is not kept away by it. */
+function tolerationsOf(spec: ServiceSpec, pinnedNode: string | undefined): readonly Toleration[] {
+  const stated = spec.tolerations ?? [];
+  return pinnedNode === undefined ? stated : [...stated, { key: CORDONED }];
 }
 
 /** What is kept free for a copy: as stated, else its limit, else the default. */

@@ -1,10 +1,13 @@
 /** A node as the scheduler sees it, from what users wrote and what its agent says. */
 
 import type { Node, NodeStatus } from "@berth/protocol";
-import type { NodeModel } from "@berth/scheduler";
+import type { NodeModel, Taint } from "@berth/scheduler";
 
 /** Labels of these names are levels of the topology, as people write them. */
 const TOPOLOGY_LEVELS = ["region", "zone", "rack"] as const;
+
+/** The taint of a cordoned node: what belongs to that very node tolerates it. */
+export const CORDONED = "cordoned";
 
 /** A node without a report has nothing to give; it is listed so that refusals can name it. */
 export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel {
@@ -25,7 +28,7 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
         return domain === undefined ? [] : [[level, domain] as const];
       }),
     ),
-    taints: [],
+    taints: taintsOf(node),
     platform: status?.platform ?? { os: "linux", architecture: "amd64" },
     reserved,
     ready: node.contact === "up" && status?.engine.reachable === true && !status.diskPressure,
@@ -34,4 +37,10 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     volumes: [],
     addresses: [],
   };
+}
+
+function taintsOf({ availability, taints = {} }: Node): Taint[] {
+  const stated = Object.entries(taints).map(([key, taint]): Taint => ({ key, ...taint }));
+  if (availability !== "cordoned") return stated;
+  return [...stated, { key: CORDONED, effect: "no-schedule" }];
 }

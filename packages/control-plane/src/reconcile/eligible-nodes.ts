@@ -1,22 +1,37 @@
-/** Nodes that a global service has a copy on: not drained, and meeting its constraints. */
+/**
+ * Nodes that a global service has a copy on: not drained, meeting its constraints, without a taint that it does
+ * not tolerate. A cordon does not concern them: the copy belongs to that very node.
+ */
 
-import { keys } from "@berth/protocol";
-import { meetsConstraint, parseConstraint } from "@berth/scheduler";
-import { nodeModel } from "../plan/node-model.ts";
+import { keys, type ServiceSpec } from "@berth/protocol";
+import { meetsConstraint, parseConstraint, tolerates } from "@berth/scheduler";
+import { CORDONED, nodeModel } from "../plan/node-model.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
-/** Names in order. A node that is down stays eligible: its copy goes on when it returns. */
-export function eligibleNodes(view: ClusterView, constraints: readonly string[]): string[] {
+/**
+ * Names in order. A node that is down stays eligible: its copy goes on when it returns. So does one that got a
+ * taint while a copy runs there (`hasCopy`): taints keep new copies away.
+ */
+export function eligibleNodes(
+  view: ClusterView,
+  { constraints, tolerations = [] }: Pick<ServiceSpec, "constraints" | "tolerations">,
+  hasCopy: (node: string) => boolean = () => false,
+): string[] {
   const parsed = constraints.flatMap((text) => {
     const result = parseConstraint(text);
     return result.kind === "constraint" ? [result.constraint] : [];
   });
+  const tolerated = [...tolerations, { key: CORDONED }];
   return view.nodes
     .all()
-    .filter(({ value }) => value.availability === "active")
+    .filter(({ value }) => value.availability !== "draining")
     .filter(({ value }) => {
       const model = nodeModel(value, view.nodeStatuses.get(keys.nodeStatus(value.name))?.value);
-      return parsed.every((constraint) => meetsConstraint(model, constraint));
+      if (!parsed.every((constraint) => meetsConstraint(model, constraint))) return false;
+      const kept = model.taints.some(
+        (taint) => taint.effect === "no-schedule" && !tolerates(tolerated, taint),
+      );
+      return !kept || hasCopy(value.name);
     })
     .map(({ value }) => value.name);
 }

@@ -210,11 +210,14 @@ function globalPlaces(
   { spec }: ReleaseService,
 ): Place[] {
   const slots = new Map<string, number>();
-  for (const { value } of view.tasks.by("service", serviceKey(scope)))
+  const wanted = new Set<string>();
+  for (const { value } of view.tasks.by("service", serviceKey(scope))) {
     slots.set(value.node, value.slot);
+    if (value.desired === "running") wanted.add(value.node);
+  }
   const used = new Set(slots.values());
   let next = 1;
-  return eligibleNodes(view, spec.constraints).map((node) => {
+  return eligibleNodes(view, spec, (node) => wanted.has(node)).map((node) => {
     let slot = slots.get(node);
     if (slot === undefined) {
       while (used.has(next)) next++;

@@ -50,6 +50,7 @@ const FIELDS = {
   constraints: "container",
   spreadOver: "aside",
   maxPerNode: "aside",
+  tolerations: "aside",
   priority: "aside",
   stopGraceMs: "aside",
   drainMs: "aside",

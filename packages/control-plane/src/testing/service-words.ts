@@ -57,6 +57,10 @@ const WORDS: Readonly<Record<string, Change>> = {
   }),
   pod: (spec, podWith) => ({ ...spec, podWith, podShares: ["network"], networks: {} }),
   constraint: (spec, value) => ({ ...spec, constraints: [...spec.constraints, value] }),
+  tolerates: (spec, key) => ({
+    ...spec,
+    tolerations: [...(spec.tolerations ?? []), { key }],
+  }),
   memory: (spec, value) => ({
     ...spec,
     requests: { memoryBytes: present(parseBytes(value), "a size") },

@@ -2,7 +2,8 @@
  * The commands of dialogues about one stack: what users, nodes and agents do, and what the control plane
  * makes of it. Tasks are named by slot and order of birth: `web-1#2` is the second task of the first copy.
  *
- *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      node n1 down|up|drain|active      suspend n1
+ *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      suspend n1
+ *     node n1 down|up|drain|cordon|active|taint=KEY[:prefer]
  *     volume data [shared] [per-copy]         service web key=value ...         drop web
  *     deploy · scale web 3 · restart web · rollback [2] · rm [volume ...]
  *     task web-1#1 pulling|running|ready|unready|crashed|complete|failed|rejected|removed [failures=3]
@@ -13,6 +14,7 @@
 import { parseBytes, parseDuration, present } from "@berth/base";
 import {
   keys,
+  type NodeAvailability,
   type ServiceSpec,
   type StackSpec,
   serviceKey,
@@ -41,6 +43,13 @@ import { serviceOf } from "./service-words.ts";
 import { EXCLUSIVE_VOLUME, stackSpec } from "./specs.ts";
 import { statusOf } from "./status-words.ts";
 import { TableCluster } from "./table-cluster.ts";
+
+const PREFER = "prefer-no-schedule";
+const AVAILABILITY: Readonly<Record<string, { readonly availability: NodeAvailability }>> = {
+  drain: { availability: "draining" },
+  cordon: { availability: "cordoned" },
+  active: { availability: "active" },
+};
 
 const SCOPE = { project: "default", environment: "main", stack: "shop" };
 /** A stack that is not at rest after so many looks at one instant never will be. */
@@ -114,13 +123,13 @@ class StackDialogue {
       return [];
     }
     const contact = word === "up" || word === "down" ? ({ contact: word } as const) : {};
-    const availability =
-      word === "drain"
-        ? ({ availability: "draining" } as const)
-        : word === "active"
-          ? ({ availability: "active" } as const)
-          : {};
-    cluster.put("node", keys.node(name), { ...known, ...contact, ...availability });
+    const [key, effect] = wordValue(rest, "taint")?.split(":") ?? [];
+    const taints =
+      key === undefined
+        ? {}
+        : { taints: { [key]: { effect: effect === "prefer" ? PREFER : "no-schedule" } as const } };
+    const value = { ...known, ...contact, ...AVAILABILITY[word ?? ""], ...taints };
+    cluster.put("node", keys.node(name), value);
     return [];
   }
 

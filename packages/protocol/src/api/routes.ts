@@ -8,6 +8,7 @@ import { Name } from "../names.ts";
 import { Network, Volume } from "../resources/network.ts";
 import {
   Node,
+  NodeAvailability,
   NodeChanges,
   NodeStanding,
   NodeStatus,
@@ -439,12 +440,9 @@ export const routes = {
   setNodeAvailability: {
     method: "PUT",
     path: "/v1/nodes/{node}/availability",
-    summary: "Takes a node out of scheduling (draining) or back in (active).",
+    summary: "Takes a node out of scheduling (cordoned, draining) or back in (active).",
     access: "admin",
-    body: Type.Object(
-      { availability: Type.Union([Type.Literal("active"), Type.Literal("draining")]) },
-      { additionalProperties: false },
-    ),
+    body: Type.Object({ availability: NodeAvailability }, { additionalProperties: false }),
     answer: { kind: "json", schema: Node },
     errors: ["not_found", "conflict"],
   },
@@ -469,7 +467,7 @@ export const routes = {
   changeNode: {
     method: "POST",
     path: "/v1/nodes/{node}",
-    summary: "Sets labels and countable resources of a node; null takes one away.",
+    summary: "Sets labels, taints and countable resources of a node; null takes one away.",
     access: "admin",
     body: NodeChanges,
     answer: { kind: "json", schema: Node },

@@ -10,25 +10,50 @@ import { BuildSpec } from "./service-spec.ts";
 export const Countables = Type.Record(Type.String(), Type.Integer({ minimum: 0 }));
 export type Countables = Of<typeof Countables>;
 
+/**
+ * What users let a node do. `cordoned`: nothing new but what belongs to this very node (copies of global
+ * services, members of pods that live there); what runs stays. `draining`: nothing new, and what runs moves away.
+ */
+export const NodeAvailability = Type.Union([
+  Type.Literal("active"),
+  Type.Literal("cordoned"),
+  Type.Literal("draining"),
+]);
+export type NodeAvailability = Of<typeof NodeAvailability>;
+
+/** `no-schedule` keeps new copies away that do not tolerate it; `prefer-no-schedule` only where there is a choice. */
+export const TaintEffect = Type.Union([
+  Type.Literal("no-schedule"),
+  Type.Literal("prefer-no-schedule"),
+]);
+export type TaintEffect = Of<typeof TaintEffect>;
+
 /** A node as users and controllers write it. */
 export const Node = Type.Object({
   name: Type.String(),
   labels: Type.Record(Type.String(), Type.String()),
-  /** `draining`: nothing new, and what runs moves away. Written by users. */
-  availability: Type.Union([Type.Literal("active"), Type.Literal("draining")]),
+  /** Written by users. */
+  availability: NodeAvailability,
   joinedAt: Timestamp,
   /** Written by the lease controller: whether the agent is in contact. Only transitions are stored. */
   contact: Type.Union([Type.Literal("up"), Type.Literal("down")]),
   contactChangedAt: Timestamp,
   /** Countable things that tasks may ask for, by name: `gpu: 2`. Written by users. */
   countables: Type.Optional(Countables),
+  /** By key. Written by users. */
+  taints: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object({ value: Type.Optional(Type.String()), effect: TaintEffect }),
+    ),
+  ),
 });
 export type Node = Of<typeof Node>;
 
 /** Names of labels and resources: as Compose's constraints can write them. */
 const NodeWord = Type.String({ pattern: "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$" });
 
-/** Labels and resources that one node may have. */
+/** Labels, resources and taints that one node may have of each. */
 export const NODE_WORDS_MAX = 100;
 
 /** What a person changes about a node; `null` takes away, what is not named stays. */
@@ -45,6 +70,19 @@ export const NodeChanges = Type.Object(
         maxProperties: NODE_WORDS_MAX,
         additionalProperties: false,
       }),
+    ),
+    taints: Type.Optional(
+      Type.Record(
+        NodeWord,
+        Type.Union([
+          Type.Object(
+            { value: Type.Optional(Type.String({ maxLength: 256 })), effect: TaintEffect },
+            { additionalProperties: false },
+          ),
+          Type.Null(),
+        ]),
+        { maxProperties: NODE_WORDS_MAX, additionalProperties: false },
+      ),
     ),
   },
   { additionalProperties: false },
@@ -106,6 +144,8 @@ export const CopyStanding = Type.Object({
   state: Type.String(),
   /** Why it cannot run on another node while this one may still run it; absent for a free copy. */
   bound: Type.Optional(Type.String()),
+  /** Why it does not move when the node is drained: its data lies there. Absent for those that move. */
+  stays: Type.Optional(Type.String()),
   /** What it waits for, and what would free it; absent while all is as wanted. */
   waits: Type.Optional(Type.String()),
 });

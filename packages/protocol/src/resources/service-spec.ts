@@ -313,6 +313,15 @@ export const Affinity = Type.Object({
 });
 export type Affinity = Of<typeof Affinity>;
 
+/** More say that taints are used for what labels are for. */
+export const TOLERATIONS_MAX = 50;
+
+export const Toleration = Type.Object({
+  key: Type.String({ minLength: 1, maxLength: 128 }),
+  value: Type.Optional(Type.String({ maxLength: 256 })),
+});
+export type Toleration = Of<typeof Toleration>;
+
 export const ServiceSpec = Type.Object({
   /** Reference as written; for a service that only builds, the name that the build gets. */
   image: Type.String({ minLength: 1 }),
@@ -377,6 +386,8 @@ export const ServiceSpec = Type.Object({
   /** Topology labels to spread over, `node.labels.zone`. */
   spreadOver: Strings,
   maxPerNode: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** Taints that do not keep its copies away; a value that is absent matches every value. Default: none. */
+  tolerations: Type.Optional(Type.Array(Toleration, { maxItems: TOLERATIONS_MAX })),
   priority: Type.Integer({ minimum: 0, maximum: 100 }),
   /** SIGTERM to SIGKILL. Default 10,000. */
   stopGraceMs: Type.Number({ minimum: 0 }),

@@ -1,6 +1,13 @@
 /** Nodes as users see them. */
 
-import { keys, NODE_WORDS_MAX, type Node, type NodeChanges, ProtocolError } from "@berth/protocol";
+import {
+  keys,
+  NODE_WORDS_MAX,
+  type Node,
+  type NodeChanges,
+  ProtocolError,
+  type ServiceScope,
+} from "@berth/protocol";
 import { nodeStanding } from "../../explain/node-standing.ts";
 import { accept, type Decision, refuse, unchangedSince } from "../../release/refusal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
@@ -18,8 +25,13 @@ export const getNode: Handler<"getNode"> = ({ params }, { state: { view } }) => 
   return nodeView(view, node.value);
 };
 
-export const getNodeStanding: Handler<"getNodeStanding"> = ({ params }, { state, settings }) => {
-  const standing = nodeStanding(state.view, params.node, settings);
+export const getNodeStanding: Handler<"getNodeStanding"> = ({ params }, context) => {
+  const { state, settings, control } = context;
+  const waitsOf = (scope: ServiceScope) => {
+    const answer = control.explain(scope);
+    return answer.kind === "explained" ? answer.explanation.waits : [];
+  };
+  const standing = nodeStanding({ view: state.view, settings, waitsOf }, params.node);
   if (standing !== undefined) return standing;
   throw new ProtocolError("not_found", `there is no node ${params.node}`);
 };
@@ -57,15 +69,20 @@ function withChanges(view: ClusterView, name: string, changes: NodeChanges): Dec
   if (node === undefined) return refuse("not_found", `there is no node ${name}`);
   const labels = merged(node.value.labels, changes.labels);
   const countables = merged(node.value.countables ?? {}, changes.countables);
-  const count = Math.max(Object.keys(labels).length, Object.keys(countables).length);
+  const taints = merged(node.value.taints ?? {}, changes.taints);
+  const count = Math.max(...[labels, countables, taints].map((all) => Object.keys(all).length));
   if (count > NODE_WORDS_MAX) {
-    const message = `node ${name} would have ${count} labels or resources, at most ${NODE_WORDS_MAX} are kept`;
+    const message = `node ${name} would have ${count} labels, resources or taints, at most ${NODE_WORDS_MAX} are kept`;
     const facts = { limit: "node words", value: count, max: NODE_WORDS_MAX };
     return refuse("limit_exceeded", message, facts);
   }
-  const { countables: _before, ...rest } = node.value;
-  const none = Object.keys(countables).length === 0;
-  const value: Node = { ...rest, labels, ...(none ? {} : { countables }) };
+  const { countables: _countables, taints: _taints, ...rest } = node.value;
+  const value: Node = {
+    ...rest,
+    labels,
+    ...(Object.keys(countables).length === 0 ? {} : { countables }),
+    ...(Object.keys(taints).length === 0 ? {} : { taints }),
+  };
   const put = { kind: "put", key: node.key, value: encode(value) } as const;
   return accept(value, [unchangedSince(node.key, node.revision)], [put]);
 }
