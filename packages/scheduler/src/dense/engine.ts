@@ -80,6 +80,17 @@ export class Engine {
     return placed.map(({ decision }) => decision);
   }
 
+  /** Puts a task that runs where it runs, without asking any rule. False when there is no such node. */
+  hold(ask: Ask, id: string, devices?: readonly DeviceAssignment[]): boolean {
+    const node = this.cluster.nodeOfId(id);
+    if (node === NONE) return false;
+    const shape = this.cluster.shape(ask);
+    const service = this.cluster.services.idOf(ask.service);
+    this.#rules.declare(shape, service);
+    this.#tasks.set(ask.id, this.put(shape, service, node, devices));
+    return true;
+  }
+
   release(id: string): boolean {
     const task = this.#tasks.get(id);
     if (task === undefined) return false;

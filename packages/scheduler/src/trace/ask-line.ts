@@ -177,7 +177,8 @@ function readImage(value: unknown, path: string) {
   return image;
 }
 
-function readPort(value: unknown, path: string): HostPort {
+/** `{"protocol": "tcp", "port": 80, "address": "10.0.0.1"}`; tcp, and every address of the host, when absent. */
+export function readPort(value: unknown, path: string): HostPort {
   const fields = new Fields(value, path);
   const port: HostPort = {
     protocol: fields.has("protocol") ? fields.oneOf("protocol", ["tcp", "udp", "sctp"]) : "tcp",

@@ -1,6 +1,7 @@
 /** A node as a line of a trace (`docs/reference/sim.md`). */
 
 import type { NodeModel, Requests, Taint, TaintEffect } from "../model.ts";
+import { readPort } from "./ask-line.ts";
 import { Fields } from "./fields.ts";
 import { readTaint } from "./taint-text.ts";
 
@@ -39,9 +40,13 @@ export function readNode(value: unknown): TraceNode {
     addresses: [],
     ...(costPerHourMillis === undefined ? {} : { costPerHourMillis }),
   };
+  const portsTaken = fields.list("portsTaken").map(({ value: port, path }) => readPort(port, path));
   const soft = fields.quantities("soft");
   fields.end();
-  return { model, soft: Object.fromEntries(Object.entries(soft).map(resourceName)) };
+  return {
+    model: portsTaken.length === 0 ? model : { ...model, portsTaken },
+    soft: Object.fromEntries(Object.entries(soft).map(resourceName)),
+  };
 }
 
 /** `cpuMillis` → `cpu`, as resources are called inside. */

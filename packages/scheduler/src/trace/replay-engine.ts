@@ -25,6 +25,8 @@ export interface Decision {
 export interface ReplayEngine {
   /** Decides asks that belong together, in their order. */
   decide(asks: readonly Ask[]): readonly Decision[];
+  /** Begins with a task that runs on the node, whatever the rules say; false when there is no such node. */
+  hold(ask: Ask, node: string, devices?: readonly DeviceAssignment[]): boolean;
   /** Ends a task; false when there is none of that id. */
   release(id: string): boolean;
   /** Takes a node away or brings it back; false when there is none of that id. */
@@ -46,7 +48,13 @@ export function engineFor(
 
 function slowEngine(nodes: readonly NodeModel[], options: EngineOptions): ReplayEngine {
   const transaction = new Transaction({ nodes, tasks: [] }, { ...options, defaults: {} });
+  const known = new Set(nodes.map(({ id }) => id));
   return {
+    hold: (ask, node, devices) => {
+      if (!known.has(node)) return false;
+      transaction.apply({ ...ask, node, ...(devices === undefined ? {} : { devices }) });
+      return true;
+    },
     decide: (asks) => decisionsOf(asks, transaction.schedule(asks)),
     release: (id) => transaction.release(id),
     turn: (node, turn) => transaction.turn(node, turn),

@@ -10,7 +10,7 @@
 
 import { assert } from "@berth/base";
 import { explainRules } from "../explain.ts";
-import type { Ask } from "../model.ts";
+import type { Ask, DeviceAssignment } from "../model.ts";
 import type { Refusal } from "../plan.ts";
 import type { TraceAsk } from "./ask-line.ts";
 import { Departures } from "./departures.ts";
@@ -39,8 +39,17 @@ export type Outcome =
       readonly refusal: () => Refusal;
     };
 
+/** A task that runs when the trace begins. */
+export interface HeldTask {
+  readonly ask: TraceAsk;
+  readonly node: string;
+  readonly devices?: readonly DeviceAssignment[];
+}
+
 export interface ReplayInput {
   readonly engine: ReplayEngine;
+  /** What runs already; none when absent. They leave and are lost with their nodes as others are. */
+  readonly held?: readonly HeldTask[];
   /** In the order of arrival. */
   readonly asks: Iterable<TraceAsk>;
   readonly failures: readonly NodeFailure[];
@@ -67,6 +76,11 @@ export class Replay {
     this.#input = input;
     this.#engine = input.engine;
     this.#failures = eventsOf(input.failures);
+    for (const { ask, node, devices } of input.held ?? []) {
+      const isThere = this.#engine.hold(ask.ask, node, devices);
+      assert(isThere, `${ask.ask.id} runs on ${node}, which is no node`);
+      this.#keep(ask, node);
+    }
   }
 
   get nowMs(): number {
@@ -118,12 +132,16 @@ export class Replay {
   }
 
   #settle(ask: TraceAsk, decision: Decision, node: string): void {
+    this.#keep(ask, node);
+    this.#tell({ kind: "placed", atMs: this.#nowMs, ask, decision, node });
+  }
+
+  #keep(ask: TraceAsk, node: string): void {
     const { id } = ask.ask;
     this.#placed.set(id, { ask, node });
     this.#tasksOn.set(node, (this.#tasksOn.get(node) ?? 0) + 1);
     this.#hostsUsedMost = Math.max(this.#hostsUsedMost, this.#tasksOn.size);
     if (ask.departMs !== undefined) this.#departures.add(ask.departMs, id);
-    this.#tell({ kind: "placed", atMs: this.#nowMs, ask, decision, node });
   }
 
   #tell(outcome: Outcome): void {

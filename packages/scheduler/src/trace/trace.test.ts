@@ -177,6 +177,35 @@ test("tasks of a node that fails ask again, and it takes tasks again when it is 
   assert.deepEqual(words, ["0 a placed", "5 a placed", "10 b placed", "20 c placed"]);
 });
 
+for (const service of ["typed arrays", "the transaction"]) {
+  test(`what runs when a trace begins holds its place: ${service}`, () => {
+    // A port makes the transaction decide.
+    const port = service === "typed arrays" ? {} : { ports: [{ port: 80 }] };
+    const held = [
+      { ask: readAsk({ id: "a", cpuMillis: 8, departMs: 5 }), node: "n0" },
+      { ask: readAsk({ id: "b", cpuMillis: 8 }), node: "n1" },
+    ];
+    const asks = [
+      { id: "early", cpuMillis: 4, arriveMs: 1, ...port },
+      { id: "late", cpuMillis: 4, arriveMs: 6 },
+    ].map(readAsk);
+    const words: string[] = [];
+    const engine = engineFor(
+      nodes,
+      asks.map(({ ask }) => ask),
+      { seed: 1, strategy: "tightest" },
+    );
+    const failures = [{ node: "n1", atMs: 7, backMs: undefined }];
+    const onOutcome = ({ kind, atMs, ask }: Outcome) => words.push(`${atMs} ${ask.ask.id} ${kind}`);
+    const replay = new Replay({ engine, asks, held, failures, onOutcome });
+    replay.run();
+    // a leaves and makes room; b is lost with its node and asks again, for what late has left of n0.
+    assert.deepEqual(words, ["1 early refused", "6 late placed", "7 b refused"]);
+    assert.deepEqual([...replay.placed.keys()], ["late"]);
+    assert.equal(replay.hostsUsedMost, 2);
+  });
+}
+
 test("a gang is decided when its last ask has come, whole or not at all", () => {
   const { words } = happenings([
     { id: "a", cpuMillis: 8, gang: "g", arriveMs: 0 },

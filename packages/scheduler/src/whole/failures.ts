@@ -8,7 +8,7 @@
  */
 
 import { NONE } from "../dense/cluster.ts";
-import type { NodeModel } from "../model.ts";
+import type { NodeModel, Strategy } from "../model.ts";
 import { Fitting } from "./fitting.ts";
 import { type RunningAsk, type RunningItem, type RunningState, runningState } from "./running.ts";
 
@@ -18,6 +18,8 @@ export interface FailureInput {
   /** `node`, a topology level, or an attribute. */
   readonly level: string;
   readonly seed: number;
+  /** Where what must go elsewhere goes. */
+  readonly strategy: Strategy;
 }
 
 /** What happens when all nodes of a domain go. */
@@ -32,7 +34,7 @@ export interface FailureAnswer {
 
 /** In the order of the domains' names. */
 export function analyseFailures(input: FailureInput): readonly FailureAnswer[] {
-  const state = runningState(input.nodes, input.running, input.seed);
+  const state = runningState(input.nodes, input.running, input);
   const { cluster } = state.engine;
   const fitting = new Fitting(
     cluster,

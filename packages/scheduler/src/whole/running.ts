@@ -1,6 +1,6 @@
 /** A cluster with tasks that run, in the engine of typed arrays: what questions about a running state begin with. */
 
-import { NONE } from "../dense/cluster.ts";
+import { type DenseOptions, NONE } from "../dense/cluster.ts";
 import { Engine } from "../dense/engine.ts";
 import type { Shape } from "../dense/shape.ts";
 import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
@@ -37,9 +37,9 @@ export class UnknownNodeError extends Error {
 export function runningState(
   nodes: readonly NodeModel[],
   running: readonly RunningAsk[],
-  seed: number,
+  options: DenseOptions,
 ): RunningState {
-  const engine = new Engine(nodes, { seed, strategy: "tightest" });
+  const engine = new Engine(nodes, options);
   const on: RunningItem[][] = Array.from({ length: nodes.length }, () => []);
   const items = running.map(({ ask, node: id, devices }) => {
     const node = engine.cluster.nodeOfId(id);

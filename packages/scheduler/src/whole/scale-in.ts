@@ -7,7 +7,7 @@
  */
 
 import { NONE } from "../dense/cluster.ts";
-import type { NodeModel } from "../model.ts";
+import type { NodeModel, Strategy } from "../model.ts";
 import { Fitting } from "./fitting.ts";
 import { type RunningAsk, type RunningItem, type RunningState, runningState } from "./running.ts";
 
@@ -15,13 +15,15 @@ export interface ScaleInInput {
   readonly nodes: readonly NodeModel[];
   readonly running: readonly RunningAsk[];
   readonly seed: number;
+  /** Where what must go elsewhere goes. */
+  readonly strategy: Strategy;
 }
 
 /** Ids of the hosts in the order in which they can be emptied, with the tasks that each moves. */
 export function scaleInCandidates(
   input: ScaleInInput,
 ): readonly { readonly node: string; readonly tasks: number }[] {
-  const state = runningState(input.nodes, input.running, input.seed);
+  const state = runningState(input.nodes, input.running, input);
   const { cluster } = state.engine;
   const fitting = new Fitting(
     cluster,

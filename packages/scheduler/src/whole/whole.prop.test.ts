@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Ask, NodeModel, RunningTask } from "../model.ts";
+import { type Ask, type NodeModel, type RunningTask, STRATEGIES } from "../model.ts";
 import { makeAsk, makeNode } from "../testing/fixtures.ts";
 import { oracleFits } from "../testing/oracle.ts";
 import { useOf } from "../trace/summary.ts";
@@ -193,13 +193,13 @@ test("rebalancing is never worse, breaks nothing, and each of its moves is possi
 
 test("what a failure answer calls fitting fits, and the state is as before", () => {
   fc.assert(
-    fc.property(scene, (each) => {
+    fc.property(scene, fc.constantFrom(...STRATEGIES), (each, strategy) => {
       const { placements } = packed(each, 0);
       const running = each.asks.flatMap((ask) => {
         const node = placements.get(ask.id);
         return node === undefined ? [] : [{ ask, node }];
       });
-      const input = { nodes: each.nodes, running, seed: 3 };
+      const input = { nodes: each.nodes, running, seed: 3, strategy };
       const answers = analyseFailures({ ...input, level: "node" });
       assert.equal(answers.length, each.nodes.length);
       // Asked twice, and after other domains, it answers alike: nothing is left behind.
@@ -224,7 +224,7 @@ test("headroom counts copies until one does not fit", () => {
     makeAsk("small", { requests: { cpuMillis: 2 } }),
     makeAsk("one", { requests: { cpuMillis: 2 }, maxPerNode: 1 }),
   ];
-  const counts = headroom({ nodes, running, asks, seed: 1 });
+  const counts = headroom({ nodes, running, asks, seed: 1, strategy: "tightest" });
   assert.deepEqual(
     counts.map(({ copies }) => copies),
     [6, 2],
