@@ -8,7 +8,12 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import { COMMANDS } from "./command-table.ts";
-import { type CommandBench, seedShop, startCommandBench } from "./testing/command-bench.ts";
+import {
+  type CommandBench,
+  seedMoreNodes,
+  seedShop,
+  startCommandBench,
+} from "./testing/command-bench.ts";
 import { seedCertificates } from "./testing/seed-certificates.ts";
 
 const FOLDER = join(import.meta.dirname, "testdata");
@@ -55,6 +60,7 @@ for (const file of DIALOGUES.filter((name) => name !== "help.txt")) {
       writeFiles(bench);
       await seedShop(bench);
       await seedCertificates(bench.fixture);
+      if (file === "forecasts.txt") await seedMoreNodes(bench);
       await check(file, bench);
     } finally {
       await bench.stop();
@@ -164,5 +170,9 @@ function writeTrace(bench: CommandBench): void {
     ),
   );
   bench.write("placed.ndjson", lines({ ask: "a", node: "n2" }, { ask: "b", node: "n1" }));
+  bench.write(
+    "more.ndjson",
+    lines({ id: "more", cpuMillis: 60_000 }, { id: "few", cpuMillis: 100 }),
+  );
   bench.write("wrong.ndjson", lines({ id: "a", cpuMilis: 3 }, { id: "b", antiAffinity: 3 }));
 }

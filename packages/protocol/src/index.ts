@@ -13,6 +13,7 @@ export * from "./name-pattern.ts";
 export * from "./names.ts";
 export * from "./openapi.ts";
 export * from "./resources/certificate.ts";
+export * from "./resources/cluster-trace.ts";
 export * from "./resources/member.ts";
 export * from "./resources/network.ts";
 export * from "./resources/node.ts";

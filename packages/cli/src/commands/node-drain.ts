@@ -14,7 +14,7 @@ import {
 } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
-import { table } from "../output/output.ts";
+import { tellMoves } from "../output/node-moves.ts";
 
 /** A node of many copies with the default pauses is empty within this, or something is wrong. */
 const TIMEOUT_MS = 10 * 60_000;
@@ -33,7 +33,7 @@ export const command: CommandDescription = {
   options: [
     { flags: "--timeout <duration>", summary: "how long to follow it", fallback: "10m" },
     { flags: "--detach", summary: "do not follow it" },
-    { flags: "--dry-run", summary: "only say what would become of each copy" },
+    { flags: "--dry-run", summary: "only say where each copy would go" },
   ],
   examples: [
     { line: "berth node drain node-2 --dry-run", does: "which copies would move and which stay" },
@@ -53,10 +53,7 @@ async function run(input: CommandInput): Promise<number> {
   const timeoutMs = timeoutOf(input);
   const api = input.connect();
   if (flagOption(input, "dryRun")) {
-    const standing = await api.call("getNodeStanding", { params, signal });
-    if (output.json) output.line(JSON.stringify(standing));
-    else for (const line of planLines(standing)) output.line(line);
-    return EXIT.done;
+    return await tellMoves(input, params.node, { whenEmpty: "there is nothing to move" });
   }
   const body = { availability: "draining" } as const;
   const node = await api.call("setNodeAvailability", { params, body, signal });
@@ -71,17 +68,6 @@ function timeoutOf(input: CommandInput): number {
   const timeoutMs = parseDuration(text);
   if (timeoutMs !== undefined && timeoutMs > 0) return timeoutMs;
   throw new ProtocolError("invalid_request", `"${text}" is no duration; expected 30s, 5m, 1h30m`);
-}
-
-function planLines({ node, copies }: NodeStanding): string[] {
-  if (copies.length === 0) return [`${node.name} runs nothing`];
-  const header = ["COPY", "STATE", "IF THE NODE IS DRAINED"];
-  const rows = copies.map(({ copy, state, stays }) => [
-    copy,
-    state,
-    stays === undefined ? "moves to another node" : `stays: ${stays}`,
-  ]);
-  return table(header, rows);
 }
 
 async function follow(input: CommandInput, api: ApiClient, timeoutMs: number): Promise<number> {

@@ -1,10 +1,9 @@
 /** `berth node rm` */
 
-import type { NodeStanding } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { EXIT } from "../exit-code.ts";
-import { table } from "../output/output.ts";
+import { tellMoves } from "../output/node-moves.ts";
 
 export const command: CommandDescription = {
   summary: "end a node's membership",
@@ -13,7 +12,8 @@ export const command: CommandDescription = {
   arguments: [{ name: "node", summary: "the node", required: true }],
   options: [
     { flags: "--force", summary: "although it runs copies" },
-    { flags: "--dry-run", summary: "only say what it runs" },
+    { flags: "--dry-run", summary: "only say what it runs, and where each copy would go" },
+    { flags: "--plan", summary: "the same as --dry-run" },
     { flags: "-y, --yes", summary: "do not ask" },
   ],
   examples: [
@@ -30,13 +30,10 @@ export const command: CommandDescription = {
 async function run(input: CommandInput): Promise<number> {
   const { output, signal } = input;
   const node = input.words[0] ?? "";
-  const api = input.connect();
-  const standing = await api.call("getNodeStanding", { params: { node }, signal });
-  if (flagOption(input, "dryRun")) {
-    if (output.json) output.line(JSON.stringify(standing));
-    else for (const line of plan(standing)) output.line(line);
-    return EXIT.done;
+  if (flagOption(input, "dryRun") || flagOption(input, "plan")) {
+    return tellMoves(input, node, { whenEmpty: "it can be removed", atOnce: true });
   }
+  const api = input.connect();
   const force = flagOption(input, "force");
   if (force && !(await confirmed(input, node, node))) return EXIT.failed;
   const query = force ? { force: "true" } : {};
@@ -44,18 +41,4 @@ async function run(input: CommandInput): Promise<number> {
   if (output.json) output.line(JSON.stringify(removed));
   else output.line(`${node} is no node of this cluster any more`);
   return EXIT.done;
-}
-
-/** What would become of each copy. */
-function plan({ node, copies }: NodeStanding): string[] {
-  if (copies.length === 0) return [`${node.name} runs nothing: it can be removed`];
-  const header = ["COPY", "STATE", "IF THE NODE IS REMOVED"];
-  return table(
-    header,
-    copies.map(({ copy, state, bound }) => [
-      copy,
-      state,
-      bound === undefined ? "is replaced on another node" : `waits: ${bound}`,
-    ]),
-  );
 }

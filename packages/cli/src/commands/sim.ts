@@ -2,8 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { ProtocolError } from "@berth/protocol";
-import { STRATEGIES, type Strategy } from "@berth/scheduler";
-import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
+import { STRATEGIES } from "@berth/scheduler";
 import type { TraceNode } from "@berth/scheduler/trace/node-line";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
@@ -14,36 +13,32 @@ import { type Answer, QUESTIONS } from "../sim/questions.ts";
 import { runRebalance } from "../sim/rebalanced.ts";
 import { jsonOf, wordsOf } from "../sim/report.ts";
 import type { SimResult } from "../sim/result.ts";
-import { choice, optionalFile, requiredFile, wholeOption } from "../sim/sim-options.ts";
+import { choice, optionalFile, wholeOption } from "../sim/sim-options.ts";
+import { MODES, readTraces, type Trace } from "../sim/trace.ts";
 import { LineWriter } from "../sim/trace-files.ts";
-import {
-  type InitialTask,
-  readAsks,
-  readFailures,
-  readInitial,
-  readMix,
-  readNodes,
-} from "../sim/trace-inputs.ts";
+import { readFailures, readMix } from "../sim/trace-inputs.ts";
 
 const PLACING = ["online", "offline", "rebalance"] as const;
 const ASKING = ["failures", "headroom", "scale-in"] as const;
-const MODES = [...PLACING, ...ASKING] as const;
 /** Long enough for a good packing of some hundred asks. */
 const BUDGET_MS = 1_000;
 
 export const command: CommandDescription = {
-  local: true,
-  summary: "place a trace of asks on a list of nodes and tell how well it went",
+  summary: "place asks on nodes, of files or of the cluster, and tell how well it went",
   details:
-    "The scheduling engine answers for tasks and nodes of files, one JSON object a line (docs/reference/sim.md). Same files and seed, same bytes; of what has a budget in milliseconds, the same for the same number of steps.",
+    "The scheduling engine answers for tasks and nodes of files, one JSON object a line (docs/reference/sim.md), or for those of the cluster. Nothing is changed there. Same files and seed, same bytes; of what has a budget in milliseconds, the same for the same number of steps.",
   options: [
+    {
+      flags: "--from-cluster",
+      summary: "the cluster's nodes and copies; --asks are then asks beside them",
+    },
     { flags: "--nodes <file>", summary: "the hosts, one a line" },
     { flags: "--asks <file>", summary: "what wants a place, one a line" },
     { flags: "--out <file>", summary: "where each ask went, one a line" },
     { flags: "--mode <mode>", summary: MODES.join(", "), fallback: "online" },
     {
       flags: "--strategy <strategy>",
-      summary: `online: ${STRATEGIES.join(", ")}`,
+      summary: `online and questions: ${STRATEGIES.join(", ")}`,
       fallback: "tightest",
     },
     { flags: "--seed <number>", summary: "decides between hosts that are alike", fallback: "1" },
@@ -58,7 +53,10 @@ export const command: CommandDescription = {
       flags: "--steps <number>",
       summary: "offline, rebalance: end after so many steps, whatever the time",
     },
-    { flags: "--initial <file>", summary: "rebalance and questions: placements to begin with" },
+    {
+      flags: "--initial <file>",
+      summary: "online, rebalance and questions: placements to begin with",
+    },
     { flags: "--moves <number>", summary: "rebalance: most tasks that may move", fallback: "all" },
     {
       flags: "--transient <names>",
@@ -69,6 +67,18 @@ export const command: CommandDescription = {
     { flags: "--explain", summary: "why each ask went where it went, in --out" },
   ],
   examples: [
+    {
+      line: "berth sim --from-cluster --mode failures --level zone",
+      does: "does everything that runs now fit elsewhere if a zone fails?",
+    },
+    {
+      line: "berth sim --from-cluster --mode headroom",
+      does: "how many more copies of each service would fit",
+    },
+    {
+      line: "berth sim --from-cluster --asks more.ndjson --explain --out where.ndjson",
+      does: "where these would go beside what runs",
+    },
     {
       line: "berth sim --nodes nodes.ndjson --asks asks.ndjson --out placements.ndjson",
       does: "asks in their order, nothing known of later ones",
@@ -89,10 +99,10 @@ export const command: CommandDescription = {
   async run(input) {
     const { output } = input;
     const mode = choice(input, "mode", MODES, "online");
-    const trace = await readTraces(input);
+    const trace = await readTraces(input, mode);
     const placing = PLACING.find((each) => each === mode);
     if (placing === undefined) {
-      const answer = await ask(ASKING.find((each) => each === mode) ?? "failures", trace, input);
+      const answer = ask(ASKING.find((each) => each === mode) ?? "failures", trace, input);
       if (output.json) output.line(JSON.stringify(answer.json));
       else for (const line of answer.words) output.line(line);
       return EXIT.done;
@@ -103,20 +113,6 @@ export const command: CommandDescription = {
     return EXIT.done;
   },
 };
-
-interface Trace {
-  readonly nodes: readonly TraceNode[];
-  readonly asks: readonly TraceAsk[];
-  readonly seed: number;
-}
-
-async function readTraces(input: CommandInput): Promise<Trace> {
-  return {
-    nodes: await readNodes(requiredFile(input, "nodes")),
-    asks: await readAsks(requiredFile(input, "asks")),
-    seed: wholeOption(input, { flag: "--seed", key: "seed" }, 1),
-  };
-}
 
 async function place(
   mode: (typeof PLACING)[number],
@@ -146,14 +142,17 @@ const RUNS: Readonly<
     (trace: Trace, input: CommandInput, write: Write) => Promise<SimResult>
   >
 > = {
-  async online({ nodes, asks, seed }, input, write) {
+  async online({ nodes, asks, initial, seed, strategy }, input, write) {
     const failuresFile = optionalFile(input, "failures");
     const typicalFile = optionalFile(input, "typical");
-    const strategy = choice<Strategy>(input, "strategy", STRATEGIES, "tightest");
     const mix = typicalFile === undefined ? {} : { mix: await readMix(typicalFile) };
     return runOnline({
       nodes: nodes.map(({ model }) => model),
-      asks,
+      asks: asks.filter(({ ask: each }) => !initial.has(each.id)),
+      held: asks.flatMap((each) => {
+        const task = initial.get(each.ask.id);
+        return task === undefined ? [] : [{ ask: each, ...task }];
+      }),
       failures: failuresFile === undefined ? [] : await readFailures(failuresFile, nodes),
       options: { seed, strategy, ...mix },
       explain: flagOption(input, "explain"),
@@ -170,8 +169,7 @@ const RUNS: Readonly<
       write,
     });
   },
-  async rebalance({ nodes, asks, seed }, input, write) {
-    const initial = await readInitial(requiredFile(input, "initial"), asks, nodes);
+  async rebalance({ nodes, asks, initial, seed }, input, write) {
     const moves = wholeOption(input, { flag: "--moves", key: "moves" }, asks.length);
     const transient = (textOption(input, "transient") ?? "")
       .split(",")
@@ -190,24 +188,24 @@ const RUNS: Readonly<
   },
 };
 
-async function ask(
+function ask(
   mode: (typeof ASKING)[number],
-  { nodes, asks, seed }: Trace,
+  { nodes, asks, initial, seed, strategy }: Trace,
   input: CommandInput,
-): Promise<Answer> {
-  const initial = await readInitial(requiredFile(input, "initial"), asks, nodes);
+): Answer {
   const level = textOption(input, "level") ?? "node";
   const running = asks.flatMap(({ ask: each }) => {
-    const task: InitialTask | undefined = initial.get(each.id);
+    const task = initial.get(each.id);
     return task === undefined ? [] : [{ ask: each, ...task }];
   });
   const waiting = asks.filter(({ ask: each }) => !initial.has(each.id));
   if (mode === "headroom" && waiting.length === 0) {
     const message =
-      "every ask has a place in --initial: the asks without one are those of which more are counted";
+      "every ask has a place already: the asks without one are those of which more are counted";
     throw new ProtocolError("invalid_request", message);
   }
-  return QUESTIONS[mode]({ nodes: nodes.map(({ model }) => model), running, waiting, level, seed });
+  const models = nodes.map(({ model }) => model);
+  return QUESTIONS[mode]({ nodes: models, running, waiting, level, seed, strategy });
 }
 
 /** A name that no host has would hold nothing, and the plan would look better than it is. */

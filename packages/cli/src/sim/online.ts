@@ -4,6 +4,7 @@ import { explainHints, type NodeModel } from "@berth/scheduler";
 import type { EngineOptions } from "@berth/scheduler/dense/engine";
 import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
 import {
+  type HeldTask,
   type NodeFailure,
   type Outcome,
   Replay,
@@ -17,6 +18,8 @@ import type { SimResult } from "./result.ts";
 export interface OnlineInput {
   readonly nodes: readonly NodeModel[];
   readonly asks: readonly TraceAsk[];
+  /** What runs already. */
+  readonly held: readonly HeldTask[];
   readonly failures: readonly NodeFailure[];
   readonly options: EngineOptions;
   readonly explain: boolean;
@@ -26,7 +29,7 @@ export interface OnlineInput {
 }
 
 export function runOnline(input: OnlineInput): SimResult {
-  const { nodes, asks, failures, options, write } = input;
+  const { nodes, asks, held, failures, options, write } = input;
   const counts = { placed: 0, refused: 0 };
   const hasTimes =
     failures.length > 0 ||
@@ -40,12 +43,13 @@ export function runOnline(input: OnlineInput): SimResult {
   const started = performance.now();
   const engine = engineFor(
     nodes,
-    asks.map(({ ask }) => ask),
+    [...held, ...asks.map((each) => ({ ask: each }))].map(({ ask }) => ask.ask),
     { ...options, explain: input.explain },
   );
   const replay = new Replay({
     engine,
     asks,
+    held,
     failures,
     onOutcome,
     ...(input.watch ? { onChange: (now: Replay) => filling.look(now) } : {}),

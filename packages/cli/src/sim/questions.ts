@@ -1,6 +1,6 @@
 /** Questions about a running state: what a failure would do, what more would fit, which hosts could go. */
 
-import type { NodeModel } from "@berth/scheduler";
+import type { NodeModel, Strategy } from "@berth/scheduler";
 import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
 import { analyseFailures } from "@berth/scheduler/whole/failures";
 import { headroom } from "@berth/scheduler/whole/headroom";
@@ -15,6 +15,7 @@ export interface QuestionInput {
   readonly waiting: readonly TraceAsk[];
   readonly level: string;
   readonly seed: number;
+  readonly strategy: Strategy;
 }
 
 export interface Answer {

@@ -137,3 +137,30 @@ export async function seedShop({ fixture }: CommandBench): Promise<void> {
   for (const task of tasks) await fixture.put(keys.task(SCOPE, task.id), task);
   for (const status of statuses) await fixture.put(keys.status(SCOPE, status.task), status);
 }
+
+/** Two nodes more, of which the second has room for little; a service beside the shop that runs on each. */
+export async function seedMoreNodes({ fixture }: CommandBench): Promise<void> {
+  const zones = { "node-1": "a", "node-2": "b", "node-3": "b" };
+  for (const [name, zone] of Object.entries(zones)) {
+    await fixture.put(keys.node(name), { ...nodeRow(name), labels: { zone } });
+    const { capacity } = nodeStatusRow();
+    const small = name === "node-3" ? { capacity: { ...capacity, cpuMillis: 50 } } : {};
+    await fixture.put(keys.nodeStatus(name), nodeStatusRow({ name, ...small }));
+  }
+  const data = { volume: "data", engineName: "berth-data", exclusive: true };
+  await fixture.put(keys.volume(SCOPE, "data"), {
+    ...{ ...SCOPE, name: "data", engineName: "berth-data", mode: "exclusive", node: "node-1" },
+    ...{ external: false, createdAt: 1 },
+  });
+  const db = { service: "db", template: "t2", exclusive: true, volumes: [data] };
+  await fixture.put(keys.task(SCOPE, "db000001"), taskRow("db000001", db));
+  const scope = { ...SCOPE, stack: "watch" };
+  const image = { reference: "busybox:1", imageId: `sha256:${"b".repeat(64)}` };
+  const spec = serviceSpec({ mode: "global" });
+  const services = { probe: { spec, image, template: "p1" } };
+  await fixture.put(keys.stack(scope), stackRow({ stack: "watch", goodRelease: 1 }));
+  await fixture.put(keys.release(scope, 1), releaseRow({ stack: "watch", services, volumes: {} }));
+  const task = taskRow("probe001", { stack: "watch", service: "probe", template: "p1" });
+  await fixture.put(keys.task(scope, task.id), task);
+  await fixture.put(keys.status(scope, task.id), statusRow(task.id, { readyAt: 1 }));
+}

@@ -59,6 +59,7 @@ export const handlers: HandlerTable = {
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,
   getNodeStanding: nodes.getNodeStanding,
+  readClusterTrace: nodes.readClusterTrace,
   setNodeAvailability: nodes.setNodeAvailability,
   getPolicy: policies.getPolicy,
   putPolicy: policies.putPolicy,

@@ -14,19 +14,23 @@ import { exclusiveReason } from "../release/exclusive.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
+import { placesElsewhere } from "./places-elsewhere.ts";
 
 /** Services of which is asked what they wait for; a node with more says of the others that they move. */
 const SERVICES_EXPLAINED_MAX = 50;
 
 export interface NodeQuestion {
   readonly view: ClusterView;
-  readonly settings: Pick<ControlPlaneSettings, "leaseMs">;
+  readonly settings: Pick<ControlPlaneSettings, "leaseMs" | "defaultRequests">;
+  /** Also where each copy that may move would go. */
+  readonly elsewhere: boolean;
   /** What a service waits for, as a controller would find it now. */
   readonly waitsOf: (scope: ServiceScope) => readonly Wait[];
 }
 
 /**
- * Cost: O(tasks of the node), and one evaluation for each service with a copy that is to move.
+ * Cost: O(tasks of the node), and one evaluation for each service with a copy that is to move; with `elsewhere`
+ * that of a plan for them in the whole cluster.
  * `undefined` when there is no such node.
  */
 export function nodeStanding(question: NodeQuestion, name: string): NodeStanding | undefined {
@@ -36,13 +40,36 @@ export function nodeStanding(question: NodeQuestion, name: string): NodeStanding
   const status = view.nodeStatuses.get(keys.nodeStatus(name))?.value;
   const member = view.members.get(keys.member(name))?.value;
   const explain = explainer(question);
+  const copies = liveTasks(view, name).map((task) => copyStanding(view, node, task, explain));
   return {
     node,
     ...(status === undefined ? {} : { status }),
     ...(member === undefined ? {} : { member: memberView(member) }),
     leaseMs: settings.leaseMs,
-    copies: liveTasks(view, name).map((task) => copyStanding(view, node, task, explain)),
+    copies: question.elsewhere ? withPlaces(question, name, copies) : copies,
   };
+}
+
+/** The copies with the places that those which may move would find. */
+function withPlaces(
+  { view, settings }: NodeQuestion,
+  node: string,
+  copies: NodeStanding["copies"],
+): NodeStanding["copies"] {
+  const staying = new Set(copies.flatMap(({ task, stays }) => (stays === undefined ? [] : [task])));
+  const tasks = liveTasks(view, node);
+  // A pod stays as a whole.
+  const pods = new Set(tasks.flatMap((task) => (staying.has(task.id) ? [podOf(task)] : [])));
+  const movable = tasks.filter((task) => !pods.has(podOf(task)));
+  const places = placesElsewhere(view, node, movable, settings);
+  return copies.map((copy) => {
+    const elsewhere = places.get(copy.task);
+    return elsewhere === undefined ? copy : { ...copy, elsewhere };
+  });
+}
+
+function podOf({ id, podTask }: Task): string {
+  return podTask ?? id;
 }
 
 type Explain = (task: Task) => string | undefined;

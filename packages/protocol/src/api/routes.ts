@@ -5,6 +5,7 @@
 
 import { Type } from "typebox";
 import { Name } from "../names.ts";
+import { ClusterTraceLine } from "../resources/cluster-trace.ts";
 import { Network, Volume } from "../resources/network.ts";
 import {
   Node,
@@ -550,8 +551,18 @@ export const routes = {
     path: "/v1/nodes/{node}/standing",
     summary: "A node with its copies, and what each of them waits for.",
     access: "user",
+    /** `elsewhere=true`: where each free copy would go if the node were drained now. */
+    query: Type.Object({ elsewhere: text }),
     answer: { kind: "json", schema: NodeStanding },
     errors: ["not_found"],
+  },
+  readClusterTrace: {
+    method: "GET",
+    path: "/v1/cluster/trace",
+    summary: "Nodes and running tasks as a trace for berth sim (docs/reference/sim.md).",
+    access: "admin",
+    answer: { kind: "stream", schema: ClusterTraceLine },
+    errors: [],
   },
   reportNode: {
     method: "PUT",

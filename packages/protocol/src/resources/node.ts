@@ -148,6 +148,15 @@ export const CopyStanding = Type.Object({
   stays: Type.Optional(Type.String()),
   /** What it waits for, and what would free it; absent while all is as wanted. */
   waits: Type.Optional(Type.String()),
+  /** Where it would go if the node were drained now; only of free copies, and only when asked for. */
+  elsewhere: Type.Optional(
+    Type.Object({
+      /** Absent when there is no place, or when it would not be replaced. */
+      node: Type.Optional(Type.String()),
+      /** Why there, why nowhere, or why it is not replaced. */
+      why: Type.String(),
+    }),
+  ),
 });
 export type CopyStanding = Of<typeof CopyStanding>;
 

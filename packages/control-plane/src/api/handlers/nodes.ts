@@ -8,6 +8,7 @@ import {
   ProtocolError,
   type ServiceScope,
 } from "@berth/protocol";
+import { clusterTrace } from "../../explain/cluster-trace.ts";
 import { nodeStanding } from "../../explain/node-standing.ts";
 import { accept, type Decision, refuse, unchangedSince } from "../../release/refusal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
@@ -25,16 +26,36 @@ export const getNode: Handler<"getNode"> = ({ params }, { state: { view } }) => 
   return nodeView(view, node.value);
 };
 
-export const getNodeStanding: Handler<"getNodeStanding"> = ({ params }, context) => {
+export const getNodeStanding: Handler<"getNodeStanding"> = ({ params, query }, context) => {
   const { state, settings, control } = context;
+  const elsewhere = query.elsewhere === "true";
   const waitsOf = (scope: ServiceScope) => {
     const answer = control.explain(scope);
     return answer.kind === "explained" ? answer.explanation.waits : [];
   };
-  const standing = nodeStanding({ view: state.view, settings, waitsOf }, params.node);
+  const standing = nodeStanding(
+    { view: state.view, settings, elsewhere, waitsOf },
+    params.node,
+  );
   if (standing !== undefined) return standing;
   throw new ProtocolError("not_found", `there is no node ${params.node}`);
 };
+
+/** Lines of a cluster's trace that are sent at a time: some hundred kilobytes. */
+const TRACE_BATCH = 500;
+
+export const readClusterTrace: Handler<"readClusterTrace"> = (_request, { state, settings }) =>
+  batches(clusterTrace(state.view, settings));
+
+async function* batches(lines: Iterable<object>): AsyncGenerator<readonly Uint8Array[]> {
+  let batch: string[] = [];
+  for (const line of lines) {
+    if (batch.push(`${JSON.stringify(line)}\n`) < TRACE_BATCH) continue;
+    yield [Buffer.from(batch.join(""))];
+    batch = [];
+  }
+  if (batch.length > 0) yield [Buffer.from(batch.join(""))];
+}
 
 function nodeView(view: ClusterView, node: Node) {
   const status = view.nodeStatuses.get(keys.nodeStatus(node.name));
