@@ -20,7 +20,9 @@ export async function tellMoves(
 ): Promise<number> {
   const { output, signal } = input;
   const query = { elsewhere: "true" };
-  const standing = await input.connect().call("getNodeStanding", { params: { node }, query, signal });
+  const standing = await input
+    .connect()
+    .call("getNodeStanding", { params: { node }, query, signal });
   if (output.json) output.line(JSON.stringify(standing));
   else for (const line of moveLines(node, standing.copies, question)) output.line(line);
   return EXIT.done;

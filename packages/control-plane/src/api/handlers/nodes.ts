@@ -33,10 +33,7 @@ export const getNodeStanding: Handler<"getNodeStanding"> = ({ params, query }, c
     const answer = control.explain(scope);
     return answer.kind === "explained" ? answer.explanation.waits : [];
   };
-  const standing = nodeStanding(
-    { view: state.view, settings, elsewhere, waitsOf },
-    params.node,
-  );
+  const standing = nodeStanding({ view: state.view, settings, elsewhere, waitsOf }, params.node);
   if (standing !== undefined) return standing;
   throw new ProtocolError("not_found", `there is no node ${params.node}`);
 };
