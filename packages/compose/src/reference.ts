@@ -122,9 +122,11 @@ Unknown words under \`x-berth\` are errors.
 | service | \`progress_deadline\` | a rollout without progress for this long has failed |
 | service | \`requests: {cpus, memory}\` | what is set aside for a copy |
 | service | \`tolerations\` | taints of nodes that do not keep its copies away: list of \`key\` or \`key=value\` |
+| service | \`strategy: balanced\\|room\\|tightest\\|cheapest\` | which of the nodes that will do: evenly used (default), the emptiest, as few nodes as possible, the lowest price |
 | volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
 | volume | \`per_copy: true\` | a volume for each copy |
 | top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |
+| top | \`strategy\` | of services that state none; else the project's (\`berth project policy --strategy\`) |
 | top | \`parameters\` | values that the file asks for by name: see below |
 
 \`\`\`yaml

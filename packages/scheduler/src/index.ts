@@ -29,5 +29,12 @@ export {
 } from "./options.ts";
 export type { RuleFinding } from "./pipeline.ts";
 export * from "./plan.ts";
+export {
+  explainQuota,
+  type Quota,
+  QuotaBook,
+  type QuotaExcess,
+  type QuotaHolder,
+} from "./quotas.ts";
 export { tolerates } from "./toleration.ts";
 export { schedule, Transaction } from "./transaction.ts";

@@ -65,7 +65,13 @@ export interface ServiceWishes {
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
   /** Taints of nodes that do not keep its copies away. */
   readonly tolerations?: readonly TolerationWish[];
+  /** Which of the nodes that will do is taken. */
+  readonly strategy?: StrategyWish;
 }
+
+/** Words of `strategy`, of a service or of the whole stack. */
+export const STRATEGY_WISHES = ["tightest", "room", "balanced", "cheapest"] as const;
+export type StrategyWish = (typeof STRATEGY_WISHES)[number];
 
 /** A taint by its key; without a value every value is meant. */
 export interface TolerationWish {
@@ -120,6 +126,8 @@ export interface ParameterDeclaration {
 
 /** What the stack as a whole wishes. */
 export interface StackWishes {
+  /** Of services that state none of their own. */
+  readonly strategy?: StrategyWish;
   /** By name. */
   readonly parameters?: Readonly<Record<string, ParameterDeclaration>>;
   /** Who schedules the stack. */

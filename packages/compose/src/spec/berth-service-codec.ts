@@ -8,14 +8,15 @@ import { type Codec, refuse } from "../codec/codec.ts";
 import { list, tableOf, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bytes, cpuMillis, durationMs, integer, oneOf, text } from "../codec/scalar-codecs.ts";
-import type {
-  AffinityWish,
-  Probe,
-  ProbeAction,
-  Probes,
-  ServiceWishes,
-  StatusRange,
-  TolerationWish,
+import {
+  type AffinityWish,
+  type Probe,
+  type ProbeAction,
+  type Probes,
+  type ServiceWishes,
+  STRATEGY_WISHES,
+  type StatusRange,
+  type TolerationWish,
 } from "../model/berth-model.ts";
 import { ADDRESSES_MAX, expandAddresses } from "../text/address-range.ts";
 import { kindName } from "../tree/tree.ts";
@@ -241,6 +242,7 @@ export const serviceWishes = record<ServiceWishes>(
     affinity: field("affinity", affinity),
     addresses: field("addresses", addresses),
     tolerations: field("tolerations", list(toleration)),
+    strategy: field("strategy", oneOf(STRATEGY_WISHES)),
   },
   closed,
 );

@@ -4,7 +4,7 @@
 
 import { field, record } from "../codec/record-codec.ts";
 import { bool, oneOf } from "../codec/scalar-codecs.ts";
-import type { StackWishes, VolumeWishes } from "../model/berth-model.ts";
+import { STRATEGY_WISHES, type StackWishes, type VolumeWishes } from "../model/berth-model.ts";
 import { parameters } from "./berth-parameter-codec.ts";
 
 /** `volumes.*.x-berth`. */
@@ -20,6 +20,7 @@ export const volumeWishes = record<VolumeWishes>(
 export const stackWishes = record<StackWishes>(
   {
     engine: field("engine", oneOf(["native", "swarm", "kubernetes"])),
+    strategy: field("strategy", oneOf(STRATEGY_WISHES)),
     parameters: field("parameters", parameters),
   },
   { closed: true },

@@ -140,6 +140,14 @@ test("taints that do not keep copies away", () => {
   assert.deepEqual([web.tolerations, said], [tolerations, []]);
 });
 
+test("the strategy of a service goes before that of its stack", () => {
+  assert.equal(compileWeb("x-berth: {strategy: tightest}").web.strategy, "tightest");
+  assert.equal(compileWeb("tty: true").web.strategy, undefined);
+  const rest = "x-berth: {strategy: cheapest}\n";
+  assert.equal(compileWeb("tty: true", { rest }).web.strategy, "cheapest");
+  assert.equal(compileWeb("x-berth: {strategy: room}", { rest }).web.strategy, "room");
+});
+
 test("a build with everything that is said of it", () => {
   const lines = `build:
   context: ./src

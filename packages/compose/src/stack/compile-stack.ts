@@ -178,6 +178,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     spreadOver: (service.deploy?.placement?.preferences ?? []).flatMap((p) => p.spread ?? []),
     maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
     tolerations: service.xBerth?.tolerations?.slice(),
+    strategy: service.xBerth?.strategy ?? input.project.xBerth?.strategy,
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
     drainMs: service.xBerth?.drainMs ?? DRAIN_MS,

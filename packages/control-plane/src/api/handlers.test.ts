@@ -446,11 +446,13 @@ describe("the policy of a project", () => {
     await assert.rejects(run(deploy(admin, "one")), isCode("policy_denied", denied));
     const body = { allow: ["devices", "privileged"] as const };
     const written = await run(admin.call("putPolicy", { params: { project: "one" }, body }));
-    assert.deepEqual(written, { project: "one", allow: ["privileged", "devices"], everywhere: [] });
+    const used = { cpuMillis: 0, memoryBytes: 0, tasks: 0 };
+    const rest = { used, everywhere: [] };
+    assert.deepEqual(written, { project: "one", allow: ["privileged", "devices"], ...rest });
     assert.equal((await run(deploy(admin, "one"))).state, "pending");
     await assert.rejects(run(deploy(admin, "two")), isCode("policy_denied"));
     const two = await run(admin.call("getPolicy", { params: { project: "two" } }));
-    assert.deepEqual(two, { project: "two", allow: [], everywhere: [] });
+    assert.deepEqual(two, { project: "two", allow: [], ...rest });
   });
 
   test("only administrators change it, with words that there are", async () => {

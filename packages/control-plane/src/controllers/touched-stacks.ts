@@ -6,7 +6,7 @@ import type { Held, HeldKind } from "../state/cluster-tables.ts";
 
 /**
  * `own`: the stack of the key. `waiting`: every stack with a copy that has no place, because room, a
- * volume or an address may have become free. `all`: what nodes there are has changed.
+ * volume, an address or a part of a quota may have become free. `all`: what nodes there are has changed.
  */
 export interface Touched {
   readonly own: string | undefined;
@@ -39,6 +39,7 @@ function freesSomething({ kind, entity }: Change): boolean {
   if (kind === "status") {
     return entity === undefined || isFinal((entity.value as TaskStatus).state);
   }
+  if (kind === "policy") return true;
   return entity === undefined && (kind === "task" || kind === "claim");
 }
 

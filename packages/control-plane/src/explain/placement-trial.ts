@@ -16,10 +16,14 @@ import {
   type Ask,
   type ClusterModel,
   explainPlacement,
+  explainQuota,
   explainRefusal,
+  type QuotaBook,
   Transaction,
 } from "@berth/scheduler";
 import { askOf } from "../plan/asks.ts";
+import { copyKey, quotaBook, quotaOf } from "../plan/project-quota.ts";
+import { strategyOf } from "../plan/strategy.ts";
 import { eligibleNodes } from "../reconcile/eligible-nodes.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -28,17 +32,30 @@ import { statusOf } from "../state/status-of.ts";
 /** Copies that a plan shows one by one; of a service of thousands the first tell enough. */
 const PLACEMENTS_MAX = 100;
 
+export interface TrialInput {
+  readonly view: ClusterView;
+  readonly project: string;
+  readonly cluster: ClusterModel;
+  readonly settings: ControlPlaneSettings;
+}
+
 export class Trial {
   readonly view: ClusterView;
   readonly settings: ControlPlaneSettings;
+  readonly #project: string;
   readonly #transaction: Transaction;
+  /** Of the project, where it has a quota. */
+  readonly #book: QuotaBook | undefined;
 
-  constructor(view: ClusterView, cluster: ClusterModel, settings: ControlPlaneSettings) {
+  constructor({ view, project, cluster, settings }: TrialInput) {
     this.view = view;
     this.settings = settings;
+    this.#project = project;
+    const quota = quotaOf(view, project);
+    this.#book = quota === undefined ? undefined : quotaBook(view, project, quota, []);
     this.#transaction = new Transaction(cluster, {
       seed: 1,
-      strategy: "balanced",
+      strategy: strategyOf(view, project),
       defaults: settings.defaultRequests,
     });
   }
@@ -56,10 +73,20 @@ export class Trial {
   /** A task has gone: its room is free. */
   release(task: string): void {
     this.#transaction.release(task);
+    this.#book?.release(task);
   }
 
-  place(ask: Ask) {
-    return this.#transaction.schedule([ask]);
+  /** The node and why there, or why nowhere, in words. */
+  place(ask: Ask, copy: string): { readonly node?: string; readonly why: string } {
+    const { id, requests } = ask;
+    const excess = this.#book?.admit([{ id, copy, requests }]);
+    if (excess !== undefined) return { why: explainQuota(excess, this.#project) };
+    const { placements, refusals } = this.#transaction.schedule([ask]);
+    const [placed] = placements;
+    if (placed !== undefined) return { node: placed.node, why: explainPlacement(placed) };
+    this.#book?.release(id);
+    const [refusal] = refusals;
+    return { why: refusal === undefined ? "no place" : explainRefusal(refusal) };
   }
 }
 
@@ -121,12 +148,7 @@ function placeCopy(
       { view: trial.view, release, settings: trial.settings },
     );
   if (ask === undefined) return { slot, ...from, reasons: [] };
-  const { placements, refusals } = trial.place(ask);
-  const [placed] = placements;
-  if (placed !== undefined) {
-    return { slot, node: placed.node, ...from, reasons: [explainPlacement(placed)] };
-  }
-  const [refusal] = refusals;
-  const words = refusal === undefined ? "no place" : explainRefusal(refusal);
-  return { slot, ...from, reasons: [], refusal: words };
+  const placed = trial.place(ask, copyKey({ ...release, service: name }, slot));
+  if (placed.node === undefined) return { slot, ...from, reasons: [], refusal: placed.why };
+  return { slot, node: placed.node, ...from, reasons: [placed.why] };
 }

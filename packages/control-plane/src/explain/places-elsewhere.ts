@@ -16,6 +16,7 @@ import {
 } from "@berth/scheduler";
 import { clusterModel } from "../plan/cluster-model.ts";
 import { askOfTask, podHolders } from "../plan/running-ask.ts";
+import { strategyOf } from "../plan/strategy.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
@@ -37,7 +38,9 @@ export function placesElsewhere(
   const asks: Ask[] = [];
   for (const task of tasks) {
     transaction.release(task.id);
-    const { ask, onEveryNode } = askOfTask(task, task.id, context);
+    const strategy = strategyOf(view, task.project);
+    const { ask: stated, onEveryNode } = askOfTask(task, task.id, context);
+    const ask = { strategy, ...stated };
     if (onEveryNode) places.set(task.id, { why: ONE_ON_EACH });
     else if (task.desired === "stopped") places.set(task.id, { why: STOPS_ANYWAY });
     else asks.push(ask);

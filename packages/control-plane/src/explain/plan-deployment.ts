@@ -45,7 +45,8 @@ export function planDeployment(
   const stack = view.stacks.get(keys.stack(request.scope))?.value;
   const current = stack && view.releases.get(keys.release(stack, stack.release))?.value;
   const release = wouldBe(input, stack, current);
-  const trial = new Trial(view, clusterModel(view, input.inFlight.tasks()), settings);
+  const cluster = clusterModel(view, input.inFlight.tasks());
+  const trial = new Trial({ view, project: request.scope.project, cluster, settings });
   const plan: DeployPlan = {
     release: release.number,
     ...(current === undefined ? {} : { current: current.number }),

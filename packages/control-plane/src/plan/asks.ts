@@ -76,6 +76,7 @@ export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContex
       ...countablesOf(spec),
     },
     priority: spec.priority,
+    ...(spec.strategy === undefined ? {} : { strategy: spec.strategy }),
     ...(ports.length === 0 ? {} : { ports }),
     ...(volumes.length === 0 ? {} : { volumes }),
     ...(podKey === undefined ? {} : { pod: podKey }),

@@ -11,13 +11,11 @@
 
 import { keys, type Wait } from "@berth/protocol";
 import {
-  type ClusterModel,
   explainHints,
   explainRefusal,
   explainRules,
   type Placement,
   type Refusal,
-  schedule,
 } from "@berth/scheduler";
 import type { DecidedService } from "../reconcile/reconcile-stack.ts";
 import type { Stop } from "../reconcile/service-input.ts";
@@ -25,8 +23,8 @@ import { placeName } from "../reconcile/waits.ts";
 import { unchangedSince } from "../release/refusal.ts";
 import { encode } from "../state/decode.ts";
 import type { Compare } from "../store/port.ts";
-import { askOfStart, type WantedStart } from "./asks.ts";
-import { clusterModel } from "./cluster-model.ts";
+import type { WantedStart } from "./asks.ts";
+import { placeStarts, quotaWait } from "./place-starts.ts";
 import { type Obstacle, PlanContext, type PlanInput } from "./plan-context.ts";
 import { addGivingUp, addStart, type PlacedStart } from "./start-unit.ts";
 import { type PlannedTxn, packUnits, Unit } from "./unit.ts";
@@ -46,7 +44,8 @@ export function makePlan(
 ): StackPlan {
   const context = new PlanContext(input);
   const wanted = wantedStarts(services, input);
-  const { placements, refusals } = placeStarts(wanted, input);
+  const groups = podGroups(wanted);
+  const { placements, refusals, excesses } = placeStarts(groups, input);
   const units = new Map<string, Unit[]>();
   const waits = new Map<string, Wait[]>();
   for (const { service, decision } of services) {
@@ -55,7 +54,7 @@ export function makePlan(
       decision.stops.map((stop) => stopUnit(context, stop)),
     );
   }
-  for (const group of podGroups(wanted)) {
+  for (const group of groups) {
     const { owner, unit, obstacles } = startUnit(context, group, placements);
     if (unit !== undefined) units.get(owner)?.push(unit);
     for (const [start, found] of obstacles) addWait(waits, start, obstacleWait(start, found));
@@ -63,6 +62,10 @@ export function makePlan(
   for (const start of wanted) {
     const refusal = refusals.get(start.id);
     if (refusal !== undefined) addWait(waits, start, placeWait(start, refusal));
+    const excess = excesses.get(start.id);
+    if (excess !== undefined) {
+      addWait(waits, start, quotaWait(start, excess, input.stack.value.project));
+    }
   }
   const txns = services.flatMap(({ service }) =>
     packUnits(units.get(service) ?? [], [...leadership, ...readConditions(input, service)]),
@@ -97,28 +100,6 @@ function wantedStarts(services: readonly DecidedService[], input: PlanInput): Wa
 
 function stackPrefix({ stack }: PlanInput): string {
   return stack.key;
-}
-
-interface Placed {
-  readonly placements: ReadonlyMap<string, Placement>;
-  readonly refusals: ReadonlyMap<string, Refusal>;
-}
-
-/** Where the scheduler puts the starts. */
-function placeStarts(wanted: readonly WantedStart[], input: PlanInput): Placed {
-  if (wanted.length === 0) return { placements: new Map(), refusals: new Map() };
-  const cluster: ClusterModel = clusterModel(input.view, input.inFlight.tasks());
-  const asks = wanted.flatMap((start) => askOfStart(start, input) ?? []);
-  const plan = schedule(cluster, asks, {
-    // The seed only orders equal nodes; a fixed one makes plans repeatable.
-    seed: 1,
-    strategy: "balanced",
-    defaults: input.settings.defaultRequests,
-  });
-  return {
-    placements: new Map(plan.placements.map((placement) => [placement.ask, placement])),
-    refusals: new Map(plan.refusals.map((refusal) => [refusal.ask, refusal])),
-  };
 }
 
 /** Starts that must be written together: all of a new pod, each other one alone. The holder comes first. */

@@ -51,6 +51,7 @@ const FIELDS = {
   spreadOver: "aside",
   maxPerNode: "aside",
   tolerations: "aside",
+  strategy: "aside",
   priority: "aside",
   stopGraceMs: "aside",
   drainMs: "aside",

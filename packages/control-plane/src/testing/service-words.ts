@@ -61,6 +61,10 @@ const WORDS: Readonly<Record<string, Change>> = {
     ...spec,
     tolerations: [...(spec.tolerations ?? []), { key }],
   }),
+  strategy: (spec, value) => {
+    const strategy = value === "tightest" || value === "room" ? value : "balanced";
+    return { ...spec, strategy };
+  },
   memory: (spec, value) => ({
     ...spec,
     requests: { memoryBytes: present(parseBytes(value), "a size") },

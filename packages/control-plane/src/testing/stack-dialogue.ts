@@ -5,6 +5,7 @@
  *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      suspend n1
  *     node n1 down|up|drain|cordon|active|taint=KEY[:prefer]
  *     volume data [shared] [per-copy]         service web key=value ...         drop web
+ *     policy memory=2G|none tasks=3 gpu=1 strategy=tightest
  *     deploy · scale web 3 · restart web · rollback [2] · rm [volume ...]
  *     task web-1#1 pulling|running|ready|unready|crashed|complete|failed|rejected|removed [failures=3]
  *     pause web-1#1 [force] [REASON...] · resume web-1#1
@@ -16,7 +17,9 @@ import {
   keys,
   type NodeAvailability,
   type ServiceSpec,
+  STRATEGY_WORDS,
   type StackSpec,
+  type StrategyWord,
   serviceKey,
   stackKey,
   type Task,
@@ -74,6 +77,7 @@ class StackDialogue {
       node: () => this.#node(words),
       suspend: () => this.#suspend(words),
       volume: () => this.#volume(words),
+      policy: () => this.#policy(words),
       service: () => this.#service(words),
       drop: () => this.#drop(words),
       deploy: () => this.#deploy(),
@@ -135,6 +139,24 @@ class StackDialogue {
 
   #suspend([name = ""]: readonly string[]): string[] {
     if (!this.#cluster.suspended.delete(name)) this.#cluster.suspended.add(name);
+    return [];
+  }
+
+  /** The project's quota and strategy, in place of what they were. */
+  #policy(words: readonly string[]): string[] {
+    const { project } = SCOPE;
+    const memory = wordValue(words, "memory");
+    const memoryBytes = memory === undefined ? undefined : parseBytes(memory);
+    const tasks = wordValue(words, "tasks");
+    const gpu = wordValue(words, "gpu");
+    const strategy = wordValue(words, "strategy");
+    const quota = {
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      ...(tasks === undefined ? {} : { tasks: Number(tasks) }),
+      ...(gpu === undefined ? {} : { resources: { gpu: Number(gpu) } }),
+    };
+    const placing = isStrategy(strategy) ? { strategy } : {};
+    this.#cluster.put("policy", keys.policy(project), { project, allow: [], quota, ...placing });
     return [];
   }
 
@@ -407,6 +429,10 @@ function refused(refusal: {
       `  ${path}: ${message}`,
   );
   return [`refused ${refusal.code}`, ...(list.length === 0 ? [`  ${refusal.message}`] : list)];
+}
+
+function isStrategy(word: string | undefined): word is StrategyWord {
+  return word !== undefined && Object.hasOwn(STRATEGY_WORDS, word);
 }
 
 interface RolloutLike {

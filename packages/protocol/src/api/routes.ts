@@ -450,7 +450,8 @@ export const routes = {
   getPolicy: {
     method: "GET",
     path: "/v1/projects/{project}/policy",
-    summary: "What stack files of a project may ask of their hosts.",
+    summary:
+      "What stack files of a project may ask of their hosts, how they are placed, its quota and its use.",
     access: "user",
     answer: { kind: "json", schema: PolicyView },
     errors: [],
@@ -459,7 +460,7 @@ export const routes = {
     method: "PUT",
     path: "/v1/projects/{project}/policy",
     summary:
-      "Sets what stack files of a project may ask of their hosts; what runs already goes on.",
+      "Sets what stack files of a project may ask of their hosts, strategy and quota; what runs already goes on.",
     access: "admin",
     body: PolicyInput,
     answer: { kind: "json", schema: PolicyView },

@@ -2,6 +2,7 @@
 
 import { Type } from "typebox";
 import type { Of } from "../schema.ts";
+import { StrategyWord } from "./service-spec.ts";
 
 /** What may be allowed, by the word that commands use, in order of their power. */
 export const GRANTS = {
@@ -17,11 +18,41 @@ export type Grant = keyof typeof GRANTS;
 
 const GrantWord = Type.Enum(Object.keys(GRANTS) as [Grant, ...Grant[]]);
 
+/** Named resources of a quota. */
+export const QUOTA_RESOURCES_MAX = 50;
+
+/** Sums of requests that the copies of a project may come to; what is absent has no limit. */
+export const Quota = Type.Object(
+  {
+    /** Thousandths of a processor. */
+    cpuMillis: Type.Optional(Type.Integer({ minimum: 0 })),
+    memoryBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Copies that run or begin. */
+    tasks: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Countable resources and devices, by name: `gpu`. */
+    resources: Type.Optional(
+      Type.Record(Type.String({ minLength: 1, maxLength: 128 }), Type.Integer({ minimum: 0 }), {
+        maxProperties: QUOTA_RESOURCES_MAX,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Quota = Of<typeof Quota>;
+
+/** How copies of a project are placed, and how much they may take. Written by administrators. */
+const placing = {
+  /** Of services whose file states none; `balanced` when absent. */
+  strategy: Type.Optional(StrategyWord),
+  quota: Type.Optional(Quota),
+};
+
 /** The policy of a project. What the machine allows, it allows all projects; a project's own come on top. */
 export const ProjectPolicy = Type.Object({
   project: Type.String(),
   /** Written by administrators; nothing is allowed when there is no row. */
   allow: Type.Array(GrantWord),
+  ...placing,
 });
 export type ProjectPolicy = Of<typeof ProjectPolicy>;
 
@@ -29,6 +60,9 @@ export type ProjectPolicy = Of<typeof ProjectPolicy>;
 export const PolicyView = Type.Object({
   project: Type.String(),
   allow: Type.Array(GrantWord),
+  ...placing,
+  /** What the project's copies ask for now, as quotas count it. */
+  used: Quota,
   /** Allowed to every project by the settings of the platform. */
   everywhere: Type.Array(GrantWord),
 });
@@ -36,7 +70,7 @@ export type PolicyView = Of<typeof PolicyView>;
 
 /** The whole policy of a project, in place of what it was. */
 export const PolicyInput = Type.Object(
-  { allow: Type.Array(GrantWord, { uniqueItems: true }) },
+  { allow: Type.Array(GrantWord, { uniqueItems: true }), ...placing },
   { additionalProperties: false },
 );
 export type PolicyInput = Of<typeof PolicyInput>;

@@ -313,6 +313,18 @@ export const Affinity = Type.Object({
 });
 export type Affinity = Of<typeof Affinity>;
 
+/** How nodes are chosen among those that will do, by the word that files and commands use. */
+export const STRATEGY_WORDS = {
+  tightest: "as few nodes as possible",
+  room: "the emptiest node",
+  balanced: "room, with processor and memory evenly used",
+  cheapest: "the lowest price first, then nodes that are in use",
+} as const satisfies Readonly<Record<string, string>>;
+export type StrategyWord = keyof typeof STRATEGY_WORDS;
+export const StrategyWord = Type.Enum(
+  Object.keys(STRATEGY_WORDS) as [StrategyWord, ...StrategyWord[]],
+);
+
 /** More say that taints are used for what labels are for. */
 export const TOLERATIONS_MAX = 50;
 
@@ -388,6 +400,8 @@ export const ServiceSpec = Type.Object({
   maxPerNode: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Taints that do not keep its copies away; a value that is absent matches every value. Default: none. */
   tolerations: Type.Optional(Type.Array(Toleration, { maxItems: TOLERATIONS_MAX })),
+  /** Default: the project's, else `balanced`. */
+  strategy: Type.Optional(StrategyWord),
   priority: Type.Integer({ minimum: 0, maximum: 100 }),
   /** SIGTERM to SIGKILL. Default 10,000. */
   stopGraceMs: Type.Number({ minimum: 0 }),

@@ -1,6 +1,7 @@
 /** What a project's stack files may ask of their hosts: shown to its users, set by administrators. */
 
 import { GRANTS, type Grant, keys, type PolicyView, type ProjectPolicy } from "@berth/protocol";
+import { quotaUse } from "../../plan/project-quota.ts";
 import { grantedTo, grantsOf } from "../../release/policy.ts";
 import { accept, unchangedSince } from "../../release/refusal.ts";
 import { encode } from "../../state/decode.ts";
@@ -16,7 +17,12 @@ export const putPolicy: Handler<"putPolicy"> = async (request, context) => {
   const { project } = request.params;
   const key = keys.policy(project);
   const wanted = new Set<Grant>(request.body.allow);
-  const value: ProjectPolicy = { project, allow: inOrder(wanted) };
+  const { strategy, quota } = request.body;
+  const value: ProjectPolicy = {
+    ...{ project, allow: inOrder(wanted) },
+    ...(strategy === undefined ? {} : { strategy }),
+    ...(quota === undefined || Object.keys(quota).length === 0 ? {} : { quota }),
+  };
   const written = await commitDecision(
     context,
     request,
@@ -31,8 +37,12 @@ export const putPolicy: Handler<"putPolicy"> = async (request, context) => {
   return viewOf(written, context);
 };
 
-function viewOf(policy: ProjectPolicy, { settings }: Pick<ApiContext, "settings">): PolicyView {
-  return { ...policy, everywhere: inOrder(grantedTo(grantsOf(settings.policy), [])) };
+function viewOf(
+  policy: ProjectPolicy,
+  { settings, state }: Pick<ApiContext, "settings" | "state">,
+): PolicyView {
+  const used = quotaUse(state.view, policy.project, policy.quota);
+  return { ...policy, used, everywhere: inOrder(grantedTo(grantsOf(settings.policy), [])) };
 }
 
 /** As the table has them. */
