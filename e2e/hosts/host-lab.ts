@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { randomInt, randomUUID } from "node:crypto";
 import {
+  copyFileSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -29,6 +30,10 @@ set -e
 hostname "$HOST_NAME"
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
+mkdir -p "$HOST_FOLDER/cgroup"
+mount --rbind /sys/fs/cgroup "$HOST_FOLDER/cgroup"
+mount -t sysfs sysfs /sys
+mount --rbind "$HOST_FOLDER/cgroup" /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
 mount --bind "$HOST_FOLDER/engine" /var/lib/docker
 mount --bind "$HOST_FOLDER/boot_id" /proc/sys/kernel/random/boot_id
@@ -153,6 +158,17 @@ export class LabHost {
   loadImage(reference: string): void {
     const image = execFileSync("docker", ["save", reference], { maxBuffer: 1024 ** 3 });
     execFileSync("docker", ["-H", `unix://${this.socket}`, "load"], { input: image });
+  }
+
+  /** Makes an image of the machine's own static busybox at this host's engine. */
+  buildBusybox(reference: string): void {
+    const context = join(this.folder, "busybox");
+    mkdirSync(context, { recursive: true });
+    copyFileSync("/bin/busybox", join(context, "busybox"));
+    const install = 'RUN ["/bin/busybox", "--install", "-s", "/bin"]';
+    const lines = ["FROM scratch", "COPY busybox /bin/busybox", install, "ENV PATH=/bin", ""];
+    writeFileSync(join(context, "Dockerfile"), lines.join("\n"));
+    this.docker("build", "-q", "-t", reference, context);
   }
 
   docker(...words: string[]): string {

@@ -8,6 +8,7 @@ import { memoryFolder } from "./files/memory-mount.ts";
 import { SecretSource } from "./files/secret-source.ts";
 import { TaskFiles } from "./files/task-files.ts";
 import { linuxFacts } from "./host-facts.ts";
+import { ImageFetcher } from "./images/image-fetcher.ts";
 import { ImageLedger } from "./images/image-ledger.ts";
 import { localLedgerStore } from "./images/local-ledger.ts";
 import { RegistryCredentials } from "./images/registry-credentials.ts";
@@ -31,6 +32,7 @@ export interface AgentParts {
   readonly blobs: BlobCache;
   readonly ledger: ImageLedger;
   readonly credentials: RegistryCredentials;
+  readonly fetcher: ImageFetcher;
   /** Absent where a simulation gives the tasks' files. */
   readonly secrets: SecretSource | undefined;
   readonly logStore: LogStore;
@@ -78,6 +80,7 @@ export async function openParts(options: AgentOptions): Promise<AgentParts> {
     state,
     blobs,
     ledger: new ImageLedger(localLedgerStore(db)),
+    fetcher: new ImageFetcher({ api, node, runtime, log }),
     credentials: new RegistryCredentials({ api, node, log }),
     secrets,
     logStore,

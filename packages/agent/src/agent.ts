@@ -241,6 +241,7 @@ class RunningAgent implements Agent {
         logs: taskLogs(clock, logCapture, logStore),
         networks: this.#networks,
         images: this.#parts.ledger,
+        fetcher: this.#parts.fetcher,
         credentials: this.#parts.credentials,
         starts: new Slots(this.#settings.startsMax ?? cpus * STARTS_PER_CPU),
         pulls: new Slots(PULLS_MAX),
@@ -267,8 +268,10 @@ class RunningAgent implements Agent {
 
   #makeOperations(): Operations {
     const { api, nodeName: node, clock, driver, log, runtime } = this.#options;
-    const { state, blobs } = this.#parts;
+    const { state, blobs, fetcher, ledger } = this.#parts;
     return new Operations({
+      fetcher,
+      ledger,
       api,
       node,
       clock,
@@ -288,7 +291,7 @@ class RunningAgent implements Agent {
         builtBefore: (key) => state.builtBefore(key),
         noteBuilt: async (key, imageId) => {
           await state.noteBuilt(key, imageId);
-          await this.#parts.ledger.noteOwn(imageId, clock.now());
+          await ledger.noteOwn(imageId, clock.now());
         },
         lookUps: state,
         clock,

@@ -1,10 +1,15 @@
 /** The node's own report: what its host and engine are, and what a person should know about it. */
 
-import type { NodeStatus } from "@berth/protocol";
-import { asProtocolError } from "@berth/protocol";
+import {
+  asProtocolError,
+  IMAGE_NAMES_TOLD_MAX,
+  IMAGES_TOLD_MAX,
+  type LocalImage,
+  type NodeStatus,
+} from "@berth/protocol";
 import type { AgentSettings } from "./agent-options.ts";
 import type { HostFacts } from "./host-facts.ts";
-import type { Runtime, RuntimeInfo } from "./runtime/port.ts";
+import type { ImageInfo, Runtime, RuntimeInfo } from "./runtime/port.ts";
 import { reserveOf } from "./stats/reserve.ts";
 
 export type Condition = NodeStatus["conditions"][number];
@@ -16,7 +21,7 @@ const INFO_PERIOD_MS = 60_000;
 
 export interface NodeStatusSource {
   readonly node: string;
-  readonly runtime: Pick<Runtime, "info">;
+  readonly runtime: Pick<Runtime, "info" | "listImages">;
   readonly host: HostFacts;
   readonly settings: AgentSettings;
   readonly dataDir: string;
@@ -51,6 +56,7 @@ export class NodeStatusMaker {
       .disk(info?.dataRoot ?? dataDir)
       .catch(() => host.disk(dataDir))
       .catch(() => ({ sizeBytes: 0, freeBytes: 0 }));
+    const images = await this.#images(signal);
     const capacity = {
       cpuMillis: info?.cpuMillis ?? 0,
       memoryBytes: info?.memoryBytes ?? 0,
@@ -76,9 +82,21 @@ export class NodeStatusMaker {
       diskPressure: disk.freeBytes < disk.sizeBytes * DISK_PRESSURE_SHARE,
       address: settings.address,
       ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
+      ...(images === undefined ? {} : { images }),
       conditions: [...conditions()],
       reportedAt: clock.now(),
     };
+  }
+
+  /** What others may get from here; nothing while the engine does not answer. */
+  async #images(signal: AbortSignal): Promise<LocalImage[] | undefined> {
+    if (this.#problem !== undefined) return undefined;
+    try {
+      return toldImages(await this.#source.runtime.listImages(signal));
+    } catch {
+      signal.throwIfAborted();
+      return undefined;
+    }
   }
 
   async #ask(signal: AbortSignal): Promise<void> {
@@ -93,4 +111,17 @@ export class NodeStatusMaker {
       this.#problem = asProtocolError(error).message;
     }
   }
+}
+
+/** The newest images, in order of their identifiers: the same images are the same report. */
+export function toldImages(images: readonly ImageInfo[]): LocalImage[] {
+  return [...images]
+    .sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0) || (a.imageId < b.imageId ? -1 : 1))
+    .slice(0, IMAGES_TOLD_MAX)
+    .sort((a, b) => (a.imageId < b.imageId ? -1 : 1))
+    .map(({ imageId, sizeBytes, references }) => ({
+      id: imageId,
+      sizeBytes,
+      names: [...references].sort().slice(0, IMAGE_NAMES_TOLD_MAX),
+    }));
 }

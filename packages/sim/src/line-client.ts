@@ -10,6 +10,7 @@ import type {
   AnswerOf,
   ApiClient,
   CallOptions,
+  DownloadId,
   FrameStream,
   RouteId,
   Routes,
@@ -38,9 +39,9 @@ export class LineClient implements ApiClient {
     return this.#options.life.only(() => this.#call(id, options));
   }
 
-  download(
-    id: "getBlob" | "getNodeBlob",
-    options: CallOptions<"getBlob"> | CallOptions<"getNodeBlob">,
+  download<Id extends DownloadId>(
+    id: Id,
+    options: CallOptions<Id>,
   ): Promise<AsyncIterable<Uint8Array>> {
     return this.#options.life.only(async () => this.#client(this.#server()).download(id, options));
   }

@@ -171,6 +171,36 @@ export function imageTests(subject: Subject): void {
   });
 }
 
+export function archiveTests(subject: Subject): void {
+  it("hands an image over as an archive, and takes it back under its name", async () => {
+    const { runtime, harness } = subject;
+    const reference = `berth.test/${harness.cluster}:handed`;
+    const { imageId } = await runtime.buildImage(
+      reference,
+      buildSpec("Dockerfile"),
+      buildContext(),
+      {
+        cluster: `${harness.cluster}-handed`,
+        limits: {},
+      },
+    );
+    const bytes = Buffer.concat(await Array.fromAsync(await runtime.saveImage(imageId)));
+    await runtime.removeImage(imageId);
+    await rejectsWith(
+      "not_found",
+      (async () => Array.fromAsync(await runtime.saveImage(imageId)))(),
+    );
+    const other = { imageId: `sha256:${"2".repeat(64)}`, reference: "berth.test/other:1" };
+    const error = await rejectsWith("image_unavailable", runtime.loadImage(pieces(bytes), other));
+    assert.equal(error.details["reason"], "other_content");
+    assert.equal(await runtime.inspectImage(imageId), undefined, "what was not asked for is gone");
+    const loaded = await runtime.loadImage(pieces(bytes), { imageId, reference });
+    assert.equal(loaded.imageId, imageId);
+    assert.equal((await runtime.inspectImage(reference))?.imageId, imageId);
+    await runtime.removeImage(imageId);
+  });
+}
+
 export function eventTests(subject: Subject): void {
   it("tells what happens to the containers of a cluster", async () => {
     const { runtime, harness } = subject;
@@ -232,6 +262,10 @@ export function figureTests(subject: Subject): void {
     await runtime.updateLimits(id, { memoryBytes: 32 * 1024 * 1024, cpuMillis: 500 });
     assert.equal((await runtime.stats([id]))[0]?.memoryLimitBytes, 32 * 1024 * 1024);
   });
+}
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 4_096) yield bytes.subarray(at, at + 4_096);
 }
 
 function buildSpec(dockerfile: string) {

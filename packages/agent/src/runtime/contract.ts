@@ -9,6 +9,7 @@ import { after, before, describe } from "node:test";
 import { commandTests, endTests, lifeTests, outputTests } from "./contract-containers.ts";
 import { type RuntimeHarness, requestOf, type Subject } from "./contract-subject.ts";
 import {
+  archiveTests,
   eventTests,
   figureTests,
   imageTests,
@@ -49,6 +50,7 @@ export function runtimeContract(name: string, open: () => Promise<RuntimeHarness
     networkTests(subject);
     volumeTests(subject);
     imageTests(subject);
+    archiveTests(subject);
     eventTests(subject);
     figureTests(subject);
   });

@@ -8,6 +8,7 @@
 
 import type { Clock } from "@berth/base";
 import { type PinnedImage, ProtocolError, type RegistryAuth } from "@berth/protocol";
+import { loadArchive } from "./docker-archives.ts";
 import { type EngineClient, wordsOf } from "./docker-client.ts";
 import type { ImageDefaults } from "./docker-create.ts";
 import { textAt, textsAt } from "./docker-json.ts";
@@ -87,6 +88,30 @@ export class DockerImages {
     const pulled = await this.inspect(source, options.signal);
     if (pulled === undefined) throw registryRefusal(source, "it is not there after its pull");
     return pulled;
+  }
+
+  /** See `Runtime.loadImage`. */
+  async load(
+    archive: AsyncIterable<Uint8Array>,
+    { imageId, reference }: { readonly imageId: string; readonly reference: string },
+    signal?: AbortSignal,
+  ): Promise<ImageInfo> {
+    const context = `load image ${reference}`;
+    const loaded = await loadArchive(this.#client, archive, context, signal);
+    const others = loaded.filter((id) => id !== imageId);
+    for (const other of others) await this.remove(other, signal);
+    const found = await this.inspect(imageId, signal);
+    if (found === undefined) {
+      const message = `image ${reference} did not arrive: the archive has ${others.join(", ") || "nothing"}, not ${imageId}`;
+      const details = { reference, imageId, found: others, reason: "other_content" };
+      throw new ProtocolError("image_unavailable", message, details);
+    }
+    if (!reference.includes("@") && (await this.inspect(reference, signal)) === undefined) {
+      const { fromImage: repo, tag } = pullQuery(reference);
+      const path = `/images/${pathOf(imageId)}/tag`;
+      await this.#client.call({ method: "POST", path, query: { repo, tag }, context, signal });
+    }
+    return found;
   }
 
   async list(signal?: AbortSignal): Promise<readonly ImageInfo[]> {

@@ -16,6 +16,7 @@ import {
 } from "@berth/protocol";
 import { attachmentsOfLabels, type DirectAttachment } from "./direct-plan.ts";
 import { type DirectEngine, type DirectOptions, DirectStarts } from "./direct-starts.ts";
+import { saveImage } from "./docker-archives.ts";
 import { buildImage } from "./docker-build.ts";
 import { EngineClient } from "./docker-client.ts";
 import * as containers from "./docker-containers.ts";
@@ -257,6 +258,24 @@ export class DockerRuntime implements Runtime {
   ) {
     const engine = { client: await this.#ready(), images: this.#images, clock: this.#clock };
     return buildImage(engine, { reference, spec, context }, options);
+  }
+
+  async saveImage(imageId: string, signal?: AbortSignal) {
+    const client = await this.#ready();
+    // The engine's own words for this are about its files.
+    if ((await this.#images.inspect(imageId, signal)) === undefined) {
+      throw new ProtocolError("not_found", `the engine has no image ${imageId}`, { imageId });
+    }
+    return saveImage(client, imageId, signal);
+  }
+
+  async loadImage(
+    archive: AsyncIterable<Uint8Array>,
+    wanted: Parameters<Runtime["loadImage"]>[1],
+    signal?: AbortSignal,
+  ) {
+    await this.#ready();
+    return this.#images.load(archive, wanted, signal);
   }
 
   async listImages(signal?: AbortSignal) {

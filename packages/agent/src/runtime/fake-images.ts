@@ -72,6 +72,30 @@ export class FakeImages {
     return infoOf(image);
   }
 
+  save(imageId: string): Uint8Array {
+    const image = this.#host.images.get(imageId);
+    if (image === undefined) {
+      throw new ProtocolError("not_found", `the engine has no image ${imageId}`, { imageId });
+    }
+    return Buffer.from(JSON.stringify(image));
+  }
+
+  /** The archive of `save`; no registry's digest comes with it. */
+  load(
+    archive: Uint8Array,
+    { imageId, reference }: { readonly imageId: string; readonly reference: string },
+  ): ImageInfo {
+    const found = JSON.parse(Buffer.from(archive).toString()) as FakeImage;
+    if (found.imageId !== imageId) {
+      const words = `the archive has ${found.imageId}, not ${imageId}`;
+      throw unavailable(reference, "other_content", words);
+    }
+    const name = this.#local(reference) === undefined ? reference : imageId;
+    const image: FakeImage = { ...found, reference: name, built: true };
+    this.#host.images.set(imageId, image);
+    return infoOf(image);
+  }
+
   #present(pinned: PinnedImage): FakeImage | undefined {
     if (pinned.imageId !== undefined) return this.#host.images.get(pinned.imageId);
     return this.#local(pinned.repoDigest ?? pinned.reference);

@@ -319,6 +319,20 @@ export class FakeRuntime implements Runtime {
     );
   }
 
+  async saveImage(imageId: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const archive = await this.#call("saveImage", signal, () => this.#images.save(imageId));
+    return once(archive);
+  }
+
+  async loadImage(
+    archive: AsyncIterable<Uint8Array>,
+    wanted: Parameters<Runtime["loadImage"]>[1],
+    signal?: AbortSignal,
+  ): Promise<ImageInfo> {
+    const bytes = Buffer.concat(await Array.fromAsync(archive));
+    return this.#call("loadImage", signal, () => this.#images.load(bytes, wanted));
+  }
+
   listImages(signal?: AbortSignal): Promise<readonly ImageInfo[]> {
     return this.#call("listImages", signal, () => this.#images.list());
   }
@@ -459,6 +473,10 @@ export class FakeRuntime implements Runtime {
       });
     }
   }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 function noSuch(what: string): ProtocolError {

@@ -341,6 +341,17 @@ export interface Runtime {
       readonly signal?: AbortSignal;
     },
   ): Promise<ImageInfo>;
+  /** The archive of a local image, for another node. `not_found` when it is not here. */
+  saveImage(imageId: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * Takes the image `imageId` from an archive that another node made, and nothing else that may be in it. It
+   * is named `reference` where nothing has that name. `image_unavailable` when the archive has another image.
+   */
+  loadImage(
+    archive: AsyncIterable<Uint8Array>,
+    wanted: { readonly imageId: string; readonly reference: string },
+    signal?: AbortSignal,
+  ): Promise<ImageInfo>;
   listImages(signal?: AbortSignal): Promise<readonly ImageInfo[]>;
   removeImage(imageId: string, signal?: AbortSignal): Promise<void>;
 

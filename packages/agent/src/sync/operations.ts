@@ -3,16 +3,26 @@
  * result was taken by the server; after a restart of the agent an unfinished one is done again.
  */
 
-import type { Clock, Driver, Logger, Loop, LoopResult } from "@berth/base";
+import {
+  type Clock,
+  type Driver,
+  formatBytes,
+  type Logger,
+  type Loop,
+  type LoopResult,
+} from "@berth/base";
 import {
   type ApiClient,
   asProtocolError,
   type HostPortWish,
   type Operation,
   type OperationReport,
+  type PinnedImage,
   ProtocolError,
 } from "@berth/protocol";
 import type { HostFacts } from "../host-facts.ts";
+import type { ImageFetcher } from "../images/image-fetcher.ts";
+import type { ImageLedger } from "../images/image-ledger.ts";
 import type { TakenPort } from "../net/port-check.ts";
 import type { Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
@@ -38,6 +48,8 @@ export interface OperationsOptions {
   readonly state: AgentState;
   readonly containers: Containers;
   readonly resolver: ImageResolver;
+  readonly fetcher: Pick<ImageFetcher, "ensure">;
+  readonly ledger: Pick<ImageLedger, "noteOwn">;
   readonly portsTaken: HostFacts["portsTaken"];
 }
 
@@ -46,6 +58,12 @@ function takenText({ wish, holder }: TakenPort): string {
   const address = wish.address === "0.0.0.0" ? "" : `${wish.address}:`;
   const who = holder === undefined ? "another program" : `${holder.name} (process ${holder.pid})`;
   return `port ${address}${wish.port}/${wish.protocol} is held by ${who}`;
+}
+
+/** `shop/web:1: 12 MiB of 40 MiB` */
+function progressText(reference: string, doneBytes: number, totalBytes: number | undefined) {
+  const total = totalBytes === undefined ? "" : ` of ${formatBytes(totalBytes)}`;
+  return `${reference}: ${formatBytes(doneBytes)}${total}`;
 }
 
 export class Operations {
@@ -121,9 +139,36 @@ export class Operations {
         const images = await resolveImages(this.#options.resolver, work, say, signal);
         return { state: "done", images };
       }
+      case "fetch-images": {
+        const say = this.#progressOf(operation.id, signal);
+        await this.#fetchImages(operation.project, input.images, say, signal);
+        return { state: "done" };
+      }
       case "remove-volume":
         await this.#removeVolume(input.engineName, signal);
         return { state: "done" };
+    }
+  }
+
+  /** One after the other: tasks of the node have the line first. */
+  async #fetchImages(
+    project: string,
+    images: readonly PinnedImage[],
+    say: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { fetcher, ledger, clock, resolver } = this.#options;
+    for (const image of images) {
+      let isFetched = false;
+      const { imageId } = await fetcher.ensure(image, {
+        auth: () => resolver.credentials.authFor(project, image.reference),
+        onProgress: ({ doneBytes, totalBytes }) => {
+          isFetched = true;
+          if (doneBytes !== undefined) say(progressText(image.reference, doneBytes, totalBytes));
+        },
+        signal,
+      });
+      if (isFetched) await ledger.noteOwn(imageId, clock.now());
     }
   }
 

@@ -133,7 +133,7 @@ export class ScriptedServer {
       call: call as ApiClient["call"],
       download: async (_id, options) => {
         if (this.isDown) throw unreachable();
-        const digest = options.params.digest;
+        const { digest } = options.params as { readonly digest: string };
         const bytes = this.blobs.get(digest);
         if (bytes === undefined) throw new ProtocolError("not_found", `no blob ${digest}`);
         return once(bytes);

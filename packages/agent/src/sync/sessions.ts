@@ -31,7 +31,7 @@ export interface SessionsOptions {
   readonly node: string;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly runtime: Pick<Runtime, "exec" | "stats">;
+  readonly runtime: Pick<Runtime, "exec" | "stats" | "saveImage">;
   readonly logs: LogsReader;
   readonly routes: RouteReader;
   readonly containerOf: (task: string) => ContainerState | undefined;
@@ -109,6 +109,16 @@ export class Sessions {
         void endWith(stream, abort);
         for await (const line of this.#options.routes.log(request, abort.signal)) {
           await stream.send("data", Buffer.from(line));
+        }
+        return await stream.send("end", new Uint8Array());
+      }
+      case "image": {
+        void endWith(stream, abort);
+        for await (const chunk of await this.#options.runtime.saveImage(
+          request.imageId,
+          abort.signal,
+        )) {
+          await sendBytes(stream, "data", chunk);
         }
         return await stream.send("end", new Uint8Array());
       }

@@ -94,7 +94,7 @@ async function pull(context: EffectContext): Promise<OperationResult> {
   let isFetched = false;
   const { image: pinned, task } = told.assignment;
   const image = await ports.pulls.run("begin", signal, () =>
-    ports.runtime.ensureImage(pinned, {
+    ports.fetcher.ensure(pinned, {
       signal,
       auth: () => ports.credentials.authFor(task.project, pinned.reference),
       onProgress: ({ doneBytes, totalBytes }) => {

@@ -202,6 +202,7 @@ export class Life {
         finish: async () => {},
         tail: async () => ["last words"],
       },
+      fetcher: { ensure: (image, options) => this.runtime.ensureImage(image, options) },
       credentials: { authFor: async () => undefined },
       images: { noteOwn: async () => {}, noteUse: async () => {} },
       networks: { ensure: async (_network: Network) => {}, released: () => {} },

@@ -5,6 +5,7 @@
 
 import type { Clock, Logger, Prng } from "@berth/base";
 import type { Assignment, Network, Task } from "@berth/protocol";
+import type { ImageFetcher } from "../images/image-fetcher.ts";
 import type { RegistryCredentials } from "../images/registry-credentials.ts";
 import type { ContainerMount, ContainerState, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
@@ -104,6 +105,8 @@ export interface TaskPorts {
   readonly logs: TaskLogsPort;
   readonly networks: NetworksPort;
   readonly images: ImagesPort;
+  /** Images that are not here: from their registry, or from another node. */
+  readonly fetcher: Pick<ImageFetcher, "ensure">;
   /** Logins at registries, asked when an image has to be fetched. */
   readonly credentials: Pick<RegistryCredentials, "authFor">;
   /** Creations and starts at once. */

@@ -89,7 +89,9 @@ export class DeployView {
       }
       case "operation": {
         const operation = event.value as Operation;
-        if (operation.id === this.#deployment.operation) this.#operation = operation;
+        const { operation: resolving, fetches = [] } = this.#deployment;
+        const isFetch = fetches.includes(operation.id) && operation.progress !== undefined;
+        if (operation.id === resolving || isFetch) this.#operation = operation;
         break;
       }
       default:

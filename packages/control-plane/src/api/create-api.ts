@@ -17,6 +17,7 @@ import type { ApiContext, Controls } from "./handler.ts";
 import { handlers } from "./handler-table.ts";
 import type { SecretBox } from "./secret-box.ts";
 import { SessionHub } from "./session-hub.ts";
+import { Transfers } from "./transfers.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export interface ApiOptions {
@@ -66,6 +67,7 @@ export function createApi(options: ApiOptions): Api {
     settings,
     watches,
     sessions,
+    transfers: new Transfers(),
     secrets: options.secrets,
     clock,
     log: options.log,

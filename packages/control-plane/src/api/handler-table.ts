@@ -4,6 +4,7 @@ import type { HandlerTable } from "./handler.ts";
 import * as acme from "./handlers/acme.ts";
 import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
+import * as images from "./handlers/images.ts";
 import * as joining from "./handlers/joining.ts";
 import * as networks from "./handlers/networks.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
@@ -95,5 +96,7 @@ export const handlers: HandlerTable = {
   reportTasks: nodeReports.reportTasks,
   reportOperation: nodeReports.reportOperation,
   getTaskSecrets: nodeReports.getTaskSecrets,
+  findImage: images.findImage,
+  getNodeImage: images.getNodeImage,
   openSession: tasks.openSession,
 };

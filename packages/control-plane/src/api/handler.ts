@@ -23,6 +23,7 @@ import type { Actor } from "./actor.ts";
 import type { IdempotencyClaim } from "./idempotency.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { SessionHub } from "./session-hub.ts";
+import type { Transfers } from "./transfers.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** Everything that handlers work with; one per server. */
@@ -34,6 +35,8 @@ export interface ApiContext {
   readonly settings: ControlPlaneSettings;
   readonly watches: WatchHub;
   readonly sessions: SessionHub;
+  /** Archives that pass through this server. */
+  readonly transfers: Transfers;
   readonly secrets: SecretBox;
   readonly clock: Clock;
   readonly log: Logger;

@@ -11,6 +11,7 @@ import {
   type ApiClient,
   asProtocolError,
   type CallOptions,
+  type DownloadId,
   type FrameStream,
   ProtocolError,
   problemOf,
@@ -64,9 +65,9 @@ export class InProcessClient implements ApiClient {
     return (await this.#received(id, answer, abort)) as AnswerOf<Routes[Id]>;
   }
 
-  async download(
-    id: "getBlob" | "getNodeBlob",
-    options: CallOptions<"getBlob"> | CallOptions<"getNodeBlob">,
+  async download<Id extends DownloadId>(
+    id: Id,
+    options: CallOptions<Id>,
   ): Promise<AsyncIterable<Uint8Array>> {
     const abort = new AbortController();
     const answer = await this.#dispatch(id, options, abort);

@@ -33,7 +33,12 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     reserved,
     ready: node.contact === "up" && status?.engine.reachable === true && !status.diskPressure,
     draining: node.availability === "draining",
-    images: {},
+    images: Object.fromEntries(
+      // By identifier and by the digests of registries: a release names an image by either.
+      (status?.images ?? []).flatMap(({ id, sizeBytes, names }) =>
+        [id, ...names.filter((name) => name.includes("@"))].map((name) => [name, sizeBytes]),
+      ),
+    ),
     volumes: [],
     addresses: [],
   };

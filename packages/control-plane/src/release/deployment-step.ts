@@ -9,9 +9,12 @@
 import { isDeepStrictEqual } from "node:util";
 import {
   type Deployment,
+  fullReference,
   type ImageWish,
   keys,
+  type NodeStatus,
   type Operation,
+  type PinnedImage,
   type Release,
   type Stack,
   stackKey,
@@ -24,6 +27,7 @@ import type { Entity } from "../state/entity-table.ts";
 import { claimProblems, claimsOfRelease, takeClaims } from "./claims.ts";
 import { raised, restartedByMove } from "./dependants.ts";
 import { chooseHostPorts, newHostPorts } from "./host-ports.ts";
+import { imagesAhead } from "./images-ahead.ts";
 import { makeRelease, sameContent } from "./make-release.ts";
 import { restartsOfRetry } from "./retry.ts";
 import { movedTo } from "./stack-commands.ts";
@@ -41,12 +45,24 @@ export interface StepInput {
 
 /** What to write now; `undefined` while something is waited for. */
 export function deploymentStep(input: StepInput): Unit | undefined {
-  for (const rule of [superseded, removed, released, operationFailed, resolving, resolve]) {
+  for (const rule of RULES) {
     const result = rule(input);
     if (result !== undefined) return result === "wait" ? undefined : result;
   }
   return undefined;
 }
+
+const RULES: readonly ((input: StepInput) => StepResult)[] = [
+  superseded,
+  removed,
+  operationFailed,
+  fetchFailed,
+  fetching,
+  fetch,
+  released,
+  resolving,
+  resolve,
+];
 
 type StepResult = Unit | "wait" | undefined;
 
@@ -89,14 +105,15 @@ function operationFailed(input: StepInput): StepResult {
 /** The operation is under way on a node that can be reached. */
 function resolving(input: StepInput): StepResult {
   const operation = operationOf(input)?.value;
-  if (operation === undefined) return undefined;
-  return nodeForImages(input.view, operation.node) === undefined ? undefined : "wait";
+  if (operation === undefined || operation.state === "done") return undefined;
+  return isUp(input.view, operation.node) ? "wait" : undefined;
 }
 
 /** Has the images resolved on a node; again on another one when the first is lost. */
 function resolve(input: StepInput): StepResult {
   const { view, deployment, now, newId, settings } = input;
-  const node = nodeForImages(view);
+  const wishes = imageWishes(deployment.value);
+  const node = nodeWithMost(view, wishes);
   if (node === undefined) return "wait";
   const { project, environment, stack } = deployment.value;
   const operation: Operation = {
@@ -108,7 +125,7 @@ function resolve(input: StepInput): StepResult {
     createdAt: now,
     input: {
       kind: "resolve-images",
-      images: imageWishes(deployment.value),
+      images: wishes,
       ports: newHostPorts(view, deployment.value, settings),
     },
     state: "pending",
@@ -122,14 +139,34 @@ function resolve(input: StepInput): StepResult {
   return unit;
 }
 
-/** A node that can look up and pull images: the first by name, or whether `name` is one. */
-function nodeForImages(view: ClusterView, name?: string): string | undefined {
-  return view.nodes.all().find(({ value }) => {
-    if (name !== undefined && value.name !== name) return false;
-    const status = view.nodeStatuses.get(keys.nodeStatus(value.name))?.value;
-    const usable = name !== undefined || value.availability === "active";
-    return usable && value.contact === "up" && status?.engine.reachable === true;
-  })?.value.name;
+function isUp(view: ClusterView, name: string): boolean {
+  const isInContact = view.nodes.get(keys.node(name))?.value.contact === "up";
+  return isInContact && statusOfNode(view, name)?.engine.reachable === true;
+}
+
+function statusOfNode(view: ClusterView, name: string): NodeStatus | undefined {
+  return view.nodeStatuses.get(keys.nodeStatus(name))?.value;
+}
+
+/** Where most of the images are that no build makes; the first by name of equals. Draining nodes too. */
+function nodeWithMost(view: ClusterView, wishes: readonly ImageWish[]): string | undefined {
+  const wanted = wishes
+    .filter(({ build, policy }) => build === undefined || policy === "never")
+    .map(({ reference }) => fullReference(reference));
+  let best: { readonly name: string; readonly count: number } | undefined;
+  for (const { value } of view.nodes.all()) {
+    if (!isUp(view, value.name)) continue;
+    const names = new Set(
+      (statusOfNode(view, value.name)?.images ?? []).flatMap((image) =>
+        image.names.map(fullReference),
+      ),
+    );
+    const count = wanted.filter((reference) => names.has(reference)).length;
+    // A node that is emptied is asked only for what no other has.
+    if (count === 0 && value.availability !== "active") continue;
+    if (best === undefined || count > best.count) best = { name: value.name, count };
+  }
+  return best?.name;
 }
 
 const POLICY_ORDER = ["never", "missing", "always", "build"] as const;
@@ -159,6 +196,63 @@ function shorter(a: number | undefined, b: number | undefined): number | undefin
 
 function moreEager(a: ImageWish["policy"], b: ImageWish["policy"]): ImageWish["policy"] {
   return POLICY_ORDER.indexOf(a) > POLICY_ORDER.indexOf(b) ? a : b;
+}
+
+/** The images of a release that is about to be, once they are known. */
+function knownImages(input: StepInput): Readonly<Record<string, PinnedImage>> | undefined {
+  const operation = operationOf(input)?.value;
+  return operation?.state === "done" ? (operation.images ?? {}) : undefined;
+}
+
+function fetchesOf({ view, deployment }: StepInput): Operation[] {
+  return (deployment.value.fetches ?? []).flatMap((id) =>
+    view.operations.by("id", id).map(({ value }) => value),
+  );
+}
+
+/** Nothing was stopped for an image that cannot be had. */
+function fetchFailed(input: StepInput): StepResult {
+  const over = fetchesOf(input).find(({ state }) => state === "failed");
+  if (over === undefined) return undefined;
+  const { code, message, details } = over.error ?? {
+    code: "engine_error",
+    message: "the images did not come",
+    details: {},
+  };
+  return failed(input.deployment, code, `node ${over.node}: ${message}`, details);
+}
+
+/** A node that was lost meanwhile is not waited for: its copies have other troubles. */
+function fetching(input: StepInput): StepResult {
+  const isOpen = ({ state, node }: Operation) =>
+    (state === "pending" || state === "running") && isUp(input.view, node);
+  return fetchesOf(input).some(isOpen) ? "wait" : undefined;
+}
+
+/** Has images brought to the nodes whose copies are stopped before their successors start. */
+function fetch(input: StepInput): StepResult {
+  const { view, deployment, now, newId } = input;
+  const images = knownImages(input);
+  if (images === undefined || deployment.value.fetches !== undefined) return undefined;
+  const { project, environment, stack } = deployment.value;
+  const wanted = imagesAhead(view, deployment.value, images);
+  if (wanted.size === 0) return undefined;
+  const unit = new Unit();
+  const fetches: string[] = [];
+  for (const [node, missing] of wanted) {
+    const id = newId();
+    fetches.push(id);
+    const operation: Operation = {
+      ...{ id, project, environment, stack, node },
+      createdAt: now,
+      input: { kind: "fetch-images", images: missing },
+      state: "pending",
+      updatedAt: now,
+    };
+    unit.put(keys.operation(node, id), encode(operation));
+  }
+  write(unit, deployment, { ...deployment.value, fetches });
+  return unit;
 }
 
 /** The images are there: a release, or nothing new. */

@@ -22,6 +22,9 @@ export interface CallOptions<Id extends RouteId> {
   readonly signal?: AbortSignal;
 }
 
+/** Routes whose bytes somebody reads. */
+export type DownloadId = "getBlob" | "getNodeBlob" | "getNodeImage";
+
 /** Both directions of an upgraded stream. */
 export interface FrameStream {
   frames(): AsyncIterable<Frame>;
@@ -36,10 +39,10 @@ export interface FrameStream {
  */
 export interface ApiClient {
   call<Id extends RouteId>(id: Id, options: CallOptions<Id>): Promise<AnswerOf<Routes[Id]>>;
-  /** The bytes of routes that answer bytes. */
-  download(
-    id: "getBlob" | "getNodeBlob",
-    options: CallOptions<"getBlob"> | CallOptions<"getNodeBlob">,
+  /** The bytes of routes that answer bytes. A body that breaks off is an error, never a quiet end. */
+  download<Id extends DownloadId>(
+    id: Id,
+    options: CallOptions<Id>,
   ): Promise<AsyncIterable<Uint8Array>>;
   upgrade<Id extends "execTask" | "openSession">(
     id: Id,

@@ -643,6 +643,34 @@ export const routes = {
     errors: ["not_found"],
     unaudited: true,
   },
+  /** For an image that no registry gives. */
+  findImage: {
+    method: "GET",
+    path: "/v1/nodes/{node}/image-source",
+    summary: "Whether another node has an image that a task or operation of this node needs.",
+    access: "node",
+    query: Type.Object({ image: Type.String({ maxLength: 1_024 }) }),
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        imageId: Type.String(),
+        /** Absent when nobody has told. */
+        sizeBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+        nodes: Type.Array(Type.String()),
+      }),
+    },
+    errors: ["not_found"],
+    unaudited: true,
+  },
+  getNodeImage: {
+    method: "GET",
+    path: "/v1/nodes/{node}/images/{digest}",
+    summary: "The archive of an image that this node needs, from another node that has it.",
+    access: "node",
+    answer: { kind: "bytes" },
+    errors: ["not_found", "node_unreachable", "too_many_requests"],
+    unaudited: true,
+  },
   /** The agent's end of an exec or log stream. */
   openSession: {
     method: "GET",

@@ -10,7 +10,7 @@
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { backoffMs, type Clock, MIB, SECOND_MS, sleep, systemClock } from "@berth/base";
-import type { ApiClient, CallOptions, FrameStream } from "../api/client-port.ts";
+import type { ApiClient, CallOptions, DownloadId, FrameStream } from "../api/client-port.ts";
 import { STREAM_PROTOCOL } from "../api/frames.ts";
 import type { AnswerOf, RouteDescription } from "../api/route.ts";
 import { type RouteId, type Routes, routes } from "../api/routes.ts";
@@ -79,9 +79,9 @@ export class HttpClient implements ApiClient {
     return (await readAnswer(id, route, answer, options.signal)) as AnswerOf<Routes[Id]>;
   }
 
-  async download(
-    id: "getBlob" | "getNodeBlob",
-    options: CallOptions<"getBlob"> | CallOptions<"getNodeBlob">,
+  async download<Id extends DownloadId>(
+    id: Id,
+    options: CallOptions<Id>,
   ): Promise<AsyncIterable<Uint8Array>> {
     const answer = await this.#begin(routes[id], options);
     return bytesOf(answer, options.signal);

@@ -89,6 +89,21 @@ export const NodeChanges = Type.Object(
 );
 export type NodeChanges = Of<typeof NodeChanges>;
 
+/** Images that a node tells about: beyond it, the newest. A machine that builds all day keeps some hundred. */
+export const IMAGES_TOLD_MAX = 200;
+/** Names of one image that are told. */
+export const IMAGE_NAMES_TOLD_MAX = 10;
+
+/** An image that a node's engine has: what others may get from it, and what need not be pulled there. */
+export const LocalImage = Type.Object({
+  /** Digest of its configuration: the engine's image ID. */
+  id: Type.String(),
+  sizeBytes: Type.Integer({ minimum: 0 }),
+  /** Tags and `name@digest` under which the engine knows it. */
+  names: Type.Array(Type.String(), { maxItems: IMAGE_NAMES_TOLD_MAX }),
+});
+export type LocalImage = Of<typeof LocalImage>;
+
 /** What the agent says about its host. One writer: the agent. */
 export const NodeStatus = Type.Object({
   name: Type.String(),
@@ -125,6 +140,8 @@ export const NodeStatus = Type.Object({
   hostRanges: Type.Optional(
     Type.Array(Type.Object({ range: Type.String(), interface: Type.String() })),
   ),
+  /** Images at the engine, by identifier; absent while the engine could not be asked. */
+  images: Type.Optional(Type.Array(LocalImage, { maxItems: IMAGES_TOLD_MAX })),
   /** Problems that a person should see: code, sentence, what to do. */
   conditions: Type.Array(
     Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String() }),
@@ -219,6 +236,8 @@ export const OperationInput = Type.Union([
     ports: Type.Optional(Type.Array(HostPortWish)),
   }),
   Type.Object({ kind: Type.Literal("remove-volume"), engineName: Type.String() }),
+  /** Makes images present before a release needs them there. */
+  Type.Object({ kind: Type.Literal("fetch-images"), images: Type.Array(PinnedImage) }),
 ]);
 export type OperationInput = Of<typeof OperationInput>;
 

@@ -39,3 +39,19 @@ export function registryOf(reference: string): string {
   const host = isHost ? first.toLowerCase() : DEFAULT_REGISTRY;
   return host === "index.docker.io" ? DEFAULT_REGISTRY : host;
 }
+
+/**
+ * One spelling of a reference: with its registry, Docker Hub's `library`, and a tag unless it has a digest.
+ * `nginx`, `docker.io/nginx` and `library/nginx:latest` are one image.
+ */
+export function fullReference(reference: string): string {
+  const registry = registryOf(reference);
+  const [name = "", digest] = reference.split("@", 2);
+  const slash = name.indexOf("/");
+  const isHost = slash !== -1 && /[.:]|^localhost$/.test(name.slice(0, slash));
+  const path = isHost ? name.slice(slash + 1) : name;
+  const plain = registry === DEFAULT_REGISTRY && !path.includes("/") ? `library/${path}` : path;
+  const full = `${registry}/${plain}`;
+  if (digest !== undefined) return `${full.replace(/:[^/:]*$/, "")}@${digest}`;
+  return /:[^/]*$/.test(plain) ? full : `${full}:latest`;
+}

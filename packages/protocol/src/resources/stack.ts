@@ -109,6 +109,8 @@ export const Deployment = Type.Object({
   secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
   /** The operation that resolves the images, while pending. */
   operation: Type.Optional(Identifier),
+  /** Operations that bring the images to nodes where copies are stopped before their successors start. */
+  fetches: Type.Optional(Type.Array(Identifier)),
   release: Type.Optional(Type.Integer({ minimum: 1 })),
   error: Type.Optional(
     Type.Object({ code: Type.String(), message: Type.String(), details: Type.Unknown() }),

@@ -101,6 +101,8 @@ export const DialRequest = Type.Object({
       project: Type.String(),
       environment: Type.String(),
     }),
+    /** An image as an archive (`docker save`), for another node. */
+    Type.Object({ kind: Type.Literal("image"), imageId: Type.String() }),
     /** Lines of the access log, a frame each. */
     Type.Object({
       kind: Type.Literal("access-log"),
