@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleAlone } from "./bundle-alone.ts";
 import { lightImports } from "./light-imports.ts";
 import { ROOT, readSourceTree } from "./source-tree.ts";
 
@@ -47,7 +48,9 @@ function contentVersion(): string {
     "package.json",
     "package-lock.json",
     "tools/bundle.ts",
+    "tools/bundle-alone.ts",
     "tools/light-imports.ts",
+    "tools/warm-cache.ts",
   ]) {
     hash.update(readFileSync(join(ROOT, file)));
   }
@@ -76,7 +79,7 @@ async function bundleInto(folder: string, version: string): Promise<void> {
     target: "node24",
     minifySyntax: true,
     legalComments: "none",
-    plugins: [lightImports],
+    plugins: [lightImports()],
     define: { BERTH_BUNDLE_VERSION: JSON.stringify(version) },
     // CommonJS dependencies ask for Node's modules by `require`.
     banner: {
@@ -133,6 +136,7 @@ async function main(): Promise<void> {
     const unfinished = `${folder}.unfinished`;
     rmSync(unfinished, { recursive: true, force: true });
     await bundleInto(unfinished, version);
+    await bundleAlone(unfinished, version);
     writeFileSync(join(unfinished, "complete"), `${version}\n`);
     rmSync(folder, { recursive: true, force: true });
     renameSync(unfinished, folder);

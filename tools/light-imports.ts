@@ -28,8 +28,10 @@ const BUILTINS: ReadonlySet<string> = new Set(
   builtinModules.map((name) => (name.startsWith("node:") ? name : `node:${name}`)),
 );
 
-/** See the module comment. */
-export const lightImports: Plugin = {
+/**
+ * See the module comment. `elsewhere`: files that a late package is asked of at run time, instead of being bundled.
+ */
+export const lightImports = (elsewhere: Readonly<Record<string, string>> = {}): Plugin => ({
   name: "light-imports",
   setup(bundle) {
     bundle.onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path, kind, importer }) => {
@@ -58,11 +60,11 @@ export default { ${functionsOf(path).join(", ")} };
       kind === "import-statement" ? { path, namespace: "late-package" } : undefined,
     );
     bundle.onLoad({ filter: /./, namespace: "late-package" }, ({ path }) => ({
-      contents: lateFunctions(path, `require("${path}")`),
+      contents: lateFunctions(path, `require("${elsewhere[path] ?? path}")`),
       resolveDir: import.meta.dirname,
     }));
   },
-};
+});
 
 function taken(builtin: string): string {
   return `process.getBuiltinModule("${builtin}")`;

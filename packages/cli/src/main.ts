@@ -8,8 +8,11 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`berth ${VERSION}\n`);
     return 0;
   }
-  const { runProcess } = await import("./run-process.ts");
-  return runProcess(argv);
+  const [{ runProcess }, { runCommandLine }] = await Promise.all([
+    import("./run-process.ts"),
+    import("./run-command.ts"),
+  ]);
+  return runProcess(argv, runCommandLine);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,55 +1,20 @@
 /**
- * From the words of a command line to a run of one command: finds the row, parses options (commander),
- * turns errors into words and an exit code.
+ * From the words of a command line to a run of one command: finds the row, and says what was meant where there is none.
  */
 
-import { AssertionError, nearestWord } from "@berth/base";
-import type { ApiClient } from "@berth/protocol";
-import { Command, CommanderError, Option } from "commander";
-import type { CommandDescription, CommandInput } from "./command.ts";
+import { nearestWord } from "@berth/base";
 import { COMMANDS, type CommandRow, GROUPS } from "./command-table.ts";
-import { EXIT, exitCodeOf } from "./exit-code.ts";
-import { writeError } from "./output/error-text.ts";
-import { type Output, processOutput } from "./output/output.ts";
-
-/** Width of the help where there is no terminal. */
-const PIPE_COLUMNS = 80;
-
-/** Options that every command takes. */
-const COMMON_OPTIONS = [
-  { flags: "--json", summary: "print JSON, one value a line" },
-  { flags: "--project <name>", summary: "project (default: the context's, else default)" },
-  { flags: "--env <name>", summary: "environment (default: the context's, else main)" },
-  { flags: "--context <name>", summary: "which server to talk to (see berth context ls)" },
-] as const;
-
-export interface RunOptions {
-  readonly argv: readonly string[];
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly workingDirectory: string;
-  readonly signal: AbortSignal;
-  /** The process's own by default. */
-  readonly output?: Output;
-  /** A client for every command, instead of one of the chosen context. */
-  readonly api?: ApiClient;
-}
+import { EXIT } from "./exit-code.ts";
+import type { Output } from "./output/output.ts";
+import { outputOf, type RunOptions, runDescription } from "./run-description.ts";
 
 /** Runs a command line. Answers the exit code; writes everything itself. */
 export async function runCommandLine(options: RunOptions): Promise<number> {
-  const json = options.argv.includes("--json");
-  const output = options.output ?? processOutput({ json, environment: options.environment });
+  const output = outputOf(options);
   const found = findRow(options.argv);
   if (found === undefined) return unknownWords(options.argv, output);
-  try {
-    return await runRow(found.row, found.rest, options, output);
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    // Ctrl-C is what the user wanted: no words about it.
-    if (options.signal.aborted) return EXIT.failed;
-    if (error instanceof AssertionError) throw error;
-    const written = writeError(output, error, found.row.words);
-    return exitCodeOf(written.code, written.details);
-  }
+  const { row, rest } = found;
+  return runDescription({ words: row.words, rest, load: row.load }, { ...options, output });
 }
 
 /** The row whose words begin the line, the longest first. */
@@ -113,77 +78,4 @@ export function helpLines(): string[] {
 function commandLines(rows: readonly CommandRow[], indent: number): string[] {
   const width = Math.max(...rows.map((row) => row.words.length));
   return rows.map((row) => `${" ".repeat(indent)}${row.words.padEnd(width)}  ${row.summary}`);
-}
-
-async function runRow(
-  row: CommandRow,
-  rest: string[],
-  options: RunOptions,
-  output: Output,
-): Promise<number> {
-  const description = await row.load();
-  const parser = parserOf(row.words, description, output);
-  parser.parse(rest, { from: "user" });
-  return description.run(await inputOf(description, parser, options, output));
-}
-
-/** commander's command for a description: parsing, `--help`, wrong options. */
-export function parserOf(words: string, description: CommandDescription, output: Output): Command {
-  const parser = new Command(`berth ${words}`);
-  parser.description(
-    description.details === undefined
-      ? description.summary
-      : `${description.summary}\n\n${description.details}`,
-  );
-  for (const argument of description.arguments ?? []) {
-    const name = argument.variadic ? `${argument.name}...` : argument.name;
-    parser.argument(argument.required ? `<${name}>` : `[${name}]`, argument.summary);
-  }
-  for (const option of [...(description.options ?? []), ...COMMON_OPTIONS]) {
-    const fallback = "fallback" in option && option.fallback !== undefined ? option.fallback : "";
-    const summary = fallback === "" ? option.summary : `${option.summary} (default: ${fallback})`;
-    parser.addOption(optionOf(option.flags, summary));
-  }
-  if (description.passThrough) parser.passThroughOptions().allowUnknownOption(false);
-  const examples = description.examples.map(({ line, does }) => `  ${line}\n      ${does}`);
-  parser.addHelpText("after", `\nExamples:\n${examples.join("\n")}`);
-  parser.showHelpAfterError(`  berth ${words} --help shows how it is used`);
-  parser.exitOverride();
-  parser.configureOutput({
-    writeOut: (text) => output.bytes(Buffer.from(text)),
-    writeErr: (text) => output.note(text.trimEnd()),
-    getOutHelpWidth: () => (Number.isFinite(output.columns) ? output.columns : PIPE_COLUMNS),
-    getErrHelpWidth: () => (Number.isFinite(output.columns) ? output.columns : PIPE_COLUMNS),
-  });
-  parser.action(() => {});
-  return parser;
-}
-
-/** `<x...>` means: may be given again. commander's own variadic options would swallow the arguments. */
-function optionOf(flags: string, summary: string): Option {
-  if (!flags.includes("...")) return new Option(flags, summary);
-  const option = new Option(flags.replace("...", ""), `${summary}; may be repeated`);
-  return option.argParser((value: string, before: unknown) =>
-    Array.isArray(before) ? [...before, value] : [value],
-  );
-}
-
-async function inputOf(
-  description: CommandDescription,
-  parser: Command,
-  options: RunOptions,
-  output: Output,
-): Promise<CommandInput> {
-  const { environment, workingDirectory, signal } = options;
-  const given: Record<string, unknown> = parser.opts();
-  const { connect, scope } =
-    description.local === true
-      ? { connect: asksNobody, scope: asksNobody }
-      : (await import("./connection/connect.ts")).connectionOf(environment, given, options.api);
-  const words = parser.args;
-  return { words, options: given, output, environment, workingDirectory, signal, connect, scope };
-}
-
-function asksNobody(): never {
-  throw new AssertionError("a local command asks for a server");
 }

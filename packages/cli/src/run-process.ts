@@ -1,7 +1,7 @@
 /** The command line as a process: signals, broken pipes and the end of it. */
 
 import { keepAlive } from "./keep-alive.ts";
-import { runCommandLine } from "./run-command.ts";
+import type { RunOptions } from "./run-description.ts";
 
 /** How long a command may clean up after Ctrl-C before the process ends anyway, milliseconds. */
 const INTERRUPT_GRACE_MS = 2_000;
@@ -9,8 +9,11 @@ const INTERRUPT_GRACE_MS = 2_000;
 /** Commands that pass signals on to a process of their own, which ends in its own time. */
 const FOREGROUND = new Set(["server", "agent", "net"]);
 
-/** Runs `argv`; answers the exit code. */
-export async function runProcess(argv: readonly string[]): Promise<number> {
+/** Runs `argv` by `run`; answers the exit code. */
+export async function runProcess(
+  argv: readonly string[],
+  run: (options: RunOptions) => Promise<number>,
+): Promise<number> {
   const interrupt = new AbortController();
   const onSignal = () => {
     interrupt.abort(new DOMException("interrupted", "AbortError"));
@@ -20,12 +23,8 @@ export async function runProcess(argv: readonly string[]): Promise<number> {
     process.once("SIGINT", onSignal);
     process.once("SIGTERM", onSignal);
   }
-  // `berth logs | head`: the reader has seen enough.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-  });
   const release = keepAlive();
-  const code = await runCommandLine({
+  const code = await run({
     argv,
     environment: process.env,
     workingDirectory: process.cwd(),

@@ -57,7 +57,7 @@ function load(files: StackInput["files"]): Finding {
     return none ? { loaded: false, wrong: "is refused without a reason" } : { loaded: false };
   }
   const printed = printCanonical(result.project, "json");
-  const hasDollarKey = /^ *"(?:[^"\\]|\\.)*\$(?:[^"\\]|\\.)*": /m.test(printed);
+  const hasDollarKey = hasKey(result.project, (key) => key.includes("$"));
   const hasEmptyKey = /^ *"": /m.test(printed);
   const isOwn =
     hasDollarKey ||
@@ -111,6 +111,14 @@ function isLostInPrint(service: ComposeService): boolean {
     ({ deviceIds, capabilities, count }) =>
       deviceIds?.length === 0 || capabilities?.length === 0 || count === 0,
   );
+}
+
+/** Whether a mapping anywhere in `value` has such a key. JSON leaves keys out that YAML prints, so that no text shows it. */
+function hasKey(value: unknown, test: (key: string) => boolean): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value)) return value.some((each) => hasKey(each, test));
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return entries.some(([key, each]) => test(String(key)) || hasKey(each, test));
 }
 
 /**

@@ -3,6 +3,8 @@
  * read it. Colour only helps, it never carries meaning alone.
  */
 
+import { processSink, type Sink } from "./sink.ts";
+
 export interface Output {
   /** A line of the result. */
   line(text?: string): void;
@@ -52,35 +54,39 @@ export function processOutput(options: {
   readonly json: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }): Output {
-  const { stdout, stderr } = process;
-  const interactive = stdout.isTTY === true;
+  const results = processSink(1);
+  const { terminal } = results;
+  // Most commands have no notes.
+  let notes: Sink | undefined;
+  const interactive = terminal !== undefined;
   let shown = 0;
   // What is live stands below everything else: it is taken away before a lasting line is written.
   const clear = () => {
-    if (shown > 0) stdout.write(`\u001b[${shown}A\u001b[0J`);
+    if (shown > 0) results.write(`\u001b[${shown}A\u001b[0J`);
     shown = 0;
   };
   return {
     line(text = "") {
       clear();
-      stdout.write(`${text}\n`);
+      results.write(`${text}\n`);
     },
     bytes(chunk) {
-      stdout.write(chunk);
+      results.write(chunk);
     },
     note(text) {
       clear();
-      stderr.write(`${text}\n`);
+      notes ??= processSink(2);
+      notes.write(`${text}\n`);
     },
     live(lines) {
-      if (!interactive || options.json) return;
+      if (terminal === undefined || options.json) return;
       clear();
-      const width = stdout.columns ?? 80;
-      for (const line of lines) stdout.write(`${cutTo(line, width)}\n`);
+      const width = terminal.columns ?? 80;
+      for (const line of lines) results.write(`${cutTo(line, width)}\n`);
       shown = lines.length;
     },
     interactive,
-    columns: interactive ? (stdout.columns ?? 80) : Number.POSITIVE_INFINITY,
+    columns: terminal === undefined ? Number.POSITIVE_INFINITY : (terminal.columns ?? 80),
     json: options.json,
     paint: paintFor(interactive, options.environment),
   };

@@ -14,14 +14,21 @@ export function printYaml(value: Printed): string {
 /** The text after `key:` or `-`, with its leading space or newline. */
 function block(value: Printed, indent: string): string {
   if (value instanceof Map && value.size > 0) {
-    return [...value]
-      .map(([key, each]) => `\n${indent}${scalar(key, indent, true)}:${nested(each, indent)}`)
-      .join("");
+    return [...value].map(([key, each]) => `\n${indent}${entry(key, each, indent)}`).join("");
   }
   if (Array.isArray(value) && value.length > 0) {
     return value.map((each) => `\n${indent}-${item(each, indent)}`).join("");
   }
   return ` ${flow(value, indent)}`;
+}
+
+/** Keys that stand before a colon; longer ones, in bytes, and those of several lines follow a question mark. */
+const SIMPLE_KEY_BYTES_MAX = 128;
+
+function entry(key: string, value: Printed, indent: string): string {
+  const isSimple = !key.includes("\n") && Buffer.byteLength(key) <= SIMPLE_KEY_BYTES_MAX;
+  if (isSimple) return `${scalar(key, indent, true)}:${nested(value, indent)}`;
+  return `? ${scalar(key, indent, false)}\n${indent}:${item(value, indent)}`;
 }
 
 function nested(value: Printed, indent: string): string {

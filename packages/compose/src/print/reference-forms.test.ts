@@ -151,3 +151,42 @@ test("lines of a text in quotes may begin anywhere, and a backslash joins them",
   assert.ok(shown.includes('[ "a b", "c d", "e \\nf" ]'), shown);
   assert.ok(shown.includes('"user": "g h"'), shown);
 });
+
+test("long keys and keys of several lines follow a question mark in YAML", () => {
+  const short = "k".repeat(128);
+  const result = loadCompose({
+    files: ["/p/compose.yaml"],
+    environment: { COMPOSE_PROJECT_NAME: "p" },
+    fs: memoryFiles({
+      "/p/compose.yaml": JSON.stringify({
+        services: { web: { image: "x" } },
+        "x-a": {
+          "a\nb": "c",
+          [short]: "a",
+          [`${short}k`]: ["a", { b: "c", d: ["e"] }],
+          // Bytes count, not letters.
+          ["é".repeat(65)]: { a: { b: "c" }, d: null },
+        },
+      }),
+    }),
+  });
+  assert.ok(result.ok);
+  assert.equal(
+    printCanonical(result.project, "yaml").split("x-a:\n")[1],
+    `  ? |-
+    a
+    b
+  : c
+  ${short}: a
+  ? ${short}k
+  : - a
+    - b: c
+      d:
+        - e
+  ? ${"é".repeat(65)}
+  : a:
+      b: c
+    d: null
+`,
+  );
+});
