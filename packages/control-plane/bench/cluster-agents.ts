@@ -1,87 +1,147 @@
 /**
- * Light agents for `cluster.bench.ts`, many in one process: the real protocol over HTTP (report, lease, watch
- * with all of an agent's selectors, statuses, operations), and containers that run at once.
+ * Light agents for `cluster.bench.ts`, many in one process: the real protocol over HTTP with mutual TLS (report,
+ * lease, watch with all of an agent's selectors, statuses, operations), and containers that run at once.
  *
- * The options come as JSON in the first word; it says `ready` when every agent has its stream, and in the end
- * how many events it was told.
+ * The options come as JSON in the first line on stdin; it says `ready` when every agent has its stream. From then on
+ * each line `figures` is answered with what the agents were told and took, and `lose N` ends N agents without a word.
  */
 
 import { createInterface } from "node:readline";
-import { sleep, systemClock } from "@berth/base";
+import type { TLSSocket } from "node:tls";
+import { assert, sleep, systemClock } from "@berth/base";
 import {
   type Assignment,
-  asProtocolError,
   type Operation,
+  type RouteId,
+  routes,
   type TaskStatus,
-  type WatchEvent,
 } from "@berth/protocol";
-import { HttpClient } from "@berth/protocol/client/http-client";
-import { lightNodeStatus } from "./cluster-seed.ts";
+import { requestTarget } from "@berth/protocol/client/request-target";
+import { type LightNode, lightNodeStatus } from "./cluster-seed.ts";
+import { connectLight, LightCalls, type LightIdentity, openLines } from "./light-connection.ts";
 
 export interface AgentsOptions {
-  readonly url: string;
-  readonly nodes: readonly { readonly name: string; readonly token: string }[];
+  readonly host: string;
+  readonly port: number;
+  readonly authority: string;
+  /** All nodes share it: what a key is made of is not what is measured. */
+  readonly key: string;
+  readonly nodes: readonly LightNode[];
+}
+
+/** What the agents of one process were told and took, since the last time. */
+export interface AgentsFigures {
+  readonly events: number;
+  readonly bytes: number;
+  readonly cpuMs: number;
+  /** From a task's creation by the server to its assignment here; milliseconds. */
+  readonly toldMs: readonly number[];
 }
 
 /** What an agent gathers before it reports, as the real one does. */
 const GATHER_MS = 2;
+/** Reports follow each other no sooner, as the real one's. */
+const SPACING_MS = 20;
 const LEASE_PERIOD_MS = 2_000;
 /** Agents that begin at the same time. */
 const JOINS_AT_ONCE = 20;
+/** Beginnings of the lines that an agent acts upon. */
+const ACTED_UPON = ["assignment", "operation"].map((kind) => `{"type":"put","kind":"${kind}"`);
+const SYNCED = '{"type":"synced"';
+const RESYNC = '{"type":"resync"';
+const PREFIX_CHARS = 40;
 
-const options = JSON.parse(process.argv[2] ?? "{}") as AgentsOptions;
-let told = 0;
+let events = 0;
+let bytes = 0;
+let toldMs: number[] = [];
 
 class LightAgent {
   readonly #name: string;
-  readonly #client: HttpClient;
+  readonly #identity: LightIdentity;
   readonly #known = new Set<string>();
+  #sockets: TLSSocket[] = [];
+  #calls: LightCalls | undefined;
   #waiting: TaskStatus[] = [];
   #isScheduled = false;
+  #nextReportAt = 0;
+  #isLost = false;
 
-  constructor(name: string, token: string) {
+  constructor(identity: LightIdentity, name: string) {
+    this.#identity = identity;
     this.#name = name;
-    this.#client = new HttpClient({ url: options.url, token });
   }
 
   /** Joins; resolves when the stream has told everything that there is. */
   async start(): Promise<void> {
-    const node = this.#name;
-    const status = lightNodeStatus(node);
-    await this.#client.call("reportNode", { params: { node }, body: { status } });
-    const selectors = [
-      { kind: "assignment" as const, node },
-      { kind: "operation" as const, node },
-      { kind: "network" as const },
-      { kind: "certificate" as const },
-      { kind: "service" as const, node },
-      { kind: "attachment" as const, node },
-    ];
-    const events = await this.#client.call("watch", { params: {}, body: { selectors } });
-    const synced = Promise.withResolvers<void>();
-    void this.#follow(events as AsyncIterable<WatchEvent>, synced.resolve);
-    await synced.promise;
+    const [calls, stream] = await Promise.all([
+      connectLight(this.#identity),
+      connectLight(this.#identity),
+    ]);
+    this.#sockets = [calls, stream];
+    for (const socket of this.#sockets) {
+      socket.on("error", (error) => assert(this.#isLost, `${this.#name}: ${error.message}`));
+    }
+    this.#calls = new LightCalls(calls, this.#identity.host);
+    await this.#call("reportNode", { status: lightNodeStatus(this.#name) });
+    await this.#watch(stream);
     void this.#renew();
   }
 
-  async #renew(): Promise<void> {
-    const params = { node: this.#name };
-    // Spread over the period, as agents of a real cluster are.
-    await sleep(systemClock, Math.random() * LEASE_PERIOD_MS);
-    for (;;) {
-      await this.#client.call("renewLease", { params }).catch(() => {});
-      await sleep(systemClock, LEASE_PERIOD_MS);
-    }
+  /** As a host does whose power is cut. */
+  lose(): void {
+    this.#isLost = true;
+    for (const socket of this.#sockets) socket.destroy();
   }
 
-  async #follow(events: AsyncIterable<WatchEvent>, synced: () => void): Promise<void> {
-    for await (const event of events) {
-      told++;
-      if (event.type === "synced") synced();
-      if (event.type === "resync") throw new RangeError(`resync: ${event.reason}`);
-      if (event.type !== "put") continue;
-      if (event.kind === "assignment") this.#run(event.value as Assignment);
-      if (event.kind === "operation") void this.#operate(event.value as Operation);
+  async #call(id: RouteId, body?: unknown, operation?: string): Promise<void> {
+    if (this.#isLost) return;
+    const route = routes[id];
+    const params = { node: this.#name, ...(operation === undefined ? {} : { operation }) };
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const answer = await this.#calls?.call(route.method, requestTarget(route, params), text);
+    // An operation may be gone with its deployment, which another node has answered for.
+    const isGone = operation !== undefined && answer?.status === 404;
+    assert(isGone || (answer?.status ?? 0) < 300, `${id} of ${this.#name}: ${answer?.body}`);
+  }
+
+  #watch(socket: TLSSocket): Promise<void> {
+    const node = this.#name;
+    const selectors = [
+      { kind: "assignment", node },
+      { kind: "operation", node },
+      { kind: "network" },
+      { kind: "certificate" },
+      { kind: "service", node },
+      { kind: "attachment", node },
+    ];
+    const path = requestTarget(routes.watch, {});
+    return new Promise((resolve) => {
+      socket.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+      const request = { path, host: this.#identity.host, body: JSON.stringify({ selectors }) };
+      openLines(socket, request, (buffer, start, end) => {
+        events++;
+        const prefix = buffer.toString("latin1", start, Math.min(end, start + PREFIX_CHARS));
+        if (prefix.startsWith(SYNCED)) resolve();
+        assert(!prefix.startsWith(RESYNC), `${node} reads quickly enough`);
+        if (!ACTED_UPON.some((beginning) => prefix.startsWith(beginning))) return;
+        this.#act(JSON.parse(buffer.toString("utf8", start, end)));
+      });
+    });
+  }
+
+  #act({ kind, value }: { readonly kind: string; readonly value: Assignment | Operation }): void {
+    if (kind === "assignment") this.#run(value as Assignment);
+    else void this.#operate(value as Operation);
+  }
+
+  async #renew(): Promise<void> {
+    // Spread over the period, as agents of a real cluster are.
+    await sleep(systemClock, Math.random() * LEASE_PERIOD_MS);
+    while (!this.#isLost) {
+      await this.#call("renewLease");
+      await sleep(systemClock, LEASE_PERIOD_MS);
     }
   }
 
@@ -89,6 +149,7 @@ class LightAgent {
     if (this.#known.has(task.id) || task.desired !== "running") return;
     this.#known.add(task.id);
     const now = Date.now();
+    toldMs.push(now - task.createdAt);
     this.#waiting.push({
       task: task.id,
       node: this.#name,
@@ -103,14 +164,16 @@ class LightAgent {
     });
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setTimeout(() => void this.#report(), GATHER_MS);
+    const restMs = this.#nextReportAt - performance.now();
+    setTimeout(() => void this.#report(), Math.max(GATHER_MS, restMs));
   }
 
   async #report(): Promise<void> {
     this.#isScheduled = false;
     const statuses = this.#waiting;
     this.#waiting = [];
-    await this.#client.call("reportTasks", { params: { node: this.#name }, body: { statuses } });
+    this.#nextReportAt = performance.now() + SPACING_MS;
+    await this.#call("reportTasks", { statuses });
   }
 
   async #operate({ id, state, input }: Operation): Promise<void> {
@@ -122,21 +185,35 @@ class LightAgent {
         { reference, imageId: `sha256:${"0".repeat(64)}` },
       ]),
     );
-    const params = { node: this.#name, operation: id };
-    try {
-      await this.#client.call("reportOperation", { params, body: { state: "done", images } });
-    } catch (error) {
-      // Gone with its deployment, which another node has answered for.
-      if (asProtocolError(error).code !== "not_found") throw error;
-    }
+    await this.#call("reportOperation", { state: "done", images }, id);
   }
 }
 
-const agents = options.nodes.map(({ name, token }) => new LightAgent(name, token));
+function figures(since: NodeJS.CpuUsage): AgentsFigures {
+  const { user, system } = process.cpuUsage(since);
+  const told = { events, bytes, cpuMs: (user + system) / 1_000, toldMs };
+  events = 0;
+  bytes = 0;
+  toldMs = [];
+  return told;
+}
+
+const commands = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const { nodes, ...place } = JSON.parse((await commands.next()).value ?? "{}") as AgentsOptions;
+const agents = nodes.map(
+  ({ name, certificate }) => new LightAgent({ ...place, certificate }, name),
+);
 for (let index = 0; index < agents.length; index += JOINS_AT_ONCE) {
   await Promise.all(agents.slice(index, index + JOINS_AT_ONCE).map((agent) => agent.start()));
 }
 process.stdout.write("ready\n");
-createInterface({ input: process.stdin })
-  .on("line", () => process.stdout.write(`${told}\n`))
-  .on("close", () => process.exit(0));
+let cpu = process.cpuUsage();
+for await (const command of { [Symbol.asyncIterator]: () => commands }) {
+  const [word, count] = command.split(" ");
+  if (word === "lose") for (const agent of agents.splice(0, Number(count))) agent.lose();
+  else {
+    process.stdout.write(`${JSON.stringify(figures(cpu))}\n`);
+    cpu = process.cpuUsage();
+  }
+}
+process.exit(0);

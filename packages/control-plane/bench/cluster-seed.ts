@@ -1,14 +1,37 @@
-/** What a cluster of light agents begins with: nodes in zones, and their tokens, written before the server starts. */
+/** What a cluster of light agents begins with: nodes in zones that joined before the server starts. */
 
-import { createHash } from "node:crypto";
-import { keys, type Node, type NodeStatus, type StackSpec } from "@berth/protocol";
-import { hashToken } from "../src/api/authenticator.ts";
-import type { Operation, Store } from "../src/store/port.ts";
+import { createHash, createPublicKey } from "node:crypto";
+import { silentLogger, systemClock } from "@berth/base";
+import {
+  type Authority,
+  keys,
+  type Member,
+  type Node,
+  type NodeStatus,
+  type StackSpec,
+} from "@berth/protocol";
+import { SecretBox } from "../src/api/secret-box.ts";
+import { ensureAuthority } from "../src/certificates/authority.ts";
+import { Vault } from "../src/certificates/vault.ts";
+import { newPrivateKey } from "../src/certificates/x509.ts";
+import { issueMember } from "../src/joining/member-certificates.ts";
+import { dataPaths, makeDataDir } from "../src/server/data-dir.ts";
+import { ensureSecretKey } from "../src/server/first-start.ts";
+import { openStore, type StoreChoice } from "../src/server/open-store.ts";
+import type { Operation } from "../src/store/port.ts";
 import { serviceSpec, stackSpec } from "../src/testing/specs.ts";
 
 export interface LightNode {
   readonly name: string;
-  readonly token: string;
+  /** Its certificate as PEM. */
+  readonly certificate: string;
+}
+
+/** Nodes as their host would know them: who made their certificates, and the key, which they all share. */
+export interface LightCluster {
+  readonly authority: string;
+  readonly key: string;
+  readonly nodes: readonly LightNode[];
 }
 
 /** Zones that nodes are spread over. */
@@ -18,12 +41,11 @@ const PUTS_PER_TXN = 100;
 const NODE_CPU_MILLIS = 64_000;
 const NODE_MEMORY_BYTES = 2 ** 38;
 
-export function lightNodes(count: number): LightNode[] {
-  return Array.from({ length: count }, (_, index) => {
-    const name = `node-${String(index).padStart(5, "0")}`;
-    const secret = createHash("sha256").update(name).digest("base64url").slice(0, 43);
-    return { name, token: `bt_${secret}` };
-  });
+/** The cluster's identifier. */
+const CLUSTER = "c0ffee00";
+
+function nodeName(index: number): string {
+  return `node-${String(index).padStart(5, "0")}`;
 }
 
 export function lightNodeStatus(name: string): NodeStatus {
@@ -49,29 +71,63 @@ export function lightNodeStatus(name: string): NodeStatus {
   };
 }
 
-/** Tokens, nodes and their reports, as if all had joined before. */
-export async function seedCluster(store: Store, nodes: readonly LightNode[]): Promise<void> {
+/** Makes a store in which `count` hosts have joined. */
+export async function seedCluster(
+  dataDir: string,
+  choice: StoreChoice,
+  count: number,
+): Promise<LightCluster> {
+  await makeDataDir(dataDir);
+  const { store } = await openStore({ dataDir, choice, clock: systemClock, log: silentLogger });
   const now = Date.now();
-  const puts: Operation[] = nodes.flatMap(({ name, token }, index): Operation[] => {
-    const hash = hashToken(token);
-    const node: Node = {
-      name,
-      labels: { zone: `zone-${index % ZONES}` },
-      availability: "active",
-      joinedAt: now,
-      contact: "up",
-      contactChangedAt: now,
-    };
-    const known = { name: `agent:${name}`, role: "agent", node: name, hash, createdAt: now };
-    return [
-      { kind: "put", key: keys.token(hash), value: JSON.stringify(known) },
-      { kind: "put", key: keys.node(name), value: JSON.stringify(node) },
-      { kind: "put", key: keys.nodeStatus(name), value: JSON.stringify(lightNodeStatus(name)) },
-    ];
+  const vault = new Vault({
+    box: new SecretBox(await ensureSecretKey(dataPaths(dataDir), store)),
+    store,
   });
+  const identity = { id: CLUSTER, createdAt: now };
+  await store.txn({
+    compare: [],
+    then: [{ kind: "put", key: keys.cluster(), value: JSON.stringify(identity) }],
+  });
+  await ensureAuthority({ store, vault, cluster: CLUSTER, now, leadership: [] });
+  const { entry } = await store.get(keys.authority());
+  const authority = JSON.parse(entry?.value ?? "") as Authority;
+  const key = newPrivateKey();
+  const der = createPublicKey(key).export({ type: "spki", format: "der" });
+  const hash = createHash("sha256").update(der).digest("hex");
+  const nodes: LightNode[] = [];
+  const puts: Operation[] = [];
+  for (let index = 0; index < count; index++) {
+    const name = nodeName(index);
+    const member = createHash("sha256").update(name).digest("hex").slice(0, 20);
+    const of = { vault, cluster: CLUSTER, node: name, member, now, key: { der, hash } };
+    const { certificate, notAfter } = await issueMember({ authority, ...of });
+    nodes.push({ name, certificate });
+    const joined = { node: name, id: member, joinedAt: now, address: "127.0.0.1" };
+    puts.push(...joinedNode({ ...joined, keyHash: hash, notAfter }, index));
+  }
   for (let index = 0; index < puts.length; index += PUTS_PER_TXN) {
     await store.txn({ compare: [], then: puts.slice(index, index + PUTS_PER_TXN) });
   }
+  await store.close();
+  return { authority: authority.certificate, key, nodes };
+}
+
+function joinedNode(member: Member, index: number): Operation[] {
+  const { node: name, joinedAt } = member;
+  const node: Node = {
+    name,
+    labels: { zone: `zone-${index % ZONES}` },
+    availability: "active",
+    joinedAt,
+    contact: "up",
+    contactChangedAt: joinedAt,
+  };
+  return [
+    { kind: "put", key: keys.member(name), value: JSON.stringify(member) },
+    { kind: "put", key: keys.node(name), value: JSON.stringify(node) },
+    { kind: "put", key: keys.nodeStatus(name), value: JSON.stringify(lightNodeStatus(name)) },
+  ];
 }
 
 export interface Shape {

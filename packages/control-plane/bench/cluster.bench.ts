@@ -1,6 +1,6 @@
 /**
- * A whole control plane under load: the real server over HTTP, N light agents of the real protocol in other
- * processes, M tasks spread over zones, from the submission of their stacks until all are reported running
+ * A whole control plane under load: the real server, N light agents of the real protocol (HTTP, mutual TLS)
+ * in other processes, M tasks spread over zones, from the submission of their stacks until all are reported running
  * and ready. On SQLite, and on three members of etcd with fsync.
  *
  * Meanwhile an API read is asked every 20 ms. The end is checked: every task is in the store, reported ready,
@@ -11,27 +11,19 @@
  */
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { assert, silentLogger, sleep, systemClock } from "@berth/base";
+import { assert, sleep, systemClock } from "@berth/base";
 import type { WatchEvent } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
-import { startEtcd } from "../e2e/etcd-lab.ts";
+import { freePorts, startEtcd } from "../e2e/etcd-lab.ts";
 import { type ServerProcess, startServerProcess } from "../e2e/server-process.ts";
-import { openStore } from "../src/server/open-store.ts";
-import type { AgentsOptions } from "./cluster-agents.ts";
-import {
-  benchStack,
-  type LightNode,
-  lightNodes,
-  type Shape,
-  seedCluster,
-  shapeOf,
-} from "./cluster-seed.ts";
+import type { AgentsFigures, AgentsOptions } from "./cluster-agents.ts";
+import { benchStack, type LightCluster, type Shape, seedCluster, shapeOf } from "./cluster-seed.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -53,6 +45,7 @@ const AGENTS = fileURLToPath(new URL("./cluster-agents.ts", import.meta.url));
 interface Outcome {
   readonly store: string;
   readonly nodes: number;
+  readonly stacks: number;
   readonly tasks: number;
   readonly seconds: number;
   readonly tasksPerSecond: number;
@@ -63,30 +56,40 @@ interface Outcome {
   readonly serverCpuMsPerTask: number;
   readonly serverResidentMib: number;
   readonly idleCpuShare: number;
-  readonly eventsTold: number;
+  readonly eventsPerTask: number;
+  readonly bytesPerTask: number;
+  readonly agentsCpuMsPerTask: number;
+  readonly toldMsP50: number;
+  readonly toldMsP99: number;
 }
 
 async function measure(store: "sqlite" | "etcd", folder: string, url: string): Promise<Outcome> {
-  const nodes = lightNodes(Number(flags.nodes));
   const shape = shapeOf(Number(flags.tasks), Number(flags.stacks));
   const dataDir = join(folder, `${store}-server`);
-  const choice = { url };
-  await prepare(dataDir, choice, nodes);
+  const cluster = await seedCluster(dataDir, { url }, Number(flags.nodes));
   const profile = ["--cpu-prof", `--cpu-prof-dir=${flags.profile}`];
+  const [clusterPort = 0] = await freePorts(1);
   const server = await startServerProcess({
-    dataDir,
-    nodeName: "server",
-    store: choice,
+    ...{ dataDir, clusterPort, nodeName: "server", store: { url } },
     ...(flags.profile === undefined ? {} : { nodeWords: profile }),
   });
-  const agents = await startAgents(server.url, nodes);
+  const agents = await startAgents(clusterPort, cluster);
   try {
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
     const client = new HttpClient({ url: server.url, token });
     const idle = await idleCpu(server);
+    await agents.figures();
     const run = await load(client, server, shape);
-    const eventsTold = await agents.told();
-    return { store, nodes: nodes.length, ...run, idleCpuShare: idle, eventsTold };
+    const told = await agents.figures();
+    const { length: nodes } = cluster.nodes;
+    return {
+      store,
+      nodes,
+      stacks: shape.stacks,
+      ...run,
+      idleCpuShare: idle,
+      ...agentsRows(told, run),
+    };
   } finally {
     agents.kill();
     if (flags.profile === undefined) await server.kill();
@@ -94,27 +97,32 @@ async function measure(store: "sqlite" | "etcd", folder: string, url: string): P
   }
 }
 
-async function prepare(
-  dataDir: string,
-  choice: { readonly url: string },
-  nodes: readonly LightNode[],
-): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const { store } = await openStore({ dataDir, choice, clock: systemClock, log: silentLogger });
-  await seedCluster(store, nodes);
-  await store.close();
+function agentsRows(told: readonly AgentsFigures[], { tasks }: { readonly tasks: number }) {
+  const sum = (of: (figures: AgentsFigures) => number) =>
+    told.reduce((total, each) => total + of(each), 0);
+  const toldMs = told.flatMap((each) => each.toldMs).sort((a, b) => a - b);
+  return {
+    eventsPerTask: sum(({ events }) => events) / tasks,
+    bytesPerTask: sum(({ bytes }) => bytes) / tasks,
+    agentsCpuMsPerTask: sum(({ cpuMs }) => cpuMs) / tasks,
+    toldMsP50: share(toldMs, 0.5),
+    toldMsP99: share(toldMs, 0.99),
+  };
 }
 
-async function startAgents(url: string, nodes: readonly LightNode[]) {
+function share(sorted: readonly number[], of: number): number {
+  return sorted[Math.floor(sorted.length * of)] ?? Number.NaN;
+}
+
+async function startAgents(port: number, { nodes, authority, key }: LightCluster) {
   const count = Number(flags.agents);
   const children = Array.from({ length: count }, (_, index) => {
     const mine = nodes.filter((_node, at) => at % count === index);
-    const options: AgentsOptions = { url, nodes: mine };
-    const child = spawn(
-      process.execPath,
-      ["--disable-warning=ExperimentalWarning", AGENTS, JSON.stringify(options)],
-      { stdio: ["pipe", "pipe", "inherit"] },
-    );
+    const options: AgentsOptions = { host: "127.0.0.1", port, authority, key, nodes: mine };
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", AGENTS], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    child.stdin.write(`${JSON.stringify(options)}\n`);
     // Without its agents a run would never end.
     child.once("exit", (code) => assert(child.killed, `the agents' process ended with ${code}`));
     return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
@@ -128,13 +136,10 @@ async function startAgents(url: string, nodes: readonly LightNode[]) {
     kill: () => {
       for (const { child } of children) child.kill("SIGKILL");
     },
-    told: async () => {
-      let sum = 0;
-      for (const { child, lines } of children) {
-        child.stdin.write("\n");
-        sum += Number((await lines.next()).value);
-      }
-      return sum;
+    figures: async () => {
+      for (const { child } of children) child.stdin.write("figures\n");
+      const answers = children.map(async ({ lines }) => (await lines.next()).value as string);
+      return (await Promise.all(answers)).map((line) => JSON.parse(line) as AgentsFigures);
     },
   };
 }
@@ -168,13 +173,12 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
   await probing;
   await check(client, shape);
   latencies.sort((a, b) => a - b);
-  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
   return {
     tasks,
     seconds,
     tasksPerSecond: tasks / seconds,
-    apiMsP50: at(0.5),
-    apiMsP99: at(0.99),
+    apiMsP50: share(latencies, 0.5),
+    apiMsP99: share(latencies, 0.99),
     loopDelayMsP99: figures.loopDelayMsP99,
     loopDelayMsMax: figures.loopDelayMsMax,
     serverCpuMsPerTask: figures.cpuMs / tasks,
@@ -247,8 +251,10 @@ function say(outcome: Outcome): void {
     console.log(JSON.stringify({ bench: "cluster", ...outcome }));
     return;
   }
-  const { store, nodes, tasks, seconds } = outcome;
-  console.log(`${store}: ${nodes} nodes, ${tasks} tasks in ${seconds.toFixed(2)} s`);
+  const { store, nodes, tasks, stacks, seconds } = outcome;
+  console.log(
+    `${store}: ${nodes} nodes, ${tasks} tasks in ${stacks} stacks in ${seconds.toFixed(2)} s`,
+  );
   const rows = {
     "tasks/s": outcome.tasksPerSecond.toFixed(0),
     "API p50 / p99": `${outcome.apiMsP50.toFixed(1)} / ${outcome.apiMsP99.toFixed(1)} ms`,
@@ -256,7 +262,9 @@ function say(outcome: Outcome): void {
     "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms`,
     "server's memory": `${outcome.serverResidentMib.toFixed(0)} MiB`,
     "server's processor, idle": `${(outcome.idleCpuShare * 100).toFixed(1)} % of one`,
-    "events told to agents": String(outcome.eventsTold),
+    "told to agents, a task": `${outcome.eventsPerTask.toFixed(0)} events, ${(outcome.bytesPerTask / 1_024).toFixed(1)} KiB`,
+    "created to told p50 / p99": `${outcome.toldMsP50} / ${outcome.toldMsP99} ms`,
+    "agents' processor a task": `${outcome.agentsCpuMsPerTask.toFixed(2)} ms`,
   };
   for (const [name, text] of Object.entries(rows)) console.log(`  ${name.padEnd(28)} ${text}`);
 }

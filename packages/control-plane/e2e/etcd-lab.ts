@@ -137,7 +137,8 @@ async function answers(endpoints: readonly string[], tls: TlsFiles | undefined):
   }
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports of this machine that nobody listens on. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   const ports = await Promise.all(
     servers.map(async (server) => {

@@ -7,7 +7,13 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { lineLogger, systemClock } from "@berth/base";
-import { type RunServerOptions, runServer } from "../src/server/run-server.ts";
+import { type ClusterPlace, type RunServerOptions, runServer } from "../src/server/run-server.ts";
+
+export interface ServerChildOptions
+  extends Pick<RunServerOptions, "dataDir" | "nodeName" | "store" | "settings"> {
+  /** The port for members, on 127.0.0.1. */
+  readonly clusterPort?: number;
+}
 
 /** What a benchmark wants to know of a server. */
 export interface ServerFigures {
@@ -19,12 +25,10 @@ export interface ServerFigures {
   readonly loopDelayMsMax: number;
 }
 
-const options = JSON.parse(process.argv[2] ?? "{}") as Pick<
-  RunServerOptions,
-  "dataDir" | "nodeName" | "store" | "settings"
->;
+const { clusterPort, ...options } = JSON.parse(process.argv[2] ?? "{}") as ServerChildOptions;
 const server = await runServer({
   ...options,
+  ...(clusterPort === undefined ? {} : { clusterPort: clusterPlace(clusterPort) }),
   listen: { host: "127.0.0.1", port: 0 },
   clock: systemClock,
   log: lineLogger({
@@ -56,3 +60,14 @@ createInterface({ input: process.stdin })
     process.stdout.write(`${JSON.stringify(figures)}\n`);
   })
   .on("close", () => void server.stop().then(() => process.exit(0)));
+
+/** No host is let in from here, so there is nothing to hand out. */
+function clusterPlace(port: number): ClusterPlace {
+  const host = "127.0.0.1";
+  const software = {
+    architecture: process.arch,
+    files: async () => [],
+    read: async () => undefined,
+  };
+  return { host, port, addresses: () => [host], software };
+}

@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { assert } from "@berth/base";
-import type { RunServerOptions } from "../src/server/run-server.ts";
-import type { ServerFigures } from "./server-child.ts";
+import type { ServerChildOptions, ServerFigures } from "./server-child.ts";
 
 export interface ServerProcess {
   readonly url: string;
@@ -20,8 +19,7 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-export interface ServerProcessOptions
-  extends Pick<RunServerOptions, "dataDir" | "nodeName" | "store" | "settings"> {
+export interface ServerProcessOptions extends ServerChildOptions {
   /** Directory of a server of the same cluster: its key of the secrets is taken over. */
   readonly sibling?: string;
   /** Further words for Node: a profile, a limit of memory. */
