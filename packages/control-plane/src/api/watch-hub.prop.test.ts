@@ -32,7 +32,7 @@ import { assignmentOf } from "./assignment.ts";
 import { facetsOf, matches } from "./watch-facets.ts";
 
 const ADMIN = { role: "admin", name: "admin" } as const;
-const RUNS = 40;
+const RUNS = 60;
 const STEPS = 60;
 
 /** A client: what it knows, and where it would go on. */
@@ -185,6 +185,16 @@ const SELECTIONS: readonly (readonly WatchSelector[])[] = [
     { kind: "service", node: "node-1" },
     { kind: "attachment", node: "node-1" },
     { kind: "attachment", node: "node-2" },
+  ],
+  // As an agent does: what all on a network see alike comes with the network's log.
+  [
+    { kind: "service", node: "node-1" },
+    { kind: "attachment", node: "node-1" },
+  ],
+  [
+    { kind: "service", node: "node-2" },
+    { kind: "attachment", node: "node-2" },
+    { kind: "status", node: "node-2" },
   ],
 ];
 

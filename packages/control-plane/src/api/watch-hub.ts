@@ -47,6 +47,7 @@ import {
 import { LIST_SLICE_OBJECTS, type Listed, lineOf, listSelected } from "./watch-list.ts";
 import { isShown, replayedChanges } from "./watch-replay.ts";
 import { HEARTBEAT_MS, URGENT_WINDOW_MS, WatchTimers, WINDOW_MS } from "./watch-timers.ts";
+import { WatchTopics } from "./watch-topics.ts";
 import { noteName, type TakenLines, Watcher } from "./watcher.ts";
 
 /** Streams of one server: each holds a socket and about 26 KB, of 20,000 files that a process may open. */
@@ -103,6 +104,7 @@ export class WatchHub {
   readonly #index = new WatchIndex<Watcher>();
   readonly #watchers = new Set<Watcher>();
   readonly #dirty = new Set<Watcher>();
+  readonly #topics: WatchTopics;
   readonly #timers: WatchTimers;
   #closed = false;
   #linesMade = 0;
@@ -118,6 +120,11 @@ export class WatchHub {
     this.#directory = new Directory(options.state);
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#topics = new WatchTopics({
+      directory: this.#directory,
+      onNote: (watcher, name, line) => this.#note(watcher, name, line),
+      onMade: () => this.#linesMade++,
+    });
     this.#timers = new WatchTimers({
       clock: options.clock,
       onFlush: () => this.#flush(),
@@ -240,6 +247,7 @@ export class WatchHub {
     const watcher = new Watcher(selectors, actor, this.#clock.monotonic());
     this.#watchers.add(watcher);
     this.#index.add(watcher);
+    this.#topics.add(watcher);
     // A client may go before its stream is first read from: the iterator's end alone is not enough.
     signal.addEventListener("abort", () => this.#remove(watcher), { once: true });
     this.#timers.beatSoon();
@@ -250,6 +258,7 @@ export class WatchHub {
     watcher.end();
     this.#watchers.delete(watcher);
     this.#index.remove(watcher);
+    this.#topics.remove(watcher);
     this.#dirty.delete(watcher);
   }
 
@@ -285,12 +294,16 @@ export class WatchHub {
       lines.push(bookmarkLine(this.#position()));
       watcher.toldRevision = revision;
     } else if (taken.beat) lines.push(HEARTBEAT_LINE);
-    return this.#sent(watcher, lines);
+    return this.#sent(watcher, lines, lines.length - taken.changes.length + taken.count);
   }
 
-  #sent(watcher: Watcher, lines: readonly Buffer[]): readonly Buffer[] {
+  #sent(
+    watcher: Watcher,
+    lines: readonly Buffer[],
+    count: number = lines.length,
+  ): readonly Buffer[] {
     watcher.sentAt = this.#clock.monotonic();
-    this.#linesSent += lines.length;
+    this.#linesSent += count;
     return lines;
   }
 
@@ -331,10 +344,11 @@ export class WatchHub {
   }
 
   #onChange(batch: ChangeBatch): void {
-    const directoryChanges = this.#directory.follow(batch);
+    const news = this.#directory.follow(batch);
     if (this.#watchers.size === 0) return;
     let windowMs = Number.POSITIVE_INFINITY;
-    for (const change of directoryChanges) {
+    if (this.#topics.follow(news)) windowMs = URGENT_WINDOW_MS;
+    for (const change of news.changes) {
       windowMs = Math.min(windowMs, this.#dispatchDirectory(change));
     }
     for (const change of batch.changes) {
@@ -378,8 +392,7 @@ export class WatchHub {
       for (const watcher of this.#candidates(kind, pair)) {
         const type = verdict(pair, exists, (facets) => watcher.selects(kind, facets));
         if (type === undefined) continue;
-        watcher.note(name, line(type));
-        this.#dirty.add(watcher);
+        this.#note(watcher, name, line(type));
         windowMs = Math.min(windowMs, URGENT_KINDS.has(kind) ? URGENT_WINDOW_MS : WINDOW_MS);
       }
     }
@@ -395,8 +408,7 @@ export class WatchHub {
       const note = (watcher: Watcher) => {
         if (line === undefined) this.#linesMade++;
         line ??= make();
-        watcher.note(name, line);
-        this.#dirty.add(watcher);
+        this.#note(watcher, name, line);
         windowMs = URGENT_WINDOW_MS;
       };
       if (nodes.size > 0) for (const watcher of this.#index.ofAll(kind)) note(watcher);
@@ -405,6 +417,11 @@ export class WatchHub {
     tell(shown, () => putLine(kind, key, now?.revision ?? revision, now?.value));
     tell(hidden, () => deleteLine(kind, key, revision));
     return windowMs;
+  }
+
+  #note(watcher: Watcher, name: string, line: Buffer): void {
+    watcher.note(name, line);
+    this.#dirty.add(watcher);
   }
 
   #candidates(kind: WatchKind, { now, before }: FacetPair): Set<Watcher> {
@@ -433,6 +450,7 @@ export class WatchHub {
       watcher.flushSpaced(now);
       this.#dirty.delete(watcher);
     }
+    restMs = Math.min(restMs, this.#topics.tell(now));
     if (restMs < Number.POSITIVE_INFINITY) this.#timers.flushWithin(restMs);
   }
 

@@ -10,6 +10,7 @@ import { MIB } from "@berth/base";
 import type { WatchKind, WatchSelector } from "@berth/protocol";
 import type { Actor } from "./actor.ts";
 import { type Facets, matches } from "./watch-facets.ts";
+import type { WatchTopic } from "./watch-topic.ts";
 
 /**
  * Lines that may wait for one client: what 1,000 to 2,000 changed tasks take. A client so far behind is
@@ -37,6 +38,8 @@ export interface TakenLines {
   readonly kind: "lines";
   readonly urgent: readonly Buffer[];
   readonly changes: readonly Buffer[];
+  /** Lines in `changes`: a topic brings many in one piece. */
+  readonly count: number;
   /** Say something even if there is nothing to say. */
   readonly beat: boolean;
 }
@@ -49,6 +52,8 @@ export function noteName(kind: WatchKind, key: string): string {
 export class Watcher {
   readonly selectors: readonly WatchSelector[];
   readonly actor: Actor;
+  /** What this watcher shares with others, with the node for which it follows that. */
+  readonly topics = new Map<WatchTopic<Watcher>, string>();
   /** Newest line of each object, in order of revision. */
   readonly #pending = new Map<string, Buffer>();
   #pendingBytes = 0;
@@ -84,6 +89,13 @@ export class Watcher {
     this.#pending.set(name, line);
     this.#pendingBytes += line.length - (older?.length ?? 0);
     if (this.#pendingBytes > WATCHER_BYTES_MAX) this.resync("the client reads too slowly");
+  }
+
+  /** Whether anything waits. */
+  get hasNews(): boolean {
+    if (this.#pending.size > 0) return true;
+    for (const topic of this.topics.keys()) if (topic.isBehind(this)) return true;
+    return false;
   }
 
   /** Hands `line` out at once, before anything that waits. */
@@ -137,10 +149,20 @@ export class Watcher {
     if (this.#ended) return { kind: "end" };
     if (this.#resync !== undefined) return { kind: "resync", reason: this.#resync };
     if (!this.#ready) return { kind: "wait" };
+    const changes = [...this.#pending.values()];
+    let count = changes.length;
+    // After its own: who came to a network is told first what it is to forget of an earlier time there.
+    for (const [topic, node] of this.topics) {
+      for (const { bytes, lines } of topic.take(this, node)) {
+        changes.push(bytes);
+        count += lines;
+      }
+    }
     const taken = {
       kind: "lines",
       urgent: this.#urgent,
-      changes: [...this.#pending.values()],
+      changes,
+      count,
       beat: this.#beat,
     } as const;
     this.#urgent = [];

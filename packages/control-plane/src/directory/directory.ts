@@ -27,7 +27,9 @@ import { Carriers } from "./carriers.ts";
 import { declaredServices, neighborOf } from "./declared.ts";
 
 export type DirectoryKind = "service" | "attachment";
-type Item = Entity<DeclaredService | NetworkNeighbor>;
+export type Item = Entity<DeclaredService | NetworkNeighbor>;
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** An item as nodes see it: `now` in the nodes `shown`, gone in the nodes `hidden`. */
 export interface DirectoryChange {
@@ -37,6 +39,36 @@ export interface DirectoryChange {
   readonly now?: Item;
   readonly shown: ReadonlySet<string>;
   readonly hidden: ReadonlySet<string>;
+  /** The one network that it was on, where its changes were shared until now. */
+  readonly left?: string;
+}
+
+/** An item of one network only, which everybody on it sees alike: `now`, or gone. */
+export interface SharedChange {
+  readonly kind: DirectoryKind;
+  readonly key: string;
+  readonly revision: number;
+  readonly network: string;
+  readonly now?: Item;
+  /** The node whose own it is: it is not told. */
+  readonly owner: string | undefined;
+}
+
+/** A network with the nodes that carry it since now, and those that do no more. */
+export interface CarrierMove {
+  readonly network: string;
+  readonly came: readonly string[];
+  readonly went: readonly string[];
+}
+
+/**
+ * What a batch changes. `moves` come first: who went is not told of `shared`, and who came is to be shown all
+ * that is shared on the network.
+ */
+export interface DirectoryNews {
+  readonly moves: readonly CarrierMove[];
+  readonly shared: readonly SharedChange[];
+  readonly changes: readonly DirectoryChange[];
 }
 
 /** Items of one kind, found by network. */
@@ -92,8 +124,26 @@ export class Directory {
     return [...found.values()];
   }
 
+  /** Items that everybody on `network` sees alike. */
+  *sharedOn(kind: DirectoryKind, network: string): Iterable<Item> {
+    for (const key of this.#shelves[kind].on(network)) {
+      const item = this.#shelves[kind].items.get(key);
+      if (item !== undefined && networksOf(item).length === 1) yield item;
+    }
+  }
+
+  /** Networks that `node` carries. */
+  networksOf(node: string): ReadonlySet<string> {
+    return this.#carriers.networksOf(node);
+  }
+
+  /** Whether `node` carries `network`. */
+  carries(node: string, network: string): boolean {
+    return this.#carriers.nodesOf(network).has(node);
+  }
+
   /** What the batch, which the view shows already, changes for which nodes. */
-  follow(batch: ChangeBatch): DirectoryChange[] {
+  follow(batch: ChangeBatch): DirectoryNews {
     const before: Record<DirectoryKind, Map<string, Item | undefined>> = {
       service: new Map(),
       attachment: new Map(),
@@ -104,12 +154,21 @@ export class Directory {
       this.#putServices(scope, batch.revision, before.service);
     }
     const moved = this.#carriers.takeMoves();
-    const changes = [
-      ...this.#changesOf("service", before.service, moved),
-      ...this.#changesOf("attachment", before.attachment, moved),
-    ].map((change) => ({ ...change, revision: batch.revision }));
+    const { revision } = batch;
+    const shared: SharedChange[] = [];
+    const changes: DirectoryChange[] = [];
+    for (const kind of ["service", "attachment"] as const) {
+      for (const [key, item] of before[kind]) {
+        const one = this.#sharedChange(kind, key, item, revision);
+        if (one !== undefined) shared.push(one);
+      }
+      for (const change of this.#changesOf(kind, before[kind], moved)) {
+        changes.push({ ...change, revision });
+      }
+    }
+    const moves = [...moved].map(([network, nodes]) => this.#move(network, nodes));
     this.#carriers.settle();
-    return changes;
+    return { moves, shared, changes };
   }
 
   #note(
@@ -181,34 +240,70 @@ export class Directory {
     shelf.set(key, value && { key, revision, value });
   }
 
+  #move(network: string, nodes: ReadonlySet<string>): CarrierMove {
+    const now = this.#carriers.nodesOf(network);
+    const [came, went]: [string[], string[]] = [[], []];
+    for (const node of nodes) (now.has(node) ? came : went).push(node);
+    return { network, came, went };
+  }
+
+  #sharedChange(
+    kind: DirectoryKind,
+    key: string,
+    before: Item | undefined,
+    revision: number,
+  ): SharedChange | undefined {
+    const now = this.#shelves[kind].items.get(key);
+    const network = now === before ? undefined : sharedNetwork(now, before);
+    if (network === undefined) return undefined;
+    const owner = ownerOf(now ?? before);
+    return { kind, key, revision, network, owner, ...(now === undefined ? {} : { now }) };
+  }
+
+  /** What is not told as a shared change, and for whoever left a network all that was on it. */
   *#changesOf(
     kind: DirectoryKind,
     before: ReadonlyMap<string, Item | undefined>,
     moved: ReadonlyMap<string, ReadonlySet<string>>,
   ): Iterable<Omit<DirectoryChange, "revision">> {
     const shelf = this.#shelves[kind];
+    /** Nodes that an item may be shown to or hidden from though it is as it was. */
+    const touched = new Map<string, Set<string>>();
+    const touch = (key: string, nodes: ReadonlySet<string>) => {
+      const known = touched.get(key) ?? new Set<string>();
+      touched.set(key, known);
+      for (const node of nodes) known.add(node);
+    };
     for (const [key, item] of before) {
       const now = shelf.items.get(key);
       if (now === item) continue;
-      yield this.#change(kind, key, { now, before: item });
+      const network = sharedNetwork(now, item);
+      if (network === undefined) {
+        const [left] = networksOf(item).length === 1 ? networksOf(item) : [];
+        const change = this.#change(kind, key, { now, before: item });
+        yield { ...change, ...(left === undefined ? {} : { left }) };
+      } else if (item !== undefined) touch(key, moved.get(network) ?? NOBODY);
     }
     // Everything else on a network that a node carries since now, or no more, concerns that node alone.
-    const touched = new Map<string, Set<string>>();
     for (const [network, nodes] of moved) {
+      const gone = nodes.difference(this.#carriers.nodesOf(network));
       for (const key of shelf.on(network)) {
         if (before.has(key) && before.get(key) !== shelf.items.get(key)) continue;
-        touched.set(key, new Set([...(touched.get(key) ?? []), ...nodes]));
+        // Who came is shown what is shared by whoever keeps the network's log.
+        const isShared = networksOf(shelf.items.get(key)).length === 1;
+        if (!isShared || gone.size > 0) touch(key, isShared ? gone : nodes);
       }
     }
     for (const [key, nodes] of touched) {
-      const item = shelf.items.get(key);
-      const change = this.#change(kind, key, { now: item, before: item });
-      const shown = [...nodes].filter(
-        (node) => change.shown.has(node) && !this.#sawBefore(item, node),
-      );
-      const hidden = [...nodes].filter((node) => change.hidden.has(node));
-      if (shown.length + hidden.length === 0) continue;
-      yield { ...change, shown: new Set(shown), hidden: new Set(hidden) };
+      const known = before.get(key);
+      const item = before.has(key) ? known : shelf.items.get(key);
+      const isShared = networksOf(item).length === 1;
+      const change = this.#change(kind, key, { now: shelf.items.get(key), before: item }, nodes);
+      const shown = isShared
+        ? []
+        : [...change.shown].filter((node) => !this.#sawBefore(item, node));
+      if (shown.length + change.hidden.size === 0) continue;
+      yield { ...change, shown: new Set(shown) };
     }
   }
 
@@ -216,17 +311,21 @@ export class Directory {
     kind: DirectoryKind,
     key: string,
     { now, before }: { readonly now: Item | undefined; readonly before: Item | undefined },
+    among?: ReadonlySet<string>,
   ): Omit<DirectoryChange, "revision"> {
     const shown = new Set<string>();
     const hidden = new Set<string>();
     for (const network of networksOf(now)) {
-      for (const node of this.#carriers.nodesOf(network)) {
-        if (now !== undefined && isFor(now, node)) shown.add(node);
+      const nodes = this.#carriers.nodesOf(network);
+      for (const node of among ?? nodes) {
+        if (nodes.has(node) && now !== undefined && isFor(now, node)) shown.add(node);
       }
     }
     for (const network of networksOf(before)) {
-      for (const node of this.#carriers.nodesBefore(network)) {
-        if (before !== undefined && isFor(before, node) && !shown.has(node)) hidden.add(node);
+      const nodes = this.#carriers.nodesBefore(network);
+      for (const node of among ?? nodes) {
+        if (!nodes.has(node) || shown.has(node)) continue;
+        if (before !== undefined && isFor(before, node)) hidden.add(node);
       }
     }
     return { kind, key, shown, hidden, ...(now === undefined ? {} : { now }) };
@@ -258,6 +357,17 @@ function networksOf(item: Item | undefined): readonly string[] {
   return ("attachments" in value ? value.attachments : value.networks).map(
     (each) => each.networkId,
   );
+}
+
+/** The one network that an item was on and is on; `undefined` where there are several or none. */
+function sharedNetwork(now: Item | undefined, before: Item | undefined): string | undefined {
+  const networks = new Set([...networksOf(now), ...networksOf(before)]);
+  const most = Math.max(networksOf(now).length, networksOf(before).length);
+  return networks.size === 1 && most === 1 ? [...networks][0] : undefined;
+}
+
+function ownerOf(item: Item | undefined): string | undefined {
+  return item !== undefined && "node" in item.value ? item.value.node : undefined;
 }
 
 /** What a node's own tasks do it knows better, and sooner, than the server. */

@@ -2,11 +2,14 @@
 
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { type Clock, SECOND_MS } from "@berth/base";
+import { type Clock, KIB, SECOND_MS } from "@berth/base";
 import { PROBLEM_MEDIA_TYPE, type ProtocolError, problemOf } from "@berth/protocol";
 
 /** A client that takes nothing for this long is gone, or might as well be. */
 export const DRAIN_TIMEOUT_MS = 30 * SECOND_MS;
+
+/** Parts of a stream are joined up to here: a record of TLS. */
+const PIECE_BYTES = 16 * KIB;
 
 /** For every answer: they belong to one token and change all the time. */
 export const COMMON_HEADERS = {
@@ -65,7 +68,7 @@ export async function writeStream(
       // Not corked: Node gathers the writes of a turn by itself, and a corked response that is full when its
       // client takes all at once says "full" and never "drain".
       let hasRoom = true;
-      for (const part of parts) hasRoom = response.write(part);
+      for (const piece of pieces(parts)) hasRoom = response.write(piece);
       if (!hasRoom) await drained(response, clock);
     }
     response.end();
@@ -73,6 +76,26 @@ export async function writeStream(
     // The head is out: cutting the connection is the only way left to say that something is missing.
     response.destroy();
   }
+}
+
+/** Joins small parts: a write costs far more than copying them. Large ones are shared by many and go as they are. */
+function* pieces(parts: readonly Uint8Array[]): Iterable<Uint8Array> {
+  let small: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    if (bytes > 0 && bytes + part.length > PIECE_BYTES) {
+      yield Buffer.concat(small, bytes);
+      small = [];
+      bytes = 0;
+    }
+    if (part.length >= PIECE_BYTES) {
+      yield part;
+      continue;
+    }
+    small.push(part);
+    bytes += part.length;
+  }
+  if (bytes > 0) yield small.length === 1 && small[0] ? small[0] : Buffer.concat(small, bytes);
 }
 
 async function drained(response: ServerResponse, clock: Clock): Promise<void> {

@@ -1,0 +1,252 @@
+/**
+ * The topics of all networks: which watcher follows which, and when those who follow are told.
+ *
+ * A network with a thousand nodes makes a thousand lines of one change. So what is told to many gathers: after a
+ * silence it is told at once, in a burst by rounds that are the further apart the more were told in the last ones, and
+ * some hundred watchers a turn of the event loop, so that nobody else waits. Whoever is told something of their own
+ * meanwhile gets this along.
+ */
+
+import type {
+  CarrierMove,
+  Directory,
+  DirectoryKind,
+  DirectoryNews,
+  Item,
+  SharedChange,
+} from "../directory/directory.ts";
+import { deleteLine, putLine } from "./watch-line.ts";
+import { WatchTopic } from "./watch-topic.ts";
+import { noteName, type Watcher } from "./watcher.ts";
+
+/** Watchers that are told in one turn of the event loop: some milliseconds of work. */
+export const WATCHERS_A_TURN = 100;
+/** The rest is told in the next turn. */
+const NEXT_TURN_MS = 1;
+/** So much of time a watcher that was told: a fifth to a third of a processor goes into telling at most ... */
+const SPACING_MS_PER_WATCHER = 0.25;
+/** ... but nobody waits longer than this for a round: names of new tasks and ways to them are asked for. */
+const GATHER_MS_MAX = 250;
+/** After a silence so much of spacing is free: a chain of a few changes waits for nothing. */
+const FREE_MS = 60;
+
+const KINDS: readonly DirectoryKind[] = ["service", "attachment"];
+
+type Topic = WatchTopic<Watcher>;
+
+export interface WatchTopicsOptions {
+  readonly directory: Directory;
+  /** A line for one watcher, which no topic brings. */
+  readonly onNote: (watcher: Watcher, name: string, line: Buffer) => void;
+  readonly onMade: () => void;
+}
+
+export class WatchTopics {
+  readonly #options: WatchTopicsOptions;
+  readonly #topics = new Map<string, Topic>();
+  /** By kind and node. */
+  readonly #followers = new Map<string, Set<Watcher>>();
+  /** Those who select several nodes at once: an object may concern them more than once. */
+  readonly #several = new Set<Watcher>();
+  readonly #withNews = new Set<Topic>();
+  /** Since when the oldest news waits. */
+  #newsSince: number | undefined;
+  /** To be told in this turn or the next ones. */
+  readonly #telling = new Set<Watcher>();
+  /** A leaky bucket as one number: when all so far would have been told, evenly spaced. */
+  #spacedUntil = 0;
+
+  constructor(options: WatchTopicsOptions) {
+    this.#options = options;
+  }
+
+  /** From now on; what there is has been listed already. */
+  add(watcher: Watcher): void {
+    for (const kind of KINDS) {
+      const nodes = nodesOf(watcher, kind);
+      const [node] = nodes;
+      if (node === undefined && nodes.length === 0) continue;
+      if (node === undefined || nodes.length > 1) {
+        this.#several.add(watcher);
+        continue;
+      }
+      const name = `${kind} ${node}`;
+      const followers = this.#followers.get(name) ?? new Set();
+      this.#followers.set(name, followers.add(watcher));
+      for (const network of this.#options.directory.networksOf(node)) {
+        this.#join(watcher, kind, { node, network }, { all: false });
+      }
+    }
+  }
+
+  remove(watcher: Watcher): void {
+    this.#several.delete(watcher);
+    this.#telling.delete(watcher);
+    for (const kind of KINDS) {
+      for (const node of nodesOf(watcher, kind)) {
+        const name = `${kind} ${node}`;
+        const followers = this.#followers.get(name);
+        followers?.delete(watcher);
+        if (followers?.size === 0) this.#followers.delete(name);
+        if (node === undefined) continue;
+        for (const network of this.#options.directory.networksOf(node)) {
+          this.#leave(watcher, kind, network);
+        }
+      }
+    }
+  }
+
+  /** Takes up what the directory says of a batch; true when somebody is to be told. */
+  follow({ moves, shared, changes }: DirectoryNews): boolean {
+    for (const move of moves) this.#went(move);
+    for (const change of shared) this.#share(change);
+    for (const { kind, key, left } of changes) {
+      if (left !== undefined) this.#topics.get(`${kind} ${left}`)?.drop(noteName(kind, key));
+    }
+    for (const move of moves) this.#came(move);
+    return this.#withNews.size > 0;
+  }
+
+  /**
+   * Tells some of those who are to be told now, at `now` on the monotonic clock. Returns after how many
+   * milliseconds to ask again; Infinity when nobody waits.
+   */
+  tell(now: number): number {
+    const restMs = this.#restMs(now);
+    if (restMs === 0) {
+      for (const topic of this.#withNews) {
+        for (const watcher of topic.watchersBehind()) this.#telling.add(watcher);
+      }
+      const spacingMs = this.#telling.size * SPACING_MS_PER_WATCHER;
+      this.#spacedUntil = Math.max(this.#spacedUntil, now) + spacingMs;
+      this.#withNews.clear();
+      this.#newsSince = undefined;
+    }
+    let told = 0;
+    for (const watcher of this.#telling) {
+      if (told === WATCHERS_A_TURN) return NEXT_TURN_MS;
+      this.#telling.delete(watcher);
+      if (!watcher.hasNews) continue;
+      watcher.flush();
+      told++;
+    }
+    return restMs === 0 ? Number.POSITIVE_INFINITY : restMs;
+  }
+
+  /** How long the next round is to wait still; Infinity when there is nothing to tell. */
+  #restMs(now: number): number {
+    if (this.#withNews.size === 0) return Number.POSITIVE_INFINITY;
+    this.#newsSince ??= now;
+    const spacedMs = this.#spacedUntil - now - FREE_MS;
+    return Math.max(0, Math.min(spacedMs, this.#newsSince + GATHER_MS_MAX - now));
+  }
+
+  #join(
+    watcher: Watcher,
+    kind: DirectoryKind,
+    { node, network }: { readonly node: string; readonly network: string },
+    options: { readonly all: boolean },
+  ): void {
+    const name = `${kind} ${network}`;
+    const topic = this.#topics.get(name) ?? this.#makeTopic(kind, network);
+    this.#topics.set(name, topic);
+    topic.add(watcher, options);
+    watcher.topics.set(topic, node);
+    if (options.all) this.#withNews.add(topic);
+  }
+
+  #leave(watcher: Watcher, kind: DirectoryKind, network: string): void {
+    const name = `${kind} ${network}`;
+    const topic = this.#topics.get(name);
+    if (topic === undefined) return;
+    topic.remove(watcher);
+    watcher.topics.delete(topic);
+    if (topic.size > 0) return;
+    this.#topics.delete(name);
+    this.#withNews.delete(topic);
+  }
+
+  #makeTopic(kind: DirectoryKind, network: string): Topic {
+    const { directory, onMade } = this.#options;
+    return new WatchTopic<Watcher>({
+      items: () => directory.sharedOn(kind, network),
+      line: (item) => {
+        onMade();
+        return putLine(kind, item.key, item.revision, item.value);
+      },
+      owner: (item) => ("node" in item.value ? item.value.node : undefined),
+    });
+  }
+
+  #share({ kind, key, revision, network, now, owner }: SharedChange): void {
+    const name = noteName(kind, key);
+    const topic = this.#topics.get(`${kind} ${network}`);
+    const gone = () => {
+      this.#options.onMade();
+      return deleteLine(kind, key, revision);
+    };
+    topic?.note(name, owner, () => (now === undefined ? gone() : topic.lineOf(now)));
+    if (topic?.hasNews) this.#withNews.add(topic);
+    for (const watcher of this.#several) {
+      const concerns = (node: string | undefined) =>
+        node === undefined || (node !== owner && this.#options.directory.carries(node, network));
+      if (!nodesOf(watcher, kind).some(concerns)) continue;
+      const line = now === undefined ? gone() : putLine(kind, key, now.revision, now.value);
+      this.#options.onNote(watcher, name, line);
+    }
+  }
+
+  #went({ network, went }: CarrierMove): void {
+    for (const kind of KINDS) {
+      for (const node of went) {
+        for (const watcher of this.#followers.get(`${kind} ${node}`) ?? []) {
+          this.#noteRest(watcher, kind, { node, network });
+          this.#leave(watcher, kind, network);
+        }
+      }
+    }
+  }
+
+  /** What was deleted and not told yet is known nowhere else; what exists is taken back by the directory. */
+  #noteRest(
+    watcher: Watcher,
+    kind: DirectoryKind,
+    { node, network }: { readonly node: string; readonly network: string },
+  ): void {
+    const topic = this.#topics.get(`${kind} ${network}`);
+    for (const { name, owner, line } of topic?.pending(watcher) ?? []) {
+      if (owner !== node) this.#options.onNote(watcher, name, line);
+    }
+  }
+
+  #came({ network, came }: CarrierMove): void {
+    for (const kind of KINDS) {
+      for (const node of came) {
+        for (const watcher of this.#followers.get(`${kind} ${node}`) ?? []) {
+          this.#join(watcher, kind, { node, network }, { all: true });
+        }
+        for (const watcher of this.#several) {
+          if (nodesOf(watcher, kind).includes(node)) this.#showAll(watcher, kind, network, node);
+        }
+      }
+    }
+  }
+
+  #showAll(watcher: Watcher, kind: DirectoryKind, network: string, node: string): void {
+    for (const item of this.#options.directory.sharedOn(kind, network)) {
+      if (isOwn(item, node)) continue;
+      this.#options.onMade();
+      const line = putLine(kind, item.key, item.revision, item.value);
+      this.#options.onNote(watcher, noteName(kind, item.key), line);
+    }
+  }
+}
+
+function isOwn({ value }: Item, node: string): boolean {
+  return "node" in value && value.node === node;
+}
+
+/** Nodes of the selectors of `kind`; `undefined` among them where one names none. */
+function nodesOf(watcher: Watcher, kind: DirectoryKind): readonly (string | undefined)[] {
+  return watcher.selectors.flatMap((each) => (each.kind === kind ? [each.node] : []));
+}
