@@ -24,6 +24,7 @@ import { freePorts, startEtcd } from "../e2e/etcd-lab.ts";
 import { type ServerProcess, startServerProcess } from "../e2e/server-process.ts";
 import type { AgentsFigures, AgentsOptions } from "./cluster-agents.ts";
 import { benchStack, type LightCluster, type Shape, seedCluster, shapeOf } from "./cluster-seed.ts";
+import { untilOpen } from "./light-connection.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -73,6 +74,7 @@ async function measure(store: "sqlite" | "etcd", folder: string, url: string): P
     ...{ dataDir, clusterPort, nodeName: "server", store: { url } },
     ...(flags.profile === undefined ? {} : { nodeWords: profile }),
   });
+  await untilOpen(clusterPort);
   const agents = await startAgents(clusterPort, cluster);
   try {
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();

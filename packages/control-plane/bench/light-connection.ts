@@ -6,8 +6,9 @@
  * Lines of a stream are told apart by their beginning and only those that the agent acts upon are parsed.
  */
 
+import { connect as connectPlain } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import { assert } from "@berth/base";
+import { assert, sleep, systemClock } from "@berth/base";
 import { checkServerIdentity } from "@berth/protocol/client/secure-transport";
 
 /** How an agent reaches the server, and who it is. PEM. */
@@ -41,6 +42,22 @@ export function connectLight(identity: LightIdentity): Promise<TLSSocket> {
     socket.setNoDelay(true);
     socket.once("error", reject);
   });
+}
+
+const OPEN_LOOKS_MAX = 200;
+const OPEN_LOOK_MS = 50;
+
+/** Resolves when somebody listens on `port`: the cluster's port is opened a moment after the API. */
+export async function untilOpen(port: number): Promise<void> {
+  for (let look = 0; look < OPEN_LOOKS_MAX; look++) {
+    const isOpen = await new Promise<boolean>((resolve) => {
+      const socket = connectPlain({ host: "127.0.0.1", port }, () => resolve(true));
+      socket.once("connect", () => socket.destroy()).once("error", () => resolve(false));
+    });
+    if (isOpen) return;
+    await sleep(systemClock, OPEN_LOOK_MS);
+  }
+  assert(false, `the cluster's port ${port} opens`);
 }
 
 function headOf(method: string, path: string, host: string, body: string): string {

@@ -25,7 +25,9 @@ import { viewStack } from "./explain/stack-view.ts";
 import { Committer } from "./plan/committer.ts";
 import { newIdentifiers } from "./plan/identifiers.ts";
 import { InFlight } from "./plan/in-flight.ts";
+import { placingOptions } from "./plan/place-starts.ts";
 import type { Identifiers } from "./plan/plan-context.ts";
+import { StandingCluster } from "./plan/standing-cluster.ts";
 import type { ControlPlaneSettings } from "./settings.ts";
 import { ClusterState } from "./state/cluster-state.ts";
 import { encode } from "./state/decode.ts";
@@ -83,6 +85,7 @@ export class ControlPlane {
       settings,
       ids: this.ids,
       inFlight: this.inFlight,
+      standing: new StandingCluster(state, (strategy) => placingOptions(settings, strategy)),
       committer: new Committer({ store, state, inFlight: this.inFlight }),
       events: this.#events,
       leadership,

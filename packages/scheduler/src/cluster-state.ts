@@ -272,6 +272,11 @@ export class ClusterState {
     return this.#log.length as Mark;
   }
 
+  /** What has happened cannot be undone any more, and takes no memory. Marks are void. */
+  settle(): void {
+    this.#log.length = 0;
+  }
+
   /** Undoes every change since `mark`, the latest first. */
   undoTo(mark: Mark): void {
     assert(mark <= this.#log.length, "the mark lies in a part of the log that was undone");

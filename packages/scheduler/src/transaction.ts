@@ -81,6 +81,11 @@ export class Transaction {
     this.#state.undoTo(mark);
   }
 
+  /** What has happened is the present: it cannot be taken back any more, and takes no memory. Marks are void. */
+  settle(): void {
+    this.#state.settle();
+  }
+
   /** Runs `trial` on this transaction, takes everything back and returns what it found. */
   whatIf<T>(trial: (transaction: Transaction) => T): T {
     const mark = this.mark();

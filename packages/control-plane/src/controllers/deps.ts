@@ -4,6 +4,7 @@ import type { Clock, Driver, Logger } from "@berth/base";
 import type { Committer } from "../plan/committer.ts";
 import type { InFlight } from "../plan/in-flight.ts";
 import type { Identifiers } from "../plan/plan-context.ts";
+import type { StandingCluster } from "../plan/standing-cluster.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Compare, Store } from "../store/port.ts";
@@ -18,6 +19,7 @@ export interface ControllerDeps {
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight: InFlight;
+  readonly standing: StandingCluster;
   readonly committer: Committer;
   readonly events: EventRecorder;
   /** Conditions under which this server still leads; part of every write of a controller. */

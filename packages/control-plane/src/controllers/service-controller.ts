@@ -153,13 +153,13 @@ export class ServiceController {
 
   /** Everything that follows from the state as it is now: one synchronous pass. */
   #decide(stack: Entity<Stack>): Round | undefined {
-    const { state, clock, settings, ids, inFlight, leadership } = this.#deps;
+    const { state, clock, settings, ids, inFlight, standing, leadership } = this.#deps;
     const { view } = state;
     const now = clock.now();
     const decision = reconcileStack(view, stack.value, now, this.#suspended());
     const release = this.#releaseOf(stack.value);
     if (release === undefined) return undefined;
-    const input = { view, stack, release, now, settings, ids, inFlight };
+    const input = { view, stack, release, now, settings, ids, inFlight, standing };
     const plan = makePlan(input, decision.services, leadership());
     const after = this.#afterwards(stack, decision, now);
     this.#remember(stack.value, decision, plan.waits, after.waits);

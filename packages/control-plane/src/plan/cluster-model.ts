@@ -24,10 +24,10 @@ export function clusterModel(view: ClusterView, inFlight: readonly Task[]): Clus
     seen.add(task.id);
     const status = statusOf(view, task.id);
     if (status !== undefined && isFinal(status.state)) continue;
-    tasks.push(modelOf(view, task));
+    tasks.push(taskModel(view, task));
   }
   for (const task of inFlight) {
-    if (!seen.has(task.id)) tasks.push(modelOf(view, task));
+    if (!seen.has(task.id)) tasks.push(taskModel(view, task));
   }
   return { nodes, tasks };
 }
@@ -35,7 +35,8 @@ export function clusterModel(view: ClusterView, inFlight: readonly Task[]): Clus
 /** Models by task object: a changed task is another object. */
 const models = new WeakMap<Task, RunningTask>();
 
-function modelOf(view: ClusterView, task: Task): RunningTask {
+/** A task that holds its place; the same object for the same version of the task. */
+export function taskModel(view: ClusterView, task: Task): RunningTask {
   const known = models.get(task);
   if (known !== undefined) return known;
   const spec = specOfTask(view, task)?.service.spec;

@@ -3,7 +3,7 @@
  *
  * Who is over the quota is not asked about nodes. Who was within it and found no place gives its part back, and those
  * who were over it are looked at again, so that a copy that waits for room keeps nobody else from running.
- * Cost: the scheduler's; with a quota O(tasks) more, and another round for each that frees some of it.
+ * Cost: the scheduler's, over a model that is kept where there is one; with a quota O(tasks) more, and another round for each that frees some of it.
  */
 
 import type { Wait } from "@berth/protocol";
@@ -13,9 +13,12 @@ import {
   type QuotaBook,
   type QuotaExcess,
   type Refusal,
+  type ScheduleOptions,
+  type Strategy,
   Transaction,
 } from "@berth/scheduler";
 import { placeName } from "../reconcile/waits.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
 import { askOfStart, type WantedStart } from "./asks.ts";
 import { clusterModel } from "./cluster-model.ts";
 import type { PlanInput } from "./plan-context.ts";
@@ -43,28 +46,36 @@ export function placeStarts(
   const { project } = stack.value;
   const quota = quotaOf(view, project);
   const book = quota === undefined ? undefined : quotaBook(view, project, quota, inFlight);
-  const transaction = new Transaction(clusterModel(view, inFlight), {
-    // The seed only orders equal nodes; a fixed one makes plans repeatable.
-    seed: 1,
-    strategy: strategyOf(view, project),
-    defaults: settings.defaultRequests,
-  });
-  for (let open = groups; ; ) {
-    const { admitted, over } = admit(open, input, book);
-    const asks = admitted.flatMap((group) =>
-      group.flatMap((each) => askOfStart(each, input) ?? []),
-    );
-    const plan = transaction.schedule(asks);
-    for (const placement of plan.placements) placements.set(placement.ask, placement);
-    for (const refusal of plan.refusals) refusals.set(refusal.ask, refusal);
-    for (const { ask } of plan.refusals) book?.release(ask);
-    // Whoever is refused leaves the list, so the rounds end.
-    if (over.length === 0 || plan.refusals.length === 0) {
-      for (const { group, excess } of over) for (const { id } of group) excesses.set(id, excess);
-      return { placements, refusals, excesses };
+  const { standing } = input;
+  const options = placingOptions(settings, strategyOf(view, project));
+  const decide = (transaction: Transaction): PlacedStarts => {
+    for (let open = groups; ; ) {
+      const { admitted, over } = admit(open, input, book);
+      const asks = admitted.flatMap((group) =>
+        group.flatMap((each) => askOfStart(each, input) ?? []),
+      );
+      const plan = transaction.schedule(asks);
+      for (const placement of plan.placements) placements.set(placement.ask, placement);
+      for (const refusal of plan.refusals) refusals.set(refusal.ask, refusal);
+      for (const { ask } of plan.refusals) book?.release(ask);
+      // Whoever is refused leaves the list, so the rounds end.
+      if (over.length === 0 || plan.refusals.length === 0) {
+        for (const { group, excess } of over) for (const { id } of group) excesses.set(id, excess);
+        return { placements, refusals, excesses };
+      }
+      open = over.map(({ group }) => group);
     }
-    open = over.map(({ group }) => group);
-  }
+  };
+  if (standing !== undefined) return standing.whatIf(options.strategy, inFlight, decide);
+  return decide(new Transaction(clusterModel(view, inFlight), options));
+}
+
+/** How plans place: the seed only orders equal nodes; a fixed one makes plans repeatable. */
+export function placingOptions(
+  { defaultRequests }: Pick<ControlPlaneSettings, "defaultRequests">,
+  strategy: Strategy,
+): ScheduleOptions {
+  return { seed: 1, strategy, defaults: defaultRequests };
 }
 
 interface Admission {

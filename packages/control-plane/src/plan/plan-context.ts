@@ -6,6 +6,7 @@ import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 import type { InFlight } from "./in-flight.ts";
+import type { StandingCluster } from "./standing-cluster.ts";
 import type { Unit } from "./unit.ts";
 
 /** Where new identifiers come from: chance, so that they are never used twice. */
@@ -27,6 +28,8 @@ export interface PlanInput {
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight: InFlight;
+  /** The scheduler's model of `view`, where one is kept; it is made for this plan otherwise. */
+  readonly standing?: StandingCluster;
 }
 
 /** Something waited for that stands in the way of one copy. */
