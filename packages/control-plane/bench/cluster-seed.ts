@@ -131,15 +131,19 @@ function joinedNode(member: Member, index: number): Operation[] {
 }
 
 export interface Shape {
+  /** Stacks are called by it and a number. */
+  readonly name: string;
   readonly stacks: number;
   readonly services: number;
   readonly copies: number;
 }
 
 /** Stacks of ten services; each service with as many copies as make up `tasks`. */
-export function shapeOf(tasks: number, stacks: number): Shape {
+export function shapeOf(tasks: number, stacks: number, name: string): Shape {
   const services = 10;
-  return { stacks, services, copies: Math.round(tasks / stacks / services) };
+  if (tasks === 0) return { name, stacks: 0, services, copies: 0 };
+  const whole = Math.ceil(stacks);
+  return { name, stacks: whole, services, copies: Math.round(tasks / whole / services) };
 }
 
 /** One stack whose copies are spread over zones. */

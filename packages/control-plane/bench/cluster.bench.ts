@@ -6,7 +6,11 @@
  * Meanwhile an API read is asked every 20 ms. The end is checked: every task is in the store, reported ready,
  * no address twice, copies of a service spread over zones.
  *
- * `script/bench cluster [--nodes 1000] [--tasks 10000] [--stacks 10]
+ * With `--warm N` the server has placed N other tasks before, in as large stacks: the figures of a server that has
+ * run for a while, whose code is compiled. With `--lose N` N nodes fall silent in the end, and the time until all
+ * their copies run elsewhere is measured; the first seconds of it are their lease.
+ *
+ * `script/bench cluster [--nodes 1000] [--tasks 10000] [--stacks 10] [--warm 0] [--lose 0]
  *  [--store sqlite|etcd|both] [--agents 2 (processes)] [--profile FOLDER]`
  */
 
@@ -23,6 +27,7 @@ import { HttpClient } from "@berth/protocol/client/http-client";
 import { freePorts, startEtcd } from "../e2e/etcd-lab.ts";
 import { type ServerProcess, startServerProcess } from "../e2e/server-process.ts";
 import type { AgentsFigures, AgentsOptions } from "./cluster-agents.ts";
+import { checkTasks, tasksOf, untilReplaced } from "./cluster-checks.ts";
 import { benchStack, type LightCluster, type Shape, seedCluster, shapeOf } from "./cluster-seed.ts";
 import { untilOpen } from "./light-connection.ts";
 
@@ -32,6 +37,8 @@ const { values: flags } = parseArgs({
     tasks: { type: "string", default: "10000" },
     stacks: { type: "string", default: "10" },
     store: { type: "string", default: "both" },
+    warm: { type: "string", default: "0" },
+    lose: { type: "string", default: "0" },
     agents: { type: "string", default: "2" },
     profile: { type: "string" },
     json: { type: "boolean", default: false },
@@ -56,16 +63,21 @@ interface Outcome {
   readonly loopDelayMsMax: number;
   readonly serverCpuMsPerTask: number;
   readonly serverResidentMib: number;
+  readonly idleResidentMib: number;
   readonly idleCpuShare: number;
   readonly eventsPerTask: number;
   readonly bytesPerTask: number;
   readonly agentsCpuMsPerTask: number;
   readonly toldMsP50: number;
   readonly toldMsP99: number;
+  /** Only where nodes were lost. */
+  readonly lost?: { readonly nodes: number; readonly tasks: number; readonly seconds: number };
 }
 
 async function measure(store: "sqlite" | "etcd", folder: string, url: string): Promise<Outcome> {
-  const shape = shapeOf(Number(flags.tasks), Number(flags.stacks));
+  const shape = shapeOf(Number(flags.tasks), Number(flags.stacks), "stack");
+  const size = shape.services * shape.copies;
+  const warm = shapeOf(Number(flags.warm), Number(flags.warm) / size, "warm");
   const dataDir = join(folder, `${store}-server`);
   const cluster = await seedCluster(dataDir, { url }, Number(flags.nodes));
   const profile = ["--cpu-prof", `--cpu-prof-dir=${flags.profile}`];
@@ -79,18 +91,22 @@ async function measure(store: "sqlite" | "etcd", folder: string, url: string): P
   try {
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
     const client = new HttpClient({ url: server.url, token });
-    const idle = await idleCpu(server);
+    const idle = await idleFigures(server);
+    if (warm.stacks > 0) await load(client, server, warm);
     await agents.figures();
     const run = await load(client, server, shape);
     const told = await agents.figures();
+    await checkTasks(client, [shape, warm]);
+    const lost = await lose(client, agents, tasksOf([shape, warm]));
     const { length: nodes } = cluster.nodes;
     return {
       store,
       nodes,
       stacks: shape.stacks,
       ...run,
-      idleCpuShare: idle,
+      ...idle,
       ...agentsRows(told, run),
+      ...(lost === undefined ? {} : { lost }),
     };
   } finally {
     agents.kill();
@@ -138,6 +154,19 @@ async function startAgents(port: number, { nodes, authority, key }: LightCluster
     kill: () => {
       for (const { child } of children) child.kill("SIGKILL");
     },
+    /** Ends so many agents without a word; returns the names of their nodes. */
+    lose: (wanted: number): Set<string> => {
+      const each = Math.ceil(wanted / count);
+      for (const { child } of children) child.stdin.write(`lose ${each}\n`);
+      return new Set(
+        children.flatMap((_child, index) =>
+          nodes
+            .filter((_node, at) => at % count === index)
+            .slice(0, each)
+            .map(({ name }) => name),
+        ),
+      );
+    },
     figures: async () => {
       for (const { child } of children) child.stdin.write("figures\n");
       const answers = children.map(async ({ lines }) => (await lines.next()).value as string);
@@ -146,25 +175,39 @@ async function startAgents(port: number, { nodes, authority, key }: LightCluster
   };
 }
 
-/** Share of one processor that the server takes while nothing happens. */
-async function idleCpu(server: ServerProcess): Promise<number> {
+/** Lets nodes fall silent and waits until their copies run elsewhere. */
+async function lose(
+  client: HttpClient,
+  agents: Awaited<ReturnType<typeof startAgents>>,
+  slots: number,
+): Promise<Outcome["lost"]> {
+  if (Number(flags.lose) === 0) return undefined;
+  const begun = performance.now();
+  const nodes = agents.lose(Number(flags.lose));
+  const tasks = await untilReplaced(client, nodes, slots);
+  return { nodes: nodes.size, tasks, seconds: (performance.now() - begun) / 1_000 };
+}
+
+/** Memory, and the share of one processor, that the server takes while nothing happens. */
+async function idleFigures(server: ServerProcess) {
   await server.figures();
   const idleMs = 3_000;
   await sleep(systemClock, idleMs);
-  return (await server.figures()).cpuMs / idleMs;
+  const { cpuMs, residentBytes } = await server.figures();
+  return { idleCpuShare: cpuMs / idleMs, idleResidentMib: residentBytes / 2 ** 20 };
 }
 
 async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
-  const tasks = shape.stacks * shape.services * shape.copies;
+  const tasks = tasksOf([shape]);
   const ended = new AbortController();
-  const allReady = untilReady(client, tasks, ended.signal);
+  const allReady = untilReady(client, shape, ended.signal);
   const latencies: number[] = [];
   const probing = probe(client, latencies, ended.signal);
   await server.figures();
   const start = performance.now();
   for (let index = 0; index < shape.stacks; index++) {
     await client.call("deployStack", {
-      params: { project: "default", environment: "main", stack: `stack-${index}` },
+      params: { project: "default", environment: "main", stack: `${shape.name}-${index}` },
       body: { spec: { ...benchStack(shape), secrets: {} } },
     });
   }
@@ -173,7 +216,6 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
   const figures = await server.figures();
   ended.abort();
   await probing;
-  await check(client, shape);
   latencies.sort((a, b) => a - b);
   return {
     tasks,
@@ -189,7 +231,8 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
 }
 
 /** Resolves when so many tasks are reported ready; the stream says it as any client would be told. */
-async function untilReady(client: HttpClient, tasks: number, signal: AbortSignal): Promise<void> {
+async function untilReady(client: HttpClient, shape: Shape, signal: AbortSignal): Promise<void> {
+  const tasks = tasksOf([shape]);
   const body = { selectors: [{ kind: "status" as const }] };
   const events = await client.call("watch", { params: {}, body, signal });
   const ready = new Set<string>();
@@ -199,7 +242,7 @@ async function untilReady(client: HttpClient, tasks: number, signal: AbortSignal
   );
   signal.addEventListener("abort", () => clearInterval(saying), { once: true });
   for await (const event of events as AsyncIterable<WatchEvent>) {
-    if (event.type !== "put") continue;
+    if (event.type !== "put" || !event.key.includes(`/${shape.name}-`)) continue;
     const status = event.value as { readonly ready?: boolean; readonly task: string };
     if (status.ready === true) ready.add(status.task);
     if (ready.size === tasks) return;
@@ -213,39 +256,6 @@ async function probe(client: HttpClient, into: number[], signal: AbortSignal): P
     into.push(performance.now() - begun);
     await sleep(systemClock, PROBE_PERIOD_MS);
   }
-}
-
-/** What stands at the end is what was asked for: spread over zones, with an address of its own each. */
-async function check(client: HttpClient, shape: Shape): Promise<void> {
-  const body = { selectors: [{ kind: "task" as const }] };
-  const ended = new AbortController();
-  const events = await client.call("watch", { params: {}, body, signal: ended.signal });
-  const addresses = new Set<string>();
-  const zones = new Map<string, number>();
-  let count = 0;
-  for await (const event of events as AsyncIterable<WatchEvent>) {
-    if (event.type === "synced") break;
-    if (event.type !== "put") continue;
-    const task = event.value as TaskFacts;
-    count++;
-    for (const attachment of task.attachments) {
-      assert(!addresses.has(attachment.address), `${attachment.address} is used once`);
-      addresses.add(attachment.address);
-    }
-    const zone = `${task.stack}/${task.service} ${Number(task.node.slice(5)) % 10}`;
-    zones.set(zone, (zones.get(zone) ?? 0) + 1);
-  }
-  ended.abort();
-  assert(count === shape.stacks * shape.services * shape.copies, `${count} tasks`);
-  const most = Math.ceil(shape.copies / 10) + 1;
-  for (const [zone, copies] of zones) assert(copies <= most, `${copies} copies in ${zone}`);
-}
-
-interface TaskFacts {
-  readonly node: string;
-  readonly stack: string;
-  readonly service: string;
-  readonly attachments: readonly { readonly address: string }[];
 }
 
 function say(outcome: Outcome): void {
@@ -262,13 +272,16 @@ function say(outcome: Outcome): void {
     "API p50 / p99": `${outcome.apiMsP50.toFixed(1)} / ${outcome.apiMsP99.toFixed(1)} ms`,
     "event-loop delay p99 / max": `${outcome.loopDelayMsP99.toFixed(1)} / ${outcome.loopDelayMsMax.toFixed(1)} ms`,
     "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms`,
-    "server's memory": `${outcome.serverResidentMib.toFixed(0)} MiB`,
+    "server's memory, before / then": `${outcome.idleResidentMib.toFixed(0)} / ${outcome.serverResidentMib.toFixed(0)} MiB`,
     "server's processor, idle": `${(outcome.idleCpuShare * 100).toFixed(1)} % of one`,
     "told to agents, a task": `${outcome.eventsPerTask.toFixed(0)} events, ${(outcome.bytesPerTask / 1_024).toFixed(1)} KiB`,
     "created to told p50 / p99": `${outcome.toldMsP50} / ${outcome.toldMsP99} ms`,
     "agents' processor a task": `${outcome.agentsCpuMsPerTask.toFixed(2)} ms`,
+    ...(outcome.lost && {
+      [`${outcome.lost.nodes} nodes lost`]: `${outcome.lost.tasks} tasks run elsewhere after ${outcome.lost.seconds.toFixed(1)} s`,
+    }),
   };
-  for (const [name, text] of Object.entries(rows)) console.log(`  ${name.padEnd(28)} ${text}`);
+  for (const [name, text] of Object.entries(rows)) console.log(`  ${name.padEnd(32)} ${text}`);
 }
 
 const folder = await mkdtemp(join(tmpdir(), "berth-cluster-"));

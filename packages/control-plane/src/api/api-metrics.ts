@@ -6,12 +6,14 @@ import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store, Txn } from "../store/port.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { type Counter, type Histogram, Metrics, type Sample } from "./metrics.ts";
+import { type Counter, type Histogram, type Labels, Metrics, type Sample } from "./metrics.ts";
 import type { SessionHub } from "./session-hub.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** From what a read from memory takes to what a person gives up on. */
 const LATENCY_BOUNDS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+const NO_LABELS: Labels = {};
 
 export class ApiMetrics {
   readonly registry = new Metrics();
@@ -19,6 +21,7 @@ export class ApiMetrics {
   readonly #latency: Histogram;
   readonly #writes: Histogram;
   readonly #writeFailures: Counter;
+  readonly #labels = new Map<string, Labels>();
 
   constructor() {
     const { registry } = this;
@@ -43,8 +46,15 @@ export class ApiMetrics {
   }
 
   countRequest(route: string, status: number, durationMs: number): void {
-    this.#requests.add({ route, status: String(status) });
-    this.#latency.observe({ route }, durationMs / 1_000);
+    this.#requests.add(this.#labelsOf(`${route} ${status}`, { route, status: String(status) }));
+    this.#latency.observe(this.#labelsOf(route, { route }), durationMs / 1_000);
+  }
+
+  /** One object for the same labels: their text is made once. As many as routes times statuses. */
+  #labelsOf(name: string, labels: Labels): Labels {
+    const known = this.#labels.get(name) ?? labels;
+    this.#labels.set(name, known);
+    return known;
   }
 
   /** `store` with its writes timed. */
@@ -56,8 +66,8 @@ export class ApiMetrics {
       const start = monotonic();
       const done = store.txn(txn, ...rest);
       done.then(
-        () => this.#writes.observe({}, (monotonic() - start) / 1_000),
-        () => this.#writeFailures.add({}),
+        () => this.#writes.observe(NO_LABELS, (monotonic() - start) / 1_000),
+        () => this.#writeFailures.add(NO_LABELS),
       );
       return done;
     };

@@ -5,7 +5,7 @@
  * bounded by construction. Cost: counting O(1), rendering O(series).
  */
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 
 /** One line: labels and a value. */
 export interface Sample {
@@ -113,7 +113,18 @@ function* samples(name: string, all: Iterable<Sample>): Iterable<string> {
   for (const { labels, value } of all) yield `${name}${labelText(labels ?? {})} ${value}`;
 }
 
+/** Labels that are noted again and again are mostly the same object. */
+const texts = new WeakMap<Labels, string>();
+
 function labelText(labels: Labels): string {
+  const known = texts.get(labels);
+  if (known !== undefined) return known;
+  const made = makeLabelText(labels);
+  texts.set(labels, made);
+  return made;
+}
+
+function makeLabelText(labels: Labels): string {
   const entries = Object.entries(labels);
   if (entries.length === 0) return "";
   return `{${entries.map(([name, value]) => `${name}="${escaped(value)}"`).join(",")}}`;

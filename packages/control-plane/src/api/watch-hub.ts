@@ -104,6 +104,8 @@ export class WatchHub {
   readonly #index = new WatchIndex<Watcher>();
   readonly #watchers = new Set<Watcher>();
   readonly #dirty = new Set<Watcher>();
+  /** Streams of each actor. */
+  readonly #perActor = new Map<string, number>();
   readonly #topics: WatchTopics;
   readonly #timers: WatchTimers;
   #closed = false;
@@ -173,7 +175,7 @@ export class WatchHub {
 
   #checkLimits(actor: Actor): void {
     if (this.#closed) throw new ProtocolError("unavailable", "the server is stopping");
-    const own = [...this.#watchers].filter((watcher) => watcher.actor.name === actor.name).length;
+    const own = this.#perActor.get(actor.name) ?? 0;
     for (const [limit, value, maximum] of [
       ["watch streams", this.#watchers.size, WATCHERS_MAX],
       ["watch streams of one token", own, WATCHERS_PER_ACTOR_MAX],
@@ -246,6 +248,7 @@ export class WatchHub {
     signal.throwIfAborted();
     const watcher = new Watcher(selectors, actor, this.#clock.monotonic());
     this.#watchers.add(watcher);
+    this.#perActor.set(actor.name, (this.#perActor.get(actor.name) ?? 0) + 1);
     this.#index.add(watcher);
     this.#topics.add(watcher);
     // A client may go before its stream is first read from: the iterator's end alone is not enough.
@@ -256,7 +259,11 @@ export class WatchHub {
 
   #remove(watcher: Watcher): void {
     watcher.end();
-    this.#watchers.delete(watcher);
+    if (!this.#watchers.delete(watcher)) return;
+    const { name } = watcher.actor;
+    const left = (this.#perActor.get(name) ?? 1) - 1;
+    if (left === 0) this.#perActor.delete(name);
+    else this.#perActor.set(name, left);
     this.#index.remove(watcher);
     this.#topics.remove(watcher);
     this.#dirty.delete(watcher);
