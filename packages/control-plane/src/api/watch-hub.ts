@@ -59,6 +59,9 @@ export const REPLAY_REVISIONS_MAX = 10_000;
 /** A position of another server's may be ahead of what this one has applied, by about a round trip. */
 const AHEAD_WAIT_MS = 2 * SECOND_MS;
 
+/** A change that more than so many watch is told in rounds: telling each of them at once would hold up all. */
+const WATCHERS_FEW_MAX = 50;
+
 const URGENT_KINDS: ReadonlySet<WatchKind> = new Set<WatchKind>([
   "assignment",
   "task",
@@ -396,10 +399,15 @@ export class WatchHub {
     let windowMs = Number.POSITIVE_INFINITY;
     for (const { kind, exists, line } of this.#shownAs(change, { isPast: false })) {
       const name = noteName(kind, change.key);
-      for (const watcher of this.#candidates(kind, pair)) {
+      const candidates = this.#candidates(kind, pair);
+      const isForMany = candidates.size > WATCHERS_FEW_MAX;
+      for (const watcher of candidates) {
         const type = verdict(pair, exists, (facets) => watcher.selects(kind, facets));
         if (type === undefined) continue;
-        this.#note(watcher, name, line(type));
+        if (isForMany) {
+          watcher.note(name, line(type));
+          this.#topics.later(watcher);
+        } else this.#note(watcher, name, line(type));
         windowMs = Math.min(windowMs, URGENT_KINDS.has(kind) ? URGENT_WINDOW_MS : WINDOW_MS);
       }
     }

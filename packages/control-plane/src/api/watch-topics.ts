@@ -4,7 +4,7 @@
  * A network with a thousand nodes makes a thousand lines of one change. So what is told to many gathers: after a
  * silence it is told at once, in a burst by rounds that are the further apart the more were told in the last ones, and
  * some hundred watchers a turn of the event loop, so that nobody else waits. Whoever is told something of their own
- * meanwhile gets this along.
+ * meanwhile gets this along. So are told, too, objects that very many watch (`later`): networks, which all agents do.
  */
 
 import type {
@@ -51,6 +51,8 @@ export class WatchTopics {
   readonly #withNews = new Set<Topic>();
   /** Since when the oldest news waits. */
   #newsSince: number | undefined;
+  /** Those who are to be told of something else that many are told of. */
+  readonly #waiting = new Set<Watcher>();
   /** To be told in this turn or the next ones. */
   readonly #telling = new Set<Watcher>();
   /** A leaky bucket as one number: when all so far would have been told, evenly spaced. */
@@ -82,6 +84,7 @@ export class WatchTopics {
   remove(watcher: Watcher): void {
     this.#several.delete(watcher);
     this.#telling.delete(watcher);
+    this.#waiting.delete(watcher);
     for (const kind of KINDS) {
       for (const node of nodesOf(watcher, kind)) {
         const name = `${kind} ${node}`;
@@ -107,6 +110,11 @@ export class WatchTopics {
     return this.#withNews.size > 0;
   }
 
+  /** What was noted at `watcher` is told in the next round: many others are told the same. */
+  later(watcher: Watcher): void {
+    this.#waiting.add(watcher);
+  }
+
   /**
    * Tells some of those who are to be told now, at `now` on the monotonic clock. Returns after how many
    * milliseconds to ask again; Infinity when nobody waits.
@@ -117,6 +125,8 @@ export class WatchTopics {
       for (const topic of this.#withNews) {
         for (const watcher of topic.watchersBehind()) this.#telling.add(watcher);
       }
+      for (const watcher of this.#waiting) this.#telling.add(watcher);
+      this.#waiting.clear();
       const spacingMs = this.#telling.size * SPACING_MS_PER_WATCHER;
       this.#spacedUntil = Math.max(this.#spacedUntil, now) + spacingMs;
       this.#withNews.clear();
@@ -135,7 +145,7 @@ export class WatchTopics {
 
   /** How long the next round is to wait still; Infinity when there is nothing to tell. */
   #restMs(now: number): number {
-    if (this.#withNews.size === 0) return Number.POSITIVE_INFINITY;
+    if (this.#withNews.size + this.#waiting.size === 0) return Number.POSITIVE_INFINITY;
     this.#newsSince ??= now;
     const spacedMs = this.#spacedUntil - now - FREE_MS;
     return Math.max(0, Math.min(spacedMs, this.#newsSince + GATHER_MS_MAX - now));

@@ -35,6 +35,14 @@ export function declaredServices(view: ClusterView, scope: StackScope): Declared
   });
 }
 
+/** Whether the stack's current release is on networks of other stacks. */
+export function sharesNetworks(view: ClusterView, scope: StackScope): boolean {
+  const stack = view.stacks.get(keys.stack(scope))?.value;
+  if (stack?.release === undefined) return false;
+  const release = view.releases.get(keys.release(stack, stack.release))?.value;
+  return Object.values(release?.networks ?? {}).some(({ external }) => external !== undefined);
+}
+
 function declared(
   release: Release,
   service: string,

@@ -14,6 +14,7 @@ import {
   keys,
   type NetworkNeighbor,
   parseKey,
+  type Stack,
   type StackScope,
   stackKey,
   type Task,
@@ -24,7 +25,7 @@ import type { Change, ChangeBatch, ClusterState } from "../state/cluster-state.t
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { Carriers } from "./carriers.ts";
-import { declaredServices, neighborOf } from "./declared.ts";
+import { declaredServices, neighborOf, sharesNetworks } from "./declared.ts";
 
 export type DirectoryKind = "service" | "attachment";
 export type Item = Entity<DeclaredService | NetworkNeighbor>;
@@ -100,6 +101,8 @@ export class Directory {
   };
   /** Keys of the services of each stack. */
   readonly #ofStack = new Map<string, Set<string>>();
+  /** Stacks whose release uses networks of other stacks, by environment. */
+  readonly #sharers = new Map<string, Map<string, StackScope>>();
 
   /** Begins with what `state` shows; from then on `follow` every batch. */
   constructor(state: ClusterState) {
@@ -190,7 +193,7 @@ export class Directory {
       remember(before.attachment, this.#shelves.attachment, key);
       this.#putNeighbor(key, task, revision);
     }
-    if (change.kind === "stack" || change.kind === "release") {
+    if (change.kind === "release" || (change.kind === "stack" && declaresOther(change))) {
       stacks.set(stackKey(value as StackScope), value as StackScope);
     }
     // The address of a service comes with its first task, and goes with its last release.
@@ -199,10 +202,9 @@ export class Directory {
       stacks.set((value as ClaimHolder).stack, { project, environment, stack });
     }
     if (change.kind === "network") {
-      // Stacks of the whole environment may share it.
-      const scope = environmentOf(value as StackScope);
-      for (const { value: stack } of view.stacks.by("environment", scope)) {
-        stacks.set(stackKey(stack), stack);
+      stacks.set(stackKey(value as StackScope), value as StackScope);
+      for (const [key, scope] of this.#sharers.get(environmentOf(value as StackScope)) ?? []) {
+        stacks.set(key, scope);
       }
     }
   }
@@ -214,6 +216,7 @@ export class Directory {
 
   #putServices(scope: StackScope, revision: number, before: Map<string, Item | undefined>): void {
     const now = declaredServices(this.#state.view, scope);
+    this.#noteSharing(scope);
     const known = this.#ofStack.get(stackKey(scope)) ?? new Set<string>();
     const present = new Set(now.map((service) => keys.declaredService(service)));
     for (const key of new Set([...known, ...present])) {
@@ -225,6 +228,15 @@ export class Directory {
     }
     if (present.size === 0) this.#ofStack.delete(stackKey(scope));
     else this.#ofStack.set(stackKey(scope), present);
+  }
+
+  #noteSharing(scope: StackScope): void {
+    const environment = environmentOf(scope);
+    const sharers = this.#sharers.get(environment) ?? new Map<string, StackScope>();
+    if (sharesNetworks(this.#state.view, scope)) sharers.set(stackKey(scope), scope);
+    else sharers.delete(stackKey(scope));
+    if (sharers.size === 0) this.#sharers.delete(environment);
+    else this.#sharers.set(environment, sharers);
   }
 
   /** What says nothing new keeps its revision and is told to nobody. */
@@ -341,6 +353,16 @@ function concerned(view: ClusterView, { kind, entity, previous }: Change): reado
   const value = entity?.value ?? previous?.value;
   if (kind === "status") return view.tasks.by("id", (value as TaskStatus).task);
   return kind === "release" ? view.tasks.by("stack", stackKey(value as StackScope)) : [];
+}
+
+/** A stack's rollout changes it all the time; what it declares changes with its release and its removal. */
+function declaresOther({ entity, previous }: Change): boolean {
+  const [now, before] = [entity?.value, previous?.value] as (Stack | undefined)[];
+  return (
+    now?.release !== before?.release ||
+    (now?.deleting === undefined) !== (before?.deleting === undefined) ||
+    (now === undefined) !== (before === undefined)
+  );
 }
 
 function keyOfServiceAddress(key: string): boolean {
