@@ -6,27 +6,25 @@
  * at what is given out, before anything has started. Speaks at the commit that gives it a second time.
  */
 
-import { isFinal, parseKey, type Task } from "@berth/protocol";
+import { isFinal, type Task } from "@berth/protocol";
 import type { StoreFacts } from "../store-facts.ts";
+import { TaskGroups } from "../task-groups.ts";
 import type { Checker } from "./checker.ts";
 
 export function addressesChecker(): Checker {
+  const holders = new TaskGroups((task, facts) =>
+    hasEnded(task, facts)
+      ? []
+      : task.attachments.map(({ networkId, address }) => `${address} of ${networkId}`),
+  );
   return {
     name: "addresses",
     onWritten(written, { cluster: { facts } }, speak) {
-      const isGiven = written.some(
-        ({ key, previous }) => parseKey(key)?.kind === "task" && previous === undefined,
-      );
-      if (!isGiven) return;
-      const holders = new Map<string, Task>();
-      for (const task of facts.task.values()) {
-        if (hasEnded(task, facts)) continue;
-        for (const { networkId, address } of task.attachments) {
-          const place = `${address} of ${networkId}`;
-          const other = holders.get(place);
-          holders.set(place, task);
-          if (other === undefined || podOf(other) === podOf(task)) continue;
-          speak(`${place} is held by ${other.id.slice(0, 4)} and ${task.id.slice(0, 4)}`);
+      for (const place of holders.follow(written, facts)) {
+        const [first, ...others] = holders.of(place);
+        for (const other of others) {
+          if (first === undefined || podOf(first) === podOf(other)) continue;
+          speak(`${place} is held by ${first.id.slice(0, 4)} and ${other.id.slice(0, 4)}`);
         }
       }
     },

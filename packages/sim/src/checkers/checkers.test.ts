@@ -9,14 +9,19 @@ import {
   faultyCode,
   forgetfulStore,
   gappyWatch,
+  HASTY_NODE,
+  HASTY_SERVER,
+  HOARDING_ENGINE,
   INFLATED_NODES,
+  KEPT_MEMBERS,
+  LOST_ATTACHMENTS,
   LYING_ENGINE,
   ONE_ADDRESS,
   TWINS,
 } from "../testing/mutations.ts";
 
 /** Damage is common, so that the first seeds show it. */
-const SEEDS_MAX = 5;
+const SEEDS_MAX = 8;
 
 const CASES: readonly {
   readonly checker: string;
@@ -42,6 +47,32 @@ const CASES: readonly {
     mutation: () => ONE_ADDRESS,
   },
   {
+    checker: "healthy",
+    damage: "a server takes copies for ready as soon as they run",
+    mutation: () => HASTY_SERVER,
+    options: { shapes: ["web", "web", "web"] },
+  },
+  {
+    checker: "endpoints",
+    damage: "a node sends to copies that are not ready",
+    mutation: () => HASTY_NODE,
+  },
+  {
+    checker: "attachments",
+    damage: "a data plane loses addresses",
+    mutation: () => LOST_ATTACHMENTS,
+  },
+  {
+    checker: "removed",
+    damage: "a server is not told that a node was removed",
+    mutation: () => KEPT_MEMBERS,
+  },
+  {
+    checker: "growth",
+    damage: "an engine keeps containers that it says are removed",
+    mutation: () => HOARDING_ENGINE,
+  },
+  {
     checker: "leaving",
     damage: "the data plane says that it follows as soon as it is told",
     mutation: () => ({ netLies: true }),
@@ -56,7 +87,11 @@ for (const { checker, damage, mutation, options } of CASES) {
   test(`${checker} speaks when ${damage}`, async () => {
     const spoke: string[] = [];
     for (let seed = 1; seed <= SEEDS_MAX && !spoke.includes(checker); seed++) {
-      const { violations } = await runSeed(seed, { ...options, mutation: mutation() });
+      const { violations } = await runSeed(seed, {
+        ...{ scale: "medium", machines: 3 },
+        ...options,
+        mutation: mutation(),
+      });
       spoke.push(...violations.map((violation) => violation.checker));
     }
     assert.ok(spoke.includes(checker), `only ${[...new Set(spoke)].join(", ")} spoke`);
