@@ -66,11 +66,7 @@ export class AgentBox {
   readonly clock = new ManualClock();
   readonly server = new ScriptedServer();
   readonly net = new FakeNet();
-  /** While true, the disk under the database is full. */
-  isDiskFull = false;
-  readonly db = new MemoryDb(() => {
-    if (this.isDiskFull) throw new ProtocolError("storage_full", "writing the agent's database");
-  });
+  readonly db = new MemoryDb();
   readonly logFiles = new MemoryLogFiles();
   readonly host: FakeHost;
   /** What checks answer; good by default. */
@@ -120,6 +116,7 @@ export class AgentBox {
         },
         host: {
           bootId: host.bootId,
+          bootMs: () => clock.monotonic(),
           disk: async () => ({ sizeBytes: 100e9, freeBytes: 50e9 }),
           pidsMax: async () => 32_768,
           portsTaken: async () => [],

@@ -88,3 +88,12 @@ export const SETTINGS_DEFAULT: AgentSettings = {
   domain: "berth",
   hostPolicy: { openPorts: [], metadataAccess: false },
 };
+
+/** Pulls at once: more only share the same line and disk. */
+export const PULLS_MAX = 3;
+/** Stops and removals at once: a stop is mostly waiting. */
+export const STOPS_MAX = 32;
+/** Starts at once per processor: measured, two cores saturate at four, beyond only latency grows. */
+export const STARTS_PER_CPU = 2;
+/** Where the number of processors is not known when the agent starts. */
+export const CPUS_UNKNOWN = 2;

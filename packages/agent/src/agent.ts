@@ -8,12 +8,21 @@
  */
 
 import type { Assignment, TaskState } from "@berth/protocol";
-import { type AgentOptions, type AgentSettings, SETTINGS_DEFAULT } from "./agent-options.ts";
+import {
+  type AgentOptions,
+  type AgentSettings,
+  CPUS_UNKNOWN,
+  PULLS_MAX,
+  SETTINGS_DEFAULT,
+  STARTS_PER_CPU,
+  STOPS_MAX,
+} from "./agent-options.ts";
 import { type AgentParts, openParts } from "./agent-parts.ts";
 import type { Agent, AgentStatus } from "./agent-status.ts";
 import { conditionsOf } from "./conditions.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
 import { addHousekeeping } from "./housekeeping.ts";
+import { Isolation } from "./isolation.ts";
 import { connectionsOf } from "./net/container-sockets.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
@@ -25,7 +34,7 @@ import { RouteUsers } from "./net/route-users.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
-import { stopTasks } from "./stop-tasks.ts";
+import { stopTasks, stopTold } from "./stop-tasks.ts";
 import { DirectoryIntake } from "./sync/directory-intake.ts";
 import { NodeReporter } from "./sync/node-reporter.ts";
 import { Operations } from "./sync/operations.ts";
@@ -43,15 +52,6 @@ import { Slots } from "./task/slots.ts";
 import { statusOf } from "./task/status.ts";
 import { isAlive } from "./task/step-input.ts";
 import { taskLogs } from "./task/task-logs.ts";
-
-/** Pulls at once: more only share the same line and disk. */
-const PULLS_MAX = 3;
-/** Stops and removals at once: a stop is mostly waiting. */
-const STOPS_MAX = 32;
-/** Starts at once per processor: measured, two cores saturate at four, beyond only latency grows. */
-const STARTS_PER_CPU = 2;
-/** Where the number of processors is not known when the agent starts. */
-const CPUS_UNKNOWN = 2;
 
 /** Starts the agent. Throws `conflict` when another one uses the data directory. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
@@ -76,6 +76,8 @@ class RunningAgent implements Agent {
   readonly #intake: ToldIntake;
   readonly #statuses: StatusReporter;
   readonly #node: NodeReporter;
+  readonly #isolation: Isolation;
+  readonly #link: ServerLink;
   readonly #nodeStatus: NodeStatusMaker;
   readonly #operations: Operations;
   readonly #sessions: Sessions;
@@ -102,6 +104,7 @@ class RunningAgent implements Agent {
       assignmentOf: (task) => this.#assignmentOf(task),
     });
     this.#statuses = this.#makeStatuses();
+    this.#isolation = this.#makeIsolation();
     this.#roster = this.#makeRoster(cpus);
     this.#disk = this.#makeDisk();
     this.#operations = this.#makeOperations();
@@ -111,7 +114,7 @@ class RunningAgent implements Agent {
     this.#node = this.#makeNode();
     this.#addLoops();
     if (parts.state.server.cluster !== undefined) this.#watchEngine();
-    this.#makeLink();
+    this.#link = this.#makeLink();
   }
 
   async stop(): Promise<void> {
@@ -248,6 +251,7 @@ class RunningAgent implements Agent {
         stops: this.#stops,
         liveTurns: new LiveTurns(),
         hostStop: new HostStop(),
+        isIsolated: (task) => this.#isolation.isIsolated(task),
         onBoundary: onBoundary ?? (() => {}),
         report: (record, progress) =>
           this.#statuses.report(statusOf(record, node, clock.now(), progress)),
@@ -324,6 +328,7 @@ class RunningAgent implements Agent {
       confirmedEpoch: () => this.#settings.confirmedEpoch,
       onTasks: (tasks) => {
         void this.#disk.note(tasks);
+        this.#isolation.wake();
         if (!this.#isListed) return;
         this.#roster.follow(tasks);
         this.#certificates.wake();
@@ -335,7 +340,7 @@ class RunningAgent implements Agent {
         this.#net.changed();
       },
       onOperations: (put, gone) => this.#operations.follow(put, gone),
-      onSynced: () => this.#synced(),
+      onSynced: (trust) => this.#synced(trust.kind !== "foreign"),
     });
   }
 
@@ -365,13 +370,27 @@ class RunningAgent implements Agent {
       pinned: () => this.#parts.state.server.cluster,
       status: (signal) => this.#nodeStatus.make(signal),
       isJoined: () => this.#isUp,
+      bootMs: () => this.#parts.host.bootMs(),
+      onHeard: (sentMs) => this.#isolation.heard(sentMs),
     });
   }
 
-  #makeLink(): void {
+  #makeIsolation(): Isolation {
+    const { driver, log } = this.#options;
+    const { state, host } = this.#parts;
+    return new Isolation({
+      ...{ state, host, driver, log },
+      onChange: ({ relist }) => {
+        if (relist) this.#link.relist();
+        this.#roster.reconsiderAll();
+      },
+    });
+  }
+
+  #makeLink(): ServerLink {
     const { api, nodeName: node, driver, log, prng } = this.#options;
     const { state } = this.#parts;
-    new ServerLink({
+    return new ServerLink({
       api,
       node,
       driver,
@@ -468,12 +487,13 @@ class RunningAgent implements Agent {
   }
 
   /** A list was taken in: what every task's status is, the server may not know. */
-  #synced(): void {
+  #synced(isOurs: boolean): void {
     const { state } = this.#parts;
     const { nodeName: node, clock } = this.#options;
     for (const record of state.records.values()) {
       this.#statuses.report(statusOf(record, node, clock.now()));
     }
+    if (isOurs) this.#isolation.listed();
     this.#roster.wakeWaiting("contact");
     this.#networks.released();
     this.#node.changed();
@@ -481,17 +501,7 @@ class RunningAgent implements Agent {
 
   /** The server's answer to a report: it does not know these tasks, or gave them up. */
   async #stopTasks(tasks: readonly string[]): Promise<void> {
-    const { state } = this.#parts;
     // A store whose list is not trusted in full may not end what it does not know.
-    if (!this.#intake.isTrusted) return;
-    const told = tasks.flatMap((task) => {
-      const known = state.told.get(task);
-      return known === undefined || known.intent !== "run"
-        ? []
-        : [{ ...known, intent: "stop" as const }];
-    });
-    if (told.length === 0) return;
-    await state.putTold(told);
-    this.#roster.follow(told.map(({ assignment }) => assignment.task.id));
+    if (this.#intake.isTrusted) this.#roster.follow(await stopTold(this.#parts.state, tasks));
   }
 }

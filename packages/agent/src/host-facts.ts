@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
+import { uptime } from "node:os";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
 import { hasInterface } from "./runtime/direct-links.ts";
@@ -9,6 +10,8 @@ import { hasInterface } from "./runtime/direct-links.ts";
 export interface HostFacts {
   /** Changes with every boot. */
   readonly bootId: string;
+  /** Milliseconds since the host was booted, those in which it slept included. */
+  bootMs(): number;
   disk(path: string): Promise<{ readonly sizeBytes: number; readonly freeBytes: number }>;
   /** Processes that the host can have. */
   pidsMax(): Promise<number>;
@@ -40,6 +43,7 @@ export interface LinuxFactsOptions {
 export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
   return {
     bootId: options.bootId ?? readBootId(),
+    bootMs: () => uptime() * 1_000,
     portsTaken: (wishes) => portsTaken(wishes, options.netFolder),
     async disk(path) {
       const { blocks, bavail, bsize } = await statfs(path);

@@ -165,6 +165,7 @@ const CLUSTER = rows("Cluster", [
     "no new copies on a node; what runs stays",
     async () => ({ command: (await availability()).cordon }),
   ],
+  ["node fenced", "say that a host is dead", () => import("./commands/node-fenced.ts")],
   ["node drain", "empty a node", () => import("./commands/node-drain.ts")],
   [
     "node uncordon",

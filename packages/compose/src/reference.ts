@@ -123,6 +123,7 @@ Unknown words under \`x-berth\` are errors.
 | service | \`requests: {cpus, memory}\` | what is set aside for a copy |
 | service | \`tolerations\` | taints of nodes that do not keep its copies away: list of \`key\` or \`key=value\` |
 | service | \`strategy: balanced\\|room\\|tightest\\|cheapest\` | which of the nodes that will do: evenly used (default), the emptiest, as few nodes as possible, the lowest price |
+| service | \`failover: wait\\|fence\` | a copy that only one may run of, on a node without contact: waits for it, a fence hook or a person (default), or stops by itself and is started elsewhere. Where its volume lies on the node it always waits |
 | volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
 | volume | \`per_copy: true\` | a volume for each copy |
 | top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |

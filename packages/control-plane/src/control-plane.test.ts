@@ -294,7 +294,8 @@ test("a second server takes over; the first cannot write any more", async () => 
     log,
     prng,
     driver,
-    settings: cluster.plane.settings,
+    // The model of an agent renews its lease at the first server only.
+    settings: { ...cluster.plane.settings, leaseMs: 60_000 },
   });
   let leads = false;
   void second.start().then(() => {

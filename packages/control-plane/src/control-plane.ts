@@ -15,6 +15,8 @@ import { NodeServing } from "./certificates/node-serving.ts";
 import { DeploymentController } from "./controllers/deployment-controller.ts";
 import type { ControllerDeps } from "./controllers/deps.ts";
 import { EventRecorder } from "./controllers/event-recorder.ts";
+import { FenceController } from "./controllers/fence-controller.ts";
+import type { FenceHook } from "./controllers/fence-port.ts";
 import { GarbageController } from "./controllers/garbage-controller.ts";
 import { LeaseController } from "./controllers/lease-controller.ts";
 import { ServerSeat } from "./controllers/server-seat.ts";
@@ -43,6 +45,8 @@ export interface ControlPlaneOptions {
   readonly settings: ControlPlaneSettings;
   /** The outside world of certificates; without, none are issued. */
   readonly certificates?: CertificatePorts;
+  /** Makes sure that dead nodes are dead; without, their exclusive copies wait for another word. */
+  readonly fenceHook?: FenceHook;
   /** Other servers share the store: who acts is elected. Absent: this one acts, whatever was before. */
   readonly shared?: true;
 }
@@ -61,6 +65,7 @@ export class ControlPlane {
   readonly #deployments: DeploymentController;
   readonly #garbage: GarbageController;
   readonly #certificates: CertificateController | undefined;
+  readonly #fences: FenceController | undefined;
   readonly #seat: ServerSeat | undefined;
   /** Holds while this server leads. Before `start` it acts on nothing. */
   #leadership: readonly Compare[] = [];
@@ -90,8 +95,8 @@ export class ControlPlane {
       events: this.#events,
       leadership,
     };
-    this.#leases = new LeaseController(deps, () => this.#services.wakeAll());
-    this.#services = new ServiceController(deps, () => this.#leases.suspended());
+    this.#leases = new LeaseController(deps);
+    this.#services = new ServiceController(deps);
     this.#deployments = new DeploymentController(deps);
     this.#garbage = new GarbageController(deps);
     this.#certificates =
@@ -103,6 +108,8 @@ export class ControlPlane {
         prng: prng.fork(),
         clusterId: () => this.clusterId(),
       });
+    this.#fences =
+      options.fenceHook && new FenceController(deps, options.fenceHook, () => this.clusterId());
     if (options.shared) {
       this.#seat = new ServerSeat({
         store,
@@ -150,6 +157,11 @@ export class ControlPlane {
     else this.#seat.heard(node);
   }
 
+  /** Whether dead nodes are fenced by a hook. */
+  get hasFenceHook(): boolean {
+    return this.#fences !== undefined;
+  }
+
   /** A node said what it serves with. */
   noteServing(node: string, serving: Parameters<NodeServing["note"]>[1]): void {
     this.serving.note(node, serving);
@@ -168,7 +180,6 @@ export class ControlPlane {
       now: this.#options.clock.now(),
       settings: this.settings,
       inFlight: this.inFlight,
-      suspended: this.#leases.suspended(),
       remembered: this.#services.waits.of(serviceKey(scope)) ?? [],
       removal: this.#services.waits.ofStack(stackKey(scope)),
     };
@@ -194,6 +205,7 @@ export class ControlPlane {
     this.#services.start();
     this.#garbage.start();
     this.#certificates?.start();
+    this.#fences?.start();
   }
 
   async #rest(): Promise<void> {
@@ -204,6 +216,7 @@ export class ControlPlane {
       this.#leases.stop(),
       this.#garbage.stop(),
       this.#certificates?.stop(),
+      this.#fences?.stop(),
       this.#events.stop(),
     ]);
   }

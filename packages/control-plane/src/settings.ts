@@ -38,6 +38,16 @@ export interface ControlPlaneSettings {
   readonly massOutageShare: number;
   /** That while, counted from the last node that vanished. */
   readonly massOutagePauseMs: number;
+  /** A node that fell silent so often within the window is held back: nothing new while another has room. */
+  readonly flapCount: number;
+  readonly flapWindowMs: number;
+  /** Until it was in contact for this long without a break. */
+  readonly heldBackMs: number;
+
+  /** A copy with `failover: fence` is ended by its agent after so long without a server. */
+  readonly isolationMs: number;
+  /** A run of the fence hook is given up after this. */
+  readonly fenceTimeoutMs: number;
 
   /** What a copy is taken to need when its file does not say. */
   readonly defaultRequests: { readonly cpuMillis: number; readonly memoryBytes: number };
@@ -89,10 +99,19 @@ export const DEFAULT_SETTINGS: ControlPlaneSettings = {
   // DNS answers live 1 s; clients that cache longer have had time to notice a closed connection.
   addressQuarantineMs: 30 * SECOND_MS,
 
-  // Two lost renewals are tolerated; a dead host's services answer again within some seconds.
-  leaseMs: 6 * SECOND_MS,
+  // Two lost renewals are tolerated; a dead host's services answer again within 5 s (ADR 44).
+  leaseMs: 3 * SECOND_MS,
   massOutageShare: 0.2,
   massOutagePauseMs: 5 * MINUTE_MS,
+  // Once is an accident, twice a reboot that was repeated; what was moved three times moves no fourth time.
+  flapCount: 3,
+  flapWindowMs: 10 * MINUTE_MS,
+  heldBackMs: 5 * MINUTE_MS,
+
+  // Longer than a server takes to start again or to be replaced: nobody stops because of that.
+  isolationMs: 30 * SECOND_MS,
+  // Power controllers take ten seconds to switch, and some to be reached.
+  fenceTimeoutMs: MINUTE_MS,
 
   // Of 2,694 published services 14 state a limit; this is what small services use.
   defaultRequests: { cpuMillis: 100, memoryBytes: 128 * MIB },

@@ -15,27 +15,16 @@ import type {
   RouteId,
   Routes,
 } from "@berth/protocol";
-import type { AnswerEvent } from "./checkers/checker.ts";
 import type { Life } from "./life.ts";
 import { type Link, unreachable } from "./link.ts";
 import type { ServerLife } from "./server-life.ts";
-
-/** By what a server knows a client: a token, or the certificate of a member. */
-export type Identity =
-  | { readonly kind: "token"; readonly token: string }
-  | { readonly kind: "member"; readonly node: string; readonly member: string };
-
-/** Calls that cannot be repeated by a line: their answer is a stream. */
-const STREAMS: ReadonlySet<RouteId> = new Set(["watch", "readLogs"]);
 
 export interface LineClientOptions {
   readonly life: Life;
   readonly link: Link;
   /** The server that listens now. */
   readonly server: () => ServerLife | undefined;
-  readonly identity: Identity;
-  /** A member got an answer, or a piece of a stream. */
-  readonly onAnswered?: (event: AnswerEvent) => void;
+  readonly token: string;
   readonly newId: () => string;
 }
 
@@ -66,10 +55,7 @@ export class LineClient implements ApiClient {
 
   async #call<Id extends RouteId>(id: Id, options: CallOptions<Id>): Promise<AnswerOf<Routes[Id]>> {
     const { life, link } = this.#options;
-    const stray = () => {
-      if (!STREAMS.has(id)) this.#deliver(id, options);
-    };
-    await link.request(life.clock, options.signal, stray);
+    await link.request(life.clock, options.signal);
     const server = this.#server();
     const abort = new AbortController();
     const ends = [
@@ -79,9 +65,8 @@ export class LineClient implements ApiClient {
     ];
     const sent = { ...options, signal: AbortSignal.any(ends) };
     const answer = await unlessAborted(this.#client(server).call(id, sent), server.life.death);
-    this.#answered(id);
-    if (STREAMS.has(id)) {
-      const stream = this.#stream(id, answer as AsyncIterable<unknown>, { server, abort });
+    if (id === "watch" || id === "readLogs") {
+      const stream = this.#stream(answer as AsyncIterable<unknown>, server, abort);
       return life.items(stream) as unknown as AnswerOf<Routes[Id]>;
     }
     await link.reply(life.clock, options.signal);
@@ -90,45 +75,23 @@ export class LineClient implements ApiClient {
 
   /** A stream lives as long as both ends and the line between them. */
   async *#stream(
-    id: RouteId,
     items: AsyncIterable<unknown>,
-    { server, abort }: { readonly server: ServerLife; readonly abort: AbortController },
+    server: ServerLife,
+    abort: AbortController,
   ): AsyncGenerator<unknown, void, undefined> {
-    const { life, link, identity } = this.#options;
-    const ends = [server.life.death, link.silence];
-    if (identity.kind === "member") ends.push(server.connectionsOf(identity.member));
-    const broken = AbortSignal.any(ends);
+    const { life, link } = this.#options;
+    const broken = AbortSignal.any([server.life.death, link.silence]);
     const iterator = items[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await unlessAborted(iterator.next(), broken);
         if (next.done) return;
-        this.#answered(id);
         await unlessAborted(link.piece(life.clock), broken);
         yield next.value;
       }
     } finally {
       abort.abort(unreachable("closed"));
     }
-  }
-
-  /** A copy of a request that arrives by itself: nobody waits for the answer. */
-  #deliver<Id extends RouteId>(id: Id, options: CallOptions<Id>): void {
-    const server = this.#options.server();
-    if (server === undefined) return;
-    const { signal: _gone, ...rest } = options;
-    const sent = { ...rest, signal: server.life.death } as CallOptions<Id>;
-    void this.#client(server)
-      .call(id, sent)
-      .then(
-        () => this.#answered(id),
-        () => {},
-      );
-  }
-
-  #answered(route: RouteId): void {
-    const { identity, onAnswered } = this.#options;
-    if (identity.kind === "member") onAnswered?.({ member: identity.member, route });
   }
 
   #server(): ServerLife {
@@ -138,12 +101,8 @@ export class LineClient implements ApiClient {
   }
 
   #client(server: ServerLife): InProcessClient {
-    const { identity, newId } = this.#options;
-    const shown =
-      identity.kind === "token"
-        ? { token: identity.token }
-        : { peer: { ...identity, notAfter: Number.POSITIVE_INFINITY } };
-    return new InProcessClient({ dispatcher: () => server.dispatcher, ...shown, newId });
+    const { token, newId } = this.#options;
+    return new InProcessClient({ dispatcher: () => server.dispatcher, token, newId });
   }
 }
 

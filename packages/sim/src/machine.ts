@@ -10,29 +10,24 @@ import type { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import { MemoryDb } from "@berth/agent/state/memory-db";
 import { sealerOf } from "@berth/agent/state/seal";
-import type { Clock, Logger, Prng } from "@berth/base";
+import type { Logger, Prng } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
-import { goodDisk } from "./disk.ts";
 import type { Life } from "./life.ts";
-import type { Identity } from "./line-client.ts";
 import type { Link } from "./link.ts";
 import type { SimulatedNet } from "./simulated-net.ts";
-import type { SkewedClock } from "./skewed-clock.ts";
 
 export interface MachineOptions {
   readonly name: string;
-  /** The host's own: its wall time may be wrong. */
-  readonly clock: SkewedClock;
-  readonly newLife: (clock: Clock) => Life;
+  readonly newLife: () => Life;
   readonly prng: Prng;
   readonly host: FakeHost;
   readonly link: Link;
   readonly net: SimulatedNet;
   readonly log: Logger;
-  /** How the server knows its agent. */
-  readonly identity: Identity;
-  readonly clientOf: (life: Life, identity: Identity) => ApiClient;
+  readonly clientOf: (life: Life) => ApiClient;
+  /** Deliberate damage: see `Mutation`. */
+  readonly bootClockStands: boolean;
   readonly runtimeOf: (host: FakeHost) => FakeRuntime;
   /** The agent cannot start: a bug. */
   readonly onBroken: (error: unknown) => void;
@@ -47,10 +42,7 @@ export class Machine {
   readonly host: FakeHost;
   readonly link: Link;
   readonly net: SimulatedNet;
-  readonly clock: SkewedClock;
-  readonly disk = goodDisk();
   readonly db = new MemoryDb();
-  #identity: Identity;
   readonly #logFiles = new MemoryLogFiles();
   readonly #options: MachineOptions;
   #life: Life | undefined;
@@ -61,8 +53,6 @@ export class Machine {
   constructor(options: MachineOptions) {
     this.#options = options;
     this.name = options.name;
-    this.clock = options.clock;
-    this.#identity = options.identity;
     this.host = options.host;
     this.net = options.net;
     this.link = options.link;
@@ -77,18 +67,6 @@ export class Machine {
     return this.#life !== undefined;
   }
 
-  /** How the server knows its agent. */
-  get identity(): Identity {
-    return this.#identity;
-  }
-
-  /** The host joined anew: its agent starts with the new certificate, beside what lies on its disk. */
-  joinAs(identity: Identity): void {
-    this.killAgent();
-    this.#identity = identity;
-    this.startAgent();
-  }
-
   get powered(): boolean {
     return this.#powered;
   }
@@ -96,7 +74,7 @@ export class Machine {
   startAgent(): void {
     if (!this.#powered || this.#life !== undefined) return;
     const { newLife, host, runtimeOf } = this.#options;
-    const life = newLife(this.clock);
+    const life = newLife();
     const runtime = runtimeOf(host);
     this.#life = life;
     this.#runtime = runtime;
@@ -132,6 +110,11 @@ export class Machine {
     this.startAgent();
   }
 
+  /** Only differences count: all boots share one clock, and a reboot changes the boot's identifier. */
+  #bootMs(life: Life): number {
+    return this.#options.bootClockStands ? 0 : life.clock.monotonic();
+  }
+
   #start(life: Life, runtime: FakeRuntime): Promise<Agent> {
     const { name, log, host, clientOf } = this.#options;
     const prng = this.#options.prng.fork();
@@ -139,7 +122,7 @@ export class Machine {
       nodeName: name,
       dataDir: "/nowhere",
       runtimeDir: "/nowhere",
-      api: clientOf(life, this.#identity),
+      api: clientOf(life),
       runtime,
       net: this.net.portFor(life),
       clock: life.clock,
@@ -148,7 +131,7 @@ export class Machine {
       driver: life.driver(log, prng.fork()),
       settings: { forwarders: [] },
       machine: {
-        db: new DbOfLife({ db: this.db, disk: this.disk, life, prng: prng.fork() }),
+        db: new DbOfLife(this.db, life, prng.fork()),
         // A seal's chance changes nothing that anybody sees.
         sealer: sealerOf(Buffer.alloc(32, 7)),
         logFiles: this.#logFiles,
@@ -164,10 +147,8 @@ export class Machine {
         },
         host: {
           bootId: host.bootId,
-          disk: async () => ({
-            sizeBytes: DISK_BYTES,
-            freeBytes: this.disk.full ? 0 : DISK_FREE_BYTES,
-          }),
+          bootMs: () => this.#bootMs(life),
+          disk: async () => ({ sizeBytes: DISK_BYTES, freeBytes: DISK_FREE_BYTES }),
           pidsMax: async () => PIDS_MAX,
           portsTaken: async () => [],
           hasInterface: () => true,

@@ -5,25 +5,33 @@
  * Design page: docs/design/simulation.md.
  */
 
-import { Prng, SECOND_MS } from "@berth/base";
-import type { Scene } from "./checkers/checker.ts";
+import { MINUTE_MS, Prng, SECOND_MS } from "@berth/base";
+import type { Acknowledged } from "./acknowledgements.ts";
+import { acknowledgedChecker } from "./checkers/acknowledged.ts";
+import { addressesChecker } from "./checkers/addresses.ts";
+import type { Checker, Scene, Speak } from "./checkers/checker.ts";
+import { convergesChecker, unconverged } from "./checkers/converges.ts";
+import { exclusiveChecker } from "./checkers/exclusive.ts";
+import { flappingChecker } from "./checkers/flapping.ts";
+import { forwardChecker } from "./checkers/forward.ts";
+import { leavingChecker } from "./checkers/leaving.ts";
+import { ownCodeChecker } from "./checkers/own-code.ts";
+import { patienceChecker } from "./checkers/patience.ts";
+import { roomChecker } from "./checkers/room.ts";
+import { slotsChecker } from "./checkers/slots.ts";
 import { Cluster, type Mutation } from "./cluster.ts";
 import { Faults } from "./faults.ts";
-import { Jury, type Violation } from "./jury.ts";
 import { Link } from "./link.ts";
 import { Narrator } from "./narrator.ts";
 import { Operator } from "./operator.ts";
 import { processLog } from "./process-log.ts";
-import { type DrawnScale, drawScale, SCALES, type ScaleName } from "./scale.ts";
 import { SHAPES, type Shape } from "./stack-specs.ts";
 import { StackUser } from "./stack-user.ts";
 import { Trace } from "./trace.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface RunOptions {
-  /** `small` by default. */
-  readonly scale?: ScaleName;
-  /** Drawn from the seed by default. */
+  /** 3 by default. */
   readonly machines?: number;
   /** Deliberate damage, to show that checkers speak. */
   readonly mutation?: Mutation;
@@ -31,8 +39,14 @@ export interface RunOptions {
   readonly shapes?: readonly Shape[];
 }
 
+export interface Violation {
+  readonly checker: string;
+  readonly sentence: string;
+  /** Virtual time, milliseconds from the start. */
+  readonly atMs: number;
+}
+
 export interface Statistics {
-  readonly machines: number;
   readonly virtualMs: number;
   /** From the end of faults until everything was as wanted. */
   readonly calmMs: number;
@@ -40,13 +54,9 @@ export interface Statistics {
   readonly commits: number;
   readonly tasks: number;
   readonly faults: Readonly<Record<string, number>>;
-  /** What the operator did how often. */
-  readonly operator: Readonly<Record<string, number>>;
   /** What was seen how often. */
   readonly seen: Readonly<Record<string, number>>;
 }
-
-export type { Violation } from "./jury.ts";
 
 export interface RunResult {
   readonly seed: number;
@@ -57,10 +67,15 @@ export interface RunResult {
   readonly statistics: Statistics;
 }
 
+/** Time of users and faults. */
+const TROUBLE_MS = { min: 2 * MINUTE_MS, max: 4 * MINUTE_MS } as const;
+/** Everything that waits (back-off, quarantine, deadlines of rollouts) is over within this. */
+const CALM_MS_MAX = 6 * MINUTE_MS;
 /** What is as wanted must stay so. */
 const STABLE_MS = 10 * SECOND_MS;
-/** Between two looks of checkers at what has no event of its own. */
-const TICK_MS = 5 * SECOND_MS;
+const STACKS = { min: 2, max: 4 } as const;
+/** More violations than these tell nothing new. */
+const VIOLATIONS_MAX = 20;
 
 /** Runs a seed to its end. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -78,8 +93,21 @@ class Run {
   readonly #users: readonly StackUser[];
   readonly #operator: Operator;
   readonly #faults: Faults;
-  readonly #scale: DrawnScale;
-  readonly #jury: Jury;
+  readonly #troubleMs: number;
+  readonly #violations: Violation[] = [];
+  readonly #checkers: readonly Checker[] = [
+    slotsChecker(),
+    exclusiveChecker(),
+    roomChecker(),
+    addressesChecker(),
+    leavingChecker(),
+    acknowledgedChecker(),
+    forwardChecker(),
+    patienceChecker(),
+    flappingChecker(),
+    convergesChecker(),
+    ownCodeChecker(),
+  ];
 
   constructor(seed: number, options: RunOptions) {
     this.#seed = seed;
@@ -88,8 +116,7 @@ class Run {
     const { clock } = this.#time;
     this.#trace = new Trace(() => clock.now());
     this.#narrator = new Narrator(this.#trace);
-    this.#jury = new Jury(this.#trace, () => this.#scene);
-    this.#scale = drawScale(SCALES[options.scale ?? "small"], this.#prng, options.machines);
+    this.#troubleMs = this.#prng.int(TROUBLE_MS.min, TROUBLE_MS.max);
     this.#cluster = this.#makeCluster(options);
     const links: Link[] = [];
     this.#users = this.#makeUsers(options, links);
@@ -100,40 +127,32 @@ class Run {
       clock,
       prng: this.#prng.fork(),
       trace: this.#trace,
-      untilMs: this.#scale.troubleMs,
+      untilMs: this.#troubleMs,
     });
   }
 
   async run(): Promise<RunResult> {
-    const { machines, troubleMs } = this.#scale;
-    const stacks = this.#users.map(({ stack }) => stack).join(" ");
-    this.#trace.note("", "==", `seed ${this.#seed}: ${machines} machines, ${stacks}`);
+    const time = this.#time;
+    this.#trace.note(
+      "",
+      "==",
+      `seed ${this.#seed}: ${this.#users.map(({ stack }) => stack).join(" ")}`,
+    );
     await this.#cluster.start();
     for (const user of this.#users) void user.run();
     void this.#operator.run();
     this.#faults.start();
-    while (this.#time.clock.monotonic() < troubleMs) {
-      await this.#time.run(Math.min(TICK_MS, troubleMs - this.#time.clock.monotonic()));
-      this.#jury.onTick();
-    }
+    await time.run(this.#troubleMs);
     this.#trace.note("", "==", "faults end");
     this.#faults.mendAll();
     const calmMs = await this.#calm();
-    this.#jury.onTick();
-    this.#jury.atEnd();
+    for (const checker of this.#checkers) checker.atEnd?.(this.#scene, this.#speakFor(checker));
     this.#cluster.end();
     return this.#result(calmMs);
   }
 
   get #scene(): Scene {
-    const { clock } = this.#time;
-    return {
-      cluster: this.#cluster,
-      users: this.#users,
-      operator: this.#operator,
-      nowMs: clock.monotonic(),
-      timers: clock.waiting,
-    };
+    return { cluster: this.#cluster, users: this.#users, operator: this.#operator };
   }
 
   /** Waits until everything is as wanted, and stays so. Returns how long it took. */
@@ -141,36 +160,54 @@ class Run {
     const { clock } = this.#time;
     const start = clock.monotonic();
     let since: number | undefined;
-    while (clock.monotonic() - start < this.#scale.calmMsMax) {
-      const reason = this.#jury.pending();
+    while (clock.monotonic() - start < CALM_MS_MAX) {
+      const reason = unconverged(this.#scene);
       if (reason !== undefined) since = undefined;
       else since ??= clock.monotonic();
       if (since !== undefined && clock.monotonic() - since >= STABLE_MS) return since - start;
       await this.#time.run(SECOND_MS);
     }
-    return this.#scale.calmMsMax;
+    return CALM_MS_MAX;
   }
 
-  #makeCluster({ mutation }: RunOptions): Cluster {
-    const jury = this.#jury;
-    const onProgrammerError = (who: string, error: Error) => jury.onProgrammerError(who, error);
+  /** What holds on for a while is said once. */
+  #speakFor({ name }: Checker): Speak {
+    return (sentence) => {
+      if (this.#violations.some((each) => each.sentence === sentence)) return;
+      this.#trace.note("", "V!", `${name}: ${sentence}`);
+      if (this.#violations.length === VIOLATIONS_MAX) return;
+      const atMs = this.#time.clock.monotonic();
+      this.#violations.push({ checker: name, sentence, atMs });
+    };
+  }
+
+  #makeCluster({ machines = 3, mutation }: RunOptions): Cluster {
+    const prng = this.#prng.fork();
+    const onProgrammerError = (who: string, error: Error) => {
+      for (const checker of this.#checkers) {
+        checker.onProgrammerError?.(who, error, this.#speakFor(checker));
+      }
+    };
     return new Cluster({
       clock: this.#time.clock,
-      prng: this.#prng.fork(),
+      prng,
       trace: this.#trace,
       log: (who) => processLog({ who, trace: this.#trace, onProgrammerError }),
-      machines: this.#scale.machines,
+      machines,
       ...(mutation === undefined ? {} : { mutation }),
       onWritten: (written) => {
         this.#narrator.commit(written);
-        jury.onWritten(written);
+        for (const checker of this.#checkers) {
+          checker.onWritten?.(written, this.#scene, this.#speakFor(checker));
+        }
       },
-      onContainer: (event) => {
-        this.#narrator.container(event, this.#cluster.facts);
-        jury.onContainer(event);
+      onContainer: (machine, container, kind) => {
+        this.#narrator.container(machine, container, kind, this.#cluster.facts);
+        for (const checker of this.#checkers) {
+          const speak = this.#speakFor(checker);
+          checker.onContainer?.({ machine, container, kind }, this.#scene, speak);
+        }
       },
-      onModel: (event) => jury.onModel(event),
-      onAnswered: (event) => jury.onAnswered(event),
       onBroken: (who, error) =>
         onProgrammerError(who, error instanceof Error ? error : new Error(String(error))),
     });
@@ -179,8 +216,8 @@ class Run {
   #makeUsers({ shapes }: RunOptions, links: Link[]): StackUser[] {
     const { clock } = this.#time;
     const all = Object.keys(SHAPES) as Shape[];
-    const length = this.#scale.stacks;
-    const drawn = shapes ?? Array.from({ length }, () => this.#prng.pick(all));
+    const count = this.#prng.int(STACKS.min, STACKS.max);
+    const drawn = shapes ?? Array.from({ length: count }, () => this.#prng.pick(all));
     return drawn.map((shape, index) => {
       const prng = this.#prng.fork();
       const link = new Link(clock, prng.fork());
@@ -193,8 +230,8 @@ class Run {
         prng,
         trace: this.#trace,
         newId: () => this.#cluster.newId(),
-        untilMs: this.#scale.troubleMs,
-        onAcknowledged: (acknowledged) => this.#jury.onAcknowledged(acknowledged),
+        untilMs: this.#troubleMs,
+        onAcknowledged: (acknowledged) => this.#acknowledged(acknowledged),
       });
     });
   }
@@ -206,30 +243,34 @@ class Run {
     links.push(link);
     return new Operator({
       api: this.#cluster.userClient(link),
-      cluster: this.#cluster,
+      nodes: this.#cluster.machines.map(({ name }) => name),
       clock,
       prng,
       trace: this.#trace,
-      untilMs: this.#scale.troubleMs,
+      untilMs: this.#troubleMs,
     });
+  }
+
+  #acknowledged(acknowledged: Acknowledged): void {
+    for (const checker of this.#checkers) {
+      checker.onAcknowledged?.(acknowledged, this.#scene, this.#speakFor(checker));
+    }
   }
 
   #result(calmMs: number): RunResult {
     const { commits, tasks, seen } = this.#narrator;
     return {
       seed: this.#seed,
-      violations: this.#jury.violations,
+      violations: this.#violations,
       trace: this.#trace.lines,
       digest: this.#trace.digest(),
       statistics: {
-        machines: this.#scale.machines,
         virtualMs: this.#time.clock.monotonic(),
         calmMs,
         timers: this.#time.steps,
         commits,
         tasks,
         faults: { ...this.#faults.counts },
-        operator: { ...this.#operator.counts },
         seen: Object.fromEntries(seen),
       },
     };

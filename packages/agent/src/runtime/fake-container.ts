@@ -51,8 +51,7 @@ export class FakeContainer {
   #error: string | undefined;
   #startedAt: number | undefined;
   #startedMonotonic = 0;
-  #endedMonotonic = 0;
-  #stopAskedMs: number | undefined;
+  #stopAskedAt: number | undefined;
   #finishedAt: number | undefined;
   #timers: CancelTimer[] = [];
   #watchers = new Set<() => void>();
@@ -102,7 +101,7 @@ export class FakeContainer {
     this.#phase = "running";
     this.#exitCode = undefined;
     this.#finishedAt = undefined;
-    this.#stopAskedMs = undefined;
+    this.#stopAskedAt = undefined;
     this.#startedAt = clock.now();
     this.#startedMonotonic = clock.monotonic();
     this.#schedule();
@@ -110,18 +109,13 @@ export class FakeContainer {
     return undefined;
   }
 
-  /** When its process was first asked to end by the engine's stop. Monotonic: wall clocks of hosts may jump. */
-  get stopAskedMs(): number | undefined {
-    return this.#stopAskedMs;
-  }
-
-  /** When its process began. Monotonic. */
-  get startedMs(): number {
-    return this.#startedMonotonic;
+  /** When its running process was first asked to end by the engine's stop. Wall time. */
+  get stopAskedAt(): number | undefined {
+    return this.#stopAskedAt;
   }
 
   noteStop(): void {
-    if (this.running) this.#stopAskedMs ??= this.#options.clock.monotonic();
+    if (this.running) this.#stopAskedAt ??= this.#options.clock.now();
   }
 
   /** What a signal does to the process; unknown signals do nothing. */
@@ -151,22 +145,7 @@ export class FakeContainer {
     this.#phase = "exited";
     this.#exitCode = exitCode;
     this.#finishedAt = this.#options.clock.now();
-    this.#endedMonotonic = this.#options.clock.monotonic();
     this.#changed();
-  }
-
-  /** When its process last ran, the present included; `-Infinity` before its first start. Monotonic. */
-  ranUntilMs(): number {
-    if (this.running) return this.#options.clock.monotonic();
-    return this.ended ? this.#endedMonotonic : Number.NEGATIVE_INFINITY;
-  }
-
-  /** When a probe of it would last have succeeded; `-Infinity` when none ever would. Monotonic. */
-  healthyUntilMs(): number {
-    const { healthyAfterMs = 0, unhealthyAfterMs = Number.POSITIVE_INFINITY } =
-      this.#options.program;
-    const until = Math.min(this.ranUntilMs(), this.#startedMonotonic + unhealthyAfterMs);
-    return until >= this.#startedMonotonic + healthyAfterMs ? until : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether a probe of it would succeed now. */

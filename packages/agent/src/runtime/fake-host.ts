@@ -108,8 +108,6 @@ export class FakeHost {
   readonly #interrupts = new Set<(error: ProtocolError) => void>();
   #faults: Fault[] = [];
   #faultRate: (operation: FakeOperation) => number = () => 0;
-  /** Calls take so many times as long: 1, or more for a host that is overloaded. */
-  slowness = 1;
   #engineUp = true;
   #boots = 1;
   #sequence = 0;
@@ -172,11 +170,10 @@ export class FakeHost {
     this.#faultRate = rate;
   }
 
-  /** No faults any more, and no slowness. */
+  /** No faults any more. */
   heal(): void {
     this.#faults = [];
     this.#faultRate = () => 0;
-    this.slowness = 1;
   }
 
   /** By identifier or name. */
@@ -297,7 +294,7 @@ export class FakeHost {
   #latencyOf(operation: FakeOperation): number {
     if (this.#options.latencyMs !== undefined) return this.#options.latencyMs(operation);
     const meanMs = LATENCY_MS[operation] ?? LATENCY_MS_OTHERS;
-    return meanMs * this.slowness * (0.5 + this.#prng.float());
+    return meanMs * (0.5 + this.#prng.float());
   }
 
   #takeFault(operation: FakeOperation): Fault | undefined {

@@ -34,6 +34,10 @@ export interface NodeReporterOptions {
   readonly pinned: () => string | undefined;
   readonly status: (signal: AbortSignal) => Promise<NodeStatus>;
   readonly isJoined: () => boolean;
+  /** Milliseconds on the boot-time clock. */
+  readonly bootMs: () => number;
+  /** A server answered what was sent at `sentMs` (boot-time clock). */
+  readonly onHeard: (sentMs: number) => void;
 }
 
 export class NodeReporter {
@@ -71,11 +75,13 @@ export class NodeReporter {
 
   /** Sends the report; answers the cluster of the server. */
   async report(signal: AbortSignal): Promise<string> {
-    const { api, node, clock, pinned, status } = this.#options;
+    const { api, node, clock, pinned, status, bootMs, onHeard } = this.#options;
     const current = await status(signal);
     const cluster = pinned();
     const body = cluster === undefined ? { status: current } : { cluster, status: current };
+    const sentMs = bootMs();
     const answer = await api.call("reportNode", { params: { node }, body, signal });
+    onHeard(sentMs);
     this.#leaseMs = answer.leaseMs;
     this.#sent = { text: textOf(current), at: clock.monotonic() };
     this.#lease.wake();
@@ -83,10 +89,12 @@ export class NodeReporter {
   }
 
   async #renew(signal: AbortSignal): Promise<LoopResult> {
-    const { api, node, isJoined } = this.#options;
+    const { api, node, isJoined, bootMs, onHeard } = this.#options;
     if (!isJoined()) return;
     try {
+      const sentMs = bootMs();
       const { leaseMs } = await api.call("renewLease", { params: { node }, signal });
+      onHeard(sentMs);
       this.#leaseMs = leaseMs;
       return { againMs: this.#leaseMs / RENEWALS_PER_LEASE };
     } catch (error) {

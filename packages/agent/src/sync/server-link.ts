@@ -43,6 +43,8 @@ export class ServerLink {
   readonly #options: ServerLinkOptions;
   #position: string | undefined;
   #failures = 0;
+  /** Ends the present connection. */
+  #connection = new AbortController();
 
   constructor(options: ServerLinkOptions) {
     this.#options = options;
@@ -53,11 +55,20 @@ export class ServerLink {
     });
   }
 
+  /** Everything has to be told anew, by a connection that begins now. */
+  relist(): void {
+    this.#position = undefined;
+    const message = "what a server tells has to be listed anew";
+    this.#connection.abort(new ProtocolError("unavailable", message));
+  }
+
   async #run(signal: AbortSignal): Promise<LoopResult> {
     const { log, onContact, prng } = this.#options;
+    this.#connection = new AbortController();
+    const connected = AbortSignal.any([signal, this.#connection.signal]);
     try {
-      await this.#join(signal);
-      await this.#follow(signal);
+      await this.#join(connected);
+      await this.#follow(connected);
     } catch (error) {
       signal.throwIfAborted();
       const { code, message, details } = asProtocolError(error);

@@ -65,9 +65,9 @@ export function isOver({ record, assignment }: RuleInput): boolean {
   return !mayRestart(assignment.spec.restart, ownExitCode(record), record.restarts);
 }
 
-/** It was ended for reasons outside of it: for the pod's sake or the host's. */
+/** It was ended for reasons outside of it: for the pod's sake, the host's, or another node's. */
 export function isBlameless({ stopCause }: TaskRecord): boolean {
-  return stopCause === "pod" || stopCause === "host";
+  return stopCause === "pod" || stopCause === "host" || stopCause === "isolated";
 }
 
 /**

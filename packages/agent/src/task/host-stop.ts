@@ -12,8 +12,16 @@
 
 import { type Assignment, type DependencySpec, stackKey } from "@berth/protocol";
 
-/** Whether a task stops with the host: `later` while somebody who needs it lives, `hurry` near the end. */
-export type HostStopFact = "no" | "later" | "now" | "hurry";
+/**
+ * Whether a task stops for a reason of its host: `later` while somebody who needs it lives, `hurry` near the end;
+ * `isolated` because no server was reached for too long, and another node may be given what it uses alone.
+ */
+export type HostStopFact = "no" | "later" | "now" | "hurry" | "isolated";
+
+/** Neither order nor open connections are waited for. */
+export function hurries(fact: HostStopFact): boolean {
+  return fact === "hurry" || fact === "isolated";
+}
 
 /** Share of the time in which order and connections count. */
 const ORDERLY_SHARE = 3 / 4;

@@ -10,7 +10,7 @@ import { advance, FAILURE_FACTS, nextAttempt, type TaskRecord, without } from ".
 import { HEALTHY_AFTER_MS, restartDelayMsMax } from "./restart.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { hasEnded, isAlive, TELL_UNREADY_AFTER_MS } from "./step-input.ts";
-import { beginLeaving } from "./stop-rules.ts";
+import { beginLeaving, beginStopping } from "./stop-rules.ts";
 
 /** How often a task whose live probe is bad looks whether it is its turn to be restarted. */
 const LIVE_TURN_LOOK_MS = 500;
@@ -48,7 +48,7 @@ const RESTING: ReadonlySet<TaskRecord["state"]> = new Set([
 const GATES: readonly Rule[] = [
   {
     name: "wait-host",
-    why: "What stopped with the host begins again with the agent's next life, and nothing new before.",
+    why: "What stopped with the host begins again with the agent's next life, what is isolated after a server's list; nothing new before.",
     when: ({ record, container, facts }) =>
       facts.hostStop !== "no" &&
       !isAlive(container) &&
@@ -85,6 +85,37 @@ const GATES: readonly Rule[] = [
     when: (input) =>
       isComing(input) && input.facts.pod.kind === "waiting" && !isAlive(input.container),
     then: ({ record }) => ({ next: record, wait: "pod" }),
+  },
+];
+
+/** States of a task of which a process may live. */
+const LIVING: ReadonlySet<TaskRecord["state"]> = new Set([
+  "pulling",
+  "creating",
+  "starting",
+  "running",
+]);
+
+/** Names and ingress of this node follow in milliseconds; what it takes longer is taken from the server's slack. */
+const ISOLATED_ACKNOWLEDGE_MS = 2_000;
+
+/** Before everything that a living process is waited for: hooks, checks, connections. */
+const ISOLATED: readonly Rule[] = [
+  {
+    name: "isolated",
+    why: "No server was reached for so long that another node may be given what only one may use.",
+    when: ({ record, container, facts }) =>
+      facts.hostStop === "isolated" && isAlive(container) && LIVING.has(record.state),
+    then: ({ record, assignment, now }) => {
+      const message = "no server was reached, and it may be started elsewhere";
+      const facts = { stopCause: "isolated", ready: false, message } as const;
+      if (!record.published) return beginStopping({ ...record, ...facts }, assignment, now);
+      const acknowledgeUntil = now + ISOLATED_ACKNOWLEDGE_MS;
+      return {
+        next: advance(record, "draining", { ...facts, acknowledgeUntil }),
+        command: "leave",
+      };
+    },
   },
 ];
 
@@ -354,7 +385,13 @@ const EXITED: readonly Rule[] = [
   },
 ];
 
-export const RUN_RULES: readonly Rule[] = [...GATES, ...STARTING, ...RUNNING, ...EXITED];
+export const RUN_RULES: readonly Rule[] = [
+  ...ISOLATED,
+  ...GATES,
+  ...STARTING,
+  ...RUNNING,
+  ...EXITED,
+];
 
 /** Milliseconds until the attempt has lived long enough; infinite when there is nothing to forgive. */
 function healthyIn({ record, assignment, now }: RuleInput): number {

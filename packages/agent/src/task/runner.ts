@@ -106,12 +106,12 @@ export class TaskRunner {
     this.wake();
   }
 
-  /** The host stops: whatever is waited for, it is looked at again under the new deadline. */
+  /** The host stops, or it is isolated: whatever is waited for is looked at again under the new deadline. */
   reconsider(): void {
     const running = this.#running;
     const waits = running?.operation === "leave" || running?.operation === "drain";
     if (running !== undefined && (waits || OPERATIONS[running.operation].cancelled)) {
-      running.abort.abort(new Error("the host stops"));
+      running.abort.abort(new Error("the host stops, or no server is reached"));
     }
     this.#retry = undefined;
     this.wake();
@@ -185,7 +185,8 @@ export class TaskRunner {
   }
 
   #hostStop(): HostStopFact {
-    const { hostStop, state, containers, clock } = this.#ports;
+    const { hostStop, state, containers, clock, isIsolated } = this.#ports;
+    if (isIsolated(this.task)) return "isolated";
     const others = function* () {
       for (const { assignment } of state.told.values()) {
         const isLiving = containers.of(assignment.task.id).some((each) => isAlive(each));

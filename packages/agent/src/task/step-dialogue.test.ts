@@ -8,7 +8,7 @@
  *     container none|created|running|exited CODE · leftover created|exited|none
  *     fact NAME=VALUE      contactSinceBoot, prepared, attended, probing, hooked, drained, gathered,
  *                          lock=HOLDER, pod=waiting|ID|alone, startup=, ready=, live=
- *                          hostStop=no|later|now|hurry
+ *                          hostStop=no|later|now|hurry|isolated
  *     words TEXT           what the last failed check said · said: what the report says
  *     done OPERATION · failed OPERATION CODE
  *     step                 one decision · rest: decisions and operations until it waits

@@ -40,6 +40,7 @@ const GATES: readonly Partial<StepFacts>[] = [
   { hostStop: "later" },
   { hostStop: "now" },
   { hostStop: "hurry" },
+  { hostStop: "isolated" },
 ];
 const FACTS: StepFacts = {
   bootId: "b",

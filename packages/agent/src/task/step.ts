@@ -9,7 +9,7 @@
 
 import { assert } from "@berth/base";
 import { comparePositions } from "@berth/protocol";
-import { newRecord, type TaskRecord } from "./record.ts";
+import { newRecord } from "./record.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { RUN_RULES } from "./run-rules.ts";
 import type { Decision, StepInput } from "./step-input.ts";
@@ -20,7 +20,8 @@ export const STEP_TABLE: readonly Rule[] = [...STOP_RULES, ...RUN_RULES];
 
 /** The decision for `input`, and the rule that made it. */
 export function step(input: StepInput): Decision & { readonly rule: string } {
-  const record = input.record ?? adoptedRecord(input) ?? freshRecord(input);
+  const record =
+    input.record ?? adoptedRecord(input) ?? newRecord(taskOf(input), input.facts.bootId);
   const known: RuleInput = { ...input, record };
   for (const rule of STEP_TABLE) {
     if (!rule.when(known)) continue;
@@ -34,6 +35,6 @@ export function step(input: StepInput): Decision & { readonly rule: string } {
   return { next: record, wait: "settled", rule: "settled" };
 }
 
-function freshRecord({ assignment, facts }: StepInput): TaskRecord {
-  return newRecord(assignment.task.id, facts.bootId, assignment.reported);
+function taskOf(input: StepInput): string {
+  return input.assignment.task.id;
 }

@@ -9,6 +9,7 @@ import { formatDuration } from "@berth/base";
 import type { Assignment } from "@berth/protocol";
 import { LABEL_ATTEMPT } from "../runtime/port.ts";
 import { afterLeaving, exitFacts } from "./exit.ts";
+import { hurries } from "./host-stop.ts";
 import { advance, newRecord, type StopCause, type TaskRecord } from "./record.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { type Decision, isAlive, type StepInput } from "./step-input.ts";
@@ -18,11 +19,8 @@ export function adoptedRecord(input: StepInput): TaskRecord | undefined {
   const { container, facts } = input;
   if (container === undefined) return undefined;
   const attempt = Number(container.labels[LABEL_ATTEMPT] ?? "1");
-  // Of an attempt that is over, as was reported: there is none of a later one.
-  if (attempt < (input.assignment.reported?.attempt ?? 0)) return undefined;
-  const { task, reported } = input.assignment;
   const base = {
-    ...newRecord(task.id, facts.bootId, reported),
+    ...newRecord(input.assignment.task.id, facts.bootId),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
     imageId: container.imageId,
     containerId: container.id,
@@ -47,7 +45,8 @@ export function beginLeaving(input: RuleInput, cause: StopCause, message?: strin
   return { next: advance(record, "draining", { ...facts, acknowledgeUntil }), command: "leave" };
 }
 
-function beginStopping(record: TaskRecord, { spec }: Assignment, now: number): Decision {
+/** Pre-stop commands, signal, grace, kill. */
+export function beginStopping(record: TaskRecord, { spec }: Assignment, now: number): Decision {
   const stopUntil = now + spec.stopGraceMs;
   return { next: advance(record, "stopping", { stopUntil }), command: "stop" };
 }
@@ -87,7 +86,7 @@ export const STOP_RULES: readonly Rule[] = [
     why: "Nobody may be sent to a process that ends; the time for it lasts over a restart of the agent.",
     when: (input) =>
       isLeaving(input) &&
-      input.facts.hostStop !== "hurry" &&
+      !hurries(input.facts.hostStop) &&
       input.now < (input.record.acknowledgeUntil ?? 0),
     then: ({ record }) => ({ next: record, command: "leave" }),
   },
@@ -111,7 +110,7 @@ export const STOP_RULES: readonly Rule[] = [
       record.state === "draining" &&
       isAlive(container) &&
       !facts.drained &&
-      facts.hostStop !== "hurry" &&
+      !hurries(facts.hostStop) &&
       now < (record.drainUntil ?? 0),
     then: ({ record }) => ({ next: record, command: "drain" }),
   },

@@ -211,6 +211,7 @@ export class Life {
       stops: new Slots(4),
       liveTurns: new LiveTurns(),
       hostStop: new HostStop(),
+      isIsolated: () => false,
       onBoundary: async (task: string, operation: Operation, when: "before" | "after") => {
         if (isDead()) return never();
         box.boundaries.push(`${task} ${operation} ${when}`);

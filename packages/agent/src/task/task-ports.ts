@@ -116,6 +116,8 @@ export interface TaskPorts {
   readonly stops: Slots;
   readonly liveTurns: LiveTurns;
   readonly hostStop: HostStop;
+  /** No server was reached for too long: another node may be given what the task uses alone. */
+  readonly isIsolated: (task: string) => boolean;
   readonly onBoundary: BoundaryHook;
   /** A record, or its progress, is to be reported. */
   readonly report: (record: TaskRecord, progress?: Progress) => void;

@@ -1,7 +1,7 @@
 /** `berth node describe` */
 
 import { formatBytes, formatCpu, formatDuration } from "@berth/base";
-import type { NodeStanding } from "@berth/protocol";
+import type { Node, NodeStanding } from "@berth/protocol";
 import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { type Output, table } from "../output/output.ts";
@@ -41,11 +41,8 @@ function lines(standing: NodeStanding, output: Output, now: number): string[] {
 
 type Fact = readonly [name: string, text: string];
 
-function standingFacts(
-  { node, member, leaseMs }: NodeStanding,
-  output: Output,
-  now: number,
-): Fact[] {
+function standingFacts(standing: NodeStanding, output: Output, now: number): Fact[] {
+  const { node, member, leaseMs } = standing;
   const since = formatDuration(Math.max(0, now - node.contactChangedAt));
   const contact =
     node.contact === "up"
@@ -56,6 +53,8 @@ function standingFacts(
   return [
     ["node", node.name],
     ["contact", `${contact}; given up after ${formatDuration(leaseMs)} of silence`],
+    ...pauseFacts(node, now),
+    ...fenceFacts(standing, now),
     ["availability", node.availability],
     ["joined", `${formatDuration(Math.max(0, now - node.joinedAt))} ago`],
     ...(member === undefined
@@ -69,6 +68,47 @@ function standingFacts(
     ...(labels.length === 0 ? [] : [["labels", labels.join(" ")] as const]),
     ...(taints.length === 0 ? [] : [["taints", taints.join(" ")] as const]),
   ];
+}
+
+/** What holds back that something is moved from the node, or placed on it, and what would end that. */
+function pauseFacts({ name, evictionPausedUntil, heldBackUntil }: Node, now: number): Fact[] {
+  const left = (until: number) => formatDuration(Math.max(0, until - now));
+  return [
+    ...(evictionPausedUntil === undefined
+      ? []
+      : [
+          [
+            "not moved",
+            `too many nodes are silent at once: for ${left(evictionPausedUntil)} more, until it is back, or until: berth node fenced ${name}`,
+          ] as const,
+        ]),
+    ...(heldBackUntil === undefined
+      ? []
+      : [
+          [
+            "held back",
+            `it fell silent again and again: nothing new while another node has room, for ${left(heldBackUntil)} of contact more, or until: berth node uncordon ${name}`,
+          ] as const,
+        ]),
+  ];
+}
+
+/** Who says, or is asked to say, that a silent host is dead. */
+function fenceFacts({ node, fenceHook }: NodeStanding, now: number): Fact[] {
+  const { contact, fence } = node;
+  if (contact === "up") return [];
+  if (fence === undefined) {
+    return [["fence", fenceHook ? "not fenced: no copy waits for it" : "no hook is set"]];
+  }
+  const ago = `${formatDuration(Math.max(0, now - fence.at))} ago`;
+  const said = fence.message === undefined ? "" : `: ${fence.message}`;
+  const who = fence.by === "hook" ? "its hook" : (fence.who ?? "a person");
+  const words = {
+    done: `dead by the word of ${who}, ${ago}${said}`,
+    running: `the hook runs (attempt ${fence.attempts}, begun ${ago})`,
+    failed: `the hook could not, ${ago} (attempt ${fence.attempts})${said}`,
+  };
+  return [["fence", words[fence.state]]];
 }
 
 function hostFacts({ status }: NodeStanding): Fact[] {

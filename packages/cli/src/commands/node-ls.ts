@@ -1,10 +1,11 @@
 /** `berth node ls` */
 
 import { formatBytes, formatCpu } from "@berth/base";
+import type { Node } from "@berth/protocol";
 import { allPages, pageQuery } from "../all-pages.ts";
 import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
-import { table } from "../output/output.ts";
+import { type Output, table } from "../output/output.ts";
 
 export const command: CommandDescription = {
   summary: "nodes of the cluster",
@@ -21,8 +22,8 @@ export const command: CommandDescription = {
     }
     const rows = nodes.map(({ node, status }) => [
       node.name,
-      node.contact === "up" ? output.paint("green", "up") : output.paint("red", "down"),
-      node.availability,
+      contactWords(node, output),
+      node.heldBackUntil === undefined ? node.availability : `${node.availability}, held back`,
       status === undefined ? "" : `${status.engine.name} ${status.engine.version}`,
       status === undefined ? "" : formatCpu(status.capacity.cpuMillis),
       status === undefined ? "" : formatBytes(status.capacity.memoryBytes),
@@ -43,3 +44,9 @@ export const command: CommandDescription = {
     return EXIT.done;
   },
 };
+
+/** `down, not moved`: so many nodes are silent at once that nothing of this one is given up. */
+function contactWords({ contact, evictionPausedUntil }: Node, output: Output): string {
+  if (contact === "up") return output.paint("green", "up");
+  return output.paint("red", evictionPausedUntil === undefined ? "down" : "down, not moved");
+}

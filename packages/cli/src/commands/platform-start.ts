@@ -1,5 +1,7 @@
 /** `berth platform start` */
 
+import { existsSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { parseDuration } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
 import { isRange } from "@berth/protocol/route-rules";
@@ -69,7 +71,11 @@ export const command: CommandDescription = {
     {
       flags: "--lease <duration>",
       summary: "a node that was silent for this long is given up: 1s to 10m",
-      fallback: "6s",
+      fallback: "3s",
+    },
+    {
+      flags: "--fence-hook <path>",
+      summary: "program that makes sure that a dead node is dead; none takes it away",
     },
     {
       flags: "--engine-socket <path>",
@@ -166,6 +172,8 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const range = textOption(input, "clusterRange");
   const lease = leaseOption(input);
   if (lease !== undefined) changes.leaseMs = lease;
+  const hook = fenceHookOption(input);
+  if (hook !== undefined) changes.fenceHook = hook;
   const socket = textOption(input, "engineSocket");
   const installed = (textOption(input, "installed") ?? "").split(",").filter((name) => name !== "");
   if (port !== undefined) changes.port = port;
@@ -206,6 +214,15 @@ function leaseOption(input: CommandInput): number | undefined {
   const ms = parseDuration(text);
   if (ms !== undefined && ms >= LEASE_MS_MIN && ms <= LEASE_MS_MAX) return Math.round(ms);
   throw new ProtocolError("invalid_request", `"${text}" is no duration of 1s to 10m`, { text });
+}
+
+/** The program alone: arguments can be added in platform.json. `none` is the empty list. */
+function fenceHookOption(input: CommandInput): string[] | undefined {
+  const text = textOption(input, "fenceHook");
+  if (text === undefined) return undefined;
+  if (text === "none") return [];
+  if (isAbsolute(text) && existsSync(text)) return [text];
+  throw new ProtocolError("invalid_request", `"${text}" is no absolute path of a program`, {});
 }
 
 function portOption(input: CommandInput, name: string): number | undefined {

@@ -29,6 +29,26 @@ const StoreSettings = Type.Object(
 );
 export type StoreSettings = Of<typeof StoreSettings>;
 
+const DurationMs = Type.Integer({ minimum: 1_000, maximum: 24 * 3_600_000 });
+
+/** Times are milliseconds. Defaults: `DEFAULT_SETTINGS` of the control plane. */
+const FailoverSettings = Type.Partial(
+  Type.Object({
+    /** More than this share of the nodes silent at once: nothing is given up for a while. */
+    massOutageShare: Type.Number({ minimum: 0, maximum: 1 }),
+    massOutagePauseMs: DurationMs,
+    /** Silent so often within the window: placed upon last until it was in contact for `heldBackMs`. */
+    flapCount: Type.Integer({ minimum: 2, maximum: 100 }),
+    flapWindowMs: DurationMs,
+    heldBackMs: DurationMs,
+    /** A copy with `failover: fence` is ended by its agent after so long without a server. */
+    isolationMs: DurationMs,
+    /** A run of the fence hook is given up after this. */
+    fenceTimeoutMs: DurationMs,
+  }),
+  { additionalProperties: false },
+);
+
 export const PlatformSettings = Type.Object(
   {
     /** Where the API listens. Loopback until the first join. */
@@ -61,6 +81,10 @@ export const PlatformSettings = Type.Object(
     joined: Type.Optional(Type.Object({ url: Type.String(), cluster: Type.String() })),
     /** A node that was silent for this long is given up, milliseconds; absent: the default of the control plane. */
     leaseMs: Type.Optional(Type.Integer({ minimum: LEASE_MS_MIN, maximum: LEASE_MS_MAX })),
+    /** What follows from silence; see docs/operating/nodes.md. Absent: the defaults of the control plane. */
+    failover: Type.Optional(FailoverSettings),
+    /** Program (absolute path) and arguments that make sure of a dead node. Absent or empty: none. */
+    fenceHook: Type.Optional(Type.Array(Type.String(), { maxItems: 20 })),
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),

@@ -23,6 +23,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
     nodeName: settings.node,
     version: VERSION,
     settings: controlPlaneSettings(settings),
+    ...((settings.fenceHook ?? []).length === 0 ? {} : { fenceHook: settings.fenceHook }),
     ...(settings.store === undefined ? {} : { store: settings.store }),
     ...(BUNDLED ? { storeWorkerUrl: new URL("./sqlite-worker.mjs", import.meta.url) } : {}),
     // The supervisor starts a new one from what is on disk.
@@ -45,6 +46,7 @@ function controlPlaneSettings(settings: PlatformSettings) {
     clusterRange: settings.clusterRange,
     ...(settings.serviceRange === undefined ? {} : { serviceRange: settings.serviceRange }),
     ...(settings.leaseMs === undefined ? {} : { leaseMs: settings.leaseMs }),
+    ...settings.failover,
     ingressHttpPort: settings.httpPort,
     ingressHttpsPort: settings.httpsPort,
     portsReserved: [settings.port, settings.clusterPort, settings.httpPort, settings.httpsPort],

@@ -63,6 +63,8 @@ export interface ServiceWishes {
   readonly affinity?: AffinityWish;
   /** Fixed addresses of the copies by network, in order of the slots. */
   readonly addresses?: Readonly<Record<string, readonly string[]>>;
+  /** `fence`: a copy that only one may run of stops by itself without contact, and is started elsewhere. */
+  readonly failover?: "wait" | "fence";
   /** Taints of nodes that do not keep its copies away. */
   readonly tolerations?: readonly TolerationWish[];
   /** Which of the nodes that will do is taken. */

@@ -243,6 +243,7 @@ export const serviceWishes = record<ServiceWishes>(
     addresses: field("addresses", addresses),
     tolerations: field("tolerations", list(toleration)),
     strategy: field("strategy", oneOf(STRATEGY_WISHES)),
+    failover: field("failover", oneOf(["wait", "fence"])),
   },
   closed,
 );

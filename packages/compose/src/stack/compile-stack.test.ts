@@ -148,6 +148,14 @@ test("the strategy of a service goes before that of its stack", () => {
   assert.equal(compileWeb("x-berth: {strategy: room}", { rest }).web.strategy, "room");
 });
 
+test("what becomes of a copy without contact", () => {
+  const of = (lines: string) => compileWeb(lines).web.failover;
+  assert.deepEqual(
+    ["tty: false", "x-berth: {failover: wait}", "x-berth: {failover: fence}"].map(of),
+    [undefined, undefined, "fence"],
+  );
+});
+
 test("a build with everything that is said of it", () => {
   const lines = `build:
   context: ./src

@@ -179,6 +179,7 @@ function compileService(context: ServiceContext): ServiceSpec {
     maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
     tolerations: service.xBerth?.tolerations?.slice(),
     strategy: service.xBerth?.strategy ?? input.project.xBerth?.strategy,
+    failover: service.xBerth?.failover === "fence" ? "fence" : undefined,
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,
     drainMs: service.xBerth?.drainMs ?? DRAIN_MS,

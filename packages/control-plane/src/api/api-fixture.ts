@@ -75,6 +75,7 @@ export async function startFixture(
       planDeployment: (request) => control.planDeployment(request),
       viewStack: (stack) => control.viewStack(stack),
       serving: control.serving,
+      hasFenceHook: control.hasFenceHook,
       noteServing: (node, serving) => control.noteServing(node, serving),
     },
     settings,

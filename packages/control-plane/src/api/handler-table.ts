@@ -91,6 +91,7 @@ export const handlers: HandlerTable = {
   joinNode: joining.joinNode,
   renewNodeCertificate: joining.renewNodeCertificate,
   removeNode: joining.removeNode,
+  confirmNodeFenced: joining.confirmNodeFenced,
   reportNode: nodeReports.reportNode,
   renewLease: nodeReports.renewLease,
   reportTasks: nodeReports.reportTasks,

@@ -54,7 +54,13 @@ export interface ApiContext {
 /** What handlers need of the control plane, beside the state that everybody reads. */
 export type Controls = Pick<
   ControlPlane,
-  "renewLease" | "explain" | "planDeployment" | "viewStack" | "serving" | "noteServing"
+  | "renewLease"
+  | "hasFenceHook"
+  | "explain"
+  | "planDeployment"
+  | "viewStack"
+  | "serving"
+  | "noteServing"
 >;
 
 export interface ApiRequest<Id extends RouteId> {

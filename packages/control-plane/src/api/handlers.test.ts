@@ -278,7 +278,45 @@ describe("agents' reports", () => {
     assert.equal(await fixture.store.currentRevision(), revision);
     await report(90_000);
     assert.ok((await fixture.store.currentRevision()) > revision);
-    assert.equal(fixture.renewed.length, 3);
+    // Before the write and after it.
+    assert.equal(fixture.renewed.length, 2 * 3);
+  });
+
+  test("a report of a silent node makes it known as in contact, and ends what was decided for its silence", async () => {
+    const { fixture, agent, run } = await setUp();
+    const fence = { state: "done", by: "person", who: "me", at: 5, attempts: 0 } as const;
+    const silence = { contact: "down", contactChangedAt: 5, silentForMs: 60_000, fence } as const;
+    await fixture.put(keys.node("node-1"), { ...nodeRow("node-1"), ...silence });
+    await run(agent.call("reportNode", { params, body: { status: nodeStatusRow() } }));
+    const node = fixture.state.view.nodes.get(keys.node("node-1"))?.value;
+    assert.equal(node?.contact, "up");
+    assert.deepEqual([node?.fence, node?.silentForMs], [undefined, undefined]);
+  });
+
+  test("a person's word about a host: refused of one in contact, kept of a silent one, told of what waits", async () => {
+    const { fixture, admin, agent, run } = await setUp();
+    const say = (node: string, by = admin) =>
+      run(by.call("confirmNodeFenced", { params: { node } }));
+    await assert.rejects(say("node-1"), isCode("conflict", /node-1 is in contact/));
+    await assert.rejects(say("node-9"), isCode("not_found"));
+    await assert.rejects(say("node-1", agent), isCode("forbidden"));
+    const silent = { ...nodeRow("node-1"), contact: "down", contactChangedAt: 5 } as const;
+    await fixture.put(keys.node("node-1"), silent);
+    await fixture.put(keys.task(SCOPE, "single01"), taskRow("single01", { exclusive: true }));
+    await fixture.put(keys.task(SCOPE, "free0001"), taskRow("free0001", { slot: 2 }));
+    const standing = () => run(admin.call("getNodeStanding", { params: { node: "node-1" } }));
+    const waits = (await standing()).copies.map((copy) => copy.waits ?? "");
+    assert.match(
+      waits.join("|"),
+      /until node-1 is back, or a person says .*berth node fenced node-1/,
+    );
+    const answer = await say("node-1");
+    assert.deepEqual(answer, { node: "node-1", freed: ["shop/web-1"] });
+    const { fence } = (await standing()).node;
+    assert.deepEqual([fence?.state, fence?.by, fence?.who], ["done", "person", "admin"]);
+    assert.deepEqual((await say("node-1")).freed, [], "said again, nothing waits any more");
+    const after = (await standing()).copies.map((copy) => copy.waits ?? "");
+    assert.doesNotMatch(after.join("|"), /until node-1 is back/);
   });
 
   test("an operation ends once", async () => {

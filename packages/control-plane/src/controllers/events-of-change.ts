@@ -1,5 +1,6 @@
 /** Which changes of the state people want to hear of, and in which words. Pure. */
 
+import { formatDuration } from "@berth/base";
 import { CLUSTER_SCOPE, type Rollout, taskName } from "@berth/protocol";
 import { exitWords } from "../reconcile/waits.ts";
 import type { Change } from "../state/cluster-state.ts";
@@ -89,7 +90,59 @@ function deploymentEvents(
 
 function nodeEvents(node: Held["node"], before: Held["node"] | undefined): EventDraft[] {
   const scope = { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE, node: node.name };
-  if (before === undefined || before.contact === node.contact) return [];
+  if (before === undefined) return [];
+  return [
+    ...contactEvents(node, before, scope),
+    ...heldBackEvents(node, before, scope),
+    ...fenceEvents(node, before, scope),
+  ];
+}
+
+function fenceEvents(
+  { name, fence, silentForMs }: Held["node"],
+  before: Held["node"],
+  scope: NodeScope,
+): EventDraft[] {
+  const drafts: EventDraft[] = [];
+  if (silentForMs !== undefined && silentForMs !== before.silentForMs) {
+    const message = `${name} is silent for ${formatDuration(silentForMs)}: copies with failover: fence have ended there by themselves`;
+    drafts.push({ ...scope, level: "warning", reason: "node_isolated", message });
+  }
+  if (fence === undefined || JSON.stringify(fence) === JSON.stringify(before.fence)) return drafts;
+  const said = fence.message === undefined ? "" : `: ${fence.message}`;
+  switch (fence.state) {
+    case "running": {
+      const message = `the fence hook runs for ${name} (attempt ${fence.attempts})`;
+      return [...drafts, { ...scope, level: "warning", reason: "node_fencing", message }];
+    }
+    case "failed": {
+      const message = `the fence hook could not fence ${name} (attempt ${fence.attempts})${said}`;
+      return [...drafts, { ...scope, level: "error", reason: "node_fence_failed", message }];
+    }
+    case "done": {
+      const by = fence.by === "hook" ? "by its hook" : `by the word of ${fence.who ?? "a person"}`;
+      const message = `${name} is fenced ${by}${said}: copies that only one may run of move`;
+      return [...drafts, { ...scope, level: "warning", reason: "node_fenced", message }];
+    }
+  }
+}
+
+type NodeScope = Pick<EventDraft, "project" | "environment" | "node">;
+
+function heldBackEvents(node: Held["node"], before: Held["node"], scope: NodeScope): EventDraft[] {
+  const { name, heldBackUntil, silences = [] } = node;
+  if (heldBackUntil !== undefined && heldBackUntil !== before.heldBackUntil) {
+    const until = new Date(heldBackUntil).toISOString();
+    const message = `${name} fell silent ${silences.length} times within a short time: nothing new is placed on it while another node has room, until ${until} if it stays in contact; berth node uncordon ${name} ends that`;
+    return [{ ...scope, level: "warning", reason: "node_held_back", message }];
+  }
+  if (heldBackUntil !== undefined || before.heldBackUntil === undefined) return [];
+  const message = `${name} takes new copies again`;
+  return [{ ...scope, level: "info", reason: "node_trusted", message }];
+}
+
+function contactEvents(node: Held["node"], before: Held["node"], scope: NodeScope): EventDraft[] {
+  if (before.contact === node.contact) return [];
   if (node.contact === "up") {
     const message = `${node.name} is in contact again`;
     return [{ ...scope, level: "info", reason: "node_up", message }];

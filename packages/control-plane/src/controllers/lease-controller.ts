@@ -3,10 +3,12 @@
 import { formatDuration } from "@berth/base";
 import { CLUSTER_SCOPE, type Node } from "@berth/protocol";
 import { packUnits, Unit } from "../plan/unit.ts";
+import { liveTasks } from "../reconcile/fenced.ts";
 import type { ChangeBatch } from "../state/cluster-state.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { afterTime, becomeHeard, becomeSilent, isMassOutage } from "./node-contact.ts";
 import { NodeLeases } from "./node-leases.ts";
 
 /** A lease is looked at this often: a dead node is noticed within lease plus a sixth. */
@@ -16,14 +18,10 @@ export class LeaseController {
   readonly #deps: ControllerDeps;
   #leases: NodeLeases;
   #endListening: (() => void) | undefined;
-  readonly #onSuspensionEnd: () => void;
-  #suspended: ReadonlySet<string> = new Set();
 
-  /** `onSuspensionEnd`: nodes that were not given up may be given up now. */
-  constructor(deps: ControllerDeps, onSuspensionEnd: () => void) {
+  constructor(deps: ControllerDeps) {
     this.#deps = deps;
     this.#leases = new NodeLeases(deps.settings);
-    this.#onSuspensionEnd = onSuspensionEnd;
   }
 
   /** Every lease starts anew: what was heard before, or by another server, is not known here. */
@@ -48,14 +46,17 @@ export class LeaseController {
     this.#leases.renew(node, this.#deps.clock.monotonic());
   }
 
-  /** Nodes that are down but of which nothing is given up yet. */
-  suspended(): ReadonlySet<string> {
-    return this.#suspended;
-  }
-
-  /** Servers that do not lead tell of whom they have heard. */
+  /**
+   * Servers that do not lead tell of whom they have heard. A report by which a node is in contact again may have
+   * come to any of them: before it is told, the node's lease here is still over.
+   */
   #onChange(batch: ChangeBatch): void {
     for (const change of batch.changes) {
+      if (change.kind === "node") {
+        const node = this.#deps.state.view.nodes.get(change.key)?.value;
+        const before = change.previous?.value as Node | undefined;
+        if (node?.contact === "up" && before?.contact === "down") this.renew(node.name);
+      }
       if (change.kind !== "server") continue;
       const presence = this.#deps.state.view.servers.get(change.key)?.value;
       for (const node of presence?.heard ?? []) this.renew(node);
@@ -76,41 +77,58 @@ export class LeaseController {
       this.#periodMs,
     );
     const silent = nodes.filter(({ value }) => this.#leases.isSilent(value.name, now));
-    const vanished = silent.filter(({ value }) => value.contact === "up");
-    this.#judge(vanished, silent, nodes.length);
-    const units = [
-      ...vanished.map((node) => this.#contactUnit(node, "down")),
-      ...nodes
-        .filter(({ value }) => value.contact === "down")
-        .filter(({ value }) => this.#leases.isHeard(value.name, now))
-        .map((node) => this.#contactUnit(node, "up")),
-    ];
+    const isMass = this.#judge(silent, nodes.length);
+    const units = nodes.flatMap((node) => {
+      const next = this.#nextOf(node.value, now, isMass);
+      return next === undefined ? [] : [rowUnit(node, next)];
+    });
     if (units.length > 0) await committer.commit(packUnits(units, leadership()), signal);
   }
 
-  /** Decides before the loss is stored: nobody may act on it in between. */
-  #judge(vanished: readonly Entity<Node>[], silent: readonly Entity<Node>[], total: number): void {
-    const { clock, events, settings } = this.#deps;
-    const names = (list: readonly Entity<Node>[]) => list.map(({ value }) => value.name);
-    const now = clock.monotonic();
-    if (this.#leases.suspend(names(vanished), names(silent), total, now)) {
-      events.record({
-        level: "error",
-        reason: "mass_outage",
-        message: `${silent.length} of ${total} nodes are silent: nothing is moved for ${formatDuration(settings.massOutagePauseMs)}`,
-        project: CLUSTER_SCOPE,
-        environment: CLUSTER_SCOPE,
-      });
-    }
-    const before = this.#suspended;
-    this.#suspended = this.#leases.suspended(now);
-    if ([...before].some((node) => !this.#suspended.has(node))) this.#onSuspensionEnd();
+  /** Whether nodes have just vanished, and too many are silent to act upon it. Says so. */
+  #judge(silent: readonly Entity<Node>[], total: number): boolean {
+    const { events, settings } = this.#deps;
+    const hasVanished = silent.some(({ value }) => value.contact === "up");
+    if (!hasVanished || !isMassOutage(silent.length, total, settings)) return false;
+    const pause = formatDuration(settings.massOutagePauseMs);
+    const message = `${silent.length} of ${total} nodes are silent: nothing of them is moved for ${pause}, or until they are back; of a host that is dead for sure: berth node fenced NODE`;
+    const scope = { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE };
+    events.record({ level: "error", reason: "mass_outage", message, ...scope });
+    return true;
   }
 
-  #contactUnit({ key, revision, value }: Entity<Node>, contact: Node["contact"]): Unit {
-    const unit = new Unit();
-    unit.expect(key, revision);
-    unit.put(key, encode({ ...value, contact, contactChangedAt: this.#deps.clock.now() }));
-    return unit;
+  /** The node's row as it is to be; `undefined` when it is so. */
+  #nextOf(node: Node, now: number, isMass: boolean): Node | undefined {
+    const { clock, settings } = this.#deps;
+    const wall = clock.now();
+    if (node.contact === "down" && this.#leases.isHeard(node.name, now)) {
+      return becomeHeard(node, wall, settings);
+    }
+    const isSilent = this.#leases.isSilent(node.name, now);
+    if (isSilent && (node.contact === "up" || isMass)) {
+      const next = becomeSilent(node, wall, settings, isMass);
+      // Of those that were down before only the pause begins anew.
+      const { contactChangedAt } = node.contact === "up" ? next : node;
+      return { ...next, contactChangedAt };
+    }
+    return afterTime(node, wall) ?? this.#afterDeadline(node, now);
   }
+
+  /** Notes that the node has been silent for longer than the agents of some of its copies bear it. */
+  #afterDeadline(node: Node, now: number): Node | undefined {
+    if (node.contact === "up") return undefined;
+    const silentMs = this.#leases.silentFor(node.name, now);
+    const waits = liveTasks(this.#deps.state.view, node.name).flatMap(
+      ({ isolation }) => isolation?.waitMs ?? [],
+    );
+    const passed = Math.max(0, ...waits.filter((waitMs) => waitMs <= silentMs));
+    return passed > (node.silentForMs ?? 0) ? { ...node, silentForMs: passed } : undefined;
+  }
+}
+
+function rowUnit({ key, revision }: Entity<Node>, next: Node): Unit {
+  const unit = new Unit();
+  unit.expect(key, revision);
+  unit.put(key, encode(next));
+  return unit;
 }

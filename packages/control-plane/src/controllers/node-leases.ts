@@ -3,22 +3,17 @@
  *
  * Pure bookkeeping without timers or store: `LeaseController` asks it what has changed. Invariants: a
  * stall of the server itself counts against nobody (all leases are longer by as much); after a start every
- * known node has a whole lease; when more than a share of the nodes vanish at once, none of them is given
- * up for a while, because then the fault is more likely ours or the network's.
+ * known node has a whole lease. What follows from silence: `node-contact.ts`.
  */
 
 export interface LeaseSettings {
   readonly leaseMs: number;
-  readonly massOutageShare: number;
-  readonly massOutagePauseMs: number;
 }
 
 export class NodeLeases {
   readonly #settings: LeaseSettings;
   /** When each node was heard of last; on the monotonic clock, moved forward by stalls. */
   readonly #heardAt = new Map<string, number>();
-  /** Nodes whose loss is not acted upon, with the time until which. */
-  readonly #suspendedUntil = new Map<string, number>();
   /** Nodes that were heard of in this life of the server: only they can be known to be in contact. */
   readonly #renewed = new Set<string>();
   #lookedAt: number | undefined;
@@ -31,7 +26,6 @@ export class NodeLeases {
   renew(node: string, now: number): void {
     this.#heardAt.set(node, now);
     this.#renewed.add(node);
-    this.#suspendedUntil.delete(node);
   }
 
   /**
@@ -66,29 +60,8 @@ export class NodeLeases {
     return this.#renewed.has(node) && !this.isSilent(node, now);
   }
 
-  /**
-   * Nodes have just vanished: decides whether they may be given up. `down` are all that are silent,
-   * `total` all there are. True when their loss is too large to act upon.
-   */
-  suspend(
-    vanished: readonly string[],
-    down: readonly string[],
-    total: number,
-    now: number,
-  ): boolean {
-    const share = total * this.#settings.massOutageShare;
-    if (vanished.length === 0 || down.length <= Math.max(1, share)) return false;
-    for (const node of down) {
-      this.#suspendedUntil.set(node, now + this.#settings.massOutagePauseMs);
-    }
-    return true;
-  }
-
-  /** Nodes that are down but not given up at `now`. */
-  suspended(now: number): Set<string> {
-    for (const [node, until] of this.#suspendedUntil) {
-      if (until <= now) this.#suspendedUntil.delete(node);
-    }
-    return new Set(this.#suspendedUntil.keys());
+  /** For how long nothing was heard of the node, milliseconds; 0 for one that is not known. */
+  silentFor(node: string, now: number): number {
+    return now - (this.#heardAt.get(node) ?? now);
   }
 }

@@ -38,7 +38,6 @@ const FAILURE_BACKOFF = { initialMs: 100, maxMs: 30_000 } as const;
 export class ServiceController {
   readonly waits = new WaitMemory();
   readonly #deps: ControllerDeps;
-  readonly #suspended: () => ReadonlySet<string>;
   readonly #queue = new EvaluationQueue();
   readonly #busy = new Set<string>();
   /** Failures in a row, by stack. */
@@ -46,10 +45,8 @@ export class ServiceController {
   #loop: Loop | undefined;
   #endListening: (() => void) | undefined;
 
-  /** `suspended`: nodes that are down but of which nothing is given up yet. */
-  constructor(deps: ControllerDeps, suspended: () => ReadonlySet<string>) {
+  constructor(deps: ControllerDeps) {
     this.#deps = deps;
-    this.#suspended = suspended;
   }
 
   start(): void {
@@ -66,12 +63,6 @@ export class ServiceController {
   async stop(): Promise<void> {
     this.#endListening?.();
     await this.#deps.driver.remove("service-evaluations");
-  }
-
-  /** Wants a look at every stack: what is expected of nodes has changed. */
-  wakeAll(): void {
-    this.#wantAll();
-    this.#loop?.wake();
   }
 
   #onChange(batch: ChangeBatch): void {
@@ -156,7 +147,7 @@ export class ServiceController {
     const { state, clock, settings, ids, inFlight, standing, leadership } = this.#deps;
     const { view } = state;
     const now = clock.now();
-    const decision = reconcileStack(view, stack.value, now, this.#suspended());
+    const decision = reconcileStack(view, stack.value, now);
     const release = this.#releaseOf(stack.value);
     if (release === undefined) return undefined;
     const input = { view, stack, release, now, settings, ids, inFlight, standing };

@@ -37,7 +37,6 @@ export interface ExplainInput {
   readonly now: number;
   readonly settings: ControlPlaneSettings;
   readonly inFlight: InFlight;
-  readonly suspended: ReadonlySet<string>;
   /** What is waited for as of the last evaluation: tells since when. */
   readonly remembered: readonly Wait[];
   /** What the removal of the stack waits for. */
@@ -95,8 +94,8 @@ function idleIdentifiers(): Identifiers {
 
 /** What a controller would find to wait for now. */
 function waitsNow(input: ExplainInput, stack: Entity<Stack>, service: string): Wait[] {
-  const { view, now, settings, inFlight, suspended } = input;
-  const decision = reconcileStack(view, stack.value, now, suspended);
+  const { view, now, settings, inFlight } = input;
+  const decision = reconcileStack(view, stack.value, now);
   const own = decision.services.find((each) => each.service === service);
   const release = view.releases.get(keys.release(stack.value, stack.value.release))?.value;
   if (own === undefined || release === undefined) return [];

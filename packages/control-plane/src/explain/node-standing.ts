@@ -1,6 +1,8 @@
 /** A node as a person asks about one: its copies, and for each what it waits for and what would free it. */
 
+import { formatDuration } from "@berth/base";
 import {
+  type Fence,
   keys,
   type Node,
   type NodeStanding,
@@ -10,6 +12,7 @@ import {
   type Task,
   type Wait,
 } from "@berth/protocol";
+import { fencedBy, liveTasks } from "../reconcile/fenced.ts";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -22,6 +25,8 @@ const SERVICES_EXPLAINED_MAX = 50;
 export interface NodeQuestion {
   readonly view: ClusterView;
   readonly settings: Pick<ControlPlaneSettings, "leaseMs" | "defaultRequests">;
+  readonly now: number;
+  readonly hasFenceHook: boolean;
   /** Also where each copy that may move would go. */
   readonly elsewhere: boolean;
   /** What a service waits for, as a controller would find it now. */
@@ -40,12 +45,16 @@ export function nodeStanding(question: NodeQuestion, name: string): NodeStanding
   const status = view.nodeStatuses.get(keys.nodeStatus(name))?.value;
   const member = view.members.get(keys.member(name))?.value;
   const explain = explainer(question);
-  const copies = liveTasks(view, name).map((task) => copyStanding(view, node, task, explain));
+  const { now, hasFenceHook } = question;
+  const copies = liveTasks(view, name).map((task) =>
+    copyStanding(view, { node, task, now, hasFenceHook }, explain),
+  );
   return {
     node,
     ...(status === undefined ? {} : { status }),
     ...(member === undefined ? {} : { member: memberView(member) }),
     leaseMs: settings.leaseMs,
+    fenceHook: hasFenceHook,
     copies: question.elsewhere ? withPlaces(question, name, copies) : copies,
   };
 }
@@ -94,27 +103,24 @@ function memberView({ joinedAt, address, notAfter }: NonNullable<NodeStanding["m
   return { joinedAt, address, notAfter };
 }
 
-/** Tasks of a node that count: not given up, and their end not confirmed. */
-export function liveTasks(view: ClusterView, node: string): Task[] {
-  return view.tasks
-    .by("node", node)
-    .map(({ value }) => value)
-    .filter(({ id, verdict }) => {
-      const state = statusOf(view, id)?.state;
-      return verdict === undefined && state !== "ended" && state !== "removed";
-    });
+/** What is asked about one copy. */
+interface CopyQuestion {
+  readonly node: Node;
+  readonly task: Task;
+  readonly now: number;
+  readonly hasFenceHook: boolean;
 }
 
 function copyStanding(
   view: ClusterView,
-  node: Node,
-  task: Task,
+  question: CopyQuestion,
   explain: Explain,
 ): NodeStanding["copies"][number] {
+  const { task } = question;
   const { project, environment, stack, service, slot, id } = task;
   const stays = homeOf(view, task);
   const bound = stays ?? aloneBecause(view, task);
-  const waits = waitOf({ node, task, bound, stays }, explain);
+  const waits = waitOf({ ...question, bound, stays }, explain);
   return {
     ...{ project, environment, task: id, copy: `${stack}/${service}-${slot}` },
     state: statusOf(view, id)?.state ?? "assigned",
@@ -144,9 +150,7 @@ function aloneBecause(view: ClusterView, task: Task): string | undefined {
 }
 
 function waitOf(
-  copy: {
-    readonly node: Node;
-    readonly task: Task;
+  copy: CopyQuestion & {
     readonly bound: string | undefined;
     readonly stays: string | undefined;
   },
@@ -158,11 +162,38 @@ function waitOf(
     return why === undefined ? words : `${words}: ${why}`;
   };
   if (node.contact === "down") {
-    if (bound === undefined) return because("is replaced on another node");
-    return `waits until ${node.name} is back (${bound})`;
+    if (node.evictionPausedUntil !== undefined && node.fence?.state !== "done") {
+      const left = formatDuration(Math.max(0, node.evictionPausedUntil - copy.now));
+      return `waits: too many nodes are silent at once, nothing is moved for ${left} more`;
+    }
+    if (stays !== undefined) return `waits until ${node.name} is back: ${stays}`;
+    if (bound === undefined || fencedBy(node, task) !== undefined) {
+      return because("is replaced on another node");
+    }
+    return `waits (${bound}) until ${node.name} is back, or ${freedBy(copy).join(", or ")}`;
   }
   if (node.availability !== "draining") return undefined;
   if (stays !== undefined) return `stays: ${stays}`;
   if (task.desired === "stopped") return "is about to leave";
   return because("moves to another node");
+}
+
+/** What would say that a copy which only one may run of is dead with its node. */
+function freedBy({ node, task, now, hasFenceHook }: CopyQuestion): string[] {
+  const { fence, name, contactChangedAt } = node;
+  const deadlineMs = task.isolation && contactChangedAt + task.isolation.waitMs - now;
+  return [
+    hasFenceHook ? `the fence hook ${hookWords(fence, now)}` : undefined,
+    deadlineMs === undefined
+      ? undefined
+      : `its agent has ended it, which is sure in ${formatDuration(Math.max(0, deadlineMs))}`,
+    `a person says that the host is dead: berth node fenced ${name}`,
+  ].filter((words) => words !== undefined);
+}
+
+function hookWords(fence: Fence | undefined, now: number): string {
+  if (fence === undefined) return "succeeds";
+  if (fence.state === "running") return `succeeds (it runs for ${formatDuration(now - fence.at)})`;
+  const again = formatDuration(Math.max(0, (fence.nextAttemptAt ?? now) - now));
+  return `succeeds (tried ${fence.attempts} times, again in ${again}; last: ${fence.message ?? "no words"})`;
 }

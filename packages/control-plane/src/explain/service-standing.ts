@@ -41,7 +41,7 @@ export interface ServiceStanding extends ServiceFacts {
 
 /** Every service of the stack, in order of name. */
 export function standingsOf(view: ClusterView, stack: Stack, now: number): ServiceStanding[] {
-  const context = stackContext(view, stack, now, new Set());
+  const context = stackContext(view, stack, now);
   return [...stackInputs(context)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, input]) => {

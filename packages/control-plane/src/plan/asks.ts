@@ -22,7 +22,7 @@ import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { hostPorts } from "./cluster-model.ts";
 import { countablesOf } from "./countables.ts";
-import { CORDONED } from "./node-model.ts";
+import { OWN_TAINTS } from "./node-model.ts";
 
 /** A start with the identifier that its task will have. */
 export interface WantedStart {
@@ -103,10 +103,10 @@ export function askOfStart(wanted: WantedStart, context: AskContext): Ask | unde
   return askOf(copy, { previousNode, failedNodes, node: place.node, podKey }, context);
 }
 
-/** A cordon is about choices: a copy that can be on this node only is not kept away by it. */
+/** A copy that can be on this node only is not kept away by a cordon. */
 function tolerationsOf(spec: ServiceSpec, pinnedNode: string | undefined): readonly Toleration[] {
   const stated = spec.tolerations ?? [];
-  return pinnedNode === undefined ? stated : [...stated, { key: CORDONED }];
+  return pinnedNode === undefined ? stated : [...stated, ...OWN_TAINTS];
 }
 
 /** What is kept free for a copy: as stated, else its limit, else the default. */

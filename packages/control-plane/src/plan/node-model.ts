@@ -1,13 +1,16 @@
 /** A node as the scheduler sees it, from what users wrote and what its agent says. */
 
 import type { Node, NodeStatus } from "@berth/protocol";
-import type { NodeModel, Taint } from "@berth/scheduler";
+import type { NodeModel, Taint, Toleration } from "@berth/scheduler";
 
 /** Labels of these names are levels of the topology, as people write them. */
 const TOPOLOGY_LEVELS = ["region", "zone", "rack"] as const;
 
-/** The taint of a cordoned node: what belongs to that very node tolerates it. */
-export const CORDONED = "cordoned";
+/** Taints that the server adds: of a cordoned node, and of one that falls silent again and again. */
+const CORDONED = "cordoned";
+const FLAPPING = "flapping";
+/** They are about choices: what belongs to that very node (global services, members of pods) tolerates them. */
+export const OWN_TAINTS: readonly Toleration[] = [{ key: CORDONED }, { key: FLAPPING }];
 
 /** A node without a report has nothing to give; it is listed so that refusals can name it. */
 export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel {
@@ -44,8 +47,14 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
   };
 }
 
-function taintsOf({ availability, taints = {} }: Node): Taint[] {
+function taintsOf({ availability, heldBackUntil, taints = {} }: Node): Taint[] {
   const stated = Object.entries(taints).map(([key, taint]): Taint => ({ key, ...taint }));
-  if (availability !== "cordoned") return stated;
-  return [...stated, { key: CORDONED, effect: "no-schedule" }];
+  return [
+    ...stated,
+    ...(availability === "cordoned" ? [{ key: CORDONED, effect: "no-schedule" } as const] : []),
+    // A bad line makes all nodes flap at once: a place that may be lost again is better than none.
+    ...(heldBackUntil === undefined
+      ? []
+      : [{ key: FLAPPING, effect: "prefer-no-schedule" } as const]),
+  ];
 }

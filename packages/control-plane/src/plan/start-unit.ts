@@ -3,6 +3,7 @@
  * keep anybody else from the same slot, address or volume. One unit, all or nothing.
  */
 
+import { SECOND_MS } from "@berth/base";
 import {
   type Attachment,
   keys,
@@ -16,9 +17,11 @@ import {
 import { fixedAddress } from "../addresses/fixed-address.ts";
 import { embedAddress } from "../addresses/ipv6.ts";
 import { macOfAddress } from "../addresses/mac.ts";
+import { type FenceWord, fencedBy } from "../reconcile/fenced.ts";
 import { liveHolders } from "../reconcile/resource-waits.ts";
 import type { TaskRecord } from "../reconcile/service-input.ts";
 import { networkRoot } from "../release/network-root.ts";
+import type { ControlPlaneSettings } from "../settings.ts";
 import { encode } from "../state/decode.ts";
 import { requestsOf, type WantedStart } from "./asks.ts";
 import { ensureNetwork } from "./network-plan.ts";
@@ -46,7 +49,8 @@ export function addStart(
   const target = input.target;
   if (target === undefined) return undefined;
   const { spec, template } = target;
-  const user = { task: id, slot: start.place.slot, node, podTask };
+  const givenUp = new Set(start.givesUp.map((record) => record.task.id));
+  const user = { task: id, slot: start.place.slot, node, podTask, givenUp };
   const volumes = planVolumes(context, spec, user, unit);
   if ("message" in volumes) return volumes;
   const copy = { spec, service: input.scope.service, id, slot: start.place.slot };
@@ -68,6 +72,7 @@ export function addStart(
     attachments,
     volumes,
     exclusive: input.exclusive,
+    ...isolationOf(spec, input.exclusive, settings),
     ...(podTask === undefined ? {} : { podTask }),
     requests: requestsOf(spec, settings.defaultRequests),
   };
@@ -79,6 +84,21 @@ export function addStart(
   for (const record of start.givesUp) addGivingUp(context, record, unit);
   claimSlot(context, task, start.givesUp, unit);
   return undefined;
+}
+
+/** For the engine to end a process after its grace, and for the agent to notice that its time is over. */
+const ISOLATION_SLACK_MS = 15 * SECOND_MS;
+/** Two clocks that count boot time differ by less than this share. */
+const DRIFT_SHARE = 0.01;
+
+function isolationOf(
+  { failover, stopGraceMs }: ServiceSpec,
+  exclusive: boolean,
+  { isolationMs: deadlineMs }: Pick<ControlPlaneSettings, "isolationMs">,
+): Pick<Task, "isolation"> {
+  if (failover !== "fence" || !exclusive) return {};
+  const leastMs = deadlineMs + stopGraceMs + ISOLATION_SLACK_MS;
+  return { isolation: { deadlineMs, waitMs: Math.ceil(leastMs * (1 + DRIFT_SHARE)) } };
 }
 
 interface Copy {
@@ -159,13 +179,21 @@ function claimSlot(
   unit.put(key, encode({ stack: stackKey(scope), service: task.service, tasks }));
 }
 
+const WORDS: Readonly<Record<FenceWord, string>> = {
+  hook: ", which was fenced by its hook",
+  person: ", which a person says is dead",
+  deadline: ", whose agent had to end it by now",
+};
+
 /** Writes a verdict beside a task whose node is lost; not when the node has come back meanwhile. */
 export function addGivingUp(context: PlanContext, record: TaskRecord, unit: Unit): void {
   const { view, now } = context.input;
   const { task } = record;
-  const node = keys.node(task.node);
-  unit.expect(node, view.nodes.get(node)?.revision);
-  const reason = `no contact with ${task.node}`;
+  const key = keys.node(task.node);
+  const node = view.nodes.get(key);
+  unit.expect(key, node?.revision);
+  const word = task.exclusive ? fencedBy(node?.value, task) : undefined;
+  const reason = `no contact with ${task.node}${word === undefined ? "" : WORDS[word]}`;
   const verdict: Verdict = { kind: "lost", reason, at: now };
   unit.expect(record.key, record.revision);
   unit.put(record.key, encode({ ...task, desired: "stopped", stopReason: reason, verdict }));

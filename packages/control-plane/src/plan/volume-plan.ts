@@ -25,6 +25,8 @@ export interface VolumeUser {
   readonly node: string;
   /** The task that holds its pod, when it is not the holder itself. */
   readonly podTask: string | undefined;
+  /** Tasks that are given up with the same write. */
+  readonly givenUp: ReadonlySet<string>;
 }
 
 /** The volumes that the task mounts, with everything that `unit` must write for them. */
@@ -126,7 +128,7 @@ function claimVolume(
   const { view, stack } = context.input;
   const key = keys.claim({ kind: "exclusive-volume", engineName });
   const known = view.claims.get(key);
-  const live = liveHolders(view, known?.value);
+  const live = liveHolders(view, known?.value).filter(({ id }) => !user.givenUp.has(id));
   const stranger = live.find(
     (task) =>
       user.podTask === undefined || (task.id !== user.podTask && task.podTask !== user.podTask),

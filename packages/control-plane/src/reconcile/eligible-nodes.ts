@@ -5,7 +5,7 @@
 
 import { keys, type ServiceSpec } from "@berth/protocol";
 import { meetsConstraint, parseConstraint, tolerates } from "@berth/scheduler";
-import { CORDONED, nodeModel } from "../plan/node-model.ts";
+import { nodeModel, OWN_TAINTS } from "../plan/node-model.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 
 /**
@@ -21,7 +21,7 @@ export function eligibleNodes(
     const result = parseConstraint(text);
     return result.kind === "constraint" ? [result.constraint] : [];
   });
-  const tolerated = [...tolerations, { key: CORDONED }];
+  const tolerated = [...tolerations, ...OWN_TAINTS];
   return view.nodes
     .all()
     .filter(({ value }) => value.availability !== "draining")

@@ -116,15 +116,20 @@ function failedForGood(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | 
 
 function lostExclusive(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
   const record = tasks.lost.find(
-    ({ task }) => task.exclusive || !input.movable(task) || tasks.place.node === task.node,
+    ({ task }) => mayLive(task, input) || !input.movable(task) || tasks.place.node === task.node,
   );
   if (record === undefined) return undefined;
-  return { state: "waiting", record, stops: [], waits: [lostWait(record)] };
+  return {
+    state: "waiting",
+    record,
+    stops: [],
+    waits: [lostWait(record, input.movable(record.task))],
+  };
 }
 
 function predecessorLives(tasks: PlaceTasks, input: ServiceInput): PlaceDecision | undefined {
   const blocking = tasks.leaving.filter(
-    ({ task }) => task.exclusive || input.standing(task.node) !== "down",
+    ({ task }) => mayLive(task, input) || input.standing(task.node) !== "down",
   );
   const liveMax = isStopFirst(input) ? 1 : 2;
   const [record] = blocking;
@@ -176,18 +181,23 @@ export function startIn(tasks: PlaceTasks, input: ServiceInput, reason: string):
     previousNode: tasks.newest?.task.node,
     failedNodes: [...new Set(failed.map(({ task }) => task.node))].sort(),
     givesUp: [
-      ...tasks.lost.filter(({ task }) => !task.exclusive && input.movable(task)),
+      ...tasks.lost.filter(({ task }) => !mayLive(task, input) && input.movable(task)),
       // Asked to stop on a node that cannot hear it: counts as gone from here on, for good.
       ...tasks.leaving.filter(
-        ({ task }) => !task.exclusive && input.standing(task.node) === "down",
+        ({ task }) => !mayLive(task, input) && input.standing(task.node) === "down",
       ),
     ],
   };
 }
 
+/** Of a task on a node that is lost: another may not run as long as this one may. */
+function mayLive(task: Task, input: ServiceInput): boolean {
+  return task.exclusive && !input.fenced(task);
+}
+
 /** The stop of a task; on a lost node a free one is given up, since nobody will confirm its end. */
 export function stopOf(record: TaskRecord, reason: string, input: ServiceInput): Stop {
-  const giveUp = input.standing(record.task.node) === "down" && !record.task.exclusive;
+  const giveUp = input.standing(record.task.node) === "down" && !mayLive(record.task, input);
   return { record, reason, giveUp };
 }
 

@@ -41,13 +41,8 @@ export interface StackDecision {
 }
 
 /** What a stack that is not being removed needs now. */
-export function reconcileStack(
-  view: ClusterView,
-  stack: Stack,
-  now: number,
-  suspended: ReadonlySet<string>,
-): StackDecision {
-  const context = stackContext(view, stack, now, suspended);
+export function reconcileStack(view: ClusterView, stack: Stack, now: number): StackDecision {
+  const context = stackContext(view, stack, now);
   const services = decideServices(context, stackInputs(context));
   const good =
     stack.goodRelease === undefined

@@ -58,6 +58,8 @@ export interface ServiceInput {
   readonly exclusive: boolean;
   /** A task can run on another node: its volumes do not bind it. */
   readonly movable: (task: Task) => boolean;
+  /** Of a task on a silent node: a word was given that nothing of it runs any more (fenced.ts). */
+  readonly fenced: (task: Task) => boolean;
   /** The task stays as long as the holder of its pod does, although its place is wanted no more. */
   readonly follows: (task: Task) => boolean;
   /** What must come first before anything new starts: dependencies. Empty: nothing. */

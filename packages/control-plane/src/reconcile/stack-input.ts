@@ -14,12 +14,12 @@ import {
   type Stack,
   serviceKey,
   stackKey,
-  type Task,
 } from "@berth/protocol";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
 import { eligibleNodes } from "./eligible-nodes.ts";
+import { fencedBy, isMovable } from "./fenced.ts";
 import { sortIntoPlaces } from "./place-tasks.ts";
 import { resourceBlockers } from "./resource-waits.ts";
 import type { NodeStanding, Pace, Place, ServiceInput, TaskRecord } from "./service-input.ts";
@@ -33,18 +33,11 @@ export interface StackContext {
   /** The release that the services move to or are at; absent when it is not there (or all must go). */
   readonly release: Release | undefined;
   readonly now: number;
-  /** Nodes that are down but of which nothing is given up yet. */
-  readonly suspended: ReadonlySet<string>;
   readonly pace: Pace;
 }
 
 /** What the stack's services are decided by. */
-export function stackContext(
-  view: ClusterView,
-  stack: Stack,
-  now: number,
-  suspended: ReadonlySet<string>,
-): StackContext {
+export function stackContext(view: ClusterView, stack: Stack, now: number): StackContext {
   const { rollout } = stack;
   const removing = stack.deleting !== undefined;
   const release = removing
@@ -55,7 +48,7 @@ export function stackContext(
     hurry: rollout?.state === "rolling-back",
     startedAt: isUnderWay(stack) ? rollout?.startedAt : undefined,
   };
-  return { view, stack, release, now, suspended, pace };
+  return { view, stack, release, now, pace };
 }
 
 /** A rollout is going on, or has ended without success. */
@@ -146,6 +139,7 @@ function sharedInput(
     standing: (node) => standingOf(context, node),
     exclusive: release !== undefined && exclusiveReason(release, scope.service) !== undefined,
     movable: (task) => isMovable(view, task),
+    fenced: (task) => fencedBy(view.nodes.get(keys.node(task.node))?.value, task) !== undefined,
     gate: [],
     blockers: (place) =>
       release === undefined ? [] : resourceBlockers(view, release, scope, place),
@@ -166,19 +160,15 @@ function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
   });
 }
 
-function standingOf({ view, suspended }: StackContext, name: string): NodeStanding {
+function standingOf({ view }: StackContext, name: string): NodeStanding {
   const node = view.nodes.get(keys.node(name))?.value;
   if (node === undefined) return "down";
-  if (node.contact === "down") return suspended.has(name) ? "suspended" : "down";
+  if (node.contact === "down") {
+    // A word that this very host is dead counts more than that many are silent.
+    const isPaused = node.evictionPausedUntil !== undefined && node.fence?.state !== "done";
+    return isPaused ? "suspended" : "down";
+  }
   return node.availability === "draining" ? "draining" : "up";
-}
-
-/** A volume with a home keeps its tasks there. */
-function isMovable(view: ClusterView, task: Task): boolean {
-  return task.volumes.every(({ engineName }) => {
-    const [volume] = view.volumes.by("engineName", engineName);
-    return volume?.value.node === undefined;
-  });
 }
 
 function placesOf(

@@ -89,10 +89,12 @@ export function pausedWait(task: Task, { at, by, reason }: Pause): Wait {
   return { kind: "paused", message, since: at, slot: task.slot, task: task.id };
 }
 
-export function lostWait(record: TaskRecord): Wait {
+/** `movable`: its volumes do not bind it to its node. */
+export function lostWait(record: TaskRecord, movable: boolean): Wait {
   const { task } = record;
-  const volumes = task.volumes.filter((volume) => volume.exclusive).map((each) => each.volume);
-  const alone = "it may still run there, and only one may run at a time";
+  const bound = movable ? [] : task.volumes;
+  const volumes = bound.filter((volume) => volume.exclusive).map((each) => each.volume);
+  const alone = `it may still run there, and only one may run at a time; what would free it: berth node describe ${task.node}`;
   const why =
     volumes.length === 0
       ? task.exclusive

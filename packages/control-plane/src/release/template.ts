@@ -52,6 +52,8 @@ const FIELDS = {
   maxPerNode: "aside",
   tolerations: "aside",
   strategy: "aside",
+  // Agent and server must agree about each copy from its beginning.
+  failover: "container",
   priority: "aside",
   stopGraceMs: "aside",
   drainMs: "aside",

@@ -19,6 +19,7 @@ import { httpsTransport } from "../certificates/acme/transport.ts";
 import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
 import { Vault } from "../certificates/vault.ts";
 import { ControlPlane } from "../control-plane.ts";
+import { fenceProgram } from "../hooks/fence-program.ts";
 import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
 import type { Software } from "../joining/entrance.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
@@ -41,6 +42,8 @@ export interface RunServerOptions {
   /** Version of the software, `0.1.0`. */
   readonly version: string;
   readonly settings?: Partial<ControlPlaneSettings>;
+  /** Program (absolute path) and arguments that make sure of a dead node; see docs/operating/nodes.md. */
+  readonly fenceHook?: readonly string[];
   /** Further names under which this server is reached. */
   readonly hostNames?: readonly string[];
   /** Where the state lies; beside the server by default. Servers that name the same etcd are one cluster. */
@@ -104,6 +107,10 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
   }
 }
 
+function fencing({ fenceHook }: RunServerOptions, settings: ControlPlaneSettings) {
+  return fenceHook === undefined ? {} : { fenceHook: fenceProgram(fenceHook, settings) };
+}
+
 async function serve(
   options: RunServerOptions,
   opened: OpenedStore,
@@ -125,6 +132,7 @@ async function serve(
     settings,
     ...(opened.isShared ? { shared: true } : {}),
     certificates: certificatePorts(options, secrets),
+    ...fencing(options, settings),
   });
   const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
   await control.start();

@@ -12,7 +12,7 @@ import {
   type Task,
   type TaskStatus,
 } from "@berth/protocol";
-import { ControlPlane } from "../control-plane.ts";
+import { ControlPlane, type ControlPlaneOptions } from "../control-plane.ts";
 import { acceptDeployment } from "../release/accept-deployment.ts";
 import { type Decision, refusalError } from "../release/refusal.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
@@ -32,13 +32,18 @@ export class ModelCluster {
   readonly agents = new Map<string, ModelAgent>();
   #deployments = 0;
 
-  constructor(seed = 1, settings: Partial<ControlPlaneSettings> = {}) {
+  constructor(
+    seed = 1,
+    settings: Partial<ControlPlaneSettings> = {},
+    ports: Pick<ControlPlaneOptions, "fenceHook"> = {},
+  ) {
     const { clock, store } = this;
     const prng = new Prng(seed);
     const log = silentLogger;
     this.driver = new Driver({ clock, log, prng: prng.fork() });
     const all = { ...DEFAULT_SETTINGS, ...settings };
-    this.plane = new ControlPlane({ store, clock, log, prng, driver: this.driver, settings: all });
+    const { driver } = this;
+    this.plane = new ControlPlane({ store, clock, log, prng, driver, settings: all, ...ports });
   }
 
   /** Starts the control plane and agents of these names. */

@@ -57,6 +57,7 @@ const WORDS: Readonly<Record<string, Change>> = {
   }),
   pod: (spec, podWith) => ({ ...spec, podWith, podShares: ["network"], networks: {} }),
   constraint: (spec, value) => ({ ...spec, constraints: [...spec.constraints, value] }),
+  failover: (spec) => ({ ...spec, failover: "fence" as const }),
   tolerates: (spec, key) => ({
     ...spec,
     tolerations: [...(spec.tolerations ?? []), { key }],

@@ -3,8 +3,9 @@
  * makes of it. Tasks are named by slot and order of birth: `web-1#2` is the second task of the first copy.
  *
  *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      suspend n1
- *     node n1 down|up|drain|cordon|active|taint=KEY[:prefer]
- *     volume data [shared] [per-copy]         service web key=value ...         drop web
+ *     node n1 down|up|gone|drain|cordon|active|flaps|taint=KEY[:prefer]
+ *     node n1 silent=70s · fenced n1
+ *     volume data [shared] [per-copy] [nfs]         service web key=value ...         drop web
  *     policy memory=2G|none tasks=3 gpu=1 strategy=tightest
  *     deploy · scale web 3 · restart web · rollback [2] · rm [volume ...]
  *     task web-1#1 pulling|running|ready|unready|crashed|complete|failed|rejected|removed [failures=3]
@@ -15,7 +16,6 @@
 import { parseBytes, parseDuration, present } from "@berth/base";
 import {
   keys,
-  type NodeAvailability,
   type ServiceSpec,
   STRATEGY_WORDS,
   type StackSpec,
@@ -29,11 +29,12 @@ import {
 import { explainService } from "../explain/explain-service.ts";
 import { planDeployment } from "../explain/plan-deployment.ts";
 import { standingsOf } from "../explain/service-standing.ts";
+import { confirmFenced } from "../joining/confirm-fenced.ts";
 import { packUnits } from "../plan/unit.ts";
 import type { ServiceDecision } from "../reconcile/service-input.ts";
 import { acceptDeployment } from "../release/accept-deployment.ts";
 import { deploymentStep } from "../release/deployment-step.ts";
-import type { Decision } from "../release/refusal.ts";
+import { accept, type Decision, unchangedSince } from "../release/refusal.ts";
 import {
   removeStack,
   restartService,
@@ -41,18 +42,13 @@ import {
   scaleService,
 } from "../release/stack-commands.ts";
 import { pauseTask, resumeTask } from "../release/task-commands.ts";
+import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Respond } from "./dialogue.ts";
+import { nodeChanged, wordValue } from "./node-words.ts";
 import { serviceOf } from "./service-words.ts";
 import { EXCLUSIVE_VOLUME, stackSpec } from "./specs.ts";
 import { statusOf } from "./status-words.ts";
 import { TableCluster } from "./table-cluster.ts";
-
-const PREFER = "prefer-no-schedule";
-const AVAILABILITY: Readonly<Record<string, { readonly availability: NodeAvailability }>> = {
-  drain: { availability: "draining" },
-  cordon: { availability: "cordoned" },
-  active: { availability: "active" },
-};
 
 const SCOPE = { project: "default", environment: "main", stack: "shop" };
 /** A stack that is not at rest after so many looks at one instant never will be. */
@@ -76,6 +72,10 @@ class StackDialogue {
     const commands: Readonly<Record<string, () => readonly string[]>> = {
       node: () => this.#node(words),
       suspend: () => this.#suspend(words),
+      fenced: () =>
+        this.#decide(
+          confirmFenced(this.#view, { node: words[0] ?? "", who: "me", now: this.#now }),
+        ),
       volume: () => this.#volume(words),
       policy: () => this.#policy(words),
       service: () => this.#service(words),
@@ -126,19 +126,18 @@ class StackDialogue {
       cluster.addNode(name, { labels, ...countables }, bytes);
       return [];
     }
-    const contact = word === "up" || word === "down" ? ({ contact: word } as const) : {};
-    const [key, effect] = wordValue(rest, "taint")?.split(":") ?? [];
-    const taints =
-      key === undefined
-        ? {}
-        : { taints: { [key]: { effect: effect === "prefer" ? PREFER : "no-schedule" } as const } };
-    const value = { ...known, ...contact, ...AVAILABILITY[word ?? ""], ...taints };
+    if (word === "gone") return this.#decide(withoutRow(this.#view, name));
+    const value = nodeChanged(known, rest, this.#now, cluster.settings);
     cluster.put("node", keys.node(name), value);
     return [];
   }
 
+  /** Says that nothing of the node is given up, or takes that back. */
   #suspend([name = ""]: readonly string[]): string[] {
-    if (!this.#cluster.suspended.delete(name)) this.#cluster.suspended.add(name);
+    const known = present(this.#view.nodes.get(keys.node(name)), `node ${name}`).value;
+    const { evictionPausedUntil, ...rest } = known;
+    const pause = evictionPausedUntil === undefined ? { evictionPausedUntil: this.#now + 1 } : {};
+    this.#cluster.put("node", keys.node(name), { ...rest, ...pause });
     return [];
   }
 
@@ -165,6 +164,7 @@ class StackDialogue {
       ...EXCLUSIVE_VOLUME,
       mode: flags.includes("shared") ? "shared" : "exclusive",
       perCopy: flags.includes("per-copy"),
+      ...(flags.includes("nfs") ? { driverOptions: { type: "nfs" } } : {}),
     });
     return [];
   }
@@ -370,13 +370,12 @@ class StackDialogue {
   }
 
   #explain([service = ""]: readonly string[]): string[] {
-    const { view, settings, inFlight, suspended } = this.#cluster;
+    const { view, settings, inFlight } = this.#cluster;
     const input = {
       view,
       now: this.#now,
       settings,
       inFlight,
-      suspended,
       remembered: [],
       removal: [],
     };
@@ -416,6 +415,13 @@ class StackDialogue {
       ...plan.warnings.map((each) => `warning: ${each}`),
     ];
   }
+}
+
+/** The node's row is gone, as after its removal. */
+function withoutRow(view: ClusterView, name: string): Decision<undefined> {
+  const key = keys.node(name);
+  const revision = view.nodes.get(key)?.revision;
+  return accept(undefined, [unchangedSince(key, revision)], [{ kind: "delete", key }]);
 }
 
 function refused(refusal: {
@@ -469,8 +475,4 @@ function waitLines(round: NonNullable<ReturnType<TableCluster["look"]>>): string
     ...(round.waits.get(service) ?? []),
   ]);
   return [...waits, ...round.removalWaits].map(({ message }) => `wait: ${message}`);
-}
-
-function wordValue(words: readonly string[], key: string): string | undefined {
-  return words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
 }

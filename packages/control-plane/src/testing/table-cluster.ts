@@ -37,7 +37,6 @@ export class TableCluster {
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight = new InFlight();
-  readonly suspended = new Set<string>();
   now = START_OF_TIME;
   revision = 1;
 
@@ -74,7 +73,7 @@ export class TableCluster {
     const { view, now, settings, ids, inFlight } = this;
     const stack = view.stacks.get(keys.stack(scope));
     if (stack === undefined) return undefined;
-    const decision = reconcileStack(view, stack.value, now, this.suspended);
+    const decision = reconcileStack(view, stack.value, now);
     const units: Unit[] = [];
     let waits: Round["waits"] = new Map();
     let removalWaits: readonly Wait[] = [];

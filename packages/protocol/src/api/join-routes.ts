@@ -10,7 +10,7 @@ import {
   MemberCertificate,
   RenewRequest,
 } from "../resources/member.ts";
-import { Node } from "../resources/node.ts";
+import { FencedNode, Node } from "../resources/node.ts";
 import type { RouteDescription } from "./route.ts";
 
 export const joinRoutes = {
@@ -66,6 +66,15 @@ export const joinRoutes = {
     body: RenewRequest,
     answer: { kind: "json", schema: MemberCertificate },
     errors: ["node_removed", "invalid_certificate", "conflict"],
+  },
+  confirmNodeFenced: {
+    method: "POST",
+    path: "/v1/nodes/{node}/fenced",
+    summary:
+      "A person's word that nothing of a silent or removed node runs any more: copies that only one may run of are started elsewhere.",
+    access: "admin",
+    answer: { kind: "json", schema: FencedNode },
+    errors: ["not_found", "conflict"],
   },
   removeNode: {
     method: "DELETE",

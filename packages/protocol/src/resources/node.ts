@@ -28,6 +28,23 @@ export const TaintEffect = Type.Union([
 ]);
 export type TaintEffect = Of<typeof TaintEffect>;
 
+/** How it stands with the word that nothing of a silent node runs any more. */
+export const Fence = Type.Object({
+  /** `done`: nothing of it runs. `failed`: the hook could not say so; it is tried again. */
+  state: Type.Union([Type.Literal("running"), Type.Literal("failed"), Type.Literal("done")]),
+  by: Type.Union([Type.Literal("hook"), Type.Literal("person")]),
+  /** Name of the person's token. */
+  who: Type.Optional(Type.String()),
+  at: Timestamp,
+  /** Runs of the hook for this silence. */
+  attempts: Type.Integer({ minimum: 0 }),
+  /** What the hook said last, or what went wrong with it. */
+  message: Type.Optional(Type.String()),
+  /** When the hook is tried again. */
+  nextAttemptAt: Type.Optional(Timestamp),
+});
+export type Fence = Of<typeof Fence>;
+
 /** A node as users and controllers write it. */
 export const Node = Type.Object({
   name: Type.String(),
@@ -38,6 +55,25 @@ export const Node = Type.Object({
   /** Written by the lease controller: whether the agent is in contact. Only transitions are stored. */
   contact: Type.Union([Type.Literal("up"), Type.Literal("down")]),
   contactChangedAt: Timestamp,
+  /**
+   * So many nodes were silent at once that nothing of this one is given up until then. Absent: no pause. Ends
+   * with the node's return, or with a person's word about it. Writer: lease controller.
+   */
+  evictionPausedUntil: Type.Optional(Timestamp),
+  /** While it is silent: who says, or is asked to say, that it is dead. Writer: fence controller, API. */
+  fence: Type.Optional(Fence),
+  /**
+   * It has been silent for at least this long, milliseconds; noted when the deadline of a copy passes that stops
+   * by itself without contact (`failover: fence`). Writer: lease controller.
+   */
+  silentForMs: Type.Optional(Type.Number({ minimum: 0 })),
+  /** When it fell silent lately, newest last; what lies back longer than the flap window is forgotten. */
+  silences: Type.Optional(Type.Array(Timestamp)),
+  /**
+   * It fell silent too often: until then nothing new is placed on it while another node has room. What runs
+   * there stays. Absent: not held back. Writer: lease controller; users end it (uncordon).
+   */
+  heldBackUntil: Type.Optional(Timestamp),
   /** Countable things that tasks may ask for, by name: `gpu: 2`. Written by users. */
   countables: Type.Optional(Countables),
   /** By key. Written by users. */
@@ -177,6 +213,14 @@ export const CopyStanding = Type.Object({
 });
 export type CopyStanding = Of<typeof CopyStanding>;
 
+/** What a person's word that a node is dead leads to. */
+export const FencedNode = Type.Object({
+  node: Type.String(),
+  /** Copies that waited for this word and may now be started elsewhere: `shop/db-1`. */
+  freed: Type.Array(Type.String()),
+});
+export type FencedNode = Of<typeof FencedNode>;
+
 /** A node with everything that a person asks about one. */
 export const NodeStanding = Type.Object({
   node: Node,
@@ -187,6 +231,8 @@ export const NodeStanding = Type.Object({
   ),
   /** A node without contact is given up after this, milliseconds. */
   leaseMs: Type.Number(),
+  /** The server has a fence hook. */
+  fenceHook: Type.Boolean(),
   copies: Type.Array(CopyStanding),
 });
 export type NodeStanding = Of<typeof NodeStanding>;

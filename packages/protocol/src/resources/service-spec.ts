@@ -402,6 +402,11 @@ export const ServiceSpec = Type.Object({
   tolerations: Type.Optional(Type.Array(Toleration, { maxItems: TOLERATIONS_MAX })),
   /** Default: the project's, else `balanced`. */
   strategy: Type.Optional(StrategyWord),
+  /**
+   * `fence`: a copy that only one may run of stops by itself when its node reaches no server, so that it may be
+   * started elsewhere after a stated time. Default: it waits for its node, a fence hook or a person.
+   */
+  failover: Type.Optional(Type.Literal("fence")),
   priority: Type.Integer({ minimum: 0, maximum: 100 }),
   /** SIGTERM to SIGKILL. Default 10,000. */
   stopGraceMs: Type.Number({ minimum: 0 }),

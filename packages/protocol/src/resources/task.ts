@@ -91,6 +91,17 @@ export const Task = Type.Object({
   volumes: Type.Array(TaskVolume),
   /** Uses something that only one task may use at a time. */
   exclusive: Type.Boolean(),
+  /**
+   * `failover: fence`: its agent ends it when no server was reached for `deadlineMs`; a server that has not heard
+   * of the node for `waitMs` may take it for ended. Both stand in the task, so that no change of a setting can
+   * come between them.
+   */
+  isolation: Type.Optional(
+    Type.Object({
+      deadlineMs: Type.Integer({ minimum: 1_000 }),
+      waitMs: Type.Integer({ minimum: 1_000 }),
+    }),
+  ),
   /** The task of the same pod that this one joins; on the same node. */
   podTask: Type.Optional(Identifier),
   requests: Type.Object({
@@ -160,13 +171,6 @@ export const Assignment = Type.Object({
   ),
   configs: Type.Record(Type.String(), Type.Object({ digest: Type.String() })),
   secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
-  /**
-   * What was last reported of the task when this was told. An agent that knows nothing of it (a host that was removed
-   * and joined again, a database that was lost) goes on from there: reports from the beginning would be refused as old.
-   */
-  reported: Type.Optional(
-    Type.Object({ attempt: Type.Integer({ minimum: 0 }), sequence: Type.Integer({ minimum: 1 }) }),
-  ),
 });
 export type Assignment = Of<typeof Assignment>;
 

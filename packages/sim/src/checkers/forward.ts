@@ -10,6 +10,7 @@ import {
   type Deployment,
   isForward,
   type Operation,
+  parseKey,
   type Stack,
   type Task,
   type TaskStatus,
@@ -34,12 +35,12 @@ export function forwardChecker(): Checker {
   return {
     name: "forward",
     onWritten(written, _scene, speak) {
-      for (const each of written) {
-        const { key, kind = "", value, previous } = each;
+      for (const { key, value, previous } of written) {
+        const kind = parseKey(key)?.kind ?? "";
         if (value === undefined && ONCE.has(kind)) gone.add(key);
         if (value !== undefined && gone.has(key)) speak(`${key} was forgotten and is made again`);
         if (value === undefined || previous === undefined) continue;
-        MOVES[kind]?.(previous.decoded, value.decoded, speak);
+        MOVES[kind]?.(JSON.parse(previous), JSON.parse(value), speak);
       }
     },
   };

@@ -14,7 +14,7 @@ import {
   type Task,
 } from "@berth/protocol";
 import { Vault } from "../../certificates/vault.ts";
-import { liveTasks } from "../../explain/node-standing.ts";
+import { confirmFenced } from "../../joining/confirm-fenced.ts";
 import {
   decideJoin,
   decideRenewal,
@@ -23,6 +23,7 @@ import {
 } from "../../joining/join-decision.ts";
 import { renderJoinScript } from "../../joining/join-script.ts";
 import { issueMember, type MemberKey, readMemberKey } from "../../joining/member-certificates.ts";
+import { liveTasks } from "../../reconcile/fenced.ts";
 import {
   accept,
   type Decision,
@@ -159,6 +160,14 @@ export const renewNodeCertificate: Handler<"renewNodeCertificate"> = async (requ
     decideRenewal(view, renewal),
   );
   return certificate;
+};
+
+export const confirmNodeFenced: Handler<"confirmNodeFenced"> = (request, context) => {
+  const { params, actor } = request;
+  const word = { node: params.node, who: actor.name, now: context.clock.now() };
+  return commitDecision(context, request, { route: "confirmNodeFenced" }, (view) =>
+    confirmFenced(view, word),
+  );
 };
 
 export const removeNode: Handler<"removeNode"> = (request, context) => {

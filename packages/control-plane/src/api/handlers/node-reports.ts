@@ -7,6 +7,7 @@
 
 import { MINUTE_MS } from "@berth/base";
 import { keys, type Node, type NodeStatus, ProtocolError } from "@berth/protocol";
+import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
 import { specOfTask } from "../../release/spec-of-task.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
@@ -34,15 +35,26 @@ export const reportNode: Handler<"reportNode"> = async (request, context) => {
     const message = `the report of ${body.status.name} came as that of ${params.node}`;
     throw new ProtocolError("invalid_request", message);
   }
+  const { control, clock, settings } = context;
+  // Before the write as well: between both the node is in contact, and its lease must not look as if it were over.
+  control.renewLease(params.node);
   await commitDecision(context, request, { route: "reportNode" }, (view) =>
-    withStatus(view, body.status, context.clock.now()),
+    withStatus(view, body.status, clock.now(), settings),
   );
   context.control.renewLease(params.node);
   return { cluster, leaseMs: context.settings.leaseMs };
 };
 
-/** The node as reported; it joins with its first report. */
-function withStatus(view: ClusterView, status: NodeStatus, now: number): Decision<NodeStatus> {
+/**
+ * The node as reported; it joins with its first report. One that was silent is in contact with the same write:
+ * what its agent lists after it shows every copy that was given up before, and none is given up after it.
+ */
+function withStatus(
+  view: ClusterView,
+  status: NodeStatus,
+  now: number,
+  settings: ContactSettings,
+): Decision<NodeStatus> {
   const nodeKey = keys.node(status.name);
   const statusKey = keys.nodeStatus(status.name);
   const node = view.nodes.get(nodeKey);
@@ -58,6 +70,9 @@ function withStatus(view: ClusterView, status: NodeStatus, now: number): Decisio
       contactChangedAt: now,
     };
     operations.push({ kind: "put", key: nodeKey, value: encode(joined) });
+  } else if (node.value.contact === "down") {
+    const heard = becomeHeard(node.value, now, settings);
+    operations.push({ kind: "put", key: nodeKey, value: encode(heard) });
   }
   if (known === undefined || !isSameReport(known.value, status)) {
     operations.push({ kind: "put", key: statusKey, value: encode(status) });

@@ -27,13 +27,16 @@ export const getNode: Handler<"getNode"> = ({ params }, { state: { view } }) => 
 };
 
 export const getNodeStanding: Handler<"getNodeStanding"> = ({ params, query }, context) => {
-  const { state, settings, control } = context;
+  const { state, settings, control, clock } = context;
   const elsewhere = query.elsewhere === "true";
   const waitsOf = (scope: ServiceScope) => {
     const answer = control.explain(scope);
     return answer.kind === "explained" ? answer.explanation.waits : [];
   };
-  const standing = nodeStanding({ view: state.view, settings, elsewhere, waitsOf }, params.node);
+  const { hasFenceHook } = control;
+  const { view } = state;
+  const question = { view, settings, now: clock.now(), hasFenceHook, elsewhere, waitsOf };
+  const standing = nodeStanding(question, params.node);
   if (standing !== undefined) return standing;
   throw new ProtocolError("not_found", `there is no node ${params.node}`);
 };
@@ -124,7 +127,9 @@ function withAvailability(
 ): Decision<Node> {
   const node = view.nodes.get(keys.node(name));
   if (node === undefined) return refuse("not_found", `there is no node ${name}`);
-  const value: Node = { ...node.value, availability };
+  // A person's word that the node may be used again counts more than that it was silent too often.
+  const { heldBackUntil: _until, silences: _silences, ...trusted } = node.value;
+  const value: Node = { ...(availability === "active" ? trusted : node.value), availability };
   const put = { kind: "put", key: node.key, value: encode(value) } as const;
   return accept(value, [unchangedSince(node.key, node.revision)], [put]);
 }
