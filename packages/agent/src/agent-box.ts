@@ -66,7 +66,11 @@ export class AgentBox {
   readonly clock = new ManualClock();
   readonly server = new ScriptedServer();
   readonly net = new FakeNet();
-  readonly db = new MemoryDb();
+  /** While true, the disk under the database is full. */
+  isDiskFull = false;
+  readonly db = new MemoryDb(() => {
+    if (this.isDiskFull) throw new ProtocolError("storage_full", "writing the agent's database");
+  });
   readonly logFiles = new MemoryLogFiles();
   readonly host: FakeHost;
   /** What checks answer; good by default. */

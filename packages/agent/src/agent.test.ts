@@ -337,3 +337,20 @@ test("a release that only changes ports is followed without a new container", as
   assert.deepEqual([...box.host.containers.keys()], [before]);
   box.kill();
 });
+
+test("what was told while the disk was full is done once there is room", async () => {
+  const box = new AgentBox(10);
+  await box.start();
+  const [first, second] = [sampleAssignment("task01"), sampleAssignment("task02")];
+  box.server.assign(first);
+  await ready(box, "task01");
+  box.isDiskFull = true;
+  box.server.assign(second);
+  box.server.assign({ ...first, task: { ...first.task, desired: "stopped" } });
+  await box.pass(2_000);
+  assert.equal(box.server.statuses.get("task02"), undefined);
+  box.isDiskFull = false;
+  await ready(box, "task02");
+  assert.ok(await box.until(() => box.server.statuses.get("task01")?.state === "removed"));
+  box.kill();
+});

@@ -88,6 +88,11 @@ export class ManualClock implements Clock {
     };
   }
 
+  /** Timers that wait. */
+  get waiting(): number {
+    return this.#timers.length;
+  }
+
   /** When the next timer is due on the monotonic clock, or `undefined` when none is set. */
   nextDue(): number | undefined {
     return this.#timers[0]?.due;

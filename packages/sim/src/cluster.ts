@@ -8,25 +8,26 @@
  */
 
 import { FakeRuntime } from "@berth/agent/runtime/fake";
-import type { FakeContainer } from "@berth/agent/runtime/fake-container";
 import { FakeHost, type FakeHost as Host } from "@berth/agent/runtime/fake-host";
 import type { FakeProgram } from "@berth/agent/runtime/fake-program";
 import { FakeRegistry } from "@berth/agent/runtime/fake-registry";
-import { type Clock, type Logger, type Prng, sleep } from "@berth/base";
+import { type Clock, DAY_MS, type Logger, type Prng } from "@berth/base";
 import { hashToken } from "@berth/control-plane/api/authenticator";
 import { MemoryBlobs } from "@berth/control-plane/blobs/memory";
-import type { FenceHook } from "@berth/control-plane/controllers/fence-port";
 import { DEFAULT_SETTINGS } from "@berth/control-plane/settings";
-import { NO_FAULTS, type StoreFaults } from "@berth/control-plane/store/faulty";
+import { FaultyStore, type StoreFaults } from "@berth/control-plane/store/faulty";
 import { MemoryStore } from "@berth/control-plane/store/memory";
 import type { Store } from "@berth/control-plane/store/port";
-import { type ApiClient, keys, type Token } from "@berth/protocol";
+import type { NodeNetworkModel } from "@berth/network";
+import { type ApiClient, keys, type Member, type Token } from "@berth/protocol";
+import type { AnswerEvent, ContainerEvent, ModelEvent } from "./checkers/checker.ts";
 import { Life } from "./life.ts";
-import { LineClient } from "./line-client.ts";
+import { type Identity, LineClient } from "./line-client.ts";
 import { Link } from "./link.ts";
 import { Machine } from "./machine.ts";
 import { type ServerLife, startServer } from "./server-life.ts";
 import { SimulatedNet } from "./simulated-net.ts";
+import { SkewedClock } from "./skewed-clock.ts";
 import { PROGRAM } from "./stack-specs.ts";
 import { StoreFacts } from "./store-facts.ts";
 import { StoreJournal, type Written } from "./store-journal.ts";
@@ -38,10 +39,8 @@ export interface Mutation {
   readonly runtime?: (host: Host) => FakeRuntime;
   /** The data plane says that it follows as soon as it is told. */
   readonly netLies?: boolean;
-  /** The fence hook says that hosts are off which run on. */
-  readonly fenceLies?: boolean;
-  /** The clock by which agents count how long they are without a server stands still. */
-  readonly bootClockStands?: boolean;
+  /** What a data plane is told differs from what the agent says. */
+  readonly model?: (model: NodeNetworkModel) => NodeNetworkModel;
 }
 
 export interface ClusterOptions {
@@ -52,7 +51,9 @@ export interface ClusterOptions {
   readonly machines: number;
   readonly mutation?: Mutation;
   readonly onWritten: (written: readonly Written[]) => void;
-  readonly onContainer: (machine: string, container: FakeContainer, kind: string) => void;
+  readonly onContainer: (event: ContainerEvent) => void;
+  readonly onModel: (event: ModelEvent) => void;
+  readonly onAnswered: (event: AnswerEvent) => void;
   /** Something that a supervisor cannot mend: a bug. */
   readonly onBroken: (who: string, error: unknown) => void;
 }
@@ -60,45 +61,39 @@ export interface ClusterOptions {
 const ADMIN_TOKEN = "bt_admin";
 /** A supervisor starts a server again after this. */
 const RESTART_DELAY_MS = 1_000;
+/** Longer than any run. */
+const CERTIFICATE_AGE_MS = 30 * DAY_MS;
 const MACHINE_MEMORY_BYTES = 4 * 1024 ** 3;
-/** Deadlines of isolated copies pass within the longest cuts of lines. */
-const SETTINGS = { ...DEFAULT_SETTINGS, isolationMs: 3_000 };
-/** What switching a host off takes, how often nobody answers, and how long it stays off. */
-const FENCE_MS = { min: 200, max: 8_000 } as const;
-const FENCE_FAILURE_CHANCE = 0.3;
-const OFF_MS = { min: 1_000, max: 30_000 } as const;
 
 export class Cluster {
   readonly machines: readonly Machine[];
   readonly facts = new StoreFacts();
   readonly journal: StoreJournal;
   readonly registry = new FakeRegistry({ any: true });
-  /** Faults of the store, for this and later lives of the server. */
-  #storeFaults: StoreFaults = NO_FAULTS;
   readonly #options: ClusterOptions;
-  readonly #store: Store;
+  readonly #faulty: FaultyStore;
   readonly #blobs: MemoryBlobs;
   readonly #lives: Life[] = [];
   #life: Life | undefined;
   #server: ServerLife | undefined;
   #wanted = false;
   #ids = 0;
-  /** Half of the clusters can switch hosts off; in the others people or deadlines have to do. */
-  readonly #hasPowerControl: boolean;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    const { clock, mutation, onWritten, prng } = options;
-    const isDrawn = prng.chance(0.5);
-    this.#hasPowerControl = mutation?.fenceLies ?? (isDrawn && !mutation?.bootClockStands);
+    const { clock, mutation, onWritten } = options;
     this.journal = new StoreJournal(new MemoryStore({ clock }), (written) => {
       for (const each of written) this.facts.apply(each);
       onWritten(written);
     });
-    this.#store = mutation?.store?.(this.journal) ?? this.journal;
+    this.#faulty = new FaultyStore({
+      store: mutation?.store?.(this.journal) ?? this.journal,
+      clock,
+      prng: options.prng.fork(),
+    });
     this.#blobs = new MemoryBlobs(clock);
     this.machines = Array.from({ length: options.machines }, (_, index) =>
-      this.#makeMachine(`n${index + 1}`),
+      this.#makeMachine(index),
     );
   }
 
@@ -110,26 +105,17 @@ export class Cluster {
   async start(): Promise<void> {
     const { clock } = this.#options;
     const createdAt = clock.now();
-    const tokens: Token[] = [
-      { name: "admin", hash: hashToken(ADMIN_TOKEN), role: "admin", createdAt },
-      ...this.machines.map(
-        ({ name }): Token => ({
-          name: `agent:${name}`,
-          hash: hashToken(agentToken(name)),
-          role: "agent",
-          node: name,
-          createdAt,
-        }),
-      ),
-    ];
-    await this.journal.txn({
-      compare: [],
-      then: tokens.map((token) => ({
-        kind: "put",
-        key: keys.token(token.hash),
-        value: JSON.stringify(token),
-      })),
-    });
+    const admin = {
+      name: "admin",
+      hash: hashToken(ADMIN_TOKEN),
+      role: "admin",
+      createdAt,
+    } as const;
+    await this.#put(keys.token(admin.hash), admin satisfies Token);
+    for (const { name, identity } of this.machines) {
+      if (identity.kind === "member") await this.#putMember(name, identity.member);
+      else await this.#putToken(name, identity.token);
+    }
     this.startServer();
     for (const machine of this.machines) machine.startAgent();
   }
@@ -142,11 +128,9 @@ export class Cluster {
     this.#life = life;
     void startServer({
       life,
-      store: this.#store,
+      store: this.#faulty,
       blobs: this.#blobs,
-      settings: SETTINGS,
-      ...(this.#hasPowerControl ? { fenceHook: this.#fenceHook(prng.fork()) } : {}),
-      faults: this.#storeFaults,
+      settings: DEFAULT_SETTINGS,
       log: log("server"),
       prng: prng.fork(),
       newId: () => this.newId(),
@@ -171,35 +155,26 @@ export class Cluster {
     this.#options.trace.note("server", "S-", "");
   }
 
+  /** Faults of the store, for this and later lives of the server. */
   setStoreFaults(faults: StoreFaults): void {
-    this.#storeFaults = faults;
-    if (this.#server !== undefined) this.#server.store.faults = faults;
+    this.#faulty.faults = faults;
   }
 
-  /** A power controller: mostly it can be reached, and then the host is off before it says so. */
-  #fenceHook(prng: Prng): FenceHook {
-    const { clock, trace, mutation } = this.#options;
-    return {
-      fence: async ({ node }) => {
-        await sleep(clock, prng.int(FENCE_MS.min, FENCE_MS.max));
-        const machine = this.machines.find(({ name }) => name === node);
-        if (machine === undefined || prng.chance(FENCE_FAILURE_CHANCE)) {
-          trace.note(node, "P!", "");
-          return { fenced: false, message: "the power controller does not answer" };
-        }
-        trace.note(node, "P-", "");
-        if (mutation?.fenceLies !== true) {
-          machine.powerOff();
-          clock.setTimer(prng.int(OFF_MS.min, OFF_MS.max), () => machine.boot());
-        }
-        return { fenced: true, message: "power is off" };
-      },
-    };
+  /** The host joins anew after its removal, under the same name. */
+  async rejoin(machine: Machine): Promise<void> {
+    const member = `${machine.name}-${this.newId()}`;
+    await this.#putMember(machine.name, member);
+    machine.joinAs({ kind: "member", node: machine.name, member });
+  }
+
+  /** Nothing says any more that the host is a member. */
+  isRemoved({ name, identity }: Machine): boolean {
+    return identity.kind === "member" && !this.journal.contents.has(keys.member(name));
   }
 
   /** A client of a user, with a line of its own. */
   userClient(link: Link): ApiClient {
-    return this.#client(this.#newLife(), link, ADMIN_TOKEN);
+    return this.#client(this.#newLife(), link, { kind: "token", token: ADMIN_TOKEN });
   }
 
   /** The run is over: nothing of the cluster is kept. */
@@ -213,8 +188,8 @@ export class Cluster {
     return `id${this.#ids.toString(36).padStart(8, "0")}`;
   }
 
-  #newLife(): Life {
-    const life = new Life(this.#options.clock);
+  #newLife(clock: Clock = this.#options.clock): Life {
+    const life = new Life(clock);
     this.#lives.push(life);
     return life;
   }
@@ -229,41 +204,79 @@ export class Cluster {
     });
   }
 
-  #client(life: Life, link: Link, token: string): ApiClient {
+  #client(life: Life, link: Link, identity: Identity): ApiClient {
     const newId = () => this.newId();
-    return new LineClient({ life, link, server: () => this.#server, token, newId });
+    const { onAnswered } = this.#options;
+    return new LineClient({ life, link, server: () => this.#server, identity, onAnswered, newId });
   }
 
-  #makeMachine(name: string): Machine {
-    const { clock, prng, log, mutation, onContainer, onBroken } = this.#options;
-    const host = new FakeHost({
-      clock,
-      prng: prng.fork(),
-      name,
-      memoryBytes: MACHINE_MEMORY_BYTES,
-      registry: this.registry,
-      // Hooks: probes are answered by the machine's checker.
-      commandOf: () => ({ exitCode: 0, stdout: "" }),
-      programOf: ({ environment }) => JSON.parse(environment[PROGRAM] ?? "{}") as FakeProgram,
-    });
-    host.subscribe((event, container) => onContainer(name, container, event.kind));
-    const link = new Link(clock, prng.fork());
+  async #put(key: string, value: unknown): Promise<void> {
+    const then = [{ kind: "put", key, value: JSON.stringify(value) }] as const;
+    await this.journal.txn({ compare: [], then });
+  }
+
+  async #putToken(node: string, token: string): Promise<void> {
+    const createdAt = this.#options.clock.now();
+    const hash = hashToken(token);
+    const row: Token = { name: `agent:${node}`, hash, role: "agent", node, createdAt };
+    await this.#put(keys.token(hash), row);
+  }
+
+  /** As a join does, without its cryptography: that runs outside of virtual time. */
+  async #putMember(node: string, id: string): Promise<void> {
+    const joinedAt = this.#options.clock.now();
+    const notAfter = joinedAt + CERTIFICATE_AGE_MS;
+    const row: Member = { node, id, joinedAt, address: "10.0.0.1", keyHash: id, notAfter };
+    await this.#put(keys.member(node), row);
+  }
+
+  #makeMachine(index: number): Machine {
+    const { prng, log, mutation, onBroken } = this.#options;
+    const name = `n${index + 1}`;
+    const clock = new SkewedClock(this.#options.clock);
+    const host = this.#makeHost(name, clock);
+    const link = new Link(this.#options.clock, prng.fork());
+    // The server's own machine is known by a token, as in life; the others have joined.
+    const identity: Identity =
+      index === 0
+        ? { kind: "token", token: `bt_agent_${name}` }
+        : { kind: "member", node: name, member: `${name}-first` };
     return new Machine({
-      name,
-      newLife: () => this.#newLife(),
+      ...{ name, clock, host, link, identity },
+      newLife: (own) => this.#newLife(own),
       prng: prng.fork(),
-      host,
-      link,
-      net: new SimulatedNet({ clock, prng: prng.fork(), lies: mutation?.netLies === true }),
+      net: this.#makeNet(index, clock),
       log: log(name),
-      clientOf: (life) => this.#client(life, link, agentToken(name)),
-      bootClockStands: mutation?.bootClockStands === true,
+      clientOf: (life, known) => this.#client(life, link, known),
       runtimeOf: mutation?.runtime ?? ((each) => new FakeRuntime(each)),
       onBroken: (error) => onBroken(name, error),
     });
   }
-}
 
-function agentToken(node: string): string {
-  return `bt_agent_${node}`;
+  #makeHost(name: string, clock: Clock): FakeHost {
+    const { prng, onContainer } = this.#options;
+    const host = new FakeHost({
+      ...{ clock, name, registry: this.registry, memoryBytes: MACHINE_MEMORY_BYTES },
+      prng: prng.fork(),
+      // Hooks: probes are answered by the machine's checker.
+      commandOf: () => ({ exitCode: 0, stdout: "" }),
+      programOf: ({ environment }) => JSON.parse(environment[PROGRAM] ?? "{}") as FakeProgram,
+    });
+    host.subscribe(({ kind }, container) => onContainer({ machine: name, container, kind }));
+    return host;
+  }
+
+  #makeNet(index: number, clock: Clock): SimulatedNet {
+    const { prng, mutation, onModel } = this.#options;
+    return new SimulatedNet({
+      clock,
+      prng: prng.fork(),
+      lies: mutation?.netLies === true,
+      ...(mutation?.model === undefined ? {} : { altered: mutation.model }),
+      onTold: (model) => {
+        const machine = this.machines[index];
+        if (machine !== undefined) onModel({ machine, model });
+      },
+    });
+  }
 }

@@ -4,11 +4,22 @@
  */
 
 import { type Clock, type Prng, sleep } from "@berth/base";
-import { NO_FAULTS } from "@berth/control-plane/store/faulty";
+import { NO_FAULTS, type StoreFaults } from "@berth/control-plane/store/faulty";
 import type { Cluster } from "./cluster.ts";
-import { CLEAN_LINK, type Link } from "./link.ts";
+import { goodDisk } from "./disk.ts";
+import { CLEAN_LINK, type CutDirection, type Link } from "./link.ts";
 import type { Machine } from "./machine.ts";
-import type { Trace } from "./trace.ts";
+import type { Mark, Trace } from "./trace.ts";
+import {
+  CLOCK_SKEW_MS_MAX,
+  MACHINES_OF_MEAN,
+  SLOW_DISK_MS_MAX,
+  SLOW_ENGINE_MAX,
+  SLOW_STORE_MS_MAX,
+  TROUBLES,
+  type Trouble,
+  type TroubleKind,
+} from "./trouble.ts";
 
 export interface FaultsOptions {
   readonly cluster: Cluster;
@@ -21,27 +32,6 @@ export interface FaultsOptions {
   readonly untilMs: number;
 }
 
-/** Mean time between two of a kind, over the whole cluster, milliseconds. */
-const MEAN_MS = {
-  killServer: 45_000,
-  killAgent: 25_000,
-  crashEngine: 40_000,
-  powerOff: 70_000,
-  cutLine: 35_000,
-  killContainer: 15_000,
-  changeFaults: 20_000,
-} as const;
-type Trouble = keyof typeof MEAN_MS;
-
-/** How long a trouble lasts, milliseconds. */
-const LASTS_MS: Partial<Readonly<Record<Trouble, readonly [number, number]>>> = {
-  killServer: [50, 8_000],
-  killAgent: [50, 6_000],
-  crashEngine: [100, 10_000],
-  powerOff: [2_000, 20_000],
-  cutLine: [500, 45_000],
-};
-
 export class Faults {
   /** How often each kind came. */
   readonly counts: Partial<Record<Trouble, number>> = {};
@@ -49,11 +39,14 @@ export class Faults {
   readonly #prng: Prng;
   /** Seeds differ in what goes wrong at all: single troubles show other bugs than all at once. */
   readonly #kinds: readonly Trouble[];
+  #storeFaults: StoreFaults = NO_FAULTS;
+  /** Further faults of the store for a while, by the trouble that they are. */
+  readonly #spoils = new Map<Trouble, Partial<StoreFaults>>();
 
   constructor(options: FaultsOptions) {
     this.#options = options;
     this.#prng = options.prng;
-    this.#kinds = (Object.keys(MEAN_MS) as Trouble[]).filter(() => this.#prng.chance(0.7));
+    this.#kinds = (Object.keys(TROUBLES) as Trouble[]).filter(() => this.#prng.chance(0.6));
   }
 
   /** Starts all kinds of trouble. */
@@ -64,7 +57,9 @@ export class Faults {
   /** Everything is mended. */
   mendAll(): void {
     const { cluster, userLinks } = this.#options;
-    cluster.setStoreFaults(NO_FAULTS);
+    this.#storeFaults = NO_FAULTS;
+    this.#spoils.clear();
+    this.#applyStoreFaults();
     cluster.registry.down = false;
     for (const link of [...userLinks, ...cluster.machines.map((machine) => machine.link)]) {
       link.faults = CLEAN_LINK;
@@ -72,6 +67,8 @@ export class Faults {
     }
     for (const machine of cluster.machines) {
       machine.host.heal();
+      Object.assign(machine.disk, goodDisk());
+      machine.clock.skewMs = 0;
       machine.boot();
       if (!machine.host.engineUp) machine.host.restartEngine();
       machine.startAgent();
@@ -80,69 +77,151 @@ export class Faults {
   }
 
   async #repeat(kind: Trouble): Promise<void> {
-    const { clock, untilMs } = this.#options;
+    const { clock, untilMs, cluster } = this.#options;
+    const { meanMs, hits }: TroubleKind = TROUBLES[kind];
+    const share = hits === "machine" ? MACHINES_OF_MEAN / cluster.machines.length : 1;
     for (;;) {
-      await sleep(clock, -Math.log(1 - this.#prng.float()) * MEAN_MS[kind]);
+      await sleep(clock, -Math.log(1 - this.#prng.float()) * meanMs * share);
       if (clock.monotonic() >= untilMs) return;
-      this.counts[kind] = (this.counts[kind] ?? 0) + 1;
-      await this.#cause(kind);
+      // Not waited for: with many machines the next one begins while this one lasts.
+      void this.#cause(kind);
     }
   }
 
   async #cause(kind: Trouble): Promise<void> {
     const { cluster, clock } = this.#options;
-    const [min, max] = LASTS_MS[kind] ?? [0, 0];
+    const { lastsMs = [0, 0] }: TroubleKind = TROUBLES[kind];
     const machine = this.#prng.pick(cluster.machines);
+    const forMs = this.#prng.int(lastsMs[0], lastsMs[1]);
     const mend = this.#begin(kind, machine);
     if (mend === undefined) return;
-    await sleep(clock, this.#prng.int(min, max));
+    await sleep(clock, forMs);
     mend();
   }
 
-  /** Begins a trouble; returns what ends it. */
+  #count(kind: Trouble): void {
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+  }
+
+  /** Begins a trouble; returns what ends it, nothing when it is over at once or could not begin. */
   #begin(kind: Trouble, machine: Machine): (() => void) | undefined {
-    const { cluster, trace } = this.#options;
-    const { name, host, link } = machine;
-    switch (kind) {
-      case "killServer":
-        cluster.killServer();
-        return () => cluster.startServer();
-      case "killAgent":
-        if (!machine.agentLives) return undefined;
-        trace.note(name, "A-", "");
-        machine.killAgent();
-        return () => this.#startAgent(machine);
-      case "crashEngine": {
-        if (!host.engineUp || !machine.powered) return undefined;
-        const survive = this.#prng.chance(0.5);
-        trace.note(name, "E-", survive ? "containers live on" : "with its containers");
-        host.crashEngine({ survive });
-        return () => this.#restartEngine(machine);
-      }
-      case "powerOff":
-        if (!machine.powered) return undefined;
-        trace.note(name, "H-", "");
-        machine.powerOff();
-        return () => {
-          if (machine.powered) return;
-          trace.note(name, "H+", "");
-          machine.boot();
-        };
-      case "cutLine":
-        trace.note(name, "L-", "");
-        link.cut();
-        return () => {
-          if (!link.isCut) return;
-          trace.note(name, "L+", "");
-          link.mend();
-        };
-      case "killContainer":
-        this.#killContainer(machine);
-        return undefined;
-      case "changeFaults":
-        this.#changeFaults(machine);
-        return undefined;
-    }
+    const begun = this.#begins[kind](machine);
+    if (begun !== "not now") this.#count(kind);
+    return typeof begun === "function" ? begun : undefined;
+  }
+
+  /** "not now": the machine has that trouble already, or nothing that could have it. */
+  readonly #begins: Readonly<
+    Record<Trouble, (machine: Machine) => (() => void) | "over" | "not now">
+  > = {
+    killServer: () => {
+      if (this.#options.cluster.server === undefined) return "not now";
+      this.#options.cluster.killServer();
+      return () => this.#options.cluster.startServer();
+    },
+    killAgent: (machine) => {
+      if (!machine.agentLives) return "not now";
+      this.#note(machine, "A-");
+      machine.killAgent();
+      return () => this.#startAgent(machine);
+    },
+    crashEngine: (machine) => {
+      const { host, powered } = machine;
+      if (!host.engineUp || !powered) return "not now";
+      const survive = this.#prng.chance(0.5);
+      this.#note(machine, "E-", survive ? "containers live on" : "with its containers");
+      host.crashEngine({ survive });
+      return () => this.#restartEngine(machine);
+    },
+    powerOff: (machine) => {
+      if (!machine.powered) return "not now";
+      this.#note(machine, "H-");
+      machine.powerOff();
+      return () => {
+        if (machine.powered) return;
+        this.#note(machine, "H+");
+        machine.boot();
+      };
+    },
+    cutLine: (machine) => this.#cut(machine, "both"),
+    cutOneWay: (machine) => this.#cut(machine, this.#prng.pick(["up", "down"])),
+    killContainer: (machine) => (this.#killContainer(machine) ? "over" : "not now"),
+    changeFaults: (machine) => {
+      this.#changeFaults(machine);
+      return "over";
+    },
+    slowDisk: (machine) => {
+      const { disk } = machine;
+      disk.commitMsMax = this.#prng.int(100, SLOW_DISK_MS_MAX);
+      this.#note(machine, "D~", `a write takes up to ${disk.commitMsMax} ms`);
+      return () => {
+        disk.commitMsMax = goodDisk().commitMsMax;
+      };
+    },
+    fullDisk: (machine) => {
+      const { disk } = machine;
+      if (disk.full) return "not now";
+      this.#note(machine, "D~", "full");
+      disk.full = true;
+      return () => {
+        this.#note(machine, "D~", "has room again");
+        disk.full = false;
+      };
+    },
+    slowEngine: (machine) => {
+      const { host } = machine;
+      host.slowness = this.#prng.int(2, SLOW_ENGINE_MAX);
+      this.#note(machine, "E~", `${host.slowness} times as slow`);
+      return () => {
+        host.slowness = 1;
+      };
+    },
+    setClock: (machine) => {
+      const { clock } = machine;
+      clock.skewMs = this.#prng.int(-CLOCK_SKEW_MS_MAX, CLOCK_SKEW_MS_MAX);
+      this.#note(machine, "K~", `${clock.skewMs} ms ahead`);
+      return () => {
+        this.#note(machine, "K~", "right again");
+        clock.skewMs = 0;
+      };
+    },
+    fullStore: () => this.#spoilStore("fullStore", { refusalChance: 1 }),
+    slowStore: () => this.#spoilStore("slowStore", { latencyMsMax: SLOW_STORE_MS_MAX }),
+  };
+
+  #note(machine: Machine, mark: Mark, text = ""): void {
+    this.#options.trace.note(machine.name, mark, text);
+  }
+
+  #cut(machine: Machine, direction: CutDirection): (() => void) | "not now" {
+    const { link } = machine;
+    if (link.isCut) return "not now";
+    this.#note(machine, "L-", direction === "both" ? "" : `only ${direction}`);
+    link.cut(direction);
+    return () => {
+      if (!link.isCut) return;
+      this.#note(machine, "L+");
+      link.mend();
+    };
+  }
+
+  /** For a while on top of its usual faults. */
+  #spoilStore(kind: Trouble, faults: Partial<StoreFaults>): (() => void) | "not now" {
+    const { trace } = this.#options;
+    if (this.#spoils.has(kind)) return "not now";
+    trace.note("", "F~", `${kind} begins`);
+    this.#spoils.set(kind, faults);
+    this.#applyStoreFaults();
+    return () => {
+      if (!this.#spoils.delete(kind)) return;
+      trace.note("", "F~", `${kind} ends`);
+      this.#applyStoreFaults();
+    };
+  }
+
+  #applyStoreFaults(): void {
+    const faults = Object.assign({}, this.#storeFaults, ...this.#spoils.values()) as StoreFaults;
+    this.#options.cluster.setStoreFaults(faults);
   }
 
   #startAgent(machine: Machine): void {
@@ -157,13 +236,14 @@ export class Faults {
     machine.host.restartEngine();
   }
 
-  #killContainer({ name, host }: Machine): void {
+  #killContainer({ name, host }: Machine): boolean {
     const running = [...host.containers.values()].filter((container) => container.running);
-    if (running.length === 0) return;
+    if (running.length === 0) return false;
     const victim = this.#prng.pick(running);
     this.#options.trace.note(name, "X-", victim.request.name);
     if (this.#prng.chance(0.3)) victim.runOutOfMemory();
     else victim.signal("SIGKILL");
+    return true;
   }
 
   #changeFaults(machine: Machine): void {
@@ -175,17 +255,20 @@ export class Faults {
       lostRequestChance: rare(),
       lostReplyChance: rare(),
       brokenStreamChance: rare() / 5,
+      strayChance: 0,
     };
-    machine.link.faults = link;
+    // A user's request that arrives again after its answer would be another user: nobody knows what is wanted.
+    machine.link.faults = { ...link, strayChance: rare() };
     for (const each of userLinks) each.faults = link;
-    cluster.setStoreFaults({
+    this.#storeFaults = {
       latencyMsMax: prng.pick([0, 0, 5, 50]),
       lostReplyChance: rare() / 2,
       lostRequestChance: rare() / 2,
       refusalChance: rare() / 2,
       brokenWatchChance: rare() / 5,
       compactionChance: rare(),
-    });
+    };
+    this.#applyStoreFaults();
     const engineRate = rare();
     machine.host.failAtRandom(() => engineRate);
     cluster.registry.down = prng.chance(0.15);

@@ -15,16 +15,27 @@ import type {
   RouteId,
   Routes,
 } from "@berth/protocol";
+import type { AnswerEvent } from "./checkers/checker.ts";
 import type { Life } from "./life.ts";
 import { type Link, unreachable } from "./link.ts";
 import type { ServerLife } from "./server-life.ts";
+
+/** By what a server knows a client: a token, or the certificate of a member. */
+export type Identity =
+  | { readonly kind: "token"; readonly token: string }
+  | { readonly kind: "member"; readonly node: string; readonly member: string };
+
+/** Calls that cannot be repeated by a line: their answer is a stream. */
+const STREAMS: ReadonlySet<RouteId> = new Set(["watch", "readLogs"]);
 
 export interface LineClientOptions {
   readonly life: Life;
   readonly link: Link;
   /** The server that listens now. */
   readonly server: () => ServerLife | undefined;
-  readonly token: string;
+  readonly identity: Identity;
+  /** A member got an answer, or a piece of a stream. */
+  readonly onAnswered?: (event: AnswerEvent) => void;
   readonly newId: () => string;
 }
 
@@ -55,7 +66,10 @@ export class LineClient implements ApiClient {
 
   async #call<Id extends RouteId>(id: Id, options: CallOptions<Id>): Promise<AnswerOf<Routes[Id]>> {
     const { life, link } = this.#options;
-    await link.request(life.clock, options.signal);
+    const stray = () => {
+      if (!STREAMS.has(id)) this.#deliver(id, options);
+    };
+    await link.request(life.clock, options.signal, stray);
     const server = this.#server();
     const abort = new AbortController();
     const ends = [
@@ -65,8 +79,9 @@ export class LineClient implements ApiClient {
     ];
     const sent = { ...options, signal: AbortSignal.any(ends) };
     const answer = await unlessAborted(this.#client(server).call(id, sent), server.life.death);
-    if (id === "watch" || id === "readLogs") {
-      const stream = this.#stream(answer as AsyncIterable<unknown>, server, abort);
+    this.#answered(id);
+    if (STREAMS.has(id)) {
+      const stream = this.#stream(id, answer as AsyncIterable<unknown>, { server, abort });
       return life.items(stream) as unknown as AnswerOf<Routes[Id]>;
     }
     await link.reply(life.clock, options.signal);
@@ -75,23 +90,45 @@ export class LineClient implements ApiClient {
 
   /** A stream lives as long as both ends and the line between them. */
   async *#stream(
+    id: RouteId,
     items: AsyncIterable<unknown>,
-    server: ServerLife,
-    abort: AbortController,
+    { server, abort }: { readonly server: ServerLife; readonly abort: AbortController },
   ): AsyncGenerator<unknown, void, undefined> {
-    const { life, link } = this.#options;
-    const broken = AbortSignal.any([server.life.death, link.silence]);
+    const { life, link, identity } = this.#options;
+    const ends = [server.life.death, link.silence];
+    if (identity.kind === "member") ends.push(server.connectionsOf(identity.member));
+    const broken = AbortSignal.any(ends);
     const iterator = items[Symbol.asyncIterator]();
     try {
       for (;;) {
         const next = await unlessAborted(iterator.next(), broken);
         if (next.done) return;
+        this.#answered(id);
         await unlessAborted(link.piece(life.clock), broken);
         yield next.value;
       }
     } finally {
       abort.abort(unreachable("closed"));
     }
+  }
+
+  /** A copy of a request that arrives by itself: nobody waits for the answer. */
+  #deliver<Id extends RouteId>(id: Id, options: CallOptions<Id>): void {
+    const server = this.#options.server();
+    if (server === undefined) return;
+    const { signal: _gone, ...rest } = options;
+    const sent = { ...rest, signal: server.life.death } as CallOptions<Id>;
+    void this.#client(server)
+      .call(id, sent)
+      .then(
+        () => this.#answered(id),
+        () => {},
+      );
+  }
+
+  #answered(route: RouteId): void {
+    const { identity, onAnswered } = this.#options;
+    if (identity.kind === "member") onAnswered?.({ member: identity.member, route });
   }
 
   #server(): ServerLife {
@@ -101,8 +138,12 @@ export class LineClient implements ApiClient {
   }
 
   #client(server: ServerLife): InProcessClient {
-    const { token, newId } = this.#options;
-    return new InProcessClient({ dispatcher: () => server.dispatcher, token, newId });
+    const { identity, newId } = this.#options;
+    const shown =
+      identity.kind === "token"
+        ? { token: identity.token }
+        : { peer: { ...identity, notAfter: Number.POSITIVE_INFINITY } };
+    return new InProcessClient({ dispatcher: () => server.dispatcher, ...shown, newId });
   }
 }
 

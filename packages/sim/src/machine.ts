@@ -10,24 +10,29 @@ import type { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import { MemoryDb } from "@berth/agent/state/memory-db";
 import { sealerOf } from "@berth/agent/state/seal";
-import type { Logger, Prng } from "@berth/base";
+import type { Clock, Logger, Prng } from "@berth/base";
 import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
+import { goodDisk } from "./disk.ts";
 import type { Life } from "./life.ts";
+import type { Identity } from "./line-client.ts";
 import type { Link } from "./link.ts";
 import type { SimulatedNet } from "./simulated-net.ts";
+import type { SkewedClock } from "./skewed-clock.ts";
 
 export interface MachineOptions {
   readonly name: string;
-  readonly newLife: () => Life;
+  /** The host's own: its wall time may be wrong. */
+  readonly clock: SkewedClock;
+  readonly newLife: (clock: Clock) => Life;
   readonly prng: Prng;
   readonly host: FakeHost;
   readonly link: Link;
   readonly net: SimulatedNet;
   readonly log: Logger;
-  readonly clientOf: (life: Life) => ApiClient;
-  /** Deliberate damage: see `Mutation`. */
-  readonly bootClockStands: boolean;
+  /** How the server knows its agent. */
+  readonly identity: Identity;
+  readonly clientOf: (life: Life, identity: Identity) => ApiClient;
   readonly runtimeOf: (host: FakeHost) => FakeRuntime;
   /** The agent cannot start: a bug. */
   readonly onBroken: (error: unknown) => void;
@@ -42,7 +47,10 @@ export class Machine {
   readonly host: FakeHost;
   readonly link: Link;
   readonly net: SimulatedNet;
+  readonly clock: SkewedClock;
+  readonly disk = goodDisk();
   readonly db = new MemoryDb();
+  #identity: Identity;
   readonly #logFiles = new MemoryLogFiles();
   readonly #options: MachineOptions;
   #life: Life | undefined;
@@ -53,6 +61,8 @@ export class Machine {
   constructor(options: MachineOptions) {
     this.#options = options;
     this.name = options.name;
+    this.clock = options.clock;
+    this.#identity = options.identity;
     this.host = options.host;
     this.net = options.net;
     this.link = options.link;
@@ -67,6 +77,18 @@ export class Machine {
     return this.#life !== undefined;
   }
 
+  /** How the server knows its agent. */
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** The host joined anew: its agent starts with the new certificate, beside what lies on its disk. */
+  joinAs(identity: Identity): void {
+    this.killAgent();
+    this.#identity = identity;
+    this.startAgent();
+  }
+
   get powered(): boolean {
     return this.#powered;
   }
@@ -74,7 +96,7 @@ export class Machine {
   startAgent(): void {
     if (!this.#powered || this.#life !== undefined) return;
     const { newLife, host, runtimeOf } = this.#options;
-    const life = newLife();
+    const life = newLife(this.clock);
     const runtime = runtimeOf(host);
     this.#life = life;
     this.#runtime = runtime;
@@ -110,11 +132,6 @@ export class Machine {
     this.startAgent();
   }
 
-  /** Only differences count: all boots share one clock, and a reboot changes the boot's identifier. */
-  #bootMs(life: Life): number {
-    return this.#options.bootClockStands ? 0 : life.clock.monotonic();
-  }
-
   #start(life: Life, runtime: FakeRuntime): Promise<Agent> {
     const { name, log, host, clientOf } = this.#options;
     const prng = this.#options.prng.fork();
@@ -122,7 +139,7 @@ export class Machine {
       nodeName: name,
       dataDir: "/nowhere",
       runtimeDir: "/nowhere",
-      api: clientOf(life),
+      api: clientOf(life, this.#identity),
       runtime,
       net: this.net.portFor(life),
       clock: life.clock,
@@ -131,7 +148,7 @@ export class Machine {
       driver: life.driver(log, prng.fork()),
       settings: { forwarders: [] },
       machine: {
-        db: new DbOfLife(this.db, life, prng.fork()),
+        db: new DbOfLife({ db: this.db, disk: this.disk, life, prng: prng.fork() }),
         // A seal's chance changes nothing that anybody sees.
         sealer: sealerOf(Buffer.alloc(32, 7)),
         logFiles: this.#logFiles,
@@ -147,8 +164,12 @@ export class Machine {
         },
         host: {
           bootId: host.bootId,
-          bootMs: () => this.#bootMs(life),
-          disk: async () => ({ sizeBytes: DISK_BYTES, freeBytes: DISK_FREE_BYTES }),
+          // Only differences count: all boots share one clock, and a reboot changes the identifier.
+          bootMs: () => life.clock.monotonic(),
+          disk: async () => ({
+            sizeBytes: DISK_BYTES,
+            freeBytes: this.disk.full ? 0 : DISK_FREE_BYTES,
+          }),
           pidsMax: async () => PIDS_MAX,
           portsTaken: async () => [],
           hasInterface: () => true,

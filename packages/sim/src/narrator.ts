@@ -3,9 +3,9 @@
  * so that a run can say what it covered.
  */
 
-import type { FakeContainer } from "@berth/agent/runtime/fake-container";
 import { LABEL_ATTEMPT, LABEL_TASK } from "@berth/agent/runtime/port";
-import { type Node, parseKey, type Stack, type Task, type TaskStatus } from "@berth/protocol";
+import type { Node, Stack, Task, TaskStatus } from "@berth/protocol";
+import type { ContainerEvent } from "./checkers/checker.ts";
 import type { StoreFacts } from "./store-facts.ts";
 import type { Written } from "./store-journal.ts";
 import type { Trace } from "./trace.ts";
@@ -26,7 +26,7 @@ export class Narrator {
     for (const each of written) this.#tell(each);
   }
 
-  container(machine: string, container: FakeContainer, kind: string, facts: StoreFacts): void {
+  container({ machine, container, kind }: ContainerEvent, facts: StoreFacts): void {
     const { labels } = container.request;
     const id = labels[LABEL_TASK] ?? "";
     const name = `${nameOf(facts.taskOf(id), id)} a${labels[LABEL_ATTEMPT]}`;
@@ -45,16 +45,15 @@ export class Narrator {
     this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
   }
 
-  #tell({ key, value, previous }: Written): void {
-    const kind = parseKey(key)?.kind;
-    const now: unknown = value === undefined ? undefined : JSON.parse(value);
-    const before: unknown = previous === undefined ? undefined : JSON.parse(previous);
-    if (kind === "task") this.#task(now as Task | undefined, before as Task | undefined);
-    if (kind === "status" && now !== undefined) {
-      this.#status(now as TaskStatus, before as TaskStatus | undefined);
+  #tell(written: Written): void {
+    const { kind } = written;
+    const isGone = written.value === undefined;
+    if (kind === "task") this.#task(written.now(), written.before());
+    if (kind === "stack") this.#stack(written.now(), written.before());
+    if (kind === "status" && !isGone) {
+      this.#status(written.now<TaskStatus>() as TaskStatus, written.before());
     }
-    if (kind === "stack") this.#stack(now as Stack | undefined, before as Stack | undefined);
-    if (kind === "node" && now !== undefined) this.#node(now as Node, before as Node | undefined);
+    if (kind === "node" && !isGone) this.#node(written.now<Node>() as Node, written.before());
   }
 
   #task(now: Task | undefined, before: Task | undefined): void {

@@ -5,33 +5,25 @@
  * Design page: docs/design/simulation.md.
  */
 
-import { MINUTE_MS, Prng, SECOND_MS } from "@berth/base";
-import type { Acknowledged } from "./acknowledgements.ts";
-import { acknowledgedChecker } from "./checkers/acknowledged.ts";
-import { addressesChecker } from "./checkers/addresses.ts";
-import type { Checker, Scene, Speak } from "./checkers/checker.ts";
-import { convergesChecker, unconverged } from "./checkers/converges.ts";
-import { exclusiveChecker } from "./checkers/exclusive.ts";
-import { flappingChecker } from "./checkers/flapping.ts";
-import { forwardChecker } from "./checkers/forward.ts";
-import { leavingChecker } from "./checkers/leaving.ts";
-import { ownCodeChecker } from "./checkers/own-code.ts";
-import { patienceChecker } from "./checkers/patience.ts";
-import { roomChecker } from "./checkers/room.ts";
-import { slotsChecker } from "./checkers/slots.ts";
+import { Prng, SECOND_MS } from "@berth/base";
+import type { Scene } from "./checkers/checker.ts";
 import { Cluster, type Mutation } from "./cluster.ts";
 import { Faults } from "./faults.ts";
+import { Jury, type Violation } from "./jury.ts";
 import { Link } from "./link.ts";
 import { Narrator } from "./narrator.ts";
 import { Operator } from "./operator.ts";
 import { processLog } from "./process-log.ts";
+import { type DrawnScale, drawScale, SCALES, type ScaleName } from "./scale.ts";
 import { SHAPES, type Shape } from "./stack-specs.ts";
 import { StackUser } from "./stack-user.ts";
 import { Trace } from "./trace.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface RunOptions {
-  /** 3 by default. */
+  /** `small` by default. */
+  readonly scale?: ScaleName;
+  /** Drawn from the seed by default. */
   readonly machines?: number;
   /** Deliberate damage, to show that checkers speak. */
   readonly mutation?: Mutation;
@@ -39,14 +31,8 @@ export interface RunOptions {
   readonly shapes?: readonly Shape[];
 }
 
-export interface Violation {
-  readonly checker: string;
-  readonly sentence: string;
-  /** Virtual time, milliseconds from the start. */
-  readonly atMs: number;
-}
-
 export interface Statistics {
+  readonly machines: number;
   readonly virtualMs: number;
   /** From the end of faults until everything was as wanted. */
   readonly calmMs: number;
@@ -54,9 +40,13 @@ export interface Statistics {
   readonly commits: number;
   readonly tasks: number;
   readonly faults: Readonly<Record<string, number>>;
+  /** What the operator did how often. */
+  readonly operator: Readonly<Record<string, number>>;
   /** What was seen how often. */
   readonly seen: Readonly<Record<string, number>>;
 }
+
+export type { Violation } from "./jury.ts";
 
 export interface RunResult {
   readonly seed: number;
@@ -67,15 +57,10 @@ export interface RunResult {
   readonly statistics: Statistics;
 }
 
-/** Time of users and faults. */
-const TROUBLE_MS = { min: 2 * MINUTE_MS, max: 4 * MINUTE_MS } as const;
-/** Everything that waits (back-off, quarantine, deadlines of rollouts) is over within this. */
-const CALM_MS_MAX = 6 * MINUTE_MS;
 /** What is as wanted must stay so. */
 const STABLE_MS = 10 * SECOND_MS;
-const STACKS = { min: 2, max: 4 } as const;
-/** More violations than these tell nothing new. */
-const VIOLATIONS_MAX = 20;
+/** Between two looks of checkers at what has no event of its own. */
+const TICK_MS = 5 * SECOND_MS;
 
 /** Runs a seed to its end. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -93,21 +78,8 @@ class Run {
   readonly #users: readonly StackUser[];
   readonly #operator: Operator;
   readonly #faults: Faults;
-  readonly #troubleMs: number;
-  readonly #violations: Violation[] = [];
-  readonly #checkers: readonly Checker[] = [
-    slotsChecker(),
-    exclusiveChecker(),
-    roomChecker(),
-    addressesChecker(),
-    leavingChecker(),
-    acknowledgedChecker(),
-    forwardChecker(),
-    patienceChecker(),
-    flappingChecker(),
-    convergesChecker(),
-    ownCodeChecker(),
-  ];
+  readonly #scale: DrawnScale;
+  readonly #jury: Jury;
 
   constructor(seed: number, options: RunOptions) {
     this.#seed = seed;
@@ -116,7 +88,8 @@ class Run {
     const { clock } = this.#time;
     this.#trace = new Trace(() => clock.now());
     this.#narrator = new Narrator(this.#trace);
-    this.#troubleMs = this.#prng.int(TROUBLE_MS.min, TROUBLE_MS.max);
+    this.#jury = new Jury(this.#trace, () => this.#scene);
+    this.#scale = drawScale(SCALES[options.scale ?? "small"], this.#prng, options.machines);
     this.#cluster = this.#makeCluster(options);
     const links: Link[] = [];
     this.#users = this.#makeUsers(options, links);
@@ -127,32 +100,40 @@ class Run {
       clock,
       prng: this.#prng.fork(),
       trace: this.#trace,
-      untilMs: this.#troubleMs,
+      untilMs: this.#scale.troubleMs,
     });
   }
 
   async run(): Promise<RunResult> {
-    const time = this.#time;
-    this.#trace.note(
-      "",
-      "==",
-      `seed ${this.#seed}: ${this.#users.map(({ stack }) => stack).join(" ")}`,
-    );
+    const { machines, troubleMs } = this.#scale;
+    const stacks = this.#users.map(({ stack }) => stack).join(" ");
+    this.#trace.note("", "==", `seed ${this.#seed}: ${machines} machines, ${stacks}`);
     await this.#cluster.start();
     for (const user of this.#users) void user.run();
     void this.#operator.run();
     this.#faults.start();
-    await time.run(this.#troubleMs);
+    while (this.#time.clock.monotonic() < troubleMs) {
+      await this.#time.run(Math.min(TICK_MS, troubleMs - this.#time.clock.monotonic()));
+      this.#jury.onTick();
+    }
     this.#trace.note("", "==", "faults end");
     this.#faults.mendAll();
     const calmMs = await this.#calm();
-    for (const checker of this.#checkers) checker.atEnd?.(this.#scene, this.#speakFor(checker));
+    this.#jury.onTick();
+    this.#jury.atEnd();
     this.#cluster.end();
     return this.#result(calmMs);
   }
 
   get #scene(): Scene {
-    return { cluster: this.#cluster, users: this.#users, operator: this.#operator };
+    const { clock } = this.#time;
+    return {
+      cluster: this.#cluster,
+      users: this.#users,
+      operator: this.#operator,
+      nowMs: clock.monotonic(),
+      timers: clock.waiting,
+    };
   }
 
   /** Waits until everything is as wanted, and stays so. Returns how long it took. */
@@ -160,54 +141,36 @@ class Run {
     const { clock } = this.#time;
     const start = clock.monotonic();
     let since: number | undefined;
-    while (clock.monotonic() - start < CALM_MS_MAX) {
-      const reason = unconverged(this.#scene);
+    while (clock.monotonic() - start < this.#scale.calmMsMax) {
+      const reason = this.#jury.pending();
       if (reason !== undefined) since = undefined;
       else since ??= clock.monotonic();
       if (since !== undefined && clock.monotonic() - since >= STABLE_MS) return since - start;
       await this.#time.run(SECOND_MS);
     }
-    return CALM_MS_MAX;
+    return this.#scale.calmMsMax;
   }
 
-  /** What holds on for a while is said once. */
-  #speakFor({ name }: Checker): Speak {
-    return (sentence) => {
-      if (this.#violations.some((each) => each.sentence === sentence)) return;
-      this.#trace.note("", "V!", `${name}: ${sentence}`);
-      if (this.#violations.length === VIOLATIONS_MAX) return;
-      const atMs = this.#time.clock.monotonic();
-      this.#violations.push({ checker: name, sentence, atMs });
-    };
-  }
-
-  #makeCluster({ machines = 3, mutation }: RunOptions): Cluster {
-    const prng = this.#prng.fork();
-    const onProgrammerError = (who: string, error: Error) => {
-      for (const checker of this.#checkers) {
-        checker.onProgrammerError?.(who, error, this.#speakFor(checker));
-      }
-    };
+  #makeCluster({ mutation }: RunOptions): Cluster {
+    const jury = this.#jury;
+    const onProgrammerError = (who: string, error: Error) => jury.onProgrammerError(who, error);
     return new Cluster({
       clock: this.#time.clock,
-      prng,
+      prng: this.#prng.fork(),
       trace: this.#trace,
       log: (who) => processLog({ who, trace: this.#trace, onProgrammerError }),
-      machines,
+      machines: this.#scale.machines,
       ...(mutation === undefined ? {} : { mutation }),
       onWritten: (written) => {
         this.#narrator.commit(written);
-        for (const checker of this.#checkers) {
-          checker.onWritten?.(written, this.#scene, this.#speakFor(checker));
-        }
+        jury.onWritten(written);
       },
-      onContainer: (machine, container, kind) => {
-        this.#narrator.container(machine, container, kind, this.#cluster.facts);
-        for (const checker of this.#checkers) {
-          const speak = this.#speakFor(checker);
-          checker.onContainer?.({ machine, container, kind }, this.#scene, speak);
-        }
+      onContainer: (event) => {
+        this.#narrator.container(event, this.#cluster.facts);
+        jury.onContainer(event);
       },
+      onModel: (event) => jury.onModel(event),
+      onAnswered: (event) => jury.onAnswered(event),
       onBroken: (who, error) =>
         onProgrammerError(who, error instanceof Error ? error : new Error(String(error))),
     });
@@ -216,8 +179,8 @@ class Run {
   #makeUsers({ shapes }: RunOptions, links: Link[]): StackUser[] {
     const { clock } = this.#time;
     const all = Object.keys(SHAPES) as Shape[];
-    const count = this.#prng.int(STACKS.min, STACKS.max);
-    const drawn = shapes ?? Array.from({ length: count }, () => this.#prng.pick(all));
+    const length = this.#scale.stacks;
+    const drawn = shapes ?? Array.from({ length }, () => this.#prng.pick(all));
     return drawn.map((shape, index) => {
       const prng = this.#prng.fork();
       const link = new Link(clock, prng.fork());
@@ -230,8 +193,8 @@ class Run {
         prng,
         trace: this.#trace,
         newId: () => this.#cluster.newId(),
-        untilMs: this.#troubleMs,
-        onAcknowledged: (acknowledged) => this.#acknowledged(acknowledged),
+        untilMs: this.#scale.troubleMs,
+        onAcknowledged: (acknowledged) => this.#jury.onAcknowledged(acknowledged),
       });
     });
   }
@@ -243,34 +206,30 @@ class Run {
     links.push(link);
     return new Operator({
       api: this.#cluster.userClient(link),
-      nodes: this.#cluster.machines.map(({ name }) => name),
+      cluster: this.#cluster,
       clock,
       prng,
       trace: this.#trace,
-      untilMs: this.#troubleMs,
+      untilMs: this.#scale.troubleMs,
     });
-  }
-
-  #acknowledged(acknowledged: Acknowledged): void {
-    for (const checker of this.#checkers) {
-      checker.onAcknowledged?.(acknowledged, this.#scene, this.#speakFor(checker));
-    }
   }
 
   #result(calmMs: number): RunResult {
     const { commits, tasks, seen } = this.#narrator;
     return {
       seed: this.#seed,
-      violations: this.#violations,
+      violations: this.#jury.violations,
       trace: this.#trace.lines,
       digest: this.#trace.digest(),
       statistics: {
+        machines: this.#scale.machines,
         virtualMs: this.#time.clock.monotonic(),
         calmMs,
         timers: this.#time.steps,
         commits,
         tasks,
         faults: { ...this.#faults.counts },
+        operator: { ...this.#operator.counts },
         seen: Object.fromEntries(seen),
       },
     };

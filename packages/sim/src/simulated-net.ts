@@ -8,7 +8,7 @@ import type { Clock, Prng } from "@berth/base";
 import type { ApplyReport, NodeNetworkModel, PartReport } from "@berth/network";
 import type { Life } from "./life.ts";
 
-/** A model, when it was told, and from when on requests follow it. Wall times. */
+/** A model, when it was told, and from when on requests follow it. Monotonic, milliseconds. */
 export interface ToldModel {
   readonly model: NodeNetworkModel;
   readonly toldAt: number;
@@ -20,6 +20,9 @@ export interface SimulatedNetOptions {
   readonly prng: Prng;
   /** Damage for the checker's test: it says that it follows as soon as it is told. */
   readonly lies: boolean;
+  /** Damage: what is told differs from what the agent says. */
+  readonly altered?: (model: NodeNetworkModel) => NodeNetworkModel;
+  readonly onTold: (model: NodeNetworkModel) => void;
 }
 
 /** Longer than any drain of a simulated service, so that what is asked about is there. */
@@ -43,7 +46,7 @@ export class SimulatedNet {
     return this.#told;
   }
 
-  /** What requests followed at `at` (wall time). */
+  /** What requests followed at `at`. */
   followedAt(at: number): ToldModel | undefined {
     return this.#told.findLast(({ followedAt }) => followedAt <= at);
   }
@@ -73,11 +76,16 @@ export class SimulatedNet {
     };
   }
 
-  #tell(model: NodeNetworkModel): void {
-    const toldAt = this.#options.clock.now();
+  #tell(said: NodeNetworkModel): void {
+    const { clock, altered, onTold } = this.#options;
+    const model = altered?.(said) ?? said;
+    const toldAt = clock.monotonic();
     // In order: a model is never overtaken by the one before.
     const followedAt = Math.max(this.#told.at(-1)?.followedAt ?? 0, toldAt + this.#lagMs());
-    this.#told = [...this.#told, { model, toldAt, followedAt }].slice(-KEPT_MAX);
+    this.#told.push({ model, toldAt, followedAt });
+    // In large pieces: moving a few hundred at each word would cost more than the word.
+    if (this.#told.length > 2 * KEPT_MAX) this.#told = this.#told.slice(-KEPT_MAX);
+    onTold(model);
   }
 
   #lagMs(): number {
@@ -89,7 +97,9 @@ export class SimulatedNet {
   #report(): ApplyReport {
     const generation = this.#told.at(-1)?.model.generation ?? 0;
     const { clock, lies } = this.#options;
-    const followed = lies ? generation : (this.followedAt(clock.now())?.model.generation ?? 0);
+    const followed = lies
+      ? generation
+      : (this.followedAt(clock.monotonic())?.model.generation ?? 0);
     const part: PartReport = { state: "ok", generation, problems: [] };
     const ingress = { ...part, generation: followed };
     return { generation, dns: part, ingress, firewall: part };

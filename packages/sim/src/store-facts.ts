@@ -7,10 +7,11 @@ import type { ClaimHolder } from "@berth/control-plane/state/claim-holder";
 import {
   type Deployment,
   type Kind,
+  keys,
+  type Network,
   type Node,
   type NodeStatus,
   type Operation,
-  parseKey,
   type Release,
   type Scale,
   type Stack,
@@ -28,6 +29,7 @@ export class StoreFacts {
   readonly deployment = new Map<string, Deployment>();
   readonly task = new Map<string, Task>();
   readonly status = new Map<string, TaskStatus>();
+  readonly network = new Map<string, Network>();
   readonly volume = new Map<string, Volume>();
   readonly node = new Map<string, Node>();
   readonly nodeStatus = new Map<string, NodeStatus>();
@@ -37,6 +39,16 @@ export class StoreFacts {
   readonly #statusById = new Map<string, TaskStatus>();
   /** Releases that were ever made, also those that are not kept any more. */
   readonly #releasesEver = new Map<string, Release>();
+  readonly #tables: Partial<Record<Kind, Map<string, unknown>>> = {
+    ...{ stack: this.stack, release: this.release, scale: this.scale, task: this.task },
+    ...{ deployment: this.deployment, status: this.status, volume: this.volume, node: this.node },
+    ...{
+      network: this.network,
+      "node-status": this.nodeStatus,
+      operation: this.operation,
+      claim: this.claim,
+    },
+  };
 
   taskOf(id: string): Task | undefined {
     return this.#taskById.get(id);
@@ -52,38 +64,29 @@ export class StoreFacts {
   }
 
   nodeOf(name: string): Node | undefined {
-    return [...this.node.values()].find((node) => node.name === name);
+    return this.node.get(keys.node(name));
   }
 
   apply(written: Written): void {
-    const kind = parseKey(written.key)?.kind;
-    const table = kind === undefined ? undefined : this.#tables()[kind];
+    const { key, kind } = written;
+    const table = kind === undefined ? undefined : this.#tables[kind];
     if (table === undefined) return;
-    if (written.value === undefined) table.delete(written.key);
-    else table.set(written.key, JSON.parse(written.value));
+    const now = written.now();
+    if (now === undefined) table.delete(key);
+    else table.set(key, now);
     if (kind === "task") index(this.#taskById, written, (task: Task) => task.id);
     if (kind === "status") index(this.#statusById, written, (status: TaskStatus) => status.task);
-    if (kind === "release" && written.value !== undefined) {
-      const release = JSON.parse(written.value) as Release;
+    if (kind === "release" && now !== undefined) {
+      const release = now as Release;
       this.#releasesEver.set(releaseName(release, release.number), release);
     }
-  }
-
-  #tables(): Partial<Record<Kind, Map<string, unknown>>> {
-    const { stack, release, scale, deployment, task, status, volume, node, operation, claim } =
-      this;
-    const own = { stack, release, scale, deployment, task, status, volume, node, operation, claim };
-    return { ...own, "node-status": this.nodeStatus };
   }
 }
 
 function index<T>(table: Map<string, T>, written: Written, idOf: (value: T) => string): void {
-  if (written.value !== undefined) {
-    const value = JSON.parse(written.value) as T;
-    table.set(idOf(value), value);
-  } else if (written.previous !== undefined) {
-    table.delete(idOf(JSON.parse(written.previous) as T));
-  }
+  const [now, before] = [written.now<T>(), written.before<T>()];
+  if (now !== undefined) table.set(idOf(now), now);
+  else if (before !== undefined) table.delete(idOf(before));
 }
 
 function releaseName(scope: { readonly stack: string }, number: number): string {

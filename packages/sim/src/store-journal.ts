@@ -23,18 +23,58 @@ import type {
   TxnResult,
   WatchBatch,
 } from "@berth/control-plane/store/port";
+import { type Kind, parseKey } from "@berth/protocol";
+
+/** A value as text, decoded at most once: many look at it. What is decoded must not be changed. */
+export class StoredValue {
+  readonly text: string;
+  #decoded: unknown;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get decoded(): unknown {
+    this.#decoded ??= JSON.parse(this.text);
+    return this.#decoded;
+  }
+}
 
 /** One key's change by a commit; `value` or `previous` is absent when the key is not there. */
-export interface Written {
+export class Written {
   readonly key: string;
+  readonly kind: Kind | undefined;
   readonly revision: Revision;
-  readonly value: string | undefined;
-  readonly previous: string | undefined;
+  readonly value: StoredValue | undefined;
+  readonly previous: StoredValue | undefined;
+
+  constructor(
+    change: Readonly<Record<"value" | "previous", StoredValue | undefined>> & {
+      readonly key: string;
+      readonly revision: Revision;
+    },
+  ) {
+    this.key = change.key;
+    this.kind = parseKey(change.key)?.kind;
+    this.revision = change.revision;
+    this.value = change.value;
+    this.previous = change.previous;
+  }
+
+  /** What is there now. `T` is the type of the kind, as its writer was made to keep it. */
+  now<T>(): T | undefined {
+    return this.value?.decoded as T | undefined;
+  }
+
+  /** What was there before. */
+  before<T>(): T | undefined {
+    return this.previous?.decoded as T | undefined;
+  }
 }
 
 export class StoreJournal implements Store {
   /** What the commits made, by key. */
-  readonly contents = new Map<string, string>();
+  readonly contents = new Map<string, StoredValue>();
   readonly #store: MemoryStore;
   readonly #listener: (written: readonly Written[]) => void;
 
@@ -58,7 +98,7 @@ export class StoreJournal implements Store {
   /** A key at which the store and its commits do not agree; `undefined` when all is well. */
   disagreement(): string | undefined {
     const { entries } = JSON.parse(this.#store.exportState()) as { entries: StoredEntry[] };
-    for (const { key, value } of entries) if (this.contents.get(key) !== value) return key;
+    for (const { key, value } of entries) if (this.contents.get(key)?.text !== value) return key;
     if (entries.length === this.contents.size) return undefined;
     const held = new Set(entries.map(({ key }) => key));
     return [...this.contents.keys()].find((key) => !held.has(key));
@@ -111,10 +151,11 @@ export class StoreJournal implements Store {
   #apply(operation: Operation, revision: Revision): Written[] {
     switch (operation.kind) {
       case "put": {
-        const { key, value } = operation;
+        const { key } = operation;
         const previous = this.contents.get(key);
+        const value = new StoredValue(operation.value);
         this.contents.set(key, value);
-        return [{ key, revision, value, previous }];
+        return [new Written({ key, revision, value, previous })];
       }
       case "delete":
         return this.#delete(operation.key, revision);
@@ -131,6 +172,6 @@ export class StoreJournal implements Store {
   #delete(key: string, revision: Revision): Written[] {
     const previous = this.contents.get(key);
     if (!this.contents.delete(key)) return [];
-    return [{ key, revision, value: undefined, previous }];
+    return [new Written({ key, revision, value: undefined, previous })];
   }
 }

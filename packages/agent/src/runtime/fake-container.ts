@@ -51,7 +51,8 @@ export class FakeContainer {
   #error: string | undefined;
   #startedAt: number | undefined;
   #startedMonotonic = 0;
-  #stopAskedAt: number | undefined;
+  #endedMonotonic = 0;
+  #stopAskedMs: number | undefined;
   #finishedAt: number | undefined;
   #timers: CancelTimer[] = [];
   #watchers = new Set<() => void>();
@@ -101,7 +102,7 @@ export class FakeContainer {
     this.#phase = "running";
     this.#exitCode = undefined;
     this.#finishedAt = undefined;
-    this.#stopAskedAt = undefined;
+    this.#stopAskedMs = undefined;
     this.#startedAt = clock.now();
     this.#startedMonotonic = clock.monotonic();
     this.#schedule();
@@ -109,13 +110,18 @@ export class FakeContainer {
     return undefined;
   }
 
-  /** When its running process was first asked to end by the engine's stop. Wall time. */
-  get stopAskedAt(): number | undefined {
-    return this.#stopAskedAt;
+  /** When its process was first asked to end by the engine's stop. Monotonic: wall clocks of hosts may jump. */
+  get stopAskedMs(): number | undefined {
+    return this.#stopAskedMs;
+  }
+
+  /** When its process began. Monotonic. */
+  get startedMs(): number {
+    return this.#startedMonotonic;
   }
 
   noteStop(): void {
-    if (this.running) this.#stopAskedAt ??= this.#options.clock.now();
+    if (this.running) this.#stopAskedMs ??= this.#options.clock.monotonic();
   }
 
   /** What a signal does to the process; unknown signals do nothing. */
@@ -145,7 +151,22 @@ export class FakeContainer {
     this.#phase = "exited";
     this.#exitCode = exitCode;
     this.#finishedAt = this.#options.clock.now();
+    this.#endedMonotonic = this.#options.clock.monotonic();
     this.#changed();
+  }
+
+  /** When its process last ran, the present included; `-Infinity` before its first start. Monotonic. */
+  ranUntilMs(): number {
+    if (this.running) return this.#options.clock.monotonic();
+    return this.ended ? this.#endedMonotonic : Number.NEGATIVE_INFINITY;
+  }
+
+  /** When a probe of it would last have succeeded; `-Infinity` when none ever would. Monotonic. */
+  healthyUntilMs(): number {
+    const { healthyAfterMs = 0, unhealthyAfterMs = Number.POSITIVE_INFINITY } =
+      this.#options.program;
+    const until = Math.min(this.ranUntilMs(), this.#startedMonotonic + unhealthyAfterMs);
+    return until >= this.#startedMonotonic + healthyAfterMs ? until : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether a probe of it would succeed now. */

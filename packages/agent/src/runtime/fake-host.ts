@@ -108,6 +108,8 @@ export class FakeHost {
   readonly #interrupts = new Set<(error: ProtocolError) => void>();
   #faults: Fault[] = [];
   #faultRate: (operation: FakeOperation) => number = () => 0;
+  /** Calls take so many times as long: 1, or more for a host that is overloaded. */
+  slowness = 1;
   #engineUp = true;
   #boots = 1;
   #sequence = 0;
@@ -170,10 +172,11 @@ export class FakeHost {
     this.#faultRate = rate;
   }
 
-  /** No faults any more. */
+  /** No faults any more, and no slowness. */
   heal(): void {
     this.#faults = [];
     this.#faultRate = () => 0;
+    this.slowness = 1;
   }
 
   /** By identifier or name. */
@@ -294,7 +297,7 @@ export class FakeHost {
   #latencyOf(operation: FakeOperation): number {
     if (this.#options.latencyMs !== undefined) return this.#options.latencyMs(operation);
     const meanMs = LATENCY_MS[operation] ?? LATENCY_MS_OTHERS;
-    return meanMs * (0.5 + this.#prng.float());
+    return meanMs * this.slowness * (0.5 + this.#prng.float());
   }
 
   #takeFault(operation: FakeOperation): Fault | undefined {

@@ -7,7 +7,7 @@
  */
 
 import type { Assignment, DeclaredService, Network, NetworkNeighbor } from "@berth/protocol";
-import type { TaskRecord } from "../task/record.ts";
+import { SEQUENCE_RESERVE, type TaskRecord } from "../task/record.ts";
 import type { Intent } from "../task/step-input.ts";
 import type { Change, LocalDb, Table } from "./local-db.ts";
 import { VolumeLocks } from "./volume-locks.ts";
@@ -41,9 +41,6 @@ export interface RegistryLookUp {
 
 /** Builds that are remembered: more than the stacks of one machine have. */
 const BUILT_MAX = 1_000;
-
-/** Status numbers grow between two writes of a record by less than this: see `loaded`. */
-const SEQUENCE_RESERVE = 100_000;
 
 export class AgentState {
   readonly #db: LocalDb;

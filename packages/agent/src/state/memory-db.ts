@@ -15,6 +15,11 @@ export class MemoryDb implements LocalDb {
     for (const table of Object.keys(TABLES) as Table[]) this.#tables.set(table, new Map());
   }
 
+  /** Rows of all tables. */
+  get size(): number {
+    return [...this.#tables.values()].reduce((sum, rows) => sum + rows.size, 0);
+  }
+
   read(table: Table): ReadonlyMap<string, unknown> {
     const rows = this.#tables.get(table) ?? new Map<string, string>();
     return new Map([...rows].map(([key, text]) => [key, JSON.parse(text) as unknown]));

@@ -33,6 +33,8 @@ export class ToldIntake {
   readonly #loop: Loop;
   /** While a list is coming: everything of it by key. */
   #listing: Map<string, Value> | undefined;
+  /** Lists and dismissals so far: each makes changes from before it void. */
+  #lists = 0;
   /** Kind and identifier by key: deletions name keys only. */
   readonly #byKey = new Map<string, { readonly kind: string; readonly id: string }>();
   #changes: { readonly key: string; readonly value: Value | undefined }[] = [];
@@ -60,6 +62,7 @@ export class ToldIntake {
 
   /** A stream without a position begins: its list replaces what was known. */
   beginList(): void {
+    this.#lists++;
     this.#listing = new Map();
   }
 
@@ -101,6 +104,7 @@ export class ToldIntake {
   /** The cluster has removed this node, and started what ran here elsewhere: all of it ends. */
   async dismissed(): Promise<void> {
     const { state, onTasks } = this.#options;
+    this.#lists++;
     this.#listing = undefined;
     this.#changes = [];
     const told = [...state.told.values()].filter(({ intent }) => intent !== "forget");
@@ -167,8 +171,21 @@ export class ToldIntake {
     const changes = this.#changes;
     if (changes.length === 0 || this.#listing !== undefined) return;
     this.#changes = [];
-    const { state, onTasks, onNetworks, onOperations } = this.#options;
+    const lists = this.#lists;
     const latest = new Map(changes.map(({ key, value }) => [key, value]));
+    try {
+      await this.#apply(latest);
+    } catch (error) {
+      // Told once: what a full disk refused is taken in again, before what came meanwhile. A list replaces it.
+      if (lists === this.#lists) this.#changes = [...changes, ...this.#changes];
+      throw error;
+    }
+    if (lists !== this.#lists) return;
+    for (const [key, change] of latest) if (change === undefined) this.#byKey.delete(key);
+  }
+
+  async #apply(latest: ReadonlyMap<string, Value | undefined>): Promise<void> {
+    const { state, onTasks, onNetworks, onOperations } = this.#options;
     const told: ToldTask[] = [];
     const networks: Network[] = [];
     const goneNetworks: string[] = [];
@@ -186,7 +203,6 @@ export class ToldIntake {
       if (kind === "network" && change !== undefined) networks.push(change.value as Network);
       if (kind === "operation" && change === undefined) goneOperations.push(id);
       if (kind === "operation" && change !== undefined) operations.push(change.value as Operation);
-      if (change === undefined) this.#byKey.delete(key);
     }
     if (networks.length + goneNetworks.length > 0) {
       await state.putNetworks(networks, goneNetworks);

@@ -8,7 +8,7 @@
  */
 
 import { assert } from "@berth/base";
-import { isForward, type TaskOutcome, type TaskState } from "@berth/protocol";
+import { type Assignment, isForward, type TaskOutcome, type TaskState } from "@berth/protocol";
 
 /** Why a running container is being ended. `asked`: for good; the others are followed by a new attempt. */
 export const STOP_CAUSES = {
@@ -20,6 +20,9 @@ export const STOP_CAUSES = {
   isolated: "No server was reached for so long that it may have been started elsewhere.",
 } as const satisfies Readonly<Record<string, string>>;
 export type StopCause = keyof typeof STOP_CAUSES;
+
+/** Status numbers grow between two writes of a record by less than this. */
+export const SEQUENCE_RESERVE = 100_000;
 
 /** One task as its agent knows it. Times are wall times in milliseconds. Written by the runner only. */
 export interface TaskRecord {
@@ -69,13 +72,17 @@ export interface TaskRecord {
   readonly stopCause?: StopCause;
 }
 
-/** A task of which nothing has been done. */
-export function newRecord(task: string, bootId: string): TaskRecord {
+/** A task of which nothing has been done here; `reported`: what the server knows of it nevertheless. */
+export function newRecord(
+  task: string,
+  bootId: string,
+  reported: Assignment["reported"] = undefined,
+): TaskRecord {
   return {
     task,
-    attempt: 0,
+    attempt: reported?.attempt ?? 0,
     state: "assigned",
-    sequence: 0,
+    sequence: reported === undefined ? 0 : reported.sequence + SEQUENCE_RESERVE,
     bootId,
     ready: false,
     published: false,

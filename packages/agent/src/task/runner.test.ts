@@ -268,3 +268,18 @@ test("containers outlive the loss of the local database: they are adopted by the
   assert.equal([...box.host.containers.values()].filter((one) => one.running).length, 1);
   box.kill();
 });
+
+test("what an agent knows nothing of goes on from what was reported: a host that joined again", async () => {
+  const box = new NodeBox(11);
+  const life = box.start();
+  const reported = { attempt: 4, sequence: 70 };
+  await life.tell(run({ ...sampleAssignment("task01"), reported }));
+  assert.ok(await box.until(() => box.status("task01")?.ready === true));
+  assert.equal(box.status("task01")?.attempt, 5);
+  assert.ok((box.status("task01")?.sequence ?? 0) > 70);
+  await life.tell(stop({ ...sampleAssignment("task02"), reported }));
+  assert.ok(await box.until(() => box.status("task02")?.state === "removed"));
+  assert.equal(box.status("task02")?.attempt, 4);
+  assert.ok((box.status("task02")?.sequence ?? 0) > 70);
+  box.kill();
+});

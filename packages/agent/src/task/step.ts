@@ -9,7 +9,7 @@
 
 import { assert } from "@berth/base";
 import { comparePositions } from "@berth/protocol";
-import { newRecord } from "./record.ts";
+import { newRecord, type TaskRecord } from "./record.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { RUN_RULES } from "./run-rules.ts";
 import type { Decision, StepInput } from "./step-input.ts";
@@ -20,8 +20,7 @@ export const STEP_TABLE: readonly Rule[] = [...STOP_RULES, ...RUN_RULES];
 
 /** The decision for `input`, and the rule that made it. */
 export function step(input: StepInput): Decision & { readonly rule: string } {
-  const record =
-    input.record ?? adoptedRecord(input) ?? newRecord(taskOf(input), input.facts.bootId);
+  const record = input.record ?? adoptedRecord(input) ?? freshRecord(input);
   const known: RuleInput = { ...input, record };
   for (const rule of STEP_TABLE) {
     if (!rule.when(known)) continue;
@@ -35,6 +34,6 @@ export function step(input: StepInput): Decision & { readonly rule: string } {
   return { next: record, wait: "settled", rule: "settled" };
 }
 
-function taskOf(input: StepInput): string {
-  return input.assignment.task.id;
+function freshRecord({ assignment, facts }: StepInput): TaskRecord {
+  return newRecord(assignment.task.id, facts.bootId, assignment.reported);
 }

@@ -19,8 +19,11 @@ export function adoptedRecord(input: StepInput): TaskRecord | undefined {
   const { container, facts } = input;
   if (container === undefined) return undefined;
   const attempt = Number(container.labels[LABEL_ATTEMPT] ?? "1");
+  // Of an attempt that is over, as was reported: there is none of a later one.
+  if (attempt < (input.assignment.reported?.attempt ?? 0)) return undefined;
+  const { task, reported } = input.assignment;
   const base = {
-    ...newRecord(input.assignment.task.id, facts.bootId),
+    ...newRecord(task.id, facts.bootId, reported),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
     imageId: container.imageId,
     containerId: container.id,

@@ -21,6 +21,7 @@ export function assignmentOf(view: ClusterView, task: Task): Assignment | undefi
   const found = specOfTask(view, task);
   if (found === undefined) return undefined;
   const { release, service } = found;
+  const status = view.statuses.by("task", task.id)[0]?.value;
   return {
     task,
     spec: service.spec,
@@ -28,6 +29,9 @@ export function assignmentOf(view: ClusterView, task: Task): Assignment | undefi
     volumes: volumesOf(release, task),
     configs: pick(release.configs, service.spec.configs, ({ digest }) => ({ digest })),
     secrets: pick(release.secrets, secretReferences(service.spec), ({ version }) => ({ version })),
+    ...(status === undefined
+      ? {}
+      : { reported: { attempt: status.attempt, sequence: status.sequence } }),
   };
 }
 

@@ -26,6 +26,7 @@ import { requestTarget } from "@berth/protocol/client/request-target";
 import type { ApiAnswer, ApiCall } from "./call.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { framePair } from "./frame-pair.ts";
+import type { Peer } from "./peer.ts";
 
 /** What happens between the two ends. Each may wait, and may throw what the caller then sees. */
 export interface NetworkHook {
@@ -41,6 +42,8 @@ export interface InProcessClientOptions {
   /** Asked for each call: a server that was started again is another one. */
   readonly dispatcher: () => Dispatcher;
   readonly token?: string;
+  /** Whom the connection's certificate would speak for. */
+  readonly peer?: Peer;
   readonly newId: () => string;
   readonly network?: NetworkHook;
   readonly remoteAddress?: string;
@@ -115,7 +118,7 @@ export class InProcessClient implements ApiClient {
 
   #callOf(id: RouteId, options: AnyOptions, signal: AbortSignal): ApiCall {
     const route: RouteDescription = routes[id];
-    const { token, newId, remoteAddress = "local" } = this.#options;
+    const { token, peer, newId, remoteAddress = "local" } = this.#options;
     const { idempotencyKey, ifMatch, minRevision } = options;
     // Refuses what could not be said in a request line, as the other client does.
     const target = requestTarget(route, options.params, options.query);
@@ -123,7 +126,7 @@ export class InProcessClient implements ApiClient {
     return {
       route: id,
       params: { ...options.params },
-      query: Object.fromEntries(new URL(target, "http://local").searchParams),
+      query: Object.fromEntries(new URLSearchParams(target.split("?", 2)[1] ?? "")),
       readBody: async () => (body === undefined ? undefined : JSON.parse(body)),
       ...(route.bodyBytes === true ? { bytes: sentBytes(options.bytes) } : {}),
       headers: {
@@ -132,6 +135,7 @@ export class InProcessClient implements ApiClient {
         ...(ifMatch === undefined ? {} : { ifMatch: `"${ifMatch}"` }),
         ...(minRevision === undefined ? {} : { minRevision: String(minRevision) }),
       },
+      ...(peer === undefined ? {} : { peer }),
       remoteAddress,
       path: target.split("?", 1)[0] ?? "",
       requestId: newId(),

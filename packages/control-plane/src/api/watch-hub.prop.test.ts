@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock, Prng } from "@berth/base";
 import {
+  type Assignment,
   keys,
   ProtocolError,
   type Release,
@@ -364,6 +365,12 @@ function pause(clock: ManualClock, ms: number): Promise<void> {
   });
 }
 
+/** What was reported when an assignment was told is of that moment: no report changes an assignment. */
 function sorted(objects: ReadonlyMap<string, unknown>): [string, unknown][] {
-  return [...objects].sort(([a], [b]) => (a < b ? -1 : 1));
+  const lasting = ([key, value]: [string, unknown]): [string, unknown] => {
+    if (!key.startsWith("assignment ")) return [key, value];
+    const { reported: _then, ...rest } = value as Assignment;
+    return [key, rest];
+  };
+  return [...objects].map(lasting).sort(([a], [b]) => (a < b ? -1 : 1));
 }

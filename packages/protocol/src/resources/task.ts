@@ -171,6 +171,13 @@ export const Assignment = Type.Object({
   ),
   configs: Type.Record(Type.String(), Type.Object({ digest: Type.String() })),
   secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
+  /**
+   * What was last reported of the task when this was told. An agent that knows nothing of it (a host that was removed
+   * and joined again, a database that was lost) goes on from there: reports from the beginning would be refused as old.
+   */
+  reported: Type.Optional(
+    Type.Object({ attempt: Type.Integer({ minimum: 0 }), sequence: Type.Integer({ minimum: 1 }) }),
+  ),
 });
 export type Assignment = Of<typeof Assignment>;
 

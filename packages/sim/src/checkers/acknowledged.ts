@@ -8,7 +8,7 @@
  */
 
 import { DEFAULT_SETTINGS } from "@berth/control-plane/settings";
-import { keys, parseKey, type StackScope, stackKey } from "@berth/protocol";
+import { keys, type StackScope, stackKey } from "@berth/protocol";
 import type { Acknowledged } from "../acknowledgements.ts";
 import type { Written } from "../store-journal.ts";
 import type { Checker, Scene, Speak } from "./checker.ts";
@@ -25,9 +25,9 @@ export function acknowledgedChecker(): Checker {
     name: "acknowledged",
     onWritten(written, scene, speak) {
       for (const each of written) {
-        const kind = parseKey(each.key)?.kind ?? "";
+        const { kind = "" } = each;
         if (!KINDS.has(kind)) continue;
-        if (each.value !== undefined) remember(history, each.key, each.value);
+        if (each.value !== undefined) remember(history, each.key, each.value.decoded);
         if (kind === "deployment" && each.value === undefined) {
           checkForgotten(each, deployments, scene, speak);
         }
@@ -57,9 +57,9 @@ export function acknowledgedChecker(): Checker {
   };
 }
 
-function remember(history: Map<string, Set<string>>, key: string, value: string): void {
+function remember(history: Map<string, Set<string>>, key: string, value: unknown): void {
   const values = history.get(key) ?? new Set();
-  history.set(key, values.add(canonical(JSON.parse(value))));
+  history.set(key, values.add(canonical(value)));
 }
 
 function keyOf({ kind, answer }: Acknowledged): string {

@@ -2,33 +2,29 @@
  * No address in use twice: no two tasks of which neither is known to have ended hold one address of one network.
  * Members of a pod share that of its main.
  *
- * A verdict frees no address: a lost node may still use it. But of a copy that only one may run of: it gets the
- * verdict by somebody's word that the old one is dead, and whether that is true is what `exclusive` looks at. That
- * checker looks at containers that run; this one at what is given out, before anything has started. Speaks at the
- * commit that gives an address a second time.
+ * A verdict frees no address: a lost node may still use it. `exclusive` looks at containers that run; this looks
+ * at what is given out, before anything has started. Speaks at the commit that gives it a second time.
  */
 
-import { isFinal, parseKey, type Task } from "@berth/protocol";
+import { isFinal, type Task } from "@berth/protocol";
 import type { StoreFacts } from "../store-facts.ts";
+import { TaskGroups } from "../task-groups.ts";
 import type { Checker } from "./checker.ts";
 
 export function addressesChecker(): Checker {
+  const holders = new TaskGroups((task, facts) =>
+    hasEnded(task, facts)
+      ? []
+      : task.attachments.map(({ networkId, address }) => `${address} of ${networkId}`),
+  );
   return {
     name: "addresses",
     onWritten(written, { cluster: { facts } }, speak) {
-      const isGiven = written.some(
-        ({ key, previous }) => parseKey(key)?.kind === "task" && previous === undefined,
-      );
-      if (!isGiven) return;
-      const holders = new Map<string, Task>();
-      for (const task of facts.task.values()) {
-        if (hasEnded(task, facts) || isFenced(task)) continue;
-        for (const { networkId, address } of task.attachments) {
-          const place = `${address} of ${networkId}`;
-          const other = holders.get(place);
-          holders.set(place, task);
-          if (other === undefined || podOf(other) === podOf(task)) continue;
-          speak(`${place} is held by ${other.id.slice(0, 4)} and ${task.id.slice(0, 4)}`);
+      for (const place of holders.follow(written, facts)) {
+        const [first, ...others] = holders.of(place);
+        for (const other of others) {
+          if (first === undefined || podOf(first) === podOf(other)) continue;
+          speak(`${place} is held by ${first.id.slice(0, 4)} and ${other.id.slice(0, 4)}`);
         }
       }
     },
@@ -38,10 +34,6 @@ export function addressesChecker(): Checker {
 function hasEnded(task: Task, facts: StoreFacts): boolean {
   const state = facts.statusOf(task.id)?.state;
   return state !== undefined && isFinal(state);
-}
-
-function isFenced({ exclusive, verdict }: Task): boolean {
-  return exclusive && verdict?.kind === "lost";
 }
 
 function podOf(task: Task): string {

@@ -5,8 +5,11 @@
  */
 
 import type { FakeContainer } from "@berth/agent/runtime/fake-container";
+import type { NodeNetworkModel } from "@berth/network";
+import type { RouteId } from "@berth/protocol";
 import type { Acknowledged } from "../acknowledgements.ts";
 import type { Cluster } from "../cluster.ts";
+import type { Machine } from "../machine.ts";
 import type { Operator } from "../operator.ts";
 import type { StackUser } from "../stack-user.ts";
 import type { Written } from "../store-journal.ts";
@@ -16,6 +19,10 @@ export interface Scene {
   readonly cluster: Cluster;
   readonly users: readonly StackUser[];
   readonly operator: Operator;
+  /** Virtual time from the start, milliseconds. */
+  readonly nowMs: number;
+  /** Timers that wait, of the whole simulation. */
+  readonly timers: number;
 }
 
 /** Called with a sentence when the property does not hold. */
@@ -27,6 +34,19 @@ export interface ContainerEvent {
   readonly kind: string;
 }
 
+/** A node's data plane was told what to follow; the machine's `net` shows it already. */
+export interface ModelEvent {
+  readonly machine: Machine;
+  readonly model: NodeNetworkModel;
+}
+
+/** A member got an answer, or a piece of a stream. */
+export interface AnswerEvent {
+  /** Identifier of the membership that its certificate speaks of. */
+  readonly member: string;
+  readonly route: RouteId;
+}
+
 export interface Checker {
   /** Unique, `kebab-case`. */
   readonly name: string;
@@ -34,10 +54,19 @@ export interface Checker {
   readonly onWritten?: (written: readonly Written[], scene: Scene, speak: Speak) => void;
   /** A container began to run or its process ended. */
   readonly onContainer?: (event: ContainerEvent, scene: Scene, speak: Speak) => void;
+  readonly onModel?: (event: ModelEvent, scene: Scene, speak: Speak) => void;
+  readonly onAnswered?: (event: AnswerEvent, scene: Scene, speak: Speak) => void;
+  /** Every few virtual seconds. */
+  readonly onTick?: (scene: Scene, speak: Speak) => void;
   /** A user got the answer that a write was done. */
   readonly onAcknowledged?: (acknowledged: Acknowledged, scene: Scene, speak: Speak) => void;
   /** A process of ours says that its own code is wrong. */
   readonly onProgrammerError?: (who: string, error: Error, speak: Speak) => void;
+  /**
+   * What is not as it has to be at last. Asked again and again once faults have ended: the run waits until
+   * nothing is named, and what is named when its patience is over is a violation.
+   */
+  readonly pending?: (scene: Scene) => string | undefined;
   /** The run is over. */
   readonly atEnd?: (scene: Scene, speak: Speak) => void;
 }

@@ -1,7 +1,6 @@
 /**
  * When faults stop, everything becomes as it is wanted, and stays so: stacks, tasks, containers, claims,
- * locks and volumes. `unconverged` says what is not yet; the run waits for silence of it, this speaks if
- * it does not come.
+ * locks and volumes.
  *
  * What is wanted follows from what users were promised and from the releases in the store, not from the
  * server's own view of what it is about to do.
@@ -14,13 +13,7 @@ import type { StoreFacts } from "../store-facts.ts";
 import type { Checker, Scene } from "./checker.ts";
 
 export function convergesChecker(): Checker {
-  return {
-    name: "converges",
-    atEnd(scene, speak) {
-      const reason = unconverged(scene);
-      if (reason !== undefined) speak(reason);
-    },
-  };
+  return { name: "converges", pending: unconverged };
 }
 
 type Rule = (scene: Scene) => string | undefined;
@@ -36,7 +29,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** The first thing that is not as it is wanted; `undefined` when all is well. */
-export function unconverged(scene: Scene): string | undefined {
+function unconverged(scene: Scene): string | undefined {
   for (const rule of RULES) {
     const reason = rule(scene);
     if (reason !== undefined) return reason;

@@ -10,7 +10,6 @@ import {
   type Deployment,
   isForward,
   type Operation,
-  parseKey,
   type Stack,
   type Task,
   type TaskStatus,
@@ -35,12 +34,12 @@ export function forwardChecker(): Checker {
   return {
     name: "forward",
     onWritten(written, _scene, speak) {
-      for (const { key, value, previous } of written) {
-        const kind = parseKey(key)?.kind ?? "";
+      for (const each of written) {
+        const { key, kind = "", value, previous } = each;
         if (value === undefined && ONCE.has(kind)) gone.add(key);
         if (value !== undefined && gone.has(key)) speak(`${key} was forgotten and is made again`);
         if (value === undefined || previous === undefined) continue;
-        MOVES[kind]?.(JSON.parse(previous), JSON.parse(value), speak);
+        MOVES[kind]?.(previous.decoded, value.decoded, speak);
       }
     },
   };

@@ -19,14 +19,14 @@ export function leavingChecker(): Checker {
   return {
     name: "leaving",
     onContainer({ machine, container, kind }, { cluster }, speak) {
-      const { stopAskedAt } = container;
+      const { stopAskedMs: stopAskedAt } = container;
       const task = container.request.labels[LABEL_TASK] ?? "";
       if (kind !== "exited" || stopAskedAt === undefined) return;
       const net = cluster.machines.find(({ name }) => name === machine)?.net;
       const followed = net?.followedAt(stopAskedAt);
       if (net === undefined || followed === undefined || !isReady(followed.model, task)) return;
       // Told of the attempt before: a hanging ingress sends to this one without its ever having been ready.
-      if (followed.toldAt < (container.state().startedAt ?? 0)) return;
+      if (followed.toldAt < container.startedMs) return;
       const since = takenOutAt(net.told, task, stopAskedAt);
       if (since !== undefined && stopAskedAt - since > ACKNOWLEDGE_MS_MAX - TELLING_MS) return;
       const told = since === undefined ? "was never taken out" : "is to be taken out";

@@ -7,20 +7,31 @@
  * Speaks at the commit that makes one task too many.
  */
 
-import { isFinal, keys, parseKey, type Task } from "@berth/protocol";
+import { isFinal, keys, type Node, type Task } from "@berth/protocol";
 import type { StoreFacts } from "../store-facts.ts";
+import type { Written } from "../store-journal.ts";
+import { TaskGroups } from "../task-groups.ts";
 import type { Checker } from "./checker.ts";
 
 export function slotsChecker(): Checker {
   /** Free tasks that were leaving when their node fell silent. */
   const excused = new Set<string>();
+  const isLive = (task: Task, facts: StoreFacts) => {
+    const state = facts.statusOf(task.id)?.state;
+    const isOver = task.verdict !== undefined || (state !== undefined && isFinal(state));
+    return !isOver && !excused.has(task.id);
+  };
+  const places = new TaskGroups((task, facts) => (isLive(task, facts) ? [placeOf(task)] : []));
   return {
     name: "slots",
     onWritten(written, { cluster: { facts } }, speak) {
-      const kinds = new Set(written.map(({ key }) => parseKey(key)?.kind));
-      if (!kinds.has("task") && !kinds.has("status") && !kinds.has("node")) return;
-      for (const task of facts.task.values()) if (isExcused(task, facts)) excused.add(task.id);
-      for (const [place, tasks] of livePlaces(facts, excused)) {
+      const leaving = newlyExcused(written, facts);
+      for (const { id } of leaving) excused.add(id);
+      const touched = places.follow(written, facts);
+      for (const { id } of leaving) places.put(id, facts);
+      for (const place of touched) {
+        const tasks = [...places.of(place)];
+        if (tasks.length <= 1) continue;
         const max = Math.max(...tasks.map((task) => allowed(task, facts)));
         if (tasks.length <= max) continue;
         const ids = tasks.map(({ id }) => id.slice(0, 4)).join(", ");
@@ -30,27 +41,32 @@ export function slotsChecker(): Checker {
   };
 }
 
+function placeOf(task: Task): string {
+  const pod = task.podTask === undefined ? "" : ` in the pod of ${task.podTask.slice(0, 4)}`;
+  return `${task.stack}/${task.service}.${task.slot}${pod}`;
+}
+
+/** By a node that fell silent, or by a task that was asked to stop there. */
+function newlyExcused(written: readonly Written[], facts: StoreFacts): Task[] {
+  return written.flatMap((each) => {
+    if (each.kind === "task") {
+      const task = each.now<Task>();
+      return task !== undefined && isExcused(task, facts) ? [task] : [];
+    }
+    const node = each.kind === "node" ? each.now<Node>() : undefined;
+    if (node?.contact !== "down") return [];
+    return [...facts.task.values()].filter(
+      (task) => task.node === node.name && isExcused(task, facts),
+    );
+  });
+}
+
 function isExcused(task: Task, facts: StoreFacts): boolean {
   return (
     task.desired === "stopped" &&
     !task.exclusive &&
     facts.node.get(keys.node(task.node))?.contact === "down"
   );
-}
-
-function livePlaces(facts: StoreFacts, excused: ReadonlySet<string>): Map<string, Task[]> {
-  const places = new Map<string, Task[]>();
-  for (const task of facts.task.values()) {
-    const status = facts.statusOf(task.id);
-    const over = task.verdict !== undefined || (status !== undefined && isFinal(status.state));
-    if (over || excused.has(task.id)) continue;
-    const pod = task.podTask === undefined ? "" : ` in the pod of ${task.podTask.slice(0, 4)}`;
-    const place = `${task.stack}/${task.service}.${task.slot}${pod}`;
-    const tasks = places.get(place);
-    if (tasks === undefined) places.set(place, [task]);
-    else tasks.push(task);
-  }
-  return places;
 }
 
 /** How many tasks may live in the place of this one. The place of a pod's member is its pod. */

@@ -14,7 +14,7 @@ import type {
   WatchBatch,
   WatchEvent,
 } from "@berth/control-plane/store/port";
-import { type Node, type NodeStatus, parseKey, type Task, type TaskStatus } from "@berth/protocol";
+import { type NodeStatus, parseKey, type Task, type TaskStatus } from "@berth/protocol";
 import type { Mutation } from "../cluster.ts";
 
 type Changed = Partial<Pick<Store, "txn" | "watch" | "list">>;
@@ -58,12 +58,6 @@ function withTwins(txn: Txn): readonly Operation[] {
 
 /** `exclusive`: an engine that says a container has ended while its process goes on. */
 export const LYING_ENGINE: Mutation = { runtime: (host) => new LyingRuntime(host) };
-
-/** `exclusive`: a fence hook that says of hosts that they are off while they run. */
-export const LYING_HOOK: Mutation = { fenceLies: true };
-
-/** `exclusive`: agents that never notice for how long they were without a server. */
-export const NO_DEADLINE: Mutation = { bootClockStands: true };
 
 /** Containers that are said to be gone, by host: the lie outlives the agent. */
 const saidGone = new WeakMap<FakeHost, Set<string>>();
@@ -110,22 +104,12 @@ export const INFLATED_NODES: Mutation = {
       parseKey(entry.key)?.kind === "node-status"
         ? { ...entry, value: scaled(entry.value, NODE_SHRINK) }
         : entry;
-    const grownEvent = (event: WatchEvent): WatchEvent =>
-      event.type === "put" ? { ...event, entry: grown(event.entry) } : event;
-    async function* grownWatch(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch> {
-      for await (const batch of batches) yield { ...batch, events: batch.events.map(grownEvent) };
-    }
     const shrunk = (operation: Operation): Operation =>
       operation.kind === "put" && kindOf(operation) === "node-status"
         ? { ...operation, value: scaled(operation.value, 1 / NODE_SHRINK) }
         : operation;
-    return altered(store, {
+    return altered(reading(store, grown), {
       txn: (txn, options) => store.txn({ ...txn, then: txn.then.map(shrunk) }, options),
-      watch: (prefix, from, signal) => grownWatch(store.watch(prefix, from, signal)),
-      list: async (prefix, options) => {
-        const page = await store.list(prefix, options);
-        return { ...page, entries: page.entries.map(grown) };
-      },
     });
   },
 };
@@ -170,27 +154,6 @@ export function forgetfulStore(): Mutation {
       }),
   };
 }
-
-/** Node rows are written without `field`: what the server noted there is forgotten. */
-function forgetsOfNodes(field: keyof Node): Mutation {
-  const without = (operation: Operation): Operation => {
-    if (operation.kind !== "put" || kindOf(operation) !== "node") return operation;
-    const { [field]: _forgotten, ...rest } = JSON.parse(operation.value) as Node;
-    return { ...operation, value: JSON.stringify(rest) };
-  };
-  return {
-    store: (store) =>
-      altered(store, {
-        txn: (txn, options) => store.txn({ ...txn, then: txn.then.map(without) }, options),
-      }),
-  };
-}
-
-/** `patience`: a server that gives up what it lost, however many nodes are silent. */
-export const IMPATIENT = forgetsOfNodes("evictionPausedUntil");
-
-/** `flapping`: a server that forgets that nodes fell silent. */
-export const FORGIVING = forgetsOfNodes("silences");
 
 /** `forward`: a server that takes a report that goes back. */
 export function backwardStatuses(): Mutation {
@@ -238,4 +201,120 @@ export function faultyCode(): Mutation {
         },
       }),
   };
+}
+
+/** `healthy`: a server that takes every copy for ready as soon as it runs. */
+export const HASTY_SERVER: Mutation = {
+  store: (store) => {
+    const ready = (entry: StoredEntry): StoredEntry => {
+      if (parseKey(entry.key)?.kind !== "status") return entry;
+      const status = JSON.parse(entry.value) as TaskStatus;
+      if (status.state !== "running" && status.state !== "starting") return entry;
+      const readyAt = status.readyAt ?? 0;
+      const value = JSON.stringify({ ...status, state: "running", ready: true, readyAt });
+      return { ...entry, value };
+    };
+    return reading(store, ready);
+  },
+};
+
+/** `endpoints`: a node that sends requests to every copy as soon as it has an address. */
+export const HASTY_NODE: Mutation = {
+  model: (model) => ({
+    ...model,
+    endpoints: model.attachments.map(({ mac: _mac, ...copy }) => ({ ...copy, state: "ready" })),
+  }),
+};
+
+/** `attachments`: a data plane that loses the address of every other copy. */
+export const LOST_ATTACHMENTS: Mutation = {
+  model: (model) => ({
+    ...model,
+    attachments: model.attachments.filter((_, index) => index % 2 === 0),
+  }),
+};
+
+/** `removed`: a server that is never told that a member was removed. */
+export const KEPT_MEMBERS: Mutation = {
+  store: (store) => {
+    /** Members as the server goes on seeing them. */
+    const kept = new Map<string, StoredEntry>();
+    async function* watch(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch> {
+      for await (const batch of batches) {
+        yield { ...batch, events: batch.events.filter((event) => !isRemoval(event)) };
+      }
+    }
+    return altered(store, {
+      watch: (prefix, from, signal) => watch(store.watch(prefix, from, signal)),
+      list: async (prefix, options) => {
+        const page = await store.list(prefix, options);
+        for (const entry of page.entries) {
+          if (parseKey(entry.key)?.kind === "member") kept.set(entry.key, entry);
+        }
+        const known = new Set(page.entries.map(({ key }) => key));
+        const missing = [...kept.values()].filter(
+          ({ key }) => key.startsWith(prefix) && !known.has(key),
+        );
+        return { ...page, entries: [...page.entries.filter(isNoRemoval), ...missing] };
+      },
+    });
+  },
+};
+
+function isRemoval({ type, key }: WatchEvent): boolean {
+  const kind = parseKey(key)?.kind;
+  return kind === "removal" || (kind === "member" && type === "delete");
+}
+
+function isNoRemoval({ key }: StoredEntry): boolean {
+  return parseKey(key)?.kind !== "removal";
+}
+
+/** `growth`: an engine that says of containers that they are removed, and keeps them. */
+export const HOARDING_ENGINE: Mutation = { runtime: (host) => new HoardingRuntime(host) };
+
+/** What is hidden from agents, by host. */
+const hoarded = new WeakMap<FakeHost, Set<string>>();
+
+class HoardingRuntime extends FakeRuntime {
+  readonly #hidden: Set<string>;
+
+  constructor(host: FakeHost) {
+    super(host);
+    this.#hidden = hoarded.get(host) ?? new Set();
+    hoarded.set(host, this.#hidden);
+  }
+
+  override async removeContainer(id: string): Promise<void> {
+    const container = this.host.findContainer(id);
+    if (container === undefined) return;
+    container.signal("SIGKILL");
+    this.#hidden.add(container.id);
+  }
+
+  override async inspectContainer(id: string): Promise<ContainerState | undefined> {
+    const state = await super.inspectContainer(id);
+    return state !== undefined && this.#hidden.has(state.id) ? undefined : state;
+  }
+
+  override async listContainers(cluster: string): Promise<readonly ContainerState[]> {
+    const states = await super.listContainers(cluster);
+    return states.filter(({ id }) => !this.#hidden.has(id));
+  }
+}
+
+/** A store whose reader sees other entries than were written. */
+function reading(store: Store, seen: (entry: StoredEntry) => StoredEntry): Store {
+  const seenEvent = (event: WatchEvent): WatchEvent =>
+    event.type === "put" ? { ...event, entry: seen(event.entry) } : event;
+  async function* seenWatch(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch> {
+    for await (const batch of batches) yield { ...batch, events: batch.events.map(seenEvent) };
+  }
+  return altered(store, {
+    watch: (prefix, from, signal) => seenWatch(store.watch(prefix, from, signal)),
+    list: async (prefix, options) => {
+      const page = await store.list(prefix, options);
+      return { ...page, entries: page.entries.map(seen) };
+    },
+  });
 }
