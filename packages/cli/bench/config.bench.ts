@@ -1,7 +1,9 @@
 /**
  * `berth config` over a folder of stack files, one process each, beside the same of a peer:
  *
- *   node packages/cli/bench/config.bench.ts --folder PATH [--peer PATH] [--rounds N] [--json]
+ *   node packages/cli/bench/config.bench.ts [--folder PATH] [--peer PATH] [--rounds N] [--json]
+ *
+ * Before that, stacks of 500 services and files of 10 MB in one process. Without --folder that is all.
  *
  * The folder holds files that other people wrote (the peer's own collection has 39) and is not part of this
  * repository; the peer is a `docker-compose` program. Rounds take turns, so that what else the machine does falls on
@@ -67,7 +69,20 @@ function roundMs({ name, argv }: Contestant, files: readonly string[]): number {
   return performance.now() - started;
 }
 
-const files = filesBelow(values.folder ?? ".");
+/** Stacks of many services and large files, which are made up: packages/compose/bench/load.bench.ts. */
+function largeStacks(): void {
+  const file = join(ROOT, "packages/compose/bench/load.bench.ts");
+  const words = [
+    ...(values.peer === undefined ? [] : ["--peer", values.peer]),
+    ...(values.json ? ["--json"] : []),
+  ];
+  const { status } = spawnSync(process.execPath, [file, ...words], { stdio: "inherit" });
+  assert.equal(status, 0);
+}
+
+largeStacks();
+if (values.folder === undefined) process.exit();
+const files = filesBelow(values.folder);
 assert.ok(files.length > 0, "no stack files: give --folder");
 const figures = new Map(CONTESTANTS.map(({ name }): [string, number[]] => [name, []]));
 for (const each of CONTESTANTS) roundMs(each, files.slice(0, 2));
