@@ -2,6 +2,7 @@
  * Codecs of lists and tables: lists with and without an identity of their items, tables in both spellings.
  */
 
+import { nearestWord } from "@berth/base";
 import { keyValueMap, namesMap } from "../tree/key-values.ts";
 import { isNull, kindName, type MapTree, type SeqTree, type Tree } from "../tree/tree.ts";
 import { type Codec, type Printed, type PrintFormat, type Reading, refuse } from "./codec.ts";
@@ -240,10 +241,19 @@ function printTable(
   return new Map(entries.sort(keyOrder(format)));
 }
 
+/** Which names a table may have. */
+interface TableNames {
+  readonly names?: RegExp;
+  /** What `names` holds for, in words; for names of things of the file there is no need to. */
+  readonly namesExpected?: string;
+  /** Names to suggest. */
+  readonly likelyNames?: readonly string[];
+}
+
 /** A mapping of names to values of one kind. */
 export function tableOf<T>(
   item: Codec<T>,
-  form: { readonly names?: RegExp; readonly list?: boolean; readonly keepEmpty?: boolean } = {},
+  form: TableNames & { readonly list?: boolean; readonly keepEmpty?: boolean } = {},
 ): Codec<Readonly<Record<string, T>>> {
   const mapping = { type: "object", additionalProperties: item.schema };
   return {
@@ -254,7 +264,7 @@ export function tableOf<T>(
         const expected = form.list === true ? "a mapping or a list of names" : "a mapping";
         return refuse(reading, tree, path, { found: `is ${kindName(tree)}`, expected });
       }
-      return readTableOf(map, path, reading, { item, names: form.names });
+      return readTableOf(map, path, reading, { item, ...form });
     },
     print(table, format) {
       const entries = Object.entries(table).sort(keyOrder(format));
@@ -271,7 +281,7 @@ function readTableOf<T>(
   map: MapTree,
   path: string,
   reading: Reading,
-  form: { readonly item: Codec<T>; readonly names: RegExp | undefined },
+  form: TableNames & { readonly item: Codec<T> },
 ): Readonly<Record<string, T>> {
   const entries: [string, T][] = [];
   if (!reading.values.spend(map.entries.size)) return {};
@@ -279,7 +289,8 @@ function readTableOf<T>(
     if (form.names !== undefined && !form.names.test(key)) {
       refuse(reading, origin, `${path}.${key}`, {
         found: `${JSON.stringify(key)} is not a valid name`,
-        expected: "letters, digits, '.', '_' and '-'",
+        expected: form.namesExpected ?? "letters, digits, '.', '_' and '-'",
+        suggestion: nearestWord(key, form.likelyNames ?? []),
       });
       continue;
     }

@@ -61,9 +61,11 @@ function checkImage(check: Check, service: ComposeService, path: string): void {
   ) {
     const unread = image === undefined && check.wrote(`${path}.image`);
     if (unread || check.wrote(`${path}.build`) || check.wrote(`${path}.provider`)) return;
-    // It would have come by an `extends` that failed, or stands there misspelled.
+    // It would have come by an `extends` or a `<<` that failed, has a variable that did, or stands there misspelled.
     const isMeant = (problem: ComposeProblem) =>
       problem.path.includes(".extends") ||
+      problem.path === `${path}.image` ||
+      problem.path.startsWith(`${path}.<<`) ||
       (problem.path.startsWith(`${path}.`) && /^(image|build)/.test(problem.suggestion ?? ""));
     if (check.hasErrorThat(isMeant)) return;
     check.error(path, "has neither image nor build", { expected: "one of the two" });

@@ -46,8 +46,18 @@ const ulimit: Codec<Ulimit> = {
   schema: { oneOf: [integer().schema, ulimitPair.schema] },
 };
 
+/** setrlimit(2), as the engine names them. */
+const LIMIT_NAMES = [
+  ..."core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime".split(" "),
+  ..."sigpending stack".split(" "),
+];
+
 /** `ulimits`. */
-export const ulimits = tableOf(ulimit, { names: /^[a-z]+$/ });
+export const ulimits = tableOf(ulimit, {
+  names: /^[a-z]+$/,
+  namesExpected: "the name of a limit such as nofile",
+  likelyNames: LIMIT_NAMES,
+});
 
 /** Agent sockets and keys: `[default]`, `[id=path]` or a mapping. */
 const ssh: Codec<Readonly<Record<string, string>>> = {
@@ -130,6 +140,10 @@ const buildWords = record<Build>(
   },
   {
     expand: (tree, path, reading) => {
+      if (isNull(tree)) {
+        const expected = "a directory, or a mapping";
+        return refuse(reading, tree, path, { found: "is nothing", expected, suggestion: "." });
+      }
       const context = text.read(tree, path, reading);
       return context === undefined
         ? undefined

@@ -73,6 +73,11 @@ const writtenMount: RecordCodec<WrittenMount> = record<WrittenMount>(
     misplaced: {
       is_directory: "type: bind with a directory as source",
       content: "configs with content",
+      src: "source",
+      dst: "target",
+      destination: "target",
+      readonly: "read_only",
+      ro: "read_only",
     },
   },
 );
@@ -185,6 +190,7 @@ const fileReference = record<FileReference>(
         : mapTree(tree, new Map([["source", { key: tree, value: textTree(tree, source) }]]));
     },
     short: { words: "a name", schema: { type: "string" } },
+    misplaced: { src: "source", dst: "target", destination: "target" },
   },
 );
 

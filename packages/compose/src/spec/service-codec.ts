@@ -44,6 +44,15 @@ import { serviceWishes } from "./berth-service-codec.ts";
 import { build, develop, ulimits } from "./build-codecs.ts";
 import { command, healthcheck, serviceHooks, startSteps } from "./command-codecs.ts";
 import { deploy, gpus } from "./deploy-codecs.ts";
+import {
+  CAPABILITIES,
+  doubted,
+  HOST_MODE,
+  IPC_MODES,
+  NAME_SERVERS,
+  PID_MODES,
+  SIGNALS,
+} from "./doubted.ts";
 import { extraHosts } from "./host-codecs.ts";
 import { configReferences, devices, mounts, secretReferences } from "./mount-codecs.ts";
 import { attachments } from "./network-codecs.ts";
@@ -240,10 +249,12 @@ const modelUse: Codec<ServiceModelUse> = record<ServiceModelUse>(
 );
 
 /** Name servers; an empty one, as a variable without a value leaves it, is none. */
+const servers = doubted(textOrTexts, NAME_SERVERS);
+
 const dns: Codec<readonly string[]> = {
-  ...textOrTexts,
+  ...servers,
   read: (tree, path, reading) =>
-    textOrTexts.read(tree, path, reading)?.filter((server) => server !== ""),
+    servers.read(tree, path, reading)?.filter((server) => server !== ""),
 };
 
 /** Whole numbers of which the reference cuts a fraction off. */
@@ -258,8 +269,8 @@ export const service = record<ComposeService>(
     build: field("build", build),
     develop: field("develop", develop, { nullable: true }),
     blkioConfig: field("blkio_config", blkioConfig),
-    capAdd: field("cap_add", uniqueTexts),
-    capDrop: field("cap_drop", uniqueTexts),
+    capAdd: field("cap_add", doubted(uniqueTexts, CAPABILITIES)),
+    capDrop: field("cap_drop", doubted(uniqueTexts, CAPABILITIES)),
     cgroupParent: field("cgroup_parent", text),
     cgroup: field("cgroup", oneOf(["host", "private"])),
     cpuCount: field("cpu_count", integer({ min: 0 })),
@@ -295,7 +306,7 @@ export const service = record<ComposeService>(
     healthcheck: field("healthcheck", healthcheck),
     image: field("image", text),
     init: field("init", bool, { keepZero: true }),
-    ipc: field("ipc", text),
+    ipc: field("ipc", doubted(text, IPC_MODES)),
     isolation: field("isolation", text),
     labels: field("labels", textTable),
     labelFiles: field("label_file", list(hostPath, { single: true, identity: (one) => one.path }), {
@@ -313,7 +324,7 @@ export const service = record<ComposeService>(
     networks: field("networks", attachments),
     oomKillDisable: field("oom_kill_disable", bool),
     oomScoreAdj: field("oom_score_adj", integer({ min: -1000, max: 1000 })),
-    pid: field("pid", text, { nullable: true }),
+    pid: field("pid", doubted(text, PID_MODES), { nullable: true }),
     pidsLimit: field("pids_limit", integer({ min: -1, truncate: true })),
     platform: field("platform", text),
     ports: field("ports", ports),
@@ -330,7 +341,7 @@ export const service = record<ComposeService>(
     shmSizeBytes: field("shm_size", bytes()),
     stdinOpen: field("stdin_open", bool),
     stopGracePeriodMs: field("stop_grace_period", durationMs),
-    stopSignal: field("stop_signal", text),
+    stopSignal: field("stop_signal", doubted(text, SIGNALS)),
     storageOpt: field("storage_opt", optionTable(["string", "int", "null"])),
     sysctls: field("sysctls", textTable),
     tmpfs: field("tmpfs", textOrTexts),
@@ -338,8 +349,8 @@ export const service = record<ComposeService>(
     ulimits: field("ulimits", ulimits),
     useApiSocket: field("use_api_socket", bool),
     user: field("user", text),
-    usernsMode: field("userns_mode", text),
-    uts: field("uts", text),
+    usernsMode: field("userns_mode", doubted(text, HOST_MODE)),
+    uts: field("uts", doubted(text, HOST_MODE)),
     volumes: field("volumes", mounts),
     volumesFrom: field("volumes_from", distinctTexts),
     workingDir: field("working_dir", text),

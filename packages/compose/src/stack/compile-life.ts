@@ -51,6 +51,10 @@ export function compileRestart(
   const deploy = service.deploy?.restartPolicy;
   // A restart_policy that names no condition means any, as the specification says.
   const condition = deploy === undefined ? service.restart?.policy : (deploy.condition ?? "any");
+  if (deploy !== undefined) {
+    const at = ["services", name, "deploy", "restart_policy", "condition"];
+    oneOfWords(deploy.condition, RESTART_CONDITIONS, at, problems);
+  }
   const maxAttempts = deploy?.maxAttempts ?? service.restart?.maxRetries;
   if (condition === "none" || condition === "no") return { policy: "no" };
   if (condition === undefined && isJob) return { policy: "no" };
@@ -67,6 +71,9 @@ export function compileRestart(
     windowMs: deploy?.windowMs,
   });
 }
+
+/** The specification's three, and what people carry over from `restart`. */
+const RESTART_CONDITIONS = ["none", "on-failure", "any", "no", "always", "unless-stopped"] as const;
 
 const MODES = ["replicated", "global", "replicated-job", "global-job"] as const;
 

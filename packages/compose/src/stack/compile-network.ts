@@ -14,6 +14,9 @@ export interface PodWish {
   readonly podShares: ServiceSpec["podShares"];
 }
 
+/** What `network_mode` may say here. */
+const NETWORK_MODES = /^(?:|none|host|bridge|default|service:.+)$/;
+
 export function compileNetworks(
   name: string,
   service: ComposeService,
@@ -21,6 +24,12 @@ export function compileNetworks(
 ): Pick<ServiceSpec, "networks" | "networkMode"> {
   const { problems, linked } = options;
   const mode = service.networkMode;
+  if (mode !== undefined && !NETWORK_MODES.test(mode)) {
+    problems.error(
+      ["services", name, "network_mode"],
+      `is ${JSON.stringify(mode)}; expected none, host, bridge or service:NAME; networks by name stand under networks`,
+    );
+  }
   if (mode === "host" || mode === "none") return { networks: {}, networkMode: mode };
   if (mode?.startsWith("service:")) return { networks: {}, networkMode: "networks" };
   if (mode?.startsWith("container:")) {

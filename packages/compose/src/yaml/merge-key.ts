@@ -4,7 +4,7 @@
  */
 
 import type { Problems } from "../problem.ts";
-import { kindName, type MapEntry, type MapTree, type Tree } from "../tree/tree.ts";
+import { isNull, kindName, type MapEntry, type MapTree, type Tree } from "../tree/tree.ts";
 
 /** `map` with the keys of `source` added. */
 export function mergeInto(map: MapTree, source: Tree, path: string, problems: Problems): MapTree {
@@ -18,6 +18,8 @@ export function mergeInto(map: MapTree, source: Tree, path: string, problems: Pr
       for (const item of from.items) add(item, true);
       return;
     }
+    // An alias that names nothing was told of there.
+    if (isNull(from) && problems.hasErrorAt(from)) return;
     problems.error(from, path, `<< takes a mapping or a list of mappings, not ${kindName(from)}`);
   };
   add(source, false);

@@ -34,18 +34,39 @@ export function yamlProblem(
     case "BLOCK_AS_IMPLICIT_KEY":
       return blockAsKey(offset, text);
     case "MULTILINE_IMPLICIT_KEY":
-      return {
-        offset,
-        message: "there is no colon after the key of this line",
-        expected: "KEY: VALUE, with a space after the colon",
-      };
+      return noColon(offset, text);
     default:
       return { offset, message: `is not YAML: ${lowered(error.message)}` };
   }
 }
 
+/** Of a line that is shown, at most so much. */
+const ITEM_SHOWN_CHARS_MAX = 60;
+
 function lowered(message: string): string {
   return `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
+}
+
+/** A line that is taken for a key: often it is an item without its space, or text that a `|` above is missing. */
+function noColon(offset: number, text: string): YamlProblem {
+  const line = lineOf(text, offset);
+  const before = text.slice(0, text.lastIndexOf("\n", offset - 1) + 1).trimEnd();
+  if (/^\s*-[^\s-]/.test(line)) {
+    const message = "a dash without a space after it begins no item of a list";
+    return { offset, message, expected: `- ${line.trim().slice(1, ITEM_SHOWN_CHARS_MAX)}` };
+  }
+  if (/:\s+[|>][-+0-9]*$/.test(before.slice(-ITEM_SHOWN_CHARS_MAX))) {
+    return {
+      offset,
+      message: `the text of the ${before.match(/[|>][-+0-9]*$/)?.[0]} above is not indented`,
+      expected: "its lines deeper than its key",
+    };
+  }
+  return {
+    offset,
+    message: "there is no colon after the key of this line",
+    expected: "KEY: VALUE, with a space after the colon",
+  };
 }
 
 function quotesNeeded(offset: number, what: string): YamlProblem {
