@@ -7,6 +7,7 @@
  * meanwhile gets this along. So are told, too, objects that very many watch (`later`): networks, which all agents do.
  */
 
+import { MIB } from "@berth/base";
 import type {
   CarrierMove,
   Directory,
@@ -19,8 +20,9 @@ import { deleteLine, putLine } from "./watch-line.ts";
 import { WatchTopic } from "./watch-topic.ts";
 import { noteName, type Watcher } from "./watcher.ts";
 
-/** Watchers that are told in one turn of the event loop: some milliseconds of work. */
+/** Watchers that are told in one turn of the event loop, and bytes: some milliseconds of work. */
 export const WATCHERS_A_TURN = 100;
+export const BYTES_A_TURN = 2 * MIB;
 /** The rest is told in the next turn. */
 const NEXT_TURN_MS = 1;
 /** So much of time a watcher that was told: a fifth to a third of a processor goes into telling at most ... */
@@ -133,12 +135,15 @@ export class WatchTopics {
       this.#newsSince = undefined;
     }
     let told = 0;
+    let bytes = 0;
     for (const watcher of this.#telling) {
-      if (told === WATCHERS_A_TURN) return NEXT_TURN_MS;
+      if (told === WATCHERS_A_TURN || bytes > BYTES_A_TURN) return NEXT_TURN_MS;
       this.#telling.delete(watcher);
-      if (!watcher.hasNews) continue;
+      const { waitingBytes } = watcher;
+      if (waitingBytes === 0) continue;
       watcher.flush();
       told++;
+      bytes += waitingBytes;
     }
     return restMs === 0 ? Number.POSITIVE_INFINITY : restMs;
   }

@@ -91,11 +91,11 @@ export class Watcher {
     if (this.#pendingBytes > WATCHER_BYTES_MAX) this.resync("the client reads too slowly");
   }
 
-  /** Whether anything waits. */
-  get hasNews(): boolean {
-    if (this.#pending.size > 0) return true;
-    for (const topic of this.topics.keys()) if (topic.isBehind(this)) return true;
-    return false;
+  /** Bytes that wait, about: of a topic all that it holds. 0 when nothing waits. */
+  get waitingBytes(): number {
+    let bytes = this.#pendingBytes;
+    for (const topic of this.topics.keys()) if (topic.isBehind(this)) bytes += topic.bytes + 1;
+    return bytes;
   }
 
   /** Hands `line` out at once, before anything that waits. */
