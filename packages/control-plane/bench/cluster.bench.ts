@@ -22,7 +22,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { assert, sleep, systemClock } from "@berth/base";
-import type { WatchEvent } from "@berth/protocol";
+import type { TaskStatus, WatchEvent } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { freePorts, startEtcd } from "../e2e/etcd-lab.ts";
 import { type ServerProcess, startServerProcess } from "../e2e/server-process.ts";
@@ -59,6 +59,9 @@ interface Outcome {
   readonly tasksPerSecond: number;
   readonly apiMsP50: number;
   readonly apiMsP99: number;
+  /** From an agent's report to a client that watches. */
+  readonly watchMsP50: number;
+  readonly watchMsP99: number;
   readonly loopDelayMsP99: number;
   readonly loopDelayMsMax: number;
   readonly serverCpuMsPerTask: number;
@@ -200,7 +203,8 @@ async function idleFigures(server: ServerProcess) {
 async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
   const tasks = tasksOf([shape]);
   const ended = new AbortController();
-  const allReady = untilReady(client, shape, ended.signal);
+  const delays: number[] = [];
+  const allReady = untilReady(client, { shape, delays }, ended.signal);
   const latencies: number[] = [];
   const probing = probe(client, latencies, ended.signal);
   await server.figures();
@@ -216,13 +220,15 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
   const figures = await server.figures();
   ended.abort();
   await probing;
-  latencies.sort((a, b) => a - b);
+  for (const times of [latencies, delays]) times.sort((a, b) => a - b);
   return {
     tasks,
     seconds,
     tasksPerSecond: tasks / seconds,
     apiMsP50: share(latencies, 0.5),
     apiMsP99: share(latencies, 0.99),
+    watchMsP50: share(delays, 0.5),
+    watchMsP99: share(delays, 0.99),
     loopDelayMsP99: figures.loopDelayMsP99,
     loopDelayMsMax: figures.loopDelayMsMax,
     serverCpuMsPerTask: figures.cpuMs / tasks,
@@ -231,7 +237,11 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
 }
 
 /** Resolves when so many tasks are reported ready; the stream says it as any client would be told. */
-async function untilReady(client: HttpClient, shape: Shape, signal: AbortSignal): Promise<void> {
+async function untilReady(
+  client: HttpClient,
+  { shape, delays }: { readonly shape: Shape; readonly delays: number[] },
+  signal: AbortSignal,
+): Promise<void> {
   const tasks = tasksOf([shape]);
   const body = { selectors: [{ kind: "status" as const }] };
   const events = await client.call("watch", { params: {}, body, signal });
@@ -243,8 +253,9 @@ async function untilReady(client: HttpClient, shape: Shape, signal: AbortSignal)
   signal.addEventListener("abort", () => clearInterval(saying), { once: true });
   for await (const event of events as AsyncIterable<WatchEvent>) {
     if (event.type !== "put" || !event.key.includes(`/${shape.name}-`)) continue;
-    const status = event.value as { readonly ready?: boolean; readonly task: string };
-    if (status.ready === true) ready.add(status.task);
+    const status = event.value as TaskStatus;
+    if (status.ready) ready.add(status.task);
+    delays.push(Date.now() - status.updatedAt);
     if (ready.size === tasks) return;
   }
 }
@@ -270,6 +281,7 @@ function say(outcome: Outcome): void {
   const rows = {
     "tasks/s": outcome.tasksPerSecond.toFixed(0),
     "API p50 / p99": `${outcome.apiMsP50.toFixed(1)} / ${outcome.apiMsP99.toFixed(1)} ms`,
+    "reported to watched p50 / p99": `${outcome.watchMsP50} / ${outcome.watchMsP99} ms`,
     "event-loop delay p99 / max": `${outcome.loopDelayMsP99.toFixed(1)} / ${outcome.loopDelayMsMax.toFixed(1)} ms`,
     "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms`,
     "server's memory, before / then": `${outcome.idleResidentMib.toFixed(0)} / ${outcome.serverResidentMib.toFixed(0)} MiB`,

@@ -139,6 +139,32 @@ test("an agent is shown its tasks joined with spec and image, also when the rele
   watch.end();
 });
 
+test("a node that comes to a network is told who is there before it is told its task", async () => {
+  const { clock, fixture } = await setUp();
+  const selectors = ["assignment", "service", "attachment"] as const;
+  const watch = await open(
+    fixture,
+    selectors.map((kind) => ({ kind, node: "node-1" })),
+    { actor: AGENT },
+  );
+  await watch.next();
+  await fixture.put(keys.release(SCOPE, 1), releaseRow());
+  const on = (address: string) => ({
+    attachments: [{ networkId: "10000000", address, mac: "02:42:0a:40:03:01" }],
+  });
+  const other = { ...on("10.64.3.2"), node: "node-2" };
+  await fixture.put(keys.task(SCOPE, "task0002"), taskRow("task0002", other));
+  await fixture.put(keys.task(SCOPE, "task0001"), taskRow("task0001", on("10.64.3.3")));
+  clock.advance(WINDOW_MS);
+  const told = words(await watch.next());
+  assert.deepEqual(told, [
+    "put attachment shop/task0002",
+    "put assignment shop/task0001",
+    "bookmark",
+  ]);
+  watch.end();
+});
+
 test("a silent stream beats, with its position when that has moved", async () => {
   const { clock, fixture } = await setUp();
   const watch = await open(fixture, [{ kind: "node" }]);

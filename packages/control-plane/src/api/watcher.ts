@@ -49,6 +49,10 @@ export function noteName(kind: WatchKind, key: string): string {
   return `${kind} ${key}`;
 }
 
+function isOfDirectory(name: string): boolean {
+  return name.startsWith("service ") || name.startsWith("attachment ");
+}
+
 export class Watcher {
   readonly selectors: readonly WatchSelector[];
   readonly actor: Actor;
@@ -149,15 +153,19 @@ export class Watcher {
     if (this.#ended) return { kind: "end" };
     if (this.#resync !== undefined) return { kind: "resync", reason: this.#resync };
     if (!this.#ready) return { kind: "wait" };
-    const changes = [...this.#pending.values()];
-    let count = changes.length;
-    // After its own: who came to a network is told first what it is to forget of an earlier time there.
+    const changes: Buffer[] = [];
+    const others: Buffer[] = [];
+    for (const [name, line] of this.#pending) (isOfDirectory(name) ? changes : others).push(line);
+    let count = this.#pending.size;
+    // After notes of the same kinds: who came to a network is told first what it is to forget of an earlier time
+    // there. Before all others: an assignment comes to a node that knows its networks' other tasks.
     for (const [topic, node] of this.topics) {
       for (const { bytes, lines } of topic.take(this, node)) {
         changes.push(bytes);
         count += lines;
       }
     }
+    changes.push(...others);
     const taken = {
       kind: "lines",
       urgent: this.#urgent,
