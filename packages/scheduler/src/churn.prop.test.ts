@@ -20,6 +20,7 @@ const change = fc.oneof(
   fc.record({ kind: fc.constant("apply" as const), node, cpuMillis: fc.nat(500) }),
   fc.record({ kind: fc.constant("turn" as const), node, ready: fc.boolean() }),
   fc.record({ kind: fc.constant("drain" as const), node, draining: fc.boolean() }),
+  fc.record({ kind: fc.constant("settle" as const) }),
   fc.record({ kind: fc.constant("undo" as const), back: fc.nat(3) }),
 );
 
@@ -48,6 +49,11 @@ test("after any changes a transaction answers like a new one", () => {
             break;
           case "drain":
             transaction.turn(each.node, { draining: each.draining });
+            break;
+          case "settle":
+            // What was before cannot be returned to; what is stays as it is.
+            transaction.settle();
+            marks.length = 0;
             break;
           case "undo": {
             const target = Math.max(0, marks.length - 1 - each.back);
