@@ -65,6 +65,7 @@ interface Outcome {
   readonly loopDelayMsP99: number;
   readonly loopDelayMsMax: number;
   readonly serverCpuMsPerTask: number;
+  readonly loopCpuMsPerTask: number;
   readonly serverResidentMib: number;
   readonly idleResidentMib: number;
   readonly idleCpuShare: number;
@@ -232,6 +233,7 @@ async function load(client: HttpClient, server: ServerProcess, shape: Shape) {
     loopDelayMsP99: figures.loopDelayMsP99,
     loopDelayMsMax: figures.loopDelayMsMax,
     serverCpuMsPerTask: figures.cpuMs / tasks,
+    loopCpuMsPerTask: figures.loopCpuMs / tasks,
     serverResidentMib: figures.residentBytes / 2 ** 20,
   };
 }
@@ -283,7 +285,7 @@ function say(outcome: Outcome): void {
     "API p50 / p99": `${outcome.apiMsP50.toFixed(1)} / ${outcome.apiMsP99.toFixed(1)} ms`,
     "reported to watched p50 / p99": `${outcome.watchMsP50} / ${outcome.watchMsP99} ms`,
     "event-loop delay p99 / max": `${outcome.loopDelayMsP99.toFixed(1)} / ${outcome.loopDelayMsMax.toFixed(1)} ms`,
-    "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms`,
+    "server's processor a task": `${outcome.serverCpuMsPerTask.toFixed(2)} ms, the event loop's thread ${outcome.loopCpuMsPerTask.toFixed(2)} ms`,
     "server's memory, before / then": `${outcome.idleResidentMib.toFixed(0)} / ${outcome.serverResidentMib.toFixed(0)} MiB`,
     "server's processor, idle": `${(outcome.idleCpuShare * 100).toFixed(1)} % of one`,
     "told to agents, a task": `${outcome.eventsPerTask.toFixed(0)} events, ${(outcome.bytesPerTask / 1_024).toFixed(1)} KiB`,

@@ -19,6 +19,8 @@ export interface ServerChildOptions
 export interface ServerFigures {
   readonly leads: boolean;
   readonly cpuMs: number;
+  /** Of it, the thread of the event loop: what bounds the server when there are processors enough. */
+  readonly loopCpuMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
   readonly loopDelayMsP99: number;
@@ -43,14 +45,18 @@ process.stdout.write(`${JSON.stringify({ url: server.url })}\n`);
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 let cpuBefore = process.cpuUsage();
+let loopBefore = process.threadCpuUsage();
 createInterface({ input: process.stdin })
   .on("line", () => {
     const cpu = process.cpuUsage(cpuBefore);
     cpuBefore = process.cpuUsage();
+    const loop = process.threadCpuUsage(loopBefore);
+    loopBefore = process.threadCpuUsage();
     const memory = process.memoryUsage();
     const figures: ServerFigures = {
       leads: server.leads(),
       cpuMs: (cpu.user + cpu.system) / 1_000,
+      loopCpuMs: (loop.user + loop.system) / 1_000,
       residentBytes: memory.rss,
       heapBytes: memory.heapUsed,
       loopDelayMsP99: delay.percentile(99) / 1e6,
