@@ -122,6 +122,7 @@ export class AgentBox {
           bootId: host.bootId,
           bootMs: () => clock.monotonic(),
           disk: async () => ({ sizeBytes: 100e9, freeBytes: 50e9 }),
+          devices: async () => ({ devices: [] }),
           pidsMax: async () => 32_768,
           portsTaken: async () => [],
           hasInterface: () => true,

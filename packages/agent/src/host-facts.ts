@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { uptime } from "node:os";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
+import { type HostDevices, hostDevices } from "./devices/host-devices.ts";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
 import { hasInterface } from "./runtime/direct-links.ts";
 
@@ -21,6 +22,8 @@ export interface HostFacts {
   hasInterface(name: string): boolean;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
+  /** Devices that tasks can have. */
+  devices(): Promise<HostDevices>;
   /** IPv4 ranges that lead somewhere from here, by interface; the way to everywhere is not among them. */
   ranges(): Promise<readonly HostRange[]>;
 }
@@ -38,6 +41,8 @@ export interface LinuxFactsOptions {
   readonly bootId?: string;
   /** Folder of `net`: what holds a port and names it in its command line is ours. */
   readonly netFolder?: string;
+  /** What the operator declares; found ones only when absent. */
+  readonly devicesFile?: string;
 }
 
 export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
@@ -54,6 +59,7 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
       return Number.parseInt(text, 10) || PIDS_DEFAULT;
     },
     hasInterface,
+    devices: () => hostDevices(options.devicesFile),
     async forwarders() {
       const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
       return parseForwarders(text);

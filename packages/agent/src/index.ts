@@ -6,6 +6,7 @@ export {
   SETTINGS_DEFAULT,
 } from "./agent-options.ts";
 export type { Agent, AgentStatus } from "./agent-status.ts";
+export { DEVICES_FILE } from "./devices/host-devices.ts";
 export { type HostFacts, linuxFacts } from "./host-facts.ts";
 export type { NetPort } from "./net/net-port.ts";
 export type { Checker, CheckRequest } from "./probes/checker.ts";

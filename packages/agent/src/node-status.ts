@@ -8,6 +8,7 @@ import {
   type NodeStatus,
 } from "@berth/protocol";
 import type { AgentSettings } from "./agent-options.ts";
+import type { HostDevices } from "./devices/host-devices.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { ImageInfo, Runtime, RuntimeInfo } from "./runtime/port.ts";
 import { reserveOf } from "./stats/reserve.ts";
@@ -36,6 +37,7 @@ export class NodeStatusMaker {
   #info: RuntimeInfo | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #problem: string | undefined;
+  #devices: HostDevices = { devices: [] };
 
   constructor(source: NodeStatusSource) {
     this.#source = source;
@@ -63,6 +65,7 @@ export class NodeStatusMaker {
       diskBytes: disk.sizeBytes,
       pids: await host.pidsMax(),
     };
+    const { devices } = this.#devices;
     return {
       name: node,
       bootId: host.bootId,
@@ -83,7 +86,8 @@ export class NodeStatusMaker {
       address: settings.address,
       ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
       ...(images === undefined ? {} : { images }),
-      conditions: [...conditions()],
+      ...(devices.length === 0 ? {} : { devices: [...devices] }),
+      conditions: [...conditions(), ...deviceConditions(this.#devices)],
       reportedAt: clock.now(),
     };
   }
@@ -102,6 +106,7 @@ export class NodeStatusMaker {
   async #ask(signal: AbortSignal): Promise<void> {
     const now = this.#source.clock.monotonic();
     if (now - this.#askedAt < INFO_PERIOD_MS) return;
+    this.#devices = await this.#source.host.devices();
     try {
       this.#info = await this.#source.runtime.info(signal);
       this.#problem = undefined;
@@ -124,4 +129,11 @@ export function toldImages(images: readonly ImageInfo[]): LocalImage[] {
       sizeBytes,
       names: [...references].sort().slice(0, IMAGE_NAMES_TOLD_MAX),
     }));
+}
+
+function deviceConditions({ problem }: HostDevices): Condition[] {
+  if (problem === undefined) return [];
+  const message = `Declared devices are not used: ${problem}`;
+  const advice = "Mend the file; it is read again within a minute (docs/operating/nodes.md).";
+  return [{ code: "devices-file", message, advice }];
 }

@@ -62,7 +62,7 @@ export const SUPPORT: readonly SupportEntry[] = [
   honoured("services.*.build.cache_from", "with the engine's classic builder: layers of images"),
   honoured(
     "services.*.gpus",
-    "nodes that declare gpu (berth node set), through the engine's driver; all counts as one",
+    "nodes that have gpu (found, declared, or stated by berth node set): each copy gets its own; all counts as one",
   ),
   honoured(
     "services.*.deploy.resources.reservations.devices",
@@ -92,7 +92,7 @@ export const SUPPORT: readonly SupportEntry[] = [
   not("services.*.volumes.consistency", "it has an effect on macOS only"),
   honoured(
     "services.*.deploy.resources.reservations.generic_resources",
-    "counted against what nodes declare (berth node set NODE --resource KIND=NUMBER)",
+    "devices that nodes have of the kind, each copy its own; or counted against what berth node set NODE --resource KIND=NUMBER states",
   ),
   not(
     "services.*.deploy.resources.reservations.pids",

@@ -170,6 +170,7 @@ export class Machine {
             sizeBytes: DISK_BYTES,
             freeBytes: this.disk.full ? 0 : DISK_FREE_BYTES,
           }),
+          devices: async () => ({ devices: [] }),
           pidsMax: async () => PIDS_MAX,
           portsTaken: async () => [],
           hasInterface: () => true,

@@ -5,7 +5,7 @@
  * container that the first one made. Labels are the only memory that survives the loss of the database.
  */
 
-import type { Assignment, Task } from "@berth/protocol";
+import type { Assignment, EngineOptions, Task } from "@berth/protocol";
 import { taskName } from "@berth/protocol";
 import {
   type ContainerMount,
@@ -49,7 +49,7 @@ export function containerRequest(input: RequestInput): ContainerRequest {
     ...(spec.entrypoint === undefined ? {} : { entrypoint: spec.entrypoint }),
     ...(spec.command === undefined ? {} : { command: spec.command }),
     environment: spec.environment,
-    engine: withHostname(assignment, shares.includes("network")),
+    engine: withDevices(withHostname(assignment, shares.includes("network")), task.devices ?? []),
     limits: spec.limits,
     mounts: [...mountsOf(assignment), ...input.fileMounts],
     network: networkOf(assignment, shares.includes("network") ? podContainerId : undefined),
@@ -69,6 +69,38 @@ function labelsOf(cluster: string, task: Task, attempt: number): Record<string, 
     [LABEL_SERVICE]: `${task.project}/${task.environment}/${task.stack}/${task.service}`,
     [LABEL_ATTEMPT]: String(attempt),
     ...(exclusive.length === 0 ? {} : { [LABEL_EXCLUSIVE]: exclusive.join(",") }),
+  };
+}
+
+/**
+ * The devices that the task was placed on, by their files or by the engine's driver. They stand in place of the file's
+ * general wishes for devices of these kinds, so that the engine gives these and no others.
+ */
+function withDevices(
+  engine: EngineOptions,
+  devices: NonNullable<Task["devices"]>,
+): ContainerRequest["engine"] {
+  if (devices.length === 0) return engine;
+  const kinds = new Set(devices.map(({ kind }) => kind));
+  const wishes = engine.deviceRequests ?? [];
+  const kept = wishes.filter(({ capabilities }) => !capabilities.some((word) => kinds.has(word)));
+  const replaced = wishes.find((wish) => !kept.includes(wish));
+  const driven = Map.groupBy(
+    devices.filter(({ driver }) => driver !== undefined),
+    ({ driver }) => driver ?? "",
+  );
+  const given = [...driven].map(([driver, some]) => ({
+    ...{ driver, ids: some.map(({ id }) => id) },
+    capabilities: replaced?.capabilities ?? [...new Set(some.map(({ kind }) => kind))],
+    options: replaced?.options ?? {},
+  }));
+  const files = [...new Set(devices.flatMap(({ paths }) => paths))].map((path) => ({
+    ...{ source: path, target: path, permissions: "rw" },
+  }));
+  return {
+    ...engine,
+    devices: [...(engine.devices ?? []), ...files],
+    deviceRequests: [...kept, ...given],
   };
 }
 

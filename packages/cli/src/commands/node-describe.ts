@@ -113,7 +113,7 @@ function fenceFacts({ node, fenceHook }: NodeStanding, now: number): Fact[] {
 
 function hostFacts({ status }: NodeStanding): Fact[] {
   if (status === undefined) return [];
-  const { capacity, engine, platform } = status;
+  const { capacity, engine, platform, devices = [] } = status;
   return [
     ["address", status.address],
     ["berth", status.agentVersion],
@@ -122,6 +122,7 @@ function hostFacts({ status }: NodeStanding): Fact[] {
     ["cpu", formatCpu(capacity.cpuMillis)],
     ["memory", formatBytes(capacity.memoryBytes)],
     ["disk free", formatBytes(status.diskFreeBytes)],
+    ...devices.map(({ kind, model, id }) => [kind, `${model} ${id}`.trim()] as const),
   ];
 }
 

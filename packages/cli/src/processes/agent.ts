@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startAgent } from "@berth/agent/agent";
+import { DEVICES_FILE } from "@berth/agent/devices/host-devices";
 import { linuxFacts } from "@berth/agent/host-facts";
 import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
@@ -66,7 +67,9 @@ await runProcessShell("agent", async (shell) => {
       ingressBindAddress: settings.httpAddress,
       ...(hostDns === undefined ? {} : { hostDns }),
     },
-    machine: { host: linuxFacts({ netFolder: paths.net }) },
+    machine: {
+      host: linuxFacts({ netFolder: paths.net, devicesFile: join(paths.dataDir, DEVICES_FILE) }),
+    },
     netProcess: {
       command: [program, ...words],
       environment: processEnvironment(paths),

@@ -52,6 +52,7 @@ function changesNodes({ kind, entity, previous }: Change): boolean {
 
 /** What of a node's report bears on placement: not its clock, nor free bytes. */
 function essence(value: Held[HeldKind]): string {
-  const { capacity, reserved, platform, engine, diskPressure } = value as Held["node-status"];
-  return JSON.stringify([capacity, reserved, platform, engine.reachable, diskPressure]);
+  const { capacity, reserved, platform, engine, diskPressure, devices } =
+    value as Held["node-status"];
+  return JSON.stringify([capacity, reserved, platform, engine.reachable, diskPressure, devices]);
 }

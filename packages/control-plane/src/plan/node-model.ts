@@ -22,7 +22,7 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     memoryBytes: capacity?.memoryBytes ?? 0,
     diskBytes: capacity?.diskBytes ?? 0,
     ...(capacity === undefined || capacity.pids === 0 ? {} : { pidsMax: capacity.pids }),
-    resources: node.countables ?? {},
+    resources: { ...deviceCounts(status), ...node.countables },
     devices: [],
     labels: node.labels,
     topology: Object.fromEntries(
@@ -45,6 +45,13 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     volumes: [],
     addresses: [],
   };
+}
+
+/** Devices are countable; what a person says of a kind goes before what the agent found. */
+function deviceCounts(status: NodeStatus | undefined): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { kind } of status?.devices ?? []) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
 }
 
 function taintsOf({ availability, heldBackUntil, taints = {} }: Node): Taint[] {

@@ -1,6 +1,6 @@
 /** What one plan is made from, and what it has decided so far. Lives for one synchronous pass. */
 
-import type { Network, Release, Stack, Volume } from "@berth/protocol";
+import type { Network, Release, Stack, Task, Volume } from "@berth/protocol";
 import { AddressPool } from "../addresses/address-pool.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -35,7 +35,7 @@ export interface PlanInput {
 /** Something waited for that stands in the way of one copy. */
 export interface Obstacle {
   readonly kind: "obstacle";
-  readonly wait: "network" | "address" | "volume";
+  readonly wait: "network" | "address" | "volume" | "device";
   readonly message: string;
 }
 
@@ -49,6 +49,8 @@ export class PlanContext {
   /** Networks and volumes that this plan makes, by key. */
   readonly networks = new Map<string, Network>();
   readonly volumes = new Map<string, Volume>();
+  /** Tasks that this plan makes. */
+  readonly planned = new Set<Task>();
   /** Keys of claims of service addresses that this plan takes, by service and network. */
   readonly serviceAddresses = new Map<string, string>();
 
@@ -59,6 +61,7 @@ export class PlanContext {
 
   /** A unit is not written: what it would have made does not come to be. */
   forget(unit: Unit): void {
+    for (const task of unit.tasks) this.planned.delete(task);
     for (const key of unit.operations.keys()) {
       this.networks.delete(key);
       this.volumes.delete(key);

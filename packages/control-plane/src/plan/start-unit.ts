@@ -24,6 +24,7 @@ import { networkRoot } from "../release/network-root.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import { encode } from "../state/decode.ts";
 import { requestsOf, type WantedStart } from "./asks.ts";
+import { planDevices } from "./device-plan.ts";
 import { ensureNetwork } from "./network-plan.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
 import { ensureServiceAddress } from "./service-address-plan.ts";
@@ -56,6 +57,8 @@ export function addStart(
   const copy = { spec, service: input.scope.service, id, slot: start.place.slot };
   const attachments = planAttachments(context, copy, unit);
   if ("message" in attachments) return attachments;
+  const devices = planDevices(context, spec, node);
+  if ("message" in devices) return devices;
   const task: Task = {
     id,
     project: input.scope.project,
@@ -75,11 +78,13 @@ export function addStart(
     ...isolationOf(spec, input.exclusive, settings),
     ...(podTask === undefined ? {} : { podTask }),
     requests: requestsOf(spec, settings.defaultRequests),
+    ...(devices.length === 0 ? {} : { devices: [...devices] }),
   };
   const key = keys.task(stack.value, id);
   unit.expect(key, undefined);
   unit.put(key, encode(task));
   unit.tasks.push(task);
+  context.planned.add(task);
   unit.expect(keys.node(node), view.nodes.get(keys.node(node))?.revision);
   for (const record of start.givesUp) addGivingUp(context, record, unit);
   claimSlot(context, task, start.givesUp, unit);

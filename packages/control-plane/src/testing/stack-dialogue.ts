@@ -3,6 +3,7 @@
  * makes of it. Tasks are named by slot and order of birth: `web-1#2` is the second task of the first copy.
  *
  *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      suspend n1
+ *     node n1 devices=fpga:2 [has=fpga:1]
  *     node n1 down|up|gone|drain|cordon|active|flaps|taint=KEY[:prefer]
  *     node n1 silent=70s · fenced n1
  *     volume data [shared] [per-copy] [nfs]         service web key=value ...         drop web
@@ -126,8 +127,13 @@ class StackDialogue {
       cluster.addNode(name, { labels, ...countables }, bytes);
       return [];
     }
+    const [kind, count] = wordValue(rest, "devices")?.split(":") ?? [];
+    if (kind !== undefined) cluster.reportDevices(name, kind, Number(count));
     if (word === "gone") return this.#decide(withoutRow(this.#view, name));
-    const value = nodeChanged(known, rest, this.#now, cluster.settings);
+    const [stated, number] = wordValue(rest, "has")?.split(":") ?? [];
+    const countables = stated === undefined ? {} : { countables: { [stated]: Number(number) } };
+    const changed = nodeChanged(known, rest, this.#now, cluster.settings);
+    const value = { ...changed, ...countables };
     cluster.put("node", keys.node(name), value);
     return [];
   }
@@ -361,7 +367,8 @@ class StackDialogue {
       status === undefined ? "unknown" : `${status.state}${status.ready ? " ready" : ""}`;
     const verdict = task.verdict === undefined ? "" : ` ${task.verdict.kind}`;
     const pod = task.podTask === undefined ? "" : ` with ${this.#podName(task.podTask)}`;
-    return `  ${this.#nameOf(task)} ${task.node} release ${task.release} ${task.desired}${verdict}, ${state}${pod}`;
+    const devices = (task.devices ?? []).map(({ kind, id }) => ` with ${kind} ${id}`).join("");
+    return `  ${this.#nameOf(task)} ${task.node} release ${task.release} ${task.desired}${verdict}, ${state}${pod}${devices}`;
   }
 
   #podName(id: string): string {

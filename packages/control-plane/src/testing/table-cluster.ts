@@ -105,6 +105,17 @@ export class TableCluster {
     return { decision, waits, removalWaits, writes };
   }
 
+  /** The node's agent finds so many devices of a kind. */
+  reportDevices(name: string, kind: string, count: number): void {
+    const key = keys.nodeStatus(name);
+    const known = this.view.nodeStatuses.get(key)?.value;
+    if (known === undefined) return;
+    const devices = Array.from({ length: count }, (_, at) => ({
+      ...{ kind, model: "", id: String(at), paths: [`/dev/${kind}${at}`] },
+    }));
+    this.put("node-status", key, { ...known, devices });
+  }
+
   addNode(name: string, changes: Partial<Node> = {}, memoryBytes = 8 * 2 ** 30): void {
     this.put("node", keys.node(name), {
       name,

@@ -140,6 +140,25 @@ export const LocalImage = Type.Object({
 });
 export type LocalImage = Of<typeof LocalImage>;
 
+/** Devices that one node may report. */
+export const DEVICES_MAX = 256;
+
+/** One device of a host that one task has at a time. Writer: the agent. */
+export const NodeDevice = Type.Object({
+  /** What services ask for: `gpu`, or a word of the host's own. */
+  kind: Type.String({ minLength: 1, maxLength: 64 }),
+  /** For people: `NVIDIA A100-SXM4-40GB`; empty when nobody knows. */
+  model: Type.String({ maxLength: 128 }),
+  /** The same after a reboot, unique among the node's devices of the kind. */
+  id: Type.String({ minLength: 1, maxLength: 128 }),
+  /** Device files that a container gets; none where the engine's driver gives them. */
+  paths: Type.Array(Type.String({ pattern: "^/dev/" }), { maxItems: 16 }),
+  /** The engine's driver that gives the device by its id: `nvidia`. Absent: the files are enough. */
+  driver: Type.Optional(Type.String()),
+});
+export type NodeDevice = Of<typeof NodeDevice>;
+export const NodeDevices = Type.Array(NodeDevice, { maxItems: DEVICES_MAX });
+
 /** What the agent says about its host. One writer: the agent. */
 export const NodeStatus = Type.Object({
   name: Type.String(),
@@ -178,6 +197,8 @@ export const NodeStatus = Type.Object({
   ),
   /** Images at the engine, by identifier; absent while the engine could not be asked. */
   images: Type.Optional(Type.Array(LocalImage, { maxItems: IMAGES_TOLD_MAX })),
+  /** Devices that tasks can have, in the order in which they are given out. */
+  devices: Type.Optional(NodeDevices),
   /** Problems that a person should see: code, sentence, what to do. */
   conditions: Type.Array(
     Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String() }),

@@ -4,6 +4,7 @@ import { Type } from "typebox";
 import { Identifier, type ServiceScope, Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
 import { TASK_OUTCOMES, TASK_STATES } from "../task-state.ts";
+import { NodeDevice } from "./node.ts";
 import { PinnedImage } from "./release.ts";
 import { ServiceSpec } from "./service-spec.ts";
 
@@ -108,6 +109,8 @@ export const Task = Type.Object({
     cpuMillis: Type.Integer({ minimum: 0 }),
     memoryBytes: Type.Integer({ minimum: 0 }),
   }),
+  /** Exactly these devices of its node are its own. Written with the plan. */
+  devices: Type.Optional(Type.Array(NodeDevice)),
   verdict: Type.Optional(Verdict),
   /** Out of service by a person's word, until the same is said to resume. Writer: API. */
   paused: Type.Optional(Pause),
