@@ -8,7 +8,13 @@
  */
 
 import { assert } from "@berth/base";
-import { type Assignment, isForward, type TaskOutcome, type TaskState } from "@berth/protocol";
+import {
+  isFinal,
+  isForward,
+  type ReportedEarlier,
+  type TaskOutcome,
+  type TaskState,
+} from "@berth/protocol";
 
 /** Why a running container is being ended. `asked`: for good; the others are followed by a new attempt. */
 export const STOP_CAUSES = {
@@ -72,17 +78,20 @@ export interface TaskRecord {
   readonly stopCause?: StopCause;
 }
 
-/** A task of which nothing has been done here; `reported`: what the server knows of it nevertheless. */
+/**
+ * A task of which nothing has been done here; `reported`: what the server knows of it nevertheless, because this host
+ * has forgotten. What is over stays over: a job that is done does not run again.
+ */
 export function newRecord(
   task: string,
   bootId: string,
-  reported: Assignment["reported"] = undefined,
+  reported: ReportedEarlier | undefined = undefined,
 ): TaskRecord {
-  return {
+  const fresh: TaskRecord = {
     task,
-    attempt: reported?.attempt ?? 0,
+    attempt: 0,
     state: "assigned",
-    sequence: reported === undefined ? 0 : reported.sequence + SEQUENCE_RESERVE,
+    sequence: 0,
     bootId,
     ready: false,
     published: false,
@@ -91,6 +100,10 @@ export function newRecord(
     failuresInRow: 0,
     restarts: 0,
   };
+  if (reported === undefined) return fresh;
+  const { attempt, state, sequence } = reported;
+  const numbered = { ...fresh, attempt, sequence: sequence + SEQUENCE_RESERVE };
+  return isFinal(state) ? { ...numbered, ...reported, sequence: numbered.sequence } : numbered;
 }
 
 /** Optional facts of one attempt: gone when the next begins. */

@@ -272,7 +272,7 @@ test("containers outlive the loss of the local database: they are adopted by the
 test("what an agent knows nothing of goes on from what was reported: a host that joined again", async () => {
   const box = new NodeBox(11);
   const life = box.start();
-  const reported = { attempt: 4, sequence: 70 };
+  const reported = { attempt: 4, sequence: 70, state: "running" as const };
   await life.tell(run({ ...sampleAssignment("task01"), reported }));
   assert.ok(await box.until(() => box.status("task01")?.ready === true));
   assert.equal(box.status("task01")?.attempt, 5);
@@ -281,5 +281,23 @@ test("what an agent knows nothing of goes on from what was reported: a host that
   assert.ok(await box.until(() => box.status("task02")?.state === "removed"));
   assert.equal(box.status("task02")?.attempt, 4);
   assert.ok((box.status("task02")?.sequence ?? 0) > 70);
+  box.kill();
+});
+
+test("a job that is done does not run again on a host that has forgotten it", async () => {
+  const box = new NodeBox(12);
+  const life = box.start();
+  const reported = {
+    ...{ attempt: 1, sequence: 9, exitCode: 0 },
+    ...{ state: "removed" as const, outcome: "complete" as const },
+  };
+  await life.tell(run({ ...sampleAssignment("task01"), reported }));
+  await box.pass(5_000);
+  assert.equal(box.host.containers.size, 0);
+  const { outcome, exitCode, state } = box.status("task01") ?? {};
+  assert.deepEqual(
+    { outcome, exitCode, state },
+    { outcome: "complete", exitCode: 0, state: "removed" },
+  );
   box.kill();
 });

@@ -6,7 +6,7 @@
  */
 
 import { formatDuration } from "@berth/base";
-import type { Assignment } from "@berth/protocol";
+import { type Assignment, isFinal } from "@berth/protocol";
 import { LABEL_ATTEMPT } from "../runtime/port.ts";
 import { afterLeaving, exitFacts } from "./exit.ts";
 import { hurries } from "./host-stop.ts";
@@ -16,12 +16,16 @@ import { type Decision, isAlive, type StepInput } from "./step-input.ts";
 
 /** The record that a container without one stands for: the local database was lost, the engine was not. */
 export function adoptedRecord(input: StepInput): TaskRecord | undefined {
-  const { container, facts } = input;
+  const { container, facts, assignment } = input;
+  const { task, reported } = assignment;
   if (container === undefined) return undefined;
+  // What is left of a task that is over goes.
+  if (reported !== undefined && isFinal(reported.state)) {
+    return { ...newRecord(task.id, facts.bootId, reported), state: "ended" };
+  }
   const attempt = Number(container.labels[LABEL_ATTEMPT] ?? "1");
   // Of an attempt that is over, as was reported: there is none of a later one.
-  if (attempt < (input.assignment.reported?.attempt ?? 0)) return undefined;
-  const { task, reported } = input.assignment;
+  if (attempt < (reported?.attempt ?? 0)) return undefined;
   const base = {
     ...newRecord(task.id, facts.bootId, reported),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,

@@ -9,6 +9,7 @@
 import {
   type Assignment,
   type Release,
+  reportedOf,
   type ServiceSpec,
   secretsOfRoutes,
   type Task,
@@ -29,9 +30,7 @@ export function assignmentOf(view: ClusterView, task: Task): Assignment | undefi
     volumes: volumesOf(release, task),
     configs: pick(release.configs, service.spec.configs, ({ digest }) => ({ digest })),
     secrets: pick(release.secrets, secretReferences(service.spec), ({ version }) => ({ version })),
-    ...(status === undefined
-      ? {}
-      : { reported: { attempt: status.attempt, sequence: status.sequence } }),
+    ...(status === undefined ? {} : { reported: reportedOf(status) }),
   };
 }
 

@@ -155,6 +155,28 @@ export const TaskStatus = Type.Object({
 });
 export type TaskStatus = Of<typeof TaskStatus>;
 
+const REPORTED_FIELDS = [
+  "attempt",
+  "sequence",
+  "state",
+  "startedAt",
+  "exitedAt",
+  "exitCode",
+  "oomKilled",
+  "outcome",
+  "message",
+  "code",
+] as const;
+/** What an agent may go on from: a status without what is large, or of the moment. */
+export const ReportedEarlier = Type.Pick(TaskStatus, REPORTED_FIELDS);
+export type ReportedEarlier = Of<typeof ReportedEarlier>;
+
+/** The part of `status` that an agent may go on from. */
+export function reportedOf(status: TaskStatus): ReportedEarlier {
+  const kept = REPORTED_FIELDS.map((field) => [field, status[field]] as const);
+  return Object.fromEntries(kept.filter(([, value]) => value !== undefined)) as ReportedEarlier;
+}
+
 /** A task with all that its agent needs to run it. Made by the server for the agent's watch. */
 export const Assignment = Type.Object({
   task: Task,
@@ -176,11 +198,10 @@ export const Assignment = Type.Object({
   secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
   /**
    * What was last reported of the task when this was told. An agent that knows nothing of it (a host that was removed
-   * and joined again, a database that was lost) goes on from there: reports from the beginning would be refused as old.
+   * and joined again, a database that was lost) goes on from there: reports from the beginning would be refused as
+   * old, and a job that is done would run again.
    */
-  reported: Type.Optional(
-    Type.Object({ attempt: Type.Integer({ minimum: 0 }), sequence: Type.Integer({ minimum: 1 }) }),
-  ),
+  reported: Type.Optional(ReportedEarlier),
 });
 export type Assignment = Of<typeof Assignment>;
 
