@@ -174,5 +174,17 @@ function writeTrace(bench: CommandBench): void {
     "more.ndjson",
     lines({ id: "more", cpuMillis: 60_000 }, { id: "few", cpuMillis: 100 }),
   );
+  bench.write(
+    "urgent.ndjson",
+    lines({ id: "low", cpuMillis: 4_000, priority: 10 }, { id: "high", cpuMillis: 4_000 }),
+  );
+  bench.write(
+    "displaced.ndjson",
+    lines(
+      { ask: "low", node: "n1" },
+      { ask: "low", displaced: { by: "high" } },
+      { ask: "high", node: "n1" },
+    ),
+  );
   bench.write("wrong.ndjson", lines({ id: "a", cpuMilis: 3 }, { id: "b", antiAffinity: 3 }));
 }

@@ -43,6 +43,7 @@ export const command: CommandDescription = {
     },
     { flags: "--seed <number>", summary: "decides between hosts that are alike", fallback: "1" },
     { flags: "--typical <file>", summary: "online: past asks from which the usual mix is learned" },
+    { flags: "--preemption", summary: "online: asks may displace tasks of lower priority" },
     { flags: "--failures <file>", summary: "online: hosts that go away, one a line" },
     {
       flags: "--budget-ms <number>",
@@ -154,7 +155,10 @@ const RUNS: Readonly<
         return task === undefined ? [] : [{ ask: each, ...task }];
       }),
       failures: failuresFile === undefined ? [] : await readFailures(failuresFile, nodes),
-      options: { seed, strategy, ...mix },
+      options: {
+        ...{ seed, strategy, ...mix },
+        ...(flagOption(input, "preemption") ? { preemption: {} } : {}),
+      },
       explain: flagOption(input, "explain"),
       watch: optionalFile(input, "report") !== undefined,
       write,

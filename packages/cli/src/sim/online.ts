@@ -1,7 +1,6 @@
 /** `berth sim --mode online`: decides the asks of a trace as they arrive. */
 
 import { explainHints, type NodeModel } from "@berth/scheduler";
-import type { EngineOptions } from "@berth/scheduler/dense/engine";
 import type { TraceAsk } from "@berth/scheduler/trace/ask-line";
 import {
   type HeldTask,
@@ -10,7 +9,7 @@ import {
   Replay,
   refusalWords,
 } from "@berth/scheduler/trace/replay";
-import { engineFor } from "@berth/scheduler/trace/replay-engine";
+import { engineFor, type ReplayOptions } from "@berth/scheduler/trace/replay-engine";
 import { useOf } from "@berth/scheduler/trace/summary";
 import { Filling } from "./filling.ts";
 import type { SimResult } from "./result.ts";
@@ -21,7 +20,7 @@ export interface OnlineInput {
   /** What runs already. */
   readonly held: readonly HeldTask[];
   readonly failures: readonly NodeFailure[];
-  readonly options: EngineOptions;
+  readonly options: ReplayOptions;
   readonly explain: boolean;
   /** Looks at how the cluster fills up, for a picture: costs time that is not the engine's. */
   readonly watch: boolean;
@@ -30,7 +29,7 @@ export interface OnlineInput {
 
 export function runOnline(input: OnlineInput): SimResult {
   const { nodes, asks, held, failures, options, write } = input;
-  const counts = { placed: 0, refused: 0 };
+  const counts = { placed: 0, refused: 0, displaced: 0 };
   const hasTimes =
     failures.length > 0 ||
     asks.some(({ arriveMs, departMs }) => (arriveMs ?? departMs) !== undefined);
@@ -58,8 +57,10 @@ export function runOnline(input: OnlineInput): SimResult {
   const timeMs = performance.now() - started;
   const left = [...replay.placed.values()];
   const placed = left.map(({ node, ask }) => ({ node, requests: ask.ask.requests }));
+  const { displaced, ...stated } = counts;
   return {
-    ...counts,
+    ...stated,
+    ...(options.preemption === undefined ? {} : { more: { displaced } }),
     running: left.length,
     ...useOf(
       nodes,
@@ -81,6 +82,7 @@ function lineOf(outcome: Outcome, explain: boolean): object {
     const hints = explain ? { wouldFitIf: explainHints(refusal) } : {};
     return { ask, refused: { reasons: refusalWords(refusal), ...hints } };
   }
+  if (outcome.kind === "displaced") return { ask, displaced: { by: outcome.by } };
   const { node, decision } = outcome;
   const devices = decision.devices.map(({ kind, indexes }) => ({ kind, indexes }));
   const why = explain && decision.why !== undefined ? { why: decision.why } : {};

@@ -71,6 +71,8 @@ export async function readInitial(
     return placement;
   };
   await readTrace(path, read, ({ ask, node, devices }) => {
+    // The last line of an ask counts: it may have lost its place after it was given one.
+    initial.delete(ask);
     if (node === undefined) return;
     const shares = asked.get(ask)?.requests.devices ?? [];
     const held = devices.map(({ kind, indexes }, at) => {

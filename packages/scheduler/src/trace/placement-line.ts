@@ -3,7 +3,7 @@
 import type { DeviceAssignment } from "../model.ts";
 import { Fields } from "./fields.ts";
 
-/** A task of an initial placement. A refused ask has no node. */
+/** A task of an initial placement. A refused or displaced ask has no node. */
 export interface TracePlacement {
   readonly ask: string;
   readonly node: string | undefined;
@@ -15,7 +15,8 @@ export interface TracePlacement {
 export function readPlacement(value: unknown): TracePlacement {
   const fields = new Fields(value);
   const ask = fields.text("ask");
-  const node = fields.has("refused") ? undefined : fields.text("node");
+  const hasNone = fields.has("refused") || fields.has("displaced");
+  const node = hasNone ? undefined : fields.text("node");
   const devices = fields.list("devices").map(({ value: item, path }) => {
     const device = new Fields(item, path);
     const kind = device.text("kind");
@@ -23,7 +24,7 @@ export function readPlacement(value: unknown): TracePlacement {
     device.end();
     return { kind, indexes };
   });
-  for (const name of ["atMs", "from", "step", "untilMs"]) fields.has(name);
+  for (const name of ["atMs", "from", "step", "untilMs", "why"]) fields.has(name);
   fields.end();
   return { ask, node, devices };
 }

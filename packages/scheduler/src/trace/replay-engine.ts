@@ -1,12 +1,12 @@
 /**
  * Who decides the asks of a trace: the engine of typed arrays, or the transaction of the live cluster where a trace
- * uses what only that knows (ports, pods).
+ * uses what only that knows (ports, pods), or lets asks displace tasks.
  */
 
 import { Engine, type EngineOptions } from "../dense/engine.ts";
-import type { Mix } from "../dense/mix.ts";
 import { explainPlacement } from "../explain.ts";
 import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
+import type { Preemption } from "../options.ts";
 import type { Refusal, SchedulePlan } from "../plan.ts";
 import { Transaction } from "../transaction.ts";
 
@@ -20,6 +20,8 @@ export interface Decision {
   readonly refusal: (() => Refusal) | undefined;
   /** Why there, in words, where the engine tells. */
   readonly why?: string;
+  /** Tasks that had to go for it: they have no place any more. */
+  readonly victims?: readonly string[];
 }
 
 export interface ReplayEngine {
@@ -33,20 +35,26 @@ export interface ReplayEngine {
   turn(node: string, turn: { readonly ready: boolean }): boolean;
 }
 
+export interface ReplayOptions extends EngineOptions {
+  /** Asks without a place may displace tasks of lower priority; they may not when absent. */
+  readonly preemption?: Preemption;
+}
+
 /** The fastest engine that can decide all of `asks`. */
 export function engineFor(
   nodes: readonly NodeModel[],
   asks: readonly Ask[],
-  options: EngineOptions & { readonly mix?: Mix },
+  options: ReplayOptions,
 ): ReplayEngine {
-  if (!asks.every(Engine.canDecide)) return slowEngine(nodes, options);
+  const isSlow = options.preemption !== undefined || !asks.every(Engine.canDecide);
+  if (isSlow) return slowEngine(nodes, options);
   // Few hosts are large hosts; among devices a shuffled order consolidates better, whatever the hosts' sizes.
   const hasDevices = nodes.some(({ devices }) => devices.length > 0);
   const largestFirst = options.strategy === "tightest" && !hasDevices;
   return new Engine(nodes, { largestFirst, ...options });
 }
 
-function slowEngine(nodes: readonly NodeModel[], options: EngineOptions): ReplayEngine {
+function slowEngine(nodes: readonly NodeModel[], options: ReplayOptions): ReplayEngine {
   const transaction = new Transaction({ nodes, tasks: [] }, { ...options, defaults: {} });
   const known = new Set(nodes.map(({ id }) => id));
   return {
@@ -68,8 +76,10 @@ function decisionsOf(asks: readonly Ask[], plan: SchedulePlan): readonly Decisio
     const placement = placements.get(id);
     const refusal = refusals.get(id);
     if (placement !== undefined) {
-      const { node, devices } = placement;
-      return { ask: id, node, devices, refusal: undefined, why: explainPlacement(placement) };
+      const { node, devices, victims } = placement;
+      const why = explainPlacement(placement);
+      const displaced = victims === undefined ? {} : { victims };
+      return { ask: id, node, devices, refusal: undefined, why, ...displaced };
     }
     return { ask: id, node: undefined, devices: [], refusal: refusal && (() => refusal) };
   });

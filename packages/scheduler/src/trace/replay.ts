@@ -4,7 +4,7 @@
  * Online means that nothing is known of what comes later: each ask is decided when it arrives, against the
  * cluster as it is, and one that fits somewhere is never refused. Asks of one gang or pod are decided
  * together when the last of them has arrived. Tasks of a node that fails ask again at that moment, in the
- * order in which they were placed; a refused ask does not ask again.
+ * order in which they were placed; so do tasks that had to go for an ask of higher priority. A refused ask does not ask again.
  * Cost: that of each decision, and O(log tasks) for a task that leaves by itself.
  */
 
@@ -23,7 +23,7 @@ export interface NodeFailure {
   readonly backMs: number | undefined;
 }
 
-/** What became of an ask. One that was placed on a node that failed has a second one. */
+/** What became of an ask. One that lost its place, with its node or to another ask, has a second one. */
 export type Outcome =
   | {
       readonly kind: "placed";
@@ -31,6 +31,13 @@ export type Outcome =
       readonly ask: TraceAsk;
       readonly decision: Decision;
       readonly node: string;
+    }
+  | {
+      /** It had to go for `by`, and asks again. */
+      readonly kind: "displaced";
+      readonly atMs: number;
+      readonly ask: TraceAsk;
+      readonly by: string;
     }
   | {
       readonly kind: "refused";
@@ -118,17 +125,31 @@ export class Replay {
 
   #decide(asks: readonly TraceAsk[]): void {
     const decisions = this.#engine.decide(asks.map(({ ask }) => ask));
+    const displaced: TraceAsk[] = [];
     for (const [index, decision] of decisions.entries()) {
       const ask = asks[index];
       assert(ask?.ask.id === decision.ask, "decisions stand in the order of their asks");
       const { node } = decision;
-      if (node !== undefined) this.#settle(ask, decision, node);
-      else {
+      if (node !== undefined) {
+        this.#settle(ask, decision, node);
+        for (const id of decision.victims ?? []) displaced.push(this.#displace(id, decision.ask));
+      } else {
         const refusal = decision.refusal ?? noRefusal(decision.ask);
         this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
       }
     }
     this.#input.onChange?.(this);
+    // Ends: whoever displaces is of higher priority than who is displaced.
+    for (const ask of displaced) this.#decide([ask]);
+  }
+
+  /** The engine has taken it away already. */
+  #displace(id: string, by: string): TraceAsk {
+    const task = this.#placed.get(id);
+    assert(task !== undefined, `${id} was displaced and holds no place`);
+    this.#forget(id, task.node);
+    this.#tell({ kind: "displaced", atMs: this.#nowMs, ask: task.ask, by });
+    return task.ask;
   }
 
   #settle(ask: TraceAsk, decision: Decision, node: string): void {
@@ -181,6 +202,10 @@ export class Replay {
   #release(id: string, node: string): void {
     const released = this.#engine.release(id);
     assert(released, `${id} holds no place`);
+    this.#forget(id, node);
+  }
+
+  #forget(id: string, node: string): void {
     this.#placed.delete(id);
     const left = (this.#tasksOn.get(node) ?? 0) - 1;
     if (left === 0) this.#tasksOn.delete(node);

@@ -133,7 +133,7 @@ function happenings(
   const asks: readonly TraceAsk[] = lines.map(readAsk);
   const words: string[] = [];
   const onOutcome = (outcome: Outcome) => {
-    const said = outcome.kind === "placed" ? "placed" : refusalWords(outcome.refusal()).join();
+    const said = outcome.kind === "refused" ? refusalWords(outcome.refusal()).join() : outcome.kind;
     words.push(`${outcome.atMs} ${outcome.ask.ask.id} ${said}`);
   };
   const engine = engineFor(
@@ -205,6 +205,56 @@ for (const service of ["typed arrays", "the transaction"]) {
     assert.equal(replay.hostsUsedMost, 2);
   });
 }
+
+/** Nodes where the ask would fit if everybody of lower priority went. */
+function waysIn({ ask }: TraceAsk, replay: Replay): readonly string[] {
+  const own = ask.priority ?? 50;
+  return nodes.flatMap(({ id, cpuMillis }) => {
+    const firm = [...replay.placed.values()].filter(
+      (task) => task.node === id && (task.ask.ask.priority ?? 50) >= own,
+    );
+    const sum = firm.reduce((all, task) => all + (task.ask.ask.requests.cpuMillis ?? 0), 0);
+    return sum + (ask.requests.cpuMillis ?? 0) <= cpuMillis ? [id] : [];
+  });
+}
+
+test("who is displaced asks again, and nobody is refused who could have displaced somebody", () => {
+  const work = fc.record({
+    cpu: fc.integer({ min: 1, max: 10 }),
+    priority: fc.constantFrom(10, 50, 90),
+  });
+  let displaced = 0;
+  fc.assert(
+    fc.property(fc.array(work, { minLength: 1, maxLength: 12 }), (works) => {
+      const asks = works.map(({ cpu, priority }, at) =>
+        readAsk({ id: `a${at}`, cpuMillis: cpu, priority }),
+      );
+      const engine = engineFor(nodes, [], { seed: 1, strategy: "tightest", preemption: {} });
+      const ends = new Map<string, string>();
+      const onOutcome = (outcome: Outcome) => {
+        const { id, priority: own = 50 } = outcome.ask.ask;
+        ends.set(id, outcome.kind);
+        if (outcome.kind === "refused") assert.deepEqual(waysIn(outcome.ask, replay), []);
+        if (outcome.kind !== "displaced") return;
+        displaced++;
+        const by = asks.find(({ ask }) => ask.id === outcome.by)?.ask.priority ?? 50;
+        assert.ok(by > own, `${outcome.by} (${by}) displaced ${id} (${own})`);
+      };
+      const replay = new Replay({ engine, asks, failures: [], onOutcome });
+      replay.run();
+      // Everybody has a last word, and it is no displacement: who had to go was asked about again.
+      for (const { ask } of asks) {
+        assert.equal(replay.placed.has(ask.id) ? "placed" : "refused", ends.get(ask.id));
+      }
+      const used = Map.groupBy(replay.placed.values(), ({ node }) => node);
+      for (const tasks of used.values()) {
+        assert.ok(tasks.reduce((sum, { ask }) => sum + (ask.ask.requests.cpuMillis ?? 0), 0) <= 10);
+      }
+    }),
+    { numRuns: Number(process.env["RUNS"] ?? 300) },
+  );
+  assert.ok(displaced > 50, `${displaced} displaced`);
+});
 
 test("a gang is decided when its last ask has come, whole or not at all", () => {
   const { words } = happenings([
