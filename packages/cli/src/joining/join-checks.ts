@@ -146,7 +146,10 @@ export async function pathMtu(url: string): Promise<readonly Finding[]> {
   const route = (await firstLineOf("ip", ["-o", "route", "get", hostname])) ?? "";
   const device = /\bdev (\S+)/.exec(route)?.[1];
   if (device === undefined || device === "lo") return [];
-  const mtu = Number(readFileSync(`/sys/class/net/${device}/mtu`, "utf8"));
+  // Not from /sys, which may show another network than this process's.
+  const link = (await firstLineOf("ip", ["-o", "link", "show", "dev", device])) ?? "";
+  const mtu = Number(/\bmtu (\d+)/.exec(link)?.[1]);
+  if (Number.isNaN(mtu)) return [];
   const size = String(mtu - PING_HEADER_BYTES);
   try {
     await runProgram(["ping", "-n", "-q", "-c", "1", "-W", "2", "-M", "do", "-s", size, hostname]);
