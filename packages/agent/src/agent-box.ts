@@ -78,6 +78,7 @@ export class AgentBox {
   /** Of every container; nothing: nobody can look. */
   sockets: SocketTable | undefined;
   settings: Partial<AgentSettings> = {};
+  underlayAddress = "192.0.2.1";
   agent: Agent | undefined;
   #runtime: FakeRuntime | undefined;
   #driver: Driver | undefined;
@@ -128,6 +129,7 @@ export class AgentBox {
           hasInterface: () => true,
           forwarders: async () => [],
           ranges: async () => [],
+          underlay: async ({ port }) => ({ address: this.underlayAddress, port, mtu: 1_500 }),
         },
       },
     });

@@ -7,6 +7,7 @@ import type { HostFacts } from "./host-facts.ts";
 import type { LogFiles } from "./logs/files.ts";
 import type { NetPort } from "./net/net-port.ts";
 import type { SocketTable } from "./net/socket-table.ts";
+import { UNDERLAY_PORT_DEFAULT, type UnderlaySettings } from "./net/underlay.ts";
 import type { Checker } from "./probes/checker.ts";
 import type { Runtime } from "./runtime/port.ts";
 import type { LocalDb } from "./state/local-db.ts";
@@ -48,6 +49,8 @@ export interface AgentSettings {
   /** Where names are answered for the host itself; nowhere when absent. */
   readonly hostDns?: NodeNetworkModel["hostDns"];
   readonly mtu?: number;
+  /** Where other nodes reach this one, for networks that span hosts. */
+  readonly underlay: UnderlaySettings;
   /** Creations and starts at once; twice the processors when absent. */
   readonly startsMax?: number;
   /** A person said that tasks unknown to this epoch of the store may be stopped (sync/trust.ts). */
@@ -87,6 +90,7 @@ export const SETTINGS_DEFAULT: AgentSettings = {
   ingressBindAddress: "0.0.0.0",
   domain: "berth",
   hostPolicy: { openPorts: [], metadataAccess: false },
+  underlay: { port: UNDERLAY_PORT_DEFAULT },
 };
 
 /** Pulls at once: more only share the same line and disk. */

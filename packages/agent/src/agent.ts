@@ -27,10 +27,13 @@ import { connectionsOf } from "./net/container-sockets.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
+import { checkNetwork, namesAsked } from "./net/network-check.ts";
 import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
+import { ownPeer } from "./net/overlay-model.ts";
 import { routeReader } from "./net/route-reader.ts";
 import { RouteUsers } from "./net/route-users.ts";
+import { UnderlayWatch } from "./net/underlay-watch.ts";
 import { NodeStatusMaker } from "./node-status.ts";
 import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
@@ -71,6 +74,7 @@ class RunningAgent implements Agent {
   readonly #roster: TaskRoster;
   readonly #net: NetLink;
   readonly #networks: NodeNetworks;
+  readonly #underlay: UnderlayWatch;
   readonly #certificates: NodeCertificates;
   readonly #prober: Prober;
   readonly #intake: ToldIntake;
@@ -96,6 +100,16 @@ class RunningAgent implements Agent {
     this.#settings = { ...SETTINGS_DEFAULT, ...options.settings };
     this.#net = this.#makeNet();
     this.#networks = this.#makeNetworks();
+    this.#underlay = new UnderlayWatch({
+      driver: options.driver,
+      settings: this.#settings.underlay,
+      find: parts.host.underlay,
+      isOwnInterface: (name) => this.#networks.isOwn(name),
+      onChanged: () => {
+        this.#node.changed();
+        this.#net.changed();
+      },
+    });
     this.#certificates = this.#makeCertificates();
     this.#prober = new Prober({
       clock: options.clock,
@@ -164,7 +178,7 @@ class RunningAgent implements Agent {
   }
 
   #makeNet(): NetLink {
-    const { net, clock, driver, runtime } = this.#options;
+    const { net, clock, driver, runtime, nodeName } = this.#options;
     const { state, sockets, secrets } = this.#parts;
     const containers = this.#containers;
     const onChange = () => this.#net.changed();
@@ -173,11 +187,15 @@ class RunningAgent implements Agent {
       ...{ state, containers, settings: this.#settings, usersOf: users.of },
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
+      underlay: () => this.#underlay.found,
+      node: this.#options.nodeName,
+      hasBridge: (name: string) => this.#parts.host.hasInterface(name),
       certificates: () => this.#certificates.served(),
     };
     return new NetLink({
       ...{ net, clock, driver, isKnown: () => this.#isListed },
       ...connectionsOf({ containers, runtime, sockets, state }),
+      spans: (networkId) => ownPeer(state.peers, networkId, nodeName) !== undefined,
       model: () => modelOfNode(sources),
     });
   }
@@ -186,12 +204,7 @@ class RunningAgent implements Agent {
     const { api, nodeName: node, driver, log } = this.#options;
     const { db, sealer } = this.#parts;
     return new NodeCertificates({
-      api,
-      node,
-      db,
-      sealer,
-      driver,
-      log,
+      ...{ api, node, db, sealer, driver, log },
       isJoined: () => this.#isUp,
       onChanged: () => this.#net.changed(),
       followed: (signal) => this.#net.followed(signal),
@@ -208,6 +221,7 @@ class RunningAgent implements Agent {
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
       hasBridge: (name) => this.#parts.host.hasInterface(name),
+      onMade: () => this.#net.changed(),
       ...(mtu === undefined ? {} : { mtu }),
     });
   }
@@ -215,10 +229,7 @@ class RunningAgent implements Agent {
   #makeStatuses(): StatusReporter {
     const { api, nodeName: node, clock, driver } = this.#options;
     return new StatusReporter({
-      api,
-      node,
-      clock,
-      driver,
+      ...{ api, node, clock, driver },
       isJoined: () => this.#isUp,
       onStop: (tasks) => void this.#stopTasks(tasks),
     });
@@ -230,13 +241,9 @@ class RunningAgent implements Agent {
     return new TaskRoster(
       {
         cluster: () => this.#cluster(),
-        node,
+        ...{ node, clock, log, runtime, state },
         bootId: host.bootId,
-        clock,
         prng: prng.fork(),
-        log,
-        runtime,
-        state,
         containers: this.#containers,
         files: taskFiles,
         net: this.#net,
@@ -274,15 +281,7 @@ class RunningAgent implements Agent {
     const { api, nodeName: node, clock, driver, log, runtime } = this.#options;
     const { state, blobs, fetcher, ledger } = this.#parts;
     return new Operations({
-      fetcher,
-      ledger,
-      api,
-      node,
-      clock,
-      driver,
-      log,
-      runtime,
-      state,
+      ...{ fetcher, ledger, api, node, clock, driver, log, runtime, state },
       containers: this.#containers,
       portsTaken: (wishes) => this.#parts.host.portsTaken(wishes),
       resolver: {
@@ -312,6 +311,7 @@ class RunningAgent implements Agent {
       ...{ api, node, clock, log, runtime },
       routes: routeReader({ net, clock, told: state.told, records: state.records, httpsPort }),
       logs: { read: ({ kind: _kind, ...query }, signal) => logStore.read(query, signal) },
+      checkNetwork: (target) => checkNetwork(target, namesAsked(this.#settings)),
       containerOf: (task) => this.#containerOf(task),
     });
   }
@@ -320,9 +320,7 @@ class RunningAgent implements Agent {
     const { driver, log } = this.#options;
     const { state, host } = this.#parts;
     return new ToldIntake({
-      state,
-      driver,
-      log,
+      ...{ state, driver, log },
       cluster: () => this.#cluster(),
       bootId: host.bootId,
       confirmedEpoch: () => this.#settings.confirmedEpoch,
@@ -350,11 +348,13 @@ class RunningAgent implements Agent {
       ...{ node: nodeName, runtime, dataDir, clock, host: this.#parts.host },
       settings: this.#settings,
       isOwnInterface: (name) => this.#networks.isOwn(name),
+      underlay: () => this.#underlay.found,
       conditions: () =>
         conditionsOf({
           engineProblem: this.#engineProblem,
           memoryProblem: this.#parts.memoryProblem,
           netProblems: this.#net.problems(),
+          underlayMissing: this.#underlay.missing,
           strays: this.#intake.strays,
         }),
     });
@@ -363,10 +363,7 @@ class RunningAgent implements Agent {
   #makeNode(): NodeReporter {
     const { api, nodeName: node, clock, driver } = this.#options;
     return new NodeReporter({
-      api,
-      node,
-      clock,
-      driver,
+      ...{ api, node, clock, driver },
       pinned: () => this.#parts.state.server.cluster,
       status: (signal) => this.#nodeStatus.make(signal),
       isJoined: () => this.#isUp,
@@ -391,15 +388,11 @@ class RunningAgent implements Agent {
     const { api, nodeName: node, driver, log, prng } = this.#options;
     const { state } = this.#parts;
     return new ServerLink({
-      api,
-      node,
-      driver,
-      log,
+      ...{ api, node, driver, log },
       prng: prng.fork(),
       intake: this.#intake,
       directory: new DirectoryIntake({
-        state,
-        driver,
+        ...{ state, driver },
         isTrusted: () => this.#intake.isTrusted,
         onChanged: () => this.#net.changed(),
       }),

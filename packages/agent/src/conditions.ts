@@ -6,6 +6,8 @@ export interface ConditionInput {
   readonly engineProblem: string | undefined;
   readonly memoryProblem: string | undefined;
   readonly netProblems: readonly string[];
+  /** The underlay address that was set, which this host does not have. */
+  readonly underlayMissing: string | undefined;
   /** Tasks that run although the restored store does not know them. */
   readonly strays: readonly string[];
 }
@@ -15,7 +17,7 @@ const NAMES_MAX = 5;
 
 export function conditionsOf(input: ConditionInput): readonly Condition[] {
   const conditions: Condition[] = [];
-  const { engineProblem, memoryProblem, netProblems, strays } = input;
+  const { engineProblem, memoryProblem, netProblems, underlayMissing, strays } = input;
   if (engineProblem !== undefined) {
     conditions.push({
       code: "engine-unreachable",
@@ -35,6 +37,13 @@ export function conditionsOf(input: ConditionInput): readonly Condition[] {
       code: "network-problem",
       message: problem,
       advice: "berth platform doctor says what to do about it.",
+    });
+  }
+  if (underlayMissing !== undefined) {
+    conditions.push({
+      code: "underlay-missing",
+      message: `No interface of this host that is up has the underlay address ${underlayMissing}: other nodes cannot reach its networks.`,
+      advice: "berth platform start --underlay-address with one that it has, or auto.",
     });
   }
   if (strays.length > 0) {

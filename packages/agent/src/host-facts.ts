@@ -6,6 +6,7 @@ import { uptime } from "node:os";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { type HostDevices, hostDevices } from "./devices/host-devices.ts";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
+import { findUnderlay, type UnderlayFinder } from "./net/underlay.ts";
 import { hasInterface } from "./runtime/direct-links.ts";
 
 export interface HostFacts {
@@ -26,6 +27,8 @@ export interface HostFacts {
   devices(): Promise<HostDevices>;
   /** IPv4 ranges that lead somewhere from here, by interface; the way to everywhere is not among them. */
   ranges(): Promise<readonly HostRange[]>;
+  /** Where other nodes reach this one. */
+  underlay: UnderlayFinder;
 }
 
 /** A route of the host, or the range of one of its interfaces. */
@@ -60,6 +63,7 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
     },
     hasInterface,
     devices: () => hostDevices(options.devicesFile),
+    underlay: findUnderlay,
     async forwarders() {
       const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
       return parseForwarders(text);

@@ -28,6 +28,8 @@ export interface NodeStatusSource {
   readonly dataDir: string;
   readonly clock: { now(): number; monotonic(): number };
   readonly conditions: () => readonly Condition[];
+  /** Where other nodes reach this one, as it was found last. */
+  readonly underlay: () => NodeStatus["underlay"];
   /** A bridge of a network of this cluster, by its name. */
   readonly isOwnInterface: (name: string) => boolean;
 }
@@ -52,6 +54,7 @@ export class NodeStatusMaker {
     const { node, host, settings, dataDir, clock, conditions } = this.#source;
     await this.#ask(signal);
     const info = this.#info;
+    const underlay = this.#source.underlay();
     const isOurs = this.#source.isOwnInterface;
     const hostRanges = (await host.ranges()).filter((each) => !isOurs(each.interface));
     const disk = await host
@@ -84,6 +87,7 @@ export class NodeStatusMaker {
       diskFreeBytes: disk.freeBytes,
       diskPressure: disk.freeBytes < disk.sizeBytes * DISK_PRESSURE_SHARE,
       address: settings.address,
+      ...(underlay === undefined ? {} : { underlay }),
       ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
       ...(images === undefined ? {} : { images }),
       ...(devices.length === 0 ? {} : { devices: [...devices] }),

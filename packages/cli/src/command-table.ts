@@ -183,6 +183,11 @@ const CLUSTER = rows("Cluster", [
   ["context use", "choose a server", async () => ({ command: (await context()).use })],
   ["context add", "add a server", async () => ({ command: (await context()).add })],
   ["context rm", "forget a server", async () => ({ command: (await context()).remove })],
+  [
+    "debug network",
+    "whether networks reach from node to node",
+    () => import("./commands/debug-network.ts"),
+  ],
   ["debug loops", "every loop of the server", () => import("./commands/debug-loops.ts")],
 ]);
 

@@ -113,6 +113,7 @@ class LightAgent {
       { kind: "certificate" },
       { kind: "service", node },
       { kind: "attachment", node },
+      { kind: "peer", node },
     ];
     const path = requestTarget(routes.watch, {});
     return new Promise((resolve) => {

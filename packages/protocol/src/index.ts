@@ -16,6 +16,7 @@ export * from "./resources/certificate.ts";
 export * from "./resources/cluster-trace.ts";
 export * from "./resources/member.ts";
 export * from "./resources/network.ts";
+export * from "./resources/network-check.ts";
 export * from "./resources/node.ts";
 export * from "./resources/parameter-limits.ts";
 export * from "./resources/plan.ts";

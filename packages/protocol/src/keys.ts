@@ -105,6 +105,8 @@ export type Claim =
   | { readonly kind: "address"; readonly networkId: string; readonly address: string }
   /** The virtual address of a service on a network: for as long as the stack declares the service. */
   | { readonly kind: "service-address"; readonly address: string }
+  /** The VXLAN identifier of a network, from the moment that a second node takes part in it. */
+  | { readonly kind: "overlay-id"; readonly id: number }
   | { readonly kind: "exclusive-volume"; readonly engineName: string }
   | { readonly kind: "slot"; readonly service: string; readonly slot: number };
 
@@ -127,6 +129,8 @@ function claimName(claim: Claim): string[] {
       return [claim.kind, claim.networkId, claim.address];
     case "service-address":
       return [claim.kind, claim.address];
+    case "overlay-id":
+      return [claim.kind, String(claim.id)];
     case "exclusive-volume":
       return [claim.kind, claim.engineName];
     case "slot":
@@ -178,6 +182,9 @@ export const keys = {
   /** Of a declared service: made for watches, never stored. */
   declaredService: ({ project, environment, stack, service }: ServiceScope) =>
     [project, environment, "service", ...[stack, service].map(encodeURIComponent)].join("/"),
+  /** Of a node in a network: made for watches, never stored. */
+  networkPeer: (networkId: string, node: string) =>
+    [CLUSTER_SCOPE, CLUSTER_SCOPE, "peer", networkId, encodeURIComponent(node)].join("/"),
   cluster: () => clusterKey("cluster", "self"),
   leader: () => clusterKey("leader", "self"),
   server: (id: string) => clusterKey("server", id),

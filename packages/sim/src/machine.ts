@@ -176,8 +176,14 @@ export class Machine {
           hasInterface: () => true,
           forwarders: async () => [],
           ranges: async () => [],
+          underlay: async ({ port }) => ({ address: underlayAddress(name), port, mtu: 1_500 }),
         },
       },
     });
   }
+}
+
+/** Of the documentation's range, by the number in the name. */
+function underlayAddress(name: string): string {
+  return `192.0.2.${/\d+$/.exec(name)?.[0] ?? "254"}`;
 }

@@ -1,6 +1,6 @@
 /** The model of this node from what the agent holds: the present, each time that it is asked. */
 
-import type { Assignment } from "@berth/protocol";
+import type { Assignment, Underlay } from "@berth/protocol";
 import type { AgentSettings } from "../agent-options.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
@@ -20,10 +20,17 @@ export interface ModelSources {
   readonly cluster: () => string;
   /** The host's resolvers, unless the settings name others. */
   readonly forwarders: () => readonly string[];
+  /** Where other nodes reach this one; nothing while it is not known. */
+  readonly underlay: () => Underlay | undefined;
+  readonly node: string;
+  /** The bridge is there on the host. */
+  readonly hasBridge: (name: string) => boolean;
 }
 
 export function modelOfNode(sources: ModelSources): ModelContent {
   const { state, containers, settings, cluster, forwarders, certificates, usersOf } = sources;
+  const { node, hasBridge } = sources;
+  const underlay = sources.underlay();
   const content = nodeNetworkModel({
     cluster: cluster(),
     told: state.told.values(),
@@ -31,6 +38,9 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     networks: state.networks,
     services: state.services.values(),
     neighbors: state.neighbors.values(),
+    ...(underlay === undefined || state.peers.size === 0
+      ? {}
+      : { overlay: { underlay, node, hasBridge, peers: state.peers.values() } }),
     isAlive: ({ containerId }) => isAlive(containers.get(containerId ?? "")),
     ingress: {
       httpPort: settings.ingressHttpPort,

@@ -33,15 +33,28 @@ const TASK = sampleAssignment("task01", {
   spec: { expose: [80] },
 });
 
+const NETWORK = {
+  ...{ id: "0000000a", project: "default", environment: "main", stack: "shop", name: "default" },
+  ...{ subnet: "10.64.1.0/24", gateway: "10.64.1.1" },
+};
+
 function bench() {
   const clock = new ManualClock();
   const driver = new Driver({ clock, log: silentLogger, prng: new Prng(1) });
   const net = new FakeNet();
   let content: ModelContent = EMPTY;
   let isKnown = true;
+  const spanning = new Set<string>();
   let sockets: SocketTable | undefined;
   const link = new NetLink({
-    ...{ net, clock, driver, model: () => content, isKnown: () => isKnown },
+    ...{
+      net,
+      clock,
+      driver,
+      model: () => content,
+      spans: (id) => spanning.has(id),
+      isKnown: () => isKnown,
+    },
     socketsOf: async () => sockets,
     isHost: (address) => address === "10.64.1.1",
   });
@@ -65,6 +78,7 @@ function bench() {
     see: (peers: readonly string[], listening = [80]) => {
       sockets = { listening: new Set(listening), peers };
     },
+    span: (networkId: string) => spanning.add(networkId),
     know: (value: boolean) => {
       isKnown = value;
     },
@@ -132,6 +146,31 @@ test("the first container of a network waits until its attachment is followed", 
   const before = net.models.length;
   await link.ensureAttached(TASK.task, signal());
   assert.equal(net.models.length, before, "known: nothing to wait for");
+});
+
+test("a container waits for the ways of its network to other nodes, where it has any", async () => {
+  const { net, link, pass, become, span } = bench();
+  net.isDown = true;
+  await link.ensureWays(TASK.task, signal());
+  span("0000000a");
+  let isThere = false;
+  const waiting = link.ensureWays(TASK.task, signal()).then(() => {
+    isThere = true;
+  });
+  await pass(1_000);
+  assert.equal(isThere, false);
+  const { id, project, environment, stack, name } = NETWORK;
+  const network = { id, project, environment, stack, name, bridge: "bc1abc-0000000a" };
+  const overlay = { id: 7, mtu: 1_450, nodeAddress: "10.64.1.254", mac: "02:42:0a:40:01:fe" };
+  const { subnet, gateway } = NETWORK;
+  const more = { subnet, gateway, internal: false, overlay: { ...overlay, peers: [] } };
+  become({ networks: [{ ...network, ...more }] });
+  net.isDown = false;
+  await pass(3_000);
+  await waiting;
+  const before = net.models.length;
+  await link.ensureWays(TASK.task, signal());
+  assert.equal(net.models.length, before, "in place: nothing to wait for");
 });
 
 /** Begins to drain `task`; tells what was counted, and whether it is over. */

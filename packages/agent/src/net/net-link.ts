@@ -57,6 +57,8 @@ export interface NetLinkOptions {
   readonly socketsOf: (task: string) => Promise<SocketTable | undefined>;
   /** An address that this host itself has in its networks. */
   readonly isHost: (address: string) => boolean;
+  /** The network reaches other nodes, as far as is known. */
+  readonly spans: (networkId: string) => boolean;
   /** Ready to be asked: before, the model would say that nothing is there. */
   readonly isKnown: () => boolean;
 }
@@ -74,6 +76,8 @@ export class NetLink implements TaskNetPort {
   #answered = 0;
   #pausedUntilMs = 0;
   #attached = new Set<string>();
+  /** Networks whose ways to other nodes are in the kernel. */
+  #spanning = new Set<string>();
   #waiters: Waiter[] = [];
   #failures = 0;
   #report: ApplyReport | undefined;
@@ -99,6 +103,13 @@ export class NetLink implements TaskNetPort {
     if (task.attachments.every((attachment) => this.#attached.has(keyOf(task.id, attachment))))
       return;
     await this.followed(signal);
+  }
+
+  async ensureWays(task: Task, signal: AbortSignal): Promise<void> {
+    const { spans } = this.#options;
+    const isThere = ({ networkId }: Task["attachments"][number]) =>
+      !spans(networkId) || this.#spanning.has(networkId);
+    if (!task.attachments.every(isThere)) await this.followed(signal);
   }
 
   async isReachable(assignment: Assignment): Promise<boolean> {
@@ -240,6 +251,8 @@ export class NetLink implements TaskNetPort {
       this.#attached = new Set(
         content.attachments.map((attachment) => keyOf(attachment.taskId, attachment)),
       );
+      const spanning = content.networks.filter(({ overlay }) => overlay !== undefined);
+      this.#spanning = new Set(spanning.map(({ id }) => id));
     }
     this.#failures = 0;
     this.#failure = undefined;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseModel } from "@berth/network";
-import type { Assignment, DeclaredService, Network } from "@berth/protocol";
+import type { Assignment, DeclaredService, Network, NetworkPeer } from "@berth/protocol";
 import type { ToldTask } from "../state/agent-state.ts";
 import { type SampleOptions, sampleAssignment } from "../task/assignment-sample.ts";
 import { newRecord, type TaskRecord } from "../task/record.ts";
@@ -270,16 +270,53 @@ test("copies of other nodes are attached from the plan on, and endpoints while t
     const { attachments, endpoints } = modelOf([row("task01", WEB, READY)], true, { neighbors });
     const ofDb = (item: { service: string }) => item.service === "db";
     return [
-      attachments.filter(ofDb).map(({ address, mac }) => [address, mac]),
+      attachments.filter(ofDb).map(({ address, mac, node }) => [address, mac, node]),
       endpoints.filter(ofDb).map(({ address, state, hostname }) => [address, state, hostname]),
     ];
   });
-  const attached = [["10.64.1.9", "02:42:0a:40:01:09"]];
+  const attached = [["10.64.1.9", "02:42:0a:40:01:09", "n2"]];
   assert.deepEqual(seen, [
     [attached, []],
     [attached, [["10.64.1.9", "ready", "db-host"]]],
     [attached, [["10.64.1.9", "draining", "db-host"]]],
   ]);
+});
+
+function peer(networkId: string, node: string, last: number, mtu = 1_500): NetworkPeer {
+  const nodeAddress = `10.64.1.${last}`;
+  const underlay = { address: `192.0.2.${node.slice(1)}`, port: 4_789, mtu };
+  return { networkId, node, overlayId: 77, nodeAddress, mac: "02:42:0a:40:01:fe", underlay };
+}
+
+const OVERLAY = {
+  node: "n1",
+  underlay: { address: "192.0.2.1", port: 4_789, mtu: 1_500 },
+  hasBridge: () => true,
+};
+
+test("a network reaches the nodes that were told, with packets that all of them carry", () => {
+  const peers = [peer("0000000a", "n2", 253, 1_400), peer("0000000a", "n1", 254)];
+  const told = { overlay: { ...OVERLAY, peers } };
+  const model = modelOf([row("task01", WEB, READY)], true, told);
+  assert.deepEqual(model.underlay, { address: "192.0.2.1", port: 4_789 });
+  const [spanning, other] = model.networks;
+  assert.equal(other?.overlay, undefined);
+  const mac = "02:42:0a:40:01:fe";
+  assert.deepEqual(spanning?.overlay, {
+    ...{ id: 77, mtu: 1_350, nodeAddress: "10.64.1.254", mac },
+    peers: [{ node: "n2", address: "192.0.2.2", port: 4_789, nodeAddress: "10.64.1.253", mac }],
+  });
+});
+
+test("a network ends at its node before its bridge is there, and where the node has no address in it", () => {
+  const own = peer("0000000a", "n1", 254);
+  const noBridge = { overlay: { ...OVERLAY, peers: [own], hasBridge: () => false } };
+  const others = { overlay: { ...OVERLAY, peers: [peer("0000000a", "n2", 253)] } };
+  for (const told of [noBridge, others]) {
+    const model = modelOf([row("task01", WEB, READY)], true, told);
+    assert.equal(model.underlay, undefined);
+    assert.ok(model.networks.every(({ overlay }) => overlay === undefined));
+  }
 });
 
 test("another stack's network brings its own names, and its alias is found", () => {

@@ -29,6 +29,7 @@ import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
 import type { ServedCertificates } from "./node-certificates.ts";
 import { httpRoutesOf, type RoutedService, tcpPortsOf, udpPortsOf } from "./node-routes.ts";
+import { type OverlaySource, overlayModels, underlayOf } from "./overlay-model.ts";
 
 export interface ModelInput {
   readonly cluster: string;
@@ -40,6 +41,8 @@ export interface ModelInput {
   /** Declared services and tasks of other nodes, as the server told; also of networks not carried here. */
   readonly services?: Iterable<DeclaredService>;
   readonly neighbors?: Iterable<NetworkNeighbor>;
+  /** How networks reach other nodes; they end at this one when absent. */
+  readonly overlay?: OverlaySource;
   readonly ingress: NodeNetworkModel["ingress"];
   /** Of routes with TLS; none when absent. */
   readonly certificates?: ServedCertificates;
@@ -81,6 +84,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
   const networks = networksOf(input, present);
   const carried = new Map(networks.map((network) => [network.id, network]));
   const neighbors = neighborsOn(input, carried);
+  const underlay = underlayOf(input.overlay, networks);
   const routed = [...specs.values()].flatMap((task) => routedOf(task, input));
   const udpPorts = routed.flatMap(udpPortsOf);
   return {
@@ -88,6 +92,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
     cluster: { id: shortCluster(input.cluster) },
     domain: input.domain,
     networks,
+    ...(underlay === undefined ? {} : { underlay }),
     services: servicesOf(input, present, { specs, carried }),
     endpoints: [
       ...present.flatMap((task) => endpointsOf(task, input)),
@@ -143,6 +148,7 @@ function newestOfServices(present: readonly Present[]): ReadonlyMap<string, Pres
 
 function networksOf(input: ModelInput, present: readonly Present[]): NetworkModel[] {
   const used = new Set(present.flatMap(({ attachments }) => attachments.map((a) => a.networkId)));
+  const overlays = overlayModels(input.overlay);
   const models: NetworkModel[] = [];
   for (const id of [...used].sort()) {
     const network = input.networks.get(id);
@@ -150,11 +156,13 @@ function networksOf(input: ModelInput, present: readonly Present[]): NetworkMode
     const { project, environment, stack, name, subnet, gateway, internal } = network;
     const { subnet6, gateway6, serviceRange, serviceRange6 } = network;
     const bridge = bridgeName(input.cluster, id);
+    const overlay = input.overlay?.hasBridge(bridge) === true ? overlays.get(id) : undefined;
     models.push({
       ...{ id, project, environment, stack, name, bridge, subnet, gateway, internal },
       ...(subnet6 === undefined || gateway6 === undefined ? {} : { subnet6, gateway6 }),
       ...(serviceRange === undefined ? {} : { serviceRange }),
       ...(serviceRange6 === undefined ? {} : { serviceRange6 }),
+      ...(overlay === undefined ? {} : { overlay }),
     });
   }
   return models;
@@ -253,13 +261,13 @@ function neighborsOn(
 function endpointOfNeighbor({ task, attachment }: Neighbor): EndpointModel[] {
   const { endpoint: state, hostname } = task;
   if (state === "none") return [];
-  const { mac: _mac, ...copy } = attachmentOfNeighbor({ task, attachment });
+  const { mac: _mac, node: _node, ...copy } = attachmentOfNeighbor({ task, attachment });
   return [{ ...copy, state, ...(hostname === undefined ? {} : { hostname }) }];
 }
 
 function attachmentOfNeighbor({ task, attachment }: Neighbor): AttachmentModel {
-  const { project, environment, stack, service, task: taskId, slot } = task;
-  return { project, environment, stack, service, taskId, slot, ...attachment, remote: true };
+  const { project, environment, stack, service, task: taskId, slot, node } = task;
+  return { project, environment, stack, service, taskId, slot, ...attachment, remote: true, node };
 }
 
 function nameOf({ task }: Assignment) {

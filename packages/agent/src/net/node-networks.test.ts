@@ -50,10 +50,11 @@ test("a range that a removed network still holds at the engine is freed for its 
   const present = new Map<string, NetworkRequest>();
   const networks = new NodeNetworks({
     runtime: engineWith(present),
-    state: { told: new Map(), records: new Map() } as unknown as AgentState,
+    state: { told: new Map(), records: new Map(), peers: new Map() } as unknown as AgentState,
     cluster: () => "c1",
     driver,
     isKnown: () => true,
+    onMade: () => {},
     hasBridge: () => true,
   });
   const { signal } = new AbortController();
@@ -77,11 +78,13 @@ test("a bridge that somebody removed under a running task is made anew", async (
     state: {
       told: new Map([["task01", { assignment, intent: "run" }]]),
       records: new Map(),
+      peers: new Map(),
       networks: new Map([["aaaaaaaa", network("aaaaaaaa")]]),
     } as unknown as AgentState,
     cluster: () => "c1",
     driver,
     isKnown: () => true,
+    onMade: () => {},
     hasBridge: (name) => [...present.values()].some(({ bridge }) => bridge === name),
   });
   await networks.ensure(network("aaaaaaaa"), new AbortController().signal);

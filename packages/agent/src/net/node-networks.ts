@@ -11,6 +11,7 @@ import type { NetworkRequest, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { NetworksPort } from "../task/task-ports.ts";
 import { bridgeName } from "./node-network-model.ts";
+import { mtuOf, peersOf } from "./overlay-model.ts";
 
 /** A redeployment brings the network back within seconds: waiting spares making it anew. */
 const REMOVE_AFTER_MS = 2_000;
@@ -26,6 +27,8 @@ export interface NodeNetworksOptions {
   readonly hasBridge: (name: string) => boolean;
   /** All tasks of this node are known: a network without one is of no use. */
   readonly isKnown: () => boolean;
+  /** A bridge was made: what leads through it can be. */
+  readonly onMade: () => void;
   readonly mtu?: number;
 }
 
@@ -57,6 +60,7 @@ export class NodeNetworks implements NetworksPort {
       if (this.#made.has(network.id)) return;
       await this.#make(this.#requestOf(network), signal);
       this.#made.add(network.id);
+      this.#options.onMade();
     });
   }
 
@@ -102,7 +106,7 @@ export class NodeNetworks implements NetworksPort {
 
   #requestOf(network: Network): NetworkRequest {
     const cluster = this.#options.cluster();
-    const { mtu } = this.#options;
+    const mtu = this.#options.mtu ?? network.mtu ?? this.#overlayMtu(network.id);
     const { id, subnet, gateway, internal, labels = {} } = network;
     const bridge = bridgeName(cluster, id);
     const { subnet6, gateway6 } = network;
@@ -111,6 +115,12 @@ export class NodeNetworks implements NetworksPort {
       ...(subnet6 === undefined || gateway6 === undefined ? {} : { subnet6, gateway6 }),
     };
     return mtu === undefined ? request : { ...request, mtu };
+  }
+
+  /** Of a network that was made when the cluster had one node. */
+  #overlayMtu(networkId: string): number | undefined {
+    const peers = peersOf(this.#options.state.peers.values(), networkId);
+    return peers.length === 0 ? undefined : mtuOf(peers);
   }
 
   async #removeUnused(signal: AbortSignal): Promise<void> {

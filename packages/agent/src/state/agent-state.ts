@@ -6,7 +6,13 @@
  * guessed at. O(1) a change.
  */
 
-import type { Assignment, DeclaredService, Network, NetworkNeighbor } from "@berth/protocol";
+import type {
+  Assignment,
+  DeclaredService,
+  Network,
+  NetworkNeighbor,
+  NetworkPeer,
+} from "@berth/protocol";
 import { SEQUENCE_RESERVE, type TaskRecord } from "../task/record.ts";
 import type { Intent } from "../task/step-input.ts";
 import type { Change, LocalDb, Table } from "./local-db.ts";
@@ -49,6 +55,7 @@ export class AgentState {
   readonly #networks = new Map<string, Network>();
   readonly #services = new Map<string, DeclaredService>();
   readonly #neighbors = new Map<string, NetworkNeighbor>();
+  readonly #peers = new Map<string, NetworkPeer>();
   readonly #seeded: Set<string>;
   readonly #built = new Map<string, string>();
   #server: ServerMemory;
@@ -62,6 +69,7 @@ export class AgentState {
     for (const [id, row] of db.read("network")) this.#networks.set(id, row as Network);
     for (const [key, row] of db.read("service")) this.#services.set(key, row as DeclaredService);
     for (const [key, row] of db.read("neighbor")) this.#neighbors.set(key, row as NetworkNeighbor);
+    for (const [key, row] of db.read("peer")) this.#peers.set(key, row as NetworkPeer);
     this.#seeded = new Set(db.read("seeded").keys());
     for (const [key, id] of db.read("built")) if (typeof id === "string") this.#built.set(key, id);
     this.#server = (db.read("meta").get("server") ?? {}) as ServerMemory;
@@ -87,6 +95,11 @@ export class AgentState {
   /** Tasks of other nodes on those networks, by key of the watch. */
   get neighbors(): ReadonlyMap<string, NetworkNeighbor> {
     return this.#neighbors;
+  }
+
+  /** Nodes of networks that span hosts, this one included, by key of the watch. */
+  get peers(): ReadonlyMap<string, NetworkPeer> {
+    return this.#peers;
   }
 
   get server(): ServerMemory {
@@ -146,6 +159,10 @@ export class AgentState {
 
   putNeighbors(put: ReadonlyMap<string, NetworkNeighbor>, gone: readonly string[]): Promise<void> {
     return this.#putDirectory("neighbor", this.#neighbors, put, gone);
+  }
+
+  putPeers(put: ReadonlyMap<string, NetworkPeer>, gone: readonly string[]): Promise<void> {
+    return this.#putDirectory("peer", this.#peers, put, gone);
   }
 
   /** In memory at once: names follow before the disk has, and what is lost with it is told again. */

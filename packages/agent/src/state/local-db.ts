@@ -22,6 +22,7 @@ export const TABLES = {
   network: "Networks of the cluster that this node was told of, by identifier.",
   service: "Services declared on the networks of this node, by key.",
   neighbor: "Tasks of other nodes on the networks of this node, by key.",
+  peer: "Nodes that networks of this node reach, itself included, by key.",
 } as const satisfies Readonly<Record<string, string>>;
 export type Table = keyof typeof TABLES;
 

@@ -1,6 +1,6 @@
 /**
  * Takes in what the server tells about others: services declared on the networks that this node carries,
- * and tasks of other nodes there.
+ * tasks of other nodes there, and how those nodes are reached.
  *
  * Names follow at once, the disk after: what is lost with the process is told again, and what is on disk
  * serves a start without the server. Nothing is dropped on the word of a store that is not trusted in full
@@ -8,7 +8,13 @@
  */
 
 import type { Driver, Loop } from "@berth/base";
-import type { DeclaredService, NetworkNeighbor, WatchEvent, WatchKind } from "@berth/protocol";
+import type {
+  DeclaredService,
+  NetworkNeighbor,
+  NetworkPeer,
+  WatchEvent,
+  WatchKind,
+} from "@berth/protocol";
 import type { AgentState } from "../state/agent-state.ts";
 
 export interface DirectoryIntakeOptions {
@@ -19,36 +25,38 @@ export interface DirectoryIntakeOptions {
   readonly onChanged: () => void;
 }
 
-const KINDS = ["service", "attachment"] as const;
+const KINDS = ["service", "attachment", "peer"] as const;
 type DirectoryKind = (typeof KINDS)[number];
 
 /** The kinds that this intake takes. */
 export function isOfDirectory(kind: WatchKind): kind is DirectoryKind {
-  return kind === "service" || kind === "attachment";
+  return (KINDS as readonly WatchKind[]).includes(kind);
 }
 
 export class DirectoryIntake {
   readonly #options: DirectoryIntakeOptions;
   readonly #loop: Loop;
   /** Keys that were told since the stream began, until its list is complete. */
-  #seen: Record<DirectoryKind, Set<string>> = { service: new Set(), attachment: new Set() };
+  #seen = nothingSeen();
   readonly #changes: Record<DirectoryKind, Map<string, unknown>> = {
     service: new Map(),
     attachment: new Map(),
+    peer: new Map(),
   };
 
   constructor(options: DirectoryIntakeOptions) {
     this.#options = options;
     this.#loop = options.driver.add({
       name: "directory",
-      purpose: "Follows services and copies of others on the networks of this node.",
+      purpose:
+        "Follows services and copies of others, and other nodes, on the networks of this node.",
       run: () => this.#applyChanges(),
     });
   }
 
   /** A stream begins: with or without a position, everything that exists will be told. */
   begin(): void {
-    this.#seen = { service: new Set(), attachment: new Set() };
+    this.#seen = nothingSeen();
   }
 
   put(kind: DirectoryKind, { key, value }: Extract<WatchEvent, { type: "put" }>): void {
@@ -64,8 +72,8 @@ export class DirectoryIntake {
   /** Of `kinds` everything was told: what is known besides is gone. */
   listed(kinds: readonly WatchKind[] = KINDS): void {
     if (!this.#options.isTrusted()) return;
-    const { services, neighbors } = this.#options.state;
-    const known = { service: services, attachment: neighbors };
+    const { services, neighbors, peers } = this.#options.state;
+    const known = { service: services, attachment: neighbors, peer: peers };
     for (const kind of KINDS) {
       if (!kinds.includes(kind)) continue;
       for (const key of known[kind].keys()) {
@@ -83,14 +91,20 @@ export class DirectoryIntake {
     const { state, onChanged } = this.#options;
     const services = taken<DeclaredService>(this.#changes.service);
     const neighbors = taken<NetworkNeighbor>(this.#changes.attachment);
-    if (services.count + neighbors.count === 0) return;
+    const peers = taken<NetworkPeer>(this.#changes.peer);
+    if (services.count + neighbors.count + peers.count === 0) return;
     const written = [
       state.putServices(services.put, services.gone),
       state.putNeighbors(neighbors.put, neighbors.gone),
+      state.putPeers(peers.put, peers.gone),
     ];
     onChanged();
     await Promise.all(written);
   }
+}
+
+function nothingSeen(): Record<DirectoryKind, Set<string>> {
+  return { service: new Set(), attachment: new Set(), peer: new Set() };
 }
 
 interface Taken<T> {

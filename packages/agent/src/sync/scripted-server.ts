@@ -28,10 +28,17 @@ import { Channel } from "../runtime/channel.ts";
 const LEASE_MS = 6_000;
 const EVENTS_MAX = 10_000;
 
-const MADE_KINDS: WatchKind[] = ["assignment", "service", "attachment"];
+const MADE_KINDS: WatchKind[] = ["assignment", "service", "attachment", "peer"];
 
 interface Stored {
-  readonly kind: "assignment" | "network" | "operation" | "service" | "attachment" | "certificate";
+  readonly kind:
+    | "assignment"
+    | "network"
+    | "operation"
+    | "service"
+    | "attachment"
+    | "peer"
+    | "certificate";
   readonly value: unknown;
 }
 

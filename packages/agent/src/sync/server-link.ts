@@ -107,6 +107,7 @@ export class ServerLink {
       { kind: "certificate" as const },
       { kind: "service" as const, node },
       { kind: "attachment" as const, node },
+      { kind: "peer" as const, node },
     ];
     const position = this.#position;
     if (position === undefined) intake.beginList();

@@ -14,6 +14,8 @@ import {
   type FrameKind,
   type FrameStream,
   jsonOfFrame,
+  type NetworkCheckStep,
+  type NetworkCheckTarget,
   ProtocolError,
   problemOf,
 } from "@berth/protocol";
@@ -34,6 +36,7 @@ export interface SessionsOptions {
   readonly runtime: Pick<Runtime, "exec" | "stats" | "saveImage">;
   readonly logs: LogsReader;
   readonly routes: RouteReader;
+  readonly checkNetwork: (target: NetworkCheckTarget) => Promise<readonly NetworkCheckStep[]>;
   readonly containerOf: (task: string) => ContainerState | undefined;
 }
 
@@ -104,6 +107,9 @@ export class Sessions {
       }
       case "routes":
         await stream.send("data", payload(await this.#options.routes.list(request, abort.signal)));
+        return await stream.send("end", new Uint8Array());
+      case "network-check":
+        await stream.send("data", payload(await this.#options.checkNetwork(request.target)));
         return await stream.send("end", new Uint8Array());
       case "access-log": {
         void endWith(stream, abort);

@@ -148,6 +148,7 @@ async function ensureNetworking(
   await withDeadline(ports.clock, deadline, async (signal) => {
     const bridges = networks.map((network) => ports.networks.ensure(network, signal));
     await Promise.all([...bridges, ports.net.ensureAttached(task, signal)]);
+    await ports.net.ensureWays(task, signal);
   });
 }
 

@@ -181,6 +181,7 @@ export class Life {
       },
       net: {
         ensureAttached: async (_task: Task) => {},
+        ensureWays: async (_task: Task) => {},
         changed: () => {},
         isReachable: async () => true,
         leave: async () => true,

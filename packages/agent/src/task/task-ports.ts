@@ -35,6 +35,8 @@ export interface TaskFilesPort {
 export interface TaskNetPort {
   /** Resolves when names, isolation and attachments of the task's networks are in place. */
   ensureAttached(task: Task, signal: AbortSignal): Promise<void>;
+  /** Resolves when the ways of the task's networks to other nodes are in place; their bridges are there. */
+  ensureWays(task: Task, signal: AbortSignal): Promise<void>;
   /** Something that the model depends on has changed. Cheap. */
   changed(): void;
   /** Whether anybody can be connected to the task, or can connect: false only where that is certain. */

@@ -7,7 +7,7 @@ import { EXIT } from "../exit-code.ts";
 import { table } from "../output/output.ts";
 
 export const command: CommandDescription = {
-  summary: "the services and copies of a network with their addresses",
+  summary: "the services, copies and nodes of a network with their addresses",
   arguments: [{ name: "network", summary: "STACK/NETWORK", required: true }],
   examples: [{ line: "berth network show shop/default", does: "who is on it" }],
   async run(input) {
@@ -35,10 +35,13 @@ export const command: CommandDescription = {
     output.line(`ipv6      ${subnet6}`);
     output.line(`services  from ${serviceRange}`);
     output.line(`used      ${addressesUsed} of ${addressesTotal} addresses`);
+    const { overlayId } = found;
+    output.line(`hosts     ${overlayId === undefined ? "one" : `several, by VXLAN ${overlayId}`}`);
     output.line("");
     const rows = [
       ...Object.entries(found.serviceAddresses).map(([who, address]) => [address, who, "service"]),
       ...Object.entries(found.attached).map(([who, address]) => [address, who, "copy"]),
+      ...Object.entries(found.nodes).map(([who, address]) => [address, who, "node"]),
     ];
     for (const line of table(["ADDRESS", "NAME", ""], rows)) output.line(line);
     return EXIT.done;

@@ -113,9 +113,12 @@ function fenceFacts({ node, fenceHook }: NodeStanding, now: number): Fact[] {
 
 function hostFacts({ status }: NodeStanding): Fact[] {
   if (status === undefined) return [];
-  const { capacity, engine, platform, devices = [] } = status;
+  const { capacity, engine, platform, underlay, devices = [] } = status;
   return [
     ["address", status.address],
+    ...(underlay === undefined
+      ? []
+      : [["underlay", `${underlay.address}, UDP ${underlay.port}, MTU ${underlay.mtu}`] as const]),
     ["berth", status.agentVersion],
     ["host", `${platform.os} ${platform.architecture}, kernel ${status.kernel}`],
     ["engine", `${engine.name} ${engine.version}${engine.reachable ? "" : ", not reachable"}`],

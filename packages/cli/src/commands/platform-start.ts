@@ -1,6 +1,7 @@
 /** `berth platform start` */
 
 import { existsSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { isAbsolute } from "node:path";
 import { parseDuration } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
@@ -19,6 +20,7 @@ import {
   LEASE_MS_MIN,
   type PlatformSettings,
   readSettings,
+  UNDERLAY_AUTO,
 } from "../platform/settings.ts";
 import { STORE_FILE_OPTIONS, storeOption } from "../platform/store-option.ts";
 
@@ -68,6 +70,16 @@ export const command: CommandDescription = {
       fallback: "embedded",
     },
     ...STORE_FILE_OPTIONS,
+    {
+      flags: "--underlay-address <address>",
+      summary: "where other nodes reach this one, for networks that span hosts; auto to find it",
+      fallback: "the address that reaches the server",
+    },
+    {
+      flags: "--underlay-port <number>",
+      summary: "UDP port for that, open between all nodes",
+      fallback: "4789",
+    },
     {
       flags: "--lease <duration>",
       summary: "a node that was silent for this long is given up: 1s to 10m",
@@ -189,6 +201,10 @@ function changesOf(input: CommandInput, before: PlatformSettings): Partial<Platf
   const serviceRange = textOption(input, "serviceRange");
   if (serviceRange !== undefined) changes.serviceRange = checkServiceRange(serviceRange);
   if (socket !== undefined) changes.engineSocket = socket;
+  const underlayAddress = underlayOption(input);
+  if (underlayAddress !== undefined) changes.underlayAddress = underlayAddress;
+  const underlayPort = portOption(input, "underlayPort");
+  if (underlayPort !== undefined) changes.underlayPort = underlayPort;
   const store = storeOption(input, "store", before.store);
   if (store !== undefined) changes.store = store;
   if (flagOption(input, "allowHostMounts")) changes.allowHostMounts = true;
@@ -206,6 +222,13 @@ function rangesOption(input: CommandInput, name: string): string[] | undefined {
   if (wrong === undefined) return ranges;
   const message = `"${wrong}" is no address or range such as 10.0.0.0/8`;
   throw new ProtocolError("invalid_request", message, { name });
+}
+
+function underlayOption(input: CommandInput): string | undefined {
+  const text = textOption(input, "underlayAddress");
+  if (text === undefined || text === UNDERLAY_AUTO || isIPv4(text)) return text;
+  const message = `"${text}" is no IPv4 address of this machine, nor ${UNDERLAY_AUTO}`;
+  throw new ProtocolError("invalid_request", message, { name: "underlay-address" });
 }
 
 function leaseOption(input: CommandInput): number | undefined {

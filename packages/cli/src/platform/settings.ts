@@ -85,6 +85,10 @@ export const PlatformSettings = Type.Object(
     failover: Type.Optional(FailoverSettings),
     /** Program (absolute path) and arguments that make sure of a dead node. Absent or empty: none. */
     fenceHook: Type.Optional(Type.Array(Type.String(), { maxItems: 20 })),
+    /** Address of this machine for networks that span hosts; `auto`: the one that reaches the server. */
+    underlayAddress: Type.String(),
+    /** UDP port for that. */
+    underlayPort: Port,
     engineSocket: Type.String(),
     /** Berth starts and supervises the engine: nobody else does on this machine. */
     engineManaged: Type.Boolean(),
@@ -104,6 +108,10 @@ export const DEFAULT_PORT = 7710;
 export const DEFAULT_CLUSTER_PORT = 7711;
 export const DEFAULT_HTTP_PORT = 8080;
 export const DEFAULT_HTTPS_PORT = 8443;
+/** The port that IANA gave to VXLAN. */
+export const DEFAULT_UNDERLAY_PORT = 4789;
+/** The address is found: it may change with the host's. */
+export const UNDERLAY_AUTO = "auto";
 
 /** Host names are often no node names: upper case, dots. */
 function nodeNameOfHost(): string {
@@ -124,6 +132,8 @@ export function defaultSettings(): PlatformSettings {
     httpAddress: "0.0.0.0",
     node: nodeNameOfHost(),
     clusterRange: "10.64.0.0/12",
+    underlayAddress: UNDERLAY_AUTO,
+    underlayPort: DEFAULT_UNDERLAY_PORT,
     engineSocket: "/var/run/docker.sock",
     engineManaged: false,
     allowHostMounts: false,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { startAgent } from "@berth/agent/agent";
 import { DEVICES_FILE } from "@berth/agent/devices/host-devices";
 import { linuxFacts } from "@berth/agent/host-facts";
+import type { UnderlaySettings } from "@berth/agent/net/underlay";
 import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
@@ -17,6 +18,7 @@ import { hostDnsOf } from "../platform/host-dns.ts";
 import { hasSystemd } from "../platform/local-engine.ts";
 import { ownAddresses } from "../platform/own-addresses.ts";
 import { ownProcess, processEnvironment } from "../platform/process-table.ts";
+import { type PlatformSettings, UNDERLAY_AUTO } from "../platform/settings.ts";
 import {
   answerStopRequest,
   readStopRequest,
@@ -65,6 +67,7 @@ await runProcessShell("agent", async (shell) => {
       trustedProxies: settings.trustedProxies,
       proxyProtocolFrom: settings.proxyProtocolFrom,
       ingressBindAddress: settings.httpAddress,
+      underlay: underlayOf(settings),
       ...(hostDns === undefined ? {} : { hostDns }),
     },
     machine: {
@@ -90,6 +93,14 @@ await runProcessShell("agent", async (shell) => {
   };
   return { stop, timeoutMs: STOP_TASKS_MS + AGENT_STOP_MS };
 });
+
+function underlayOf({ underlayAddress, underlayPort, joined }: PlatformSettings): UnderlaySettings {
+  return {
+    port: underlayPort,
+    ...(underlayAddress === UNDERLAY_AUTO ? {} : { address: underlayAddress }),
+    ...(joined === undefined ? {} : { toward: new URL(joined.url).hostname }),
+  };
+}
 
 /** Whether the end of this process is the host's, as far as systemd says so. */
 async function hostShutsDown(): Promise<boolean> {

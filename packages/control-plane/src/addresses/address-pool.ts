@@ -24,7 +24,7 @@ export type AddressNetwork = Pick<Network, "id" | "subnet" | "gateway" | "ipRang
 
 interface Range {
   next: number;
-  readonly end: number;
+  end: number;
   readonly reserved: ReadonlySet<number>;
   readonly claims: ReadonlyMap<number, Entity<ClaimHolder>>;
 }
@@ -44,10 +44,17 @@ export class AddressPool {
     const range = this.#rangeOf(network);
     while (range.next < range.end) {
       const number = range.next++;
-      if (range.reserved.has(number)) continue;
-      const claim = range.claims.get(number);
-      const freeAt = claim?.value.freeAt;
-      if (claim !== undefined && (freeAt === undefined || freeAt > this.#now)) continue;
+      if (this.#isFree(range, number)) return this.#found(network.id, formatAddress(number));
+    }
+    return undefined;
+  }
+
+  /** As `take`, from the end: nodes have theirs apart from tasks. `avoid`: addresses that files name. */
+  takeLast(network: AddressNetwork, avoid: ReadonlySet<string>): FoundAddress | undefined {
+    const range = this.#rangeOf(network);
+    while (range.next < range.end) {
+      const number = --range.end;
+      if (!this.#isFree(range, number) || avoid.has(formatAddress(number))) continue;
       return this.#found(network.id, formatAddress(number));
     }
     return undefined;
@@ -56,6 +63,12 @@ export class AddressPool {
   /** A fixed address, whoever has it: whether it is free is for the claim's holder to say. */
   fixed(networkId: string, address: string): FoundAddress {
     return this.#found(networkId, address);
+  }
+
+  #isFree({ reserved, claims }: Range, number: number): boolean {
+    if (reserved.has(number)) return false;
+    const claim = claims.get(number)?.value;
+    return claim === undefined || (claim.freeAt !== undefined && claim.freeAt <= this.#now);
   }
 
   #found(networkId: string, address: string): FoundAddress {

@@ -6,6 +6,7 @@ import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
 import * as images from "./handlers/images.ts";
 import * as joining from "./handlers/joining.ts";
+import * as networkChecks from "./handlers/network-checks.ts";
 import * as networks from "./handlers/networks.ts";
 import * as nodeReports from "./handlers/node-reports.ts";
 import * as nodes from "./handlers/nodes.ts";
@@ -28,6 +29,7 @@ export const handlers: HandlerTable = {
   openapi: platform.openapi,
   version: platform.version,
   debugLoops: platform.debugLoops,
+  checkNetworks: networkChecks.checkNetworks,
   watch: watches.watch,
   listStacks: stackViews.listStacks,
   getStack: stackViews.getStack,

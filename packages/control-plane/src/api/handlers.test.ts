@@ -593,6 +593,7 @@ describe("networks", () => {
         addressesTotal: 14,
         serviceAddresses: { "shop/web": "10.79.1.1" },
         attached: { "shop/web-1": "10.64.0.3" },
+        nodes: {},
       },
     ]);
   });

@@ -9,7 +9,7 @@ import type { Held } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 
 /** `assignment` is made from tasks and found like them; the others are the directory's. */
-export type StoredWatchKind = Exclude<WatchKind, "assignment" | "service" | "attachment">;
+export type StoredWatchKind = Exclude<WatchKind, "assignment" | "service" | "attachment" | "peer">;
 
 export interface Facets {
   readonly project?: string;

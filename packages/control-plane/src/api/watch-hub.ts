@@ -72,6 +72,7 @@ const URGENT_KINDS: ReadonlySet<WatchKind> = new Set<WatchKind>([
   "network",
   "service",
   "attachment",
+  "peer",
 ]);
 
 /** Made from several objects, of which history has no joint past: a stream that is taken up lists them. */
@@ -79,6 +80,7 @@ const MADE_KINDS: ReadonlySet<WatchKind> = new Set<WatchKind>([
   "assignment",
   "service",
   "attachment",
+  "peer",
 ]);
 
 /** Lines of the stream, ready to be written. */

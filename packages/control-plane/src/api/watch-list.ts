@@ -29,7 +29,7 @@ export function listSelected(
   const listed = new Map<string, Listed>();
   for (const selector of selectors) {
     const { kind } = selector;
-    if (kind === "service" || kind === "attachment") {
+    if (kind === "service" || kind === "attachment" || kind === "peer") {
       for (const entity of directory.list(kind, selector.node ?? "")) {
         listed.set(`${kind} ${entity.key}`, { kind, entity });
       }

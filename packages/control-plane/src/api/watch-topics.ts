@@ -8,13 +8,14 @@
  */
 
 import { MIB } from "@berth/base";
-import type {
-  CarrierMove,
-  Directory,
-  DirectoryKind,
-  DirectoryNews,
-  Item,
-  SharedChange,
+import {
+  type CarrierMove,
+  DIRECTORY_KINDS,
+  type Directory,
+  type DirectoryKind,
+  type DirectoryNews,
+  ownerOf,
+  type SharedChange,
 } from "../directory/directory.ts";
 import { deleteLine, putLine } from "./watch-line.ts";
 import { WatchTopic } from "./watch-topic.ts";
@@ -31,8 +32,6 @@ const SPACING_MS_PER_WATCHER = 0.25;
 const GATHER_MS_MAX = 250;
 /** After a silence so much of spacing is free: a chain of a few changes waits for nothing. */
 const FREE_MS = 60;
-
-const KINDS: readonly DirectoryKind[] = ["service", "attachment"];
 
 type Topic = WatchTopic<Watcher>;
 
@@ -66,7 +65,7 @@ export class WatchTopics {
 
   /** From now on; what there is has been listed already. */
   add(watcher: Watcher): void {
-    for (const kind of KINDS) {
+    for (const kind of DIRECTORY_KINDS) {
       const nodes = nodesOf(watcher, kind);
       const [node] = nodes;
       if (node === undefined && nodes.length === 0) continue;
@@ -87,7 +86,7 @@ export class WatchTopics {
     this.#several.delete(watcher);
     this.#telling.delete(watcher);
     this.#waiting.delete(watcher);
-    for (const kind of KINDS) {
+    for (const kind of DIRECTORY_KINDS) {
       for (const node of nodesOf(watcher, kind)) {
         const name = `${kind} ${node}`;
         const followers = this.#followers.get(name);
@@ -189,7 +188,7 @@ export class WatchTopics {
         onMade();
         return putLine(kind, item.key, item.revision, item.value);
       },
-      owner: (item) => ("node" in item.value ? item.value.node : undefined),
+      owner: ownerOf,
     });
   }
 
@@ -212,7 +211,7 @@ export class WatchTopics {
   }
 
   #went({ network, went }: CarrierMove): void {
-    for (const kind of KINDS) {
+    for (const kind of DIRECTORY_KINDS) {
       for (const node of went) {
         for (const watcher of this.#followers.get(`${kind} ${node}`) ?? []) {
           this.#noteRest(watcher, kind, { node, network });
@@ -235,7 +234,7 @@ export class WatchTopics {
   }
 
   #came({ network, came }: CarrierMove): void {
-    for (const kind of KINDS) {
+    for (const kind of DIRECTORY_KINDS) {
       for (const node of came) {
         for (const watcher of this.#followers.get(`${kind} ${node}`) ?? []) {
           this.#join(watcher, kind, { node, network }, { all: true });
@@ -249,16 +248,12 @@ export class WatchTopics {
 
   #showAll(watcher: Watcher, kind: DirectoryKind, network: string, node: string): void {
     for (const item of this.#options.directory.sharedOn(kind, network)) {
-      if (isOwn(item, node)) continue;
+      if (ownerOf(item) === node) continue;
       this.#options.onMade();
       const line = putLine(kind, item.key, item.revision, item.value);
       this.#options.onNote(watcher, noteName(kind, item.key), line);
     }
   }
-}
-
-function isOwn({ value }: Item, node: string): boolean {
-  return "node" in value && value.node === node;
 }
 
 /** Nodes of the selectors of `kind`; `undefined` among them where one names none. */

@@ -4,10 +4,13 @@
  */
 
 import {
+  type Attachment,
   type DeclaredService,
+  isFinal,
   keys,
   type Network,
   type NetworkNeighbor,
+  type NetworkPeer,
   type Release,
   type ReleaseService,
   type ServiceSpec,
@@ -18,10 +21,12 @@ import {
   type TaskStatus,
 } from "@berth/protocol";
 import { embedAddress } from "../addresses/ipv6.ts";
-import { serviceAddressOf } from "../addresses/service-addresses.ts";
+import { macOfAddress } from "../addresses/mac.ts";
+import { overlayIdOf } from "../addresses/overlay-ids.ts";
+import { addressOfClaim, serviceAddressOf } from "../addresses/service-addresses.ts";
 import { networkRoot } from "../release/network-root.ts";
 import { specOfTask } from "../release/spec-of-task.ts";
-import type { ClusterView } from "../state/cluster-tables.ts";
+import { type ClusterView, nodeAddressTerm } from "../state/cluster-tables.ts";
 
 /** Services of a stack's current release that are on a network; none while the stack is not there. */
 export function declaredServices(view: ClusterView, scope: StackScope): DeclaredService[] {
@@ -97,11 +102,13 @@ function addressesOn(
   return { virtualAddress, virtualAddress6: embedAddress(serviceRange6, virtualAddress) };
 }
 
-/** The task as other nodes see it; `undefined` when it has no address. */
+/** The task as other nodes see it; `undefined` when it has no address, or none any more. */
 export function neighborOf(view: ClusterView, task: Task): NetworkNeighbor | undefined {
-  if (task.attachments.length === 0) return undefined;
-  const { project, environment, stack, service, slot, node, attachments } = task;
   const status = view.statuses.by("task", task.id)[0]?.value;
+  if (status !== undefined && isFinal(status.state)) return undefined;
+  const attachments = task.attachments.filter((each) => isHolder(view, task, each));
+  if (attachments.length === 0) return undefined;
+  const { project, environment, stack, service, slot, node } = task;
   const hostname = specOfTask(view, task)?.service.spec.engine.hostname;
   return {
     project,
@@ -115,6 +122,24 @@ export function neighborOf(view: ClusterView, task: Task): NetworkNeighbor | und
     endpoint: endpointOf(task, status),
     ...(hostname === undefined ? {} : { hostname }),
   };
+}
+
+/** A task that was given up keeps its address until its end is known, unless its successor got it. */
+function isHolder(view: ClusterView, { id }: Task, { networkId, address }: Attachment): boolean {
+  const claim = view.claims.get(keys.claim({ kind: "address", networkId, address }));
+  return claim?.value.tasks?.includes(id) ?? true;
+}
+
+/** A node as it takes part in a network; `undefined` while it has no address there, or tells none of its own. */
+export function peerOf(view: ClusterView, network: string, node: string): NetworkPeer | undefined {
+  const claims = view.claims.by("node-address", nodeAddressTerm(network, node));
+  const claim = claims.find(({ value }) => value.freeAt === undefined);
+  const overlayId = overlayIdOf(view, network);
+  const underlay = view.nodeStatuses.get(keys.nodeStatus(node))?.value.underlay;
+  if (claim === undefined || overlayId === undefined || underlay === undefined) return undefined;
+  const nodeAddress = addressOfClaim(claim.key);
+  const mac = macOfAddress(nodeAddress);
+  return { networkId: network, node, overlayId, nodeAddress, mac, underlay };
 }
 
 /** A task that was given up is silent or leaving: nothing new goes to it. */

@@ -1,6 +1,6 @@
 /**
- * Which services and which tasks of other nodes concern a node: those on the networks that it carries,
- * which are the networks of its own tasks.
+ * Which services, which tasks of other nodes and which of these nodes concern a node: those on the networks
+ * that it carries, which are the networks of its own tasks.
  *
  * Kept from the changes of the cluster, so that a changed readiness costs the nodes of its networks and
  * nobody else. A change of what a node carries shows or hides everything on that network to that node
@@ -13,6 +13,8 @@ import {
   type DeclaredService,
   keys,
   type NetworkNeighbor,
+  type NetworkPeer,
+  type NodeStatus,
   parseKey,
   type Stack,
   type StackScope,
@@ -20,15 +22,19 @@ import {
   type Task,
   type TaskStatus,
 } from "@berth/protocol";
+import { claimNameOf } from "../release/claims.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
 import type { Change, ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import { type ClusterView, environmentOf } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { Carriers } from "./carriers.ts";
-import { declaredServices, neighborOf, sharesNetworks } from "./declared.ts";
+import { declaredServices, neighborOf, peerOf, sharesNetworks } from "./declared.ts";
 
-export type DirectoryKind = "service" | "attachment";
-export type Item = Entity<DeclaredService | NetworkNeighbor>;
+export const DIRECTORY_KINDS = ["service", "attachment", "peer"] as const;
+export type DirectoryKind = (typeof DIRECTORY_KINDS)[number];
+type Value = DeclaredService | NetworkNeighbor | NetworkPeer;
+export type Item = Entity<Value>;
+type Before = Readonly<Record<DirectoryKind, Map<string, Item | undefined>>>;
 
 const NOBODY: ReadonlySet<string> = new Set();
 
@@ -98,6 +104,7 @@ export class Directory {
   readonly #shelves: Readonly<Record<DirectoryKind, Shelf>> = {
     service: new Shelf(),
     attachment: new Shelf(),
+    peer: new Shelf(),
   };
   /** Keys of the services of each stack. */
   readonly #ofStack = new Map<string, Set<string>>();
@@ -107,12 +114,16 @@ export class Directory {
   /** Begins with what `state` shows; from then on `follow` every batch. */
   constructor(state: ClusterState) {
     this.#state = state;
-    const { tasks, stacks } = state.view;
+    const { tasks, stacks, claims } = state.view;
     for (const { key, value } of tasks.all()) {
       this.#carriers.take(key, value);
       this.#putNeighbor(key, value, state.revision);
     }
     for (const { value } of stacks.all()) this.#putServices(value, state.revision, new Map());
+    for (const { value } of claims.by("kind", "overlay-id")) {
+      this.#putPeers(value.network ?? "", state.revision, new Map());
+    }
+    this.#carriers.settle();
   }
 
   /** Everything that `node` is to see. O(items on its networks). */
@@ -147,10 +158,7 @@ export class Directory {
 
   /** What the batch, which the view shows already, changes for which nodes. */
   follow(batch: ChangeBatch): DirectoryNews {
-    const before: Record<DirectoryKind, Map<string, Item | undefined>> = {
-      service: new Map(),
-      attachment: new Map(),
-    };
+    const before: Before = { service: new Map(), attachment: new Map(), peer: new Map() };
     const stacks = new Map<string, StackScope>();
     for (const change of batch.changes) this.#note(change, batch.revision, before, stacks);
     for (const scope of stacks.values()) {
@@ -160,7 +168,7 @@ export class Directory {
     const { revision } = batch;
     const shared: SharedChange[] = [];
     const changes: DirectoryChange[] = [];
-    for (const kind of ["service", "attachment"] as const) {
+    for (const kind of DIRECTORY_KINDS) {
       for (const [key, item] of before[kind]) {
         const one = this.#sharedChange(kind, key, item, revision);
         if (one !== undefined) shared.push(one);
@@ -174,12 +182,7 @@ export class Directory {
     return { moves, shared, changes };
   }
 
-  #note(
-    change: Change,
-    revision: number,
-    before: Record<DirectoryKind, Map<string, Item | undefined>>,
-    stacks: Map<string, StackScope>,
-  ): void {
+  #note(change: Change, revision: number, before: Before, stacks: Map<string, StackScope>): void {
     const { view } = this.#state;
     const value = change.entity?.value ?? change.previous?.value;
     if (change.kind === "task") {
@@ -188,7 +191,8 @@ export class Directory {
       remember(before.attachment, this.#shelves.attachment, change.key);
       this.#putNeighbor(change.key, task, revision);
     }
-    // What a task is called may become known after it, with its release.
+    this.#notePeers(change, revision, before.peer);
+    // What a task is called may become known after it, with its release; an address may go to another.
     for (const { key, value: task } of concerned(view, change)) {
       remember(before.attachment, this.#shelves.attachment, key);
       this.#putNeighbor(key, task, revision);
@@ -207,6 +211,53 @@ export class Directory {
         stacks.set(key, scope);
       }
     }
+  }
+
+  /** A node takes part in a network by two claims, and is reached where its status says. */
+  #notePeers(
+    { kind, key, entity, previous }: Change,
+    revision: number,
+    before: Map<string, Item | undefined>,
+  ): void {
+    if (kind === "node-status") {
+      const status = entity?.value as NodeStatus | undefined;
+      const earlier = previous?.value as NodeStatus | undefined;
+      if (JSON.stringify(status?.underlay) === JSON.stringify(earlier?.underlay)) return;
+      const name = status?.name ?? earlier?.name ?? "";
+      for (const claim of this.#state.view.claims.by("node", name)) {
+        this.#putPeer(claimNameOf(claim.key)[1] ?? "", name, revision, before);
+      }
+    }
+    if (kind !== "claim") return;
+    const [what, network = ""] = parseKey(key)?.name ?? [];
+    if (what === ("address" satisfies Claim["kind"])) {
+      const nodes = [entity, previous].map((each) => (each?.value as ClaimHolder)?.node);
+      for (const node of new Set(nodes)) {
+        if (node !== undefined) this.#putPeer(network, node, revision, before);
+      }
+    }
+    if (what === ("overlay-id" satisfies Claim["kind"])) {
+      const holder = (entity ?? previous)?.value as ClaimHolder | undefined;
+      this.#putPeers(holder?.network ?? "", revision, before);
+    }
+  }
+
+  /** Of all nodes in the network. */
+  #putPeers(network: string, revision: number, before: Map<string, Item | undefined>): void {
+    for (const { value } of this.#state.view.claims.by("network", network)) {
+      if (value.node !== undefined) this.#putPeer(network, value.node, revision, before);
+    }
+  }
+
+  #putPeer(
+    network: string,
+    node: string,
+    revision: number,
+    before: Map<string, Item | undefined>,
+  ): void {
+    const key = keys.networkPeer(network, node);
+    remember(before, this.#shelves.peer, key);
+    this.#put("peer", key, peerOf(this.#state.view, network, node), revision);
   }
 
   #putNeighbor(key: string, task: Task | undefined, revision: number): void {
@@ -240,12 +291,7 @@ export class Directory {
   }
 
   /** What says nothing new keeps its revision and is told to nobody. */
-  #put(
-    kind: DirectoryKind,
-    key: string,
-    value: DeclaredService | NetworkNeighbor | undefined,
-    revision: number,
-  ): void {
+  #put(kind: DirectoryKind, key: string, value: Value | undefined, revision: number): void {
     const shelf = this.#shelves[kind];
     const known = shelf.items.get(key);
     if (JSON.stringify(known?.value) === JSON.stringify(value)) return;
@@ -349,9 +395,17 @@ export class Directory {
 }
 
 /** Other tasks that a change says something about. */
-function concerned(view: ClusterView, { kind, entity, previous }: Change): readonly Entity<Task>[] {
+function concerned(
+  view: ClusterView,
+  { kind, key, entity, previous }: Change,
+): readonly Entity<Task>[] {
   const value = entity?.value ?? previous?.value;
   if (kind === "status") return view.tasks.by("id", (value as TaskStatus).task);
+  if (kind === "claim") {
+    if (parseKey(key)?.name[0] !== ("address" satisfies Claim["kind"])) return [];
+    const before = (previous?.value as ClaimHolder | undefined)?.tasks ?? [];
+    return before.flatMap((id) => view.tasks.by("id", id));
+  }
   return kind === "release" ? view.tasks.by("stack", stackKey(value as StackScope)) : [];
 }
 
@@ -376,6 +430,7 @@ function remember(before: Map<string, Item | undefined>, shelf: Shelf, key: stri
 function networksOf(item: Item | undefined): readonly string[] {
   if (item === undefined) return [];
   const { value } = item;
+  if ("networkId" in value) return [value.networkId];
   return ("attachments" in value ? value.attachments : value.networks).map(
     (each) => each.networkId,
   );
@@ -388,11 +443,11 @@ function sharedNetwork(now: Item | undefined, before: Item | undefined): string 
   return networks.size === 1 && most === 1 ? [...networks][0] : undefined;
 }
 
-function ownerOf(item: Item | undefined): string | undefined {
-  return item !== undefined && "node" in item.value ? item.value.node : undefined;
+/** What a node's own tasks do it knows better, and sooner, than the server: it is not told. */
+export function ownerOf(item: Item | undefined): string | undefined {
+  return item !== undefined && "attachments" in item.value ? item.value.node : undefined;
 }
 
-/** What a node's own tasks do it knows better, and sooner, than the server. */
-function isFor({ value }: Item, node: string): boolean {
-  return !("node" in value) || value.node !== node;
+function isFor(item: Item, node: string): boolean {
+  return ownerOf(item) !== node;
 }

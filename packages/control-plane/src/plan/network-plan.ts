@@ -23,6 +23,7 @@ import {
 } from "../addresses/subnet.ts";
 import { type TakenRange, takenRanges } from "../addresses/taken-ranges.ts";
 import { encode } from "../state/decode.ts";
+import { mtuOfNetworks } from "./overlay-plan.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
 import type { Unit } from "./unit.ts";
 
@@ -76,6 +77,7 @@ function makeNetwork(
   const key = keys.network(stack.value, name);
   const id = ids.networkId();
   const serviceRange = serviceRangeText(settings);
+  const mtu = mtuOfNetworks(context);
   const network: Network = {
     ...{ project, environment, stack: stack.value.stack, name, id },
     subnet: formatSubnet(subnet),
@@ -85,6 +87,7 @@ function makeNetwork(
     ...(serviceRange === undefined ? {} : { serviceRange }),
     ...(spec.ipv6 === true ? ranges6Of(context, id, spec) : {}),
     internal: spec.internal,
+    ...(mtu === undefined ? {} : { mtu }),
     ...(Object.keys(spec.labels).length === 0 ? {} : { labels: spec.labels }),
     createdAt: now,
   };

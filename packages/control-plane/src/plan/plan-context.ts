@@ -53,6 +53,11 @@ export class PlanContext {
   readonly planned = new Set<Task>();
   /** Keys of claims of service addresses that this plan takes, by service and network. */
   readonly serviceAddresses = new Map<string, string>();
+  /** Likewise of overlays' identifiers, by network, and of nodes' addresses, by network and node. */
+  readonly overlays = new Map<string, string>();
+  readonly nodeAddresses = new Map<string, string>();
+  /** Nodes of networks that had no identifier when they were looked at, by network. */
+  readonly carriers = new Map<string, Set<string>>();
 
   constructor(input: PlanInput) {
     this.input = input;
@@ -66,8 +71,8 @@ export class PlanContext {
       this.networks.delete(key);
       this.volumes.delete(key);
     }
-    for (const [term, key] of this.serviceAddresses) {
-      if (unit.operations.has(key)) this.serviceAddresses.delete(term);
+    for (const claims of [this.serviceAddresses, this.overlays, this.nodeAddresses]) {
+      for (const [term, key] of claims) if (unit.operations.has(key)) claims.delete(term);
     }
   }
 }

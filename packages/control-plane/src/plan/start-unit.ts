@@ -26,6 +26,7 @@ import { encode } from "../state/decode.ts";
 import { requestsOf, type WantedStart } from "./asks.ts";
 import { planDevices } from "./device-plan.ts";
 import { ensureNetwork } from "./network-plan.ts";
+import { ensureOverlay, moveNodeAddress } from "./overlay-plan.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
 import { ensureServiceAddress } from "./service-address-plan.ts";
 import type { Unit } from "./unit.ts";
@@ -54,7 +55,7 @@ export function addStart(
   const user = { task: id, slot: start.place.slot, node, podTask, givenUp };
   const volumes = planVolumes(context, spec, user, unit);
   if ("message" in volumes) return volumes;
-  const copy = { spec, service: input.scope.service, id, slot: start.place.slot };
+  const copy = { spec, service: input.scope.service, id, slot: start.place.slot, node };
   const attachments = planAttachments(context, copy, unit);
   if ("message" in attachments) return attachments;
   const devices = planDevices(context, spec, node);
@@ -111,10 +112,11 @@ interface Copy {
   readonly service: string;
   readonly id: string;
   readonly slot: number;
+  readonly node: string;
 }
 
 function planAttachments(context: PlanContext, copy: Copy, unit: Unit): Attachment[] | Obstacle {
-  const { spec, service, id, slot } = copy;
+  const { spec, service, id, slot, node } = copy;
   const { stack } = context.input;
   const shared = spec.podWith !== undefined && (spec.podShares ?? ["network"]).includes("network");
   if (shared) {
@@ -138,6 +140,10 @@ function planAttachments(context: PlanContext, copy: Copy, unit: Unit): Attachme
     }
     unit.expect(found.claimKey, found.claimRevision);
     unit.put(found.claimKey, encode({ stack: stackKey(stack.value), service, tasks: [id] }));
+    const unreachable =
+      moveNodeAddress(context, { network, claimKey: found.claimKey }, unit) ??
+      ensureOverlay(context, { network, node }, unit);
+    if (unreachable !== undefined) return unreachable;
     const mac = use.macAddress ?? macOfAddress(found.address);
     const { subnet6 } = network;
     const address6 = subnet6 && (use.ipv6Address ?? embedAddress(subnet6, found.address));

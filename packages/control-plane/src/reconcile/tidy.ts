@@ -16,12 +16,13 @@ import {
   stackKey,
   type Task,
 } from "@berth/protocol";
+import { overlayClaimOf } from "../addresses/overlay-ids.ts";
 import { Unit } from "../plan/unit.ts";
-import { liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
+import { claimNameOf, liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
 import { networkRoot } from "../release/network-root.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
-import { type ClusterView, heldTerm } from "../state/cluster-tables.ts";
+import { type ClusterView, heldTerm, nodeAddressTerm } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { statusOf } from "../state/status-of.ts";
@@ -60,9 +61,13 @@ export function tidyStack(
 function tidyClaims(view: ClusterView, stack: Stack, now: number, settings: TidySettings): Tidying {
   const units: Unit[] = [];
   const looks: (number | undefined)[] = [];
-  for (const claim of claimsHeld(view, stack, "address")) {
+  const addresses = claimsHeld(view, stack, "address");
+  const spans = addresses.some(({ value }) => value.node !== undefined);
+  const attached = spans ? nodesAttached(view, stack) : NONE;
+  for (const claim of addresses) {
     const unit = new Unit();
-    looks.push(tidyAddress(view, claim, now, settings, unit));
+    const isHeld = isAddressHeld(view, claim, attached);
+    looks.push(tidyAddress(claim, isHeld, { now, settings, unit }));
     if (!unit.isEmpty) units.push(unit);
   }
   for (const kind of ["exclusive-volume", "slot"] as const) {
@@ -113,17 +118,35 @@ function deletion({ key, revision }: Entity<ClaimHolder>): Unit {
   return unit;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
+/** By a task until its end is confirmed; by a node while a task of its is attached to the network. */
+function isAddressHeld(
+  view: ClusterView,
+  { key, value }: Entity<ClaimHolder>,
+  attached: ReadonlySet<string>,
+): boolean {
+  const { node, tasks = [] } = value;
+  if (node === undefined) return tasks.some((id) => isAttached(view, id));
+  return attached.has(nodeAddressTerm(claimNameOf(key)[1] ?? "", node));
+}
+
 /** Begins the quarantine of an address, or ends it. Returns when to look again. */
 function tidyAddress(
-  view: ClusterView,
   claim: Entity<ClaimHolder>,
-  now: number,
-  settings: TidySettings,
-  unit: Unit,
+  isHeld: boolean,
+  context: { readonly now: number; readonly settings: TidySettings; readonly unit: Unit },
 ): number | undefined {
-  const { freeAt, tasks = [] } = claim.value;
+  const { now, settings, unit } = context;
+  const { freeAt, ...holder } = claim.value;
+  if (freeAt !== undefined && isHeld && holder.node !== undefined) {
+    // A task came to the node in the moment in which its address was given up.
+    unit.expect(claim.key, claim.revision);
+    unit.put(claim.key, encode(holder));
+    return undefined;
+  }
   if (freeAt === undefined) {
-    if (tasks.some((id) => isAttached(view, id))) return undefined;
+    if (isHeld) return undefined;
     unit.expect(claim.key, claim.revision);
     unit.put(claim.key, encode({ ...claim.value, freeAt: now + settings.addressQuarantineMs }));
     return undefined;
@@ -140,6 +163,22 @@ function isAttached(view: ClusterView, id: string): boolean {
   if (entity === undefined) return false;
   const status = statusOf(view, id);
   return status === undefined || !isFinal(status.state);
+}
+
+/** `network node` of every node that has a task attached to a network of the stack, and is of the cluster. */
+function nodesAttached(view: ClusterView, stack: Stack): ReadonlySet<string> {
+  const attached = new Set<string>();
+  for (const { value: network } of view.networks.by("stack", stackKey(stack))) {
+    for (const { value } of view.claims.by("network", network.id)) {
+      for (const id of value.tasks ?? []) {
+        const [task] = view.tasks.by("id", id);
+        if (task === undefined || !isAttached(view, id)) continue;
+        if (view.nodes.get(keys.node(task.value.node)) === undefined) continue;
+        attached.add(nodeAddressTerm(network.id, task.value.node));
+      }
+    }
+  }
+  return attached;
 }
 
 /** Forgets ended tasks beyond the history of their slot, and lost ones whose node does not return. */
@@ -224,6 +263,8 @@ function tidyNetworks(view: ClusterView, stack: Stack): Unit[] {
       unit.expect(network.key, network.revision);
       unit.delete(network.key);
       unit.delete(keys.claim({ kind: "subnet", subnet: network.value.subnet }));
+      const overlay = overlayClaimOf(view, network.value.id);
+      if (overlay !== undefined) unit.delete(overlay.key);
       return unit;
     });
 }

@@ -3,14 +3,16 @@
  * rows that only servers write and nobody outside sees.
  */
 
-/** Who holds a claim (a port, a route, a subnet, an address, a volume, a slot). */
+/** Who holds a claim (a port, a route, a subnet, an address, an identifier, a volume, a slot). */
 export interface ClaimHolder {
   /** `default/main/shop`; `-` when it is the platform itself. */
   readonly stack: string;
   /** The service, where the claim is a service's. */
   readonly service?: string;
-  /** Of a service's address: the network that it is on. */
+  /** Of a service's address or an overlay's identifier: the network that it is on. */
   readonly network?: string;
+  /** Of an address in a network: the node that has it, instead of tasks. */
+  readonly node?: string;
   /** Live tasks that hold it: one for an address or volume (all of one pod), several for a slot. */
   readonly tasks?: readonly string[];
   /**

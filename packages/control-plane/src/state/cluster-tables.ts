@@ -113,15 +113,25 @@ export interface ClusterView {
   /** By `node`, `stack` and `id`. */
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
   readonly tokens: ReadTable<Token>;
-  /** By `kind` of claim, by the `stack` of the holder, by both (`held`), by `network` for addresses. */
-  readonly claims: ReadTable<
-    ClaimHolder,
-    "kind" | "stack" | "held" | "network" | "service-address"
-  >;
+  /**
+   * By `kind` of claim, by the `stack` of the holder, by both (`held`), by `network` for addresses; those of
+   * nodes by `node` and by `node-address`, overlays' identifiers by `overlay`.
+   */
+  readonly claims: ReadTable<ClaimHolder, ClaimIndex>;
   readonly cluster: ReadTable<ClusterIdentity>;
   readonly leader: ReadTable<Leadership>;
   readonly servers: ReadTable<ServerPresence>;
 }
+
+type ClaimIndex =
+  | "kind"
+  | "stack"
+  | "held"
+  | "network"
+  | "service-address"
+  | "node"
+  | "node-address"
+  | "overlay";
 
 /** The tables themselves, with their writing side. One writer: whoever follows the store. */
 export class ClusterTables implements ClusterView {
@@ -175,10 +185,7 @@ export class ClusterTables implements ClusterView {
     id: (operation) => operation.id,
   });
   readonly tokens = new EntityTable<Token>({});
-  readonly claims = new EntityTable<
-    ClaimHolder,
-    "kind" | "stack" | "held" | "network" | "service-address"
-  >({
+  readonly claims = new EntityTable<ClaimHolder, ClaimIndex>({
     kind: (_holder, key) => claimPart(key, 0),
     stack: (holder) => holder.stack,
     held: (holder, key) => heldTerm(holder.stack, claimPart(key, 0) ?? ""),
@@ -188,6 +195,11 @@ export class ClusterTables implements ClusterView {
       claimPart(key, 0) === ("service-address" satisfies Claim["kind"])
         ? serviceAddressTerm({ stack, service, network })
         : undefined,
+    node: ({ node }) => node,
+    "node-address": ({ node }, key) =>
+      node === undefined ? undefined : nodeAddressTerm(claimPart(key, 1) ?? "", node),
+    overlay: ({ network }, key) =>
+      claimPart(key, 0) === ("overlay-id" satisfies Claim["kind"]) ? network : undefined,
   });
   readonly cluster = new EntityTable<ClusterIdentity>({});
   readonly leader = new EntityTable<Leadership>({});
@@ -261,6 +273,11 @@ export function serviceAddressTerm({
   readonly network: string | undefined;
 }): string {
   return `${network} ${stack}/${service}`;
+}
+
+/** The term of the index `node-address`: the one of a node in a network. */
+export function nodeAddressTerm(network: string, node: string): string {
+  return `${network} ${node}`;
 }
 
 function claimPart(key: string, index: number): string | undefined {

@@ -35,6 +35,8 @@ export interface ModelAgentOptions {
   readonly renewLease: (node: string) => void;
   readonly labels?: Readonly<Record<string, string>>;
   readonly memoryBytes?: number;
+  /** It never says where other nodes reach it, unless it is told to. */
+  readonly isUnreachable?: boolean;
 }
 
 interface Played {
@@ -49,9 +51,22 @@ export class ModelAgent {
   #endListening: (() => void) | undefined;
   #cancelReport: CancelTimer | undefined;
   #alive = false;
+  #underlay: NodeStatus["underlay"];
 
   constructor(options: ModelAgentOptions) {
     this.#options = options;
+    const number = /\d+$/.exec(options.name)?.[0] ?? "254";
+    if (options.isUnreachable !== true) {
+      this.#underlay = { address: `192.0.2.${number}`, port: 4_789, mtu: 1_500 };
+    }
+  }
+
+  /** Reports that other nodes reach it there. */
+  async tellUnderlay(underlay: NodeStatus["underlay"]): Promise<void> {
+    const { store, name } = this.#options;
+    this.#underlay = underlay;
+    const value = encode(this.#nodeStatus());
+    await store.txn({ compare: [], then: [{ kind: "put", key: keys.nodeStatus(name), value }] });
   }
 
   /** Joins its node, if it is new, and begins to work. */
@@ -219,6 +234,7 @@ export class ModelAgent {
 
   #nodeStatus(): NodeStatus {
     const { name, clock, memoryBytes = 8 * 2 ** 30 } = this.#options;
+    const underlay = this.#underlay;
     return {
       name,
       bootId: "boot-1",
@@ -231,6 +247,7 @@ export class ModelAgent {
       diskFreeBytes: 2 ** 39,
       diskPressure: false,
       address: "127.0.0.1",
+      ...(underlay === undefined ? {} : { underlay }),
       conditions: [],
       reportedAt: clock.now(),
     };

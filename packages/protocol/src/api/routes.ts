@@ -7,6 +7,7 @@ import { Type } from "typebox";
 import { Name } from "../names.ts";
 import { ClusterTraceLine } from "../resources/cluster-trace.ts";
 import { Network, Volume } from "../resources/network.ts";
+import { NetworkCheckPair } from "../resources/network-check.ts";
 import {
   Node,
   NodeAvailability,
@@ -77,6 +78,10 @@ export const NetworkView = Type.Object({
   serviceAddresses: Type.Record(Type.String(), Type.String()),
   /** Tasks, by `STACK/SERVICE-SLOT`, with their address. */
   attached: Type.Record(Type.String(), Type.String()),
+  /** Its VXLAN identifier, where it spans hosts. */
+  overlayId: Type.Optional(Type.Integer()),
+  /** Nodes that take part, by name, with their address in it. */
+  nodes: Type.Record(Type.String(), Type.String()),
 });
 export const VolumeView = Type.Object({ volume: Volume, usedBy: Type.Array(Type.String()) });
 
@@ -545,6 +550,16 @@ export const routes = {
     access: "admin",
     answer: { kind: "json", schema: Type.Object({ loops: Type.Array(Type.Unknown()) }) },
     errors: [],
+  },
+  checkNetworks: {
+    method: "GET",
+    path: "/v1/debug/networks",
+    summary:
+      "Whether networks reach from node to node: every pair is tried by a copy on the other.",
+    access: "admin",
+    query: Type.Object({ from: text, to: text }),
+    answer: { kind: "json", schema: Type.Object({ pairs: Type.Array(NetworkCheckPair) }) },
+    errors: ["not_found", "limit_exceeded"],
   },
   ...joinRoutes,
   getNodeStanding: {

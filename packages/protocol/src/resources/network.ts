@@ -3,6 +3,7 @@
 import { Type } from "typebox";
 import { Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
+import { Underlay } from "./node.ts";
 import { Affinity } from "./service-spec.ts";
 
 const scope = {
@@ -35,6 +36,8 @@ export const Network = Type.Object({
   /** As `serviceRange`, IPv6. */
   serviceRange6: Type.Optional(Type.String()),
   internal: Type.Boolean(),
+  /** Largest packet, bytes, of a network that was made when the cluster had several nodes; else the engine's. */
+  mtu: Type.Optional(Type.Integer({ minimum: 1 })),
   /** Of the bridge at the engine. */
   labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   createdAt: Timestamp,
@@ -105,6 +108,36 @@ export const NetworkNeighbor = Type.Object({
   hostname: Type.Optional(Type.String()),
 });
 export type NetworkNeighbor = Of<typeof NetworkNeighbor>;
+
+/**
+ * A node as it takes part in a network that spans hosts. Made by the server from claims and the node's
+ * status, for agents of nodes that carry the network, its own included; not stored.
+ */
+export const NetworkPeer = Type.Object({
+  networkId: Type.String(),
+  node: Type.String(),
+  /** VXLAN identifier of the network, the same for all its nodes. */
+  overlayId: Type.Integer({ minimum: 1, maximum: 16_777_215 }),
+  /** Address of the node in the network: what its host asks copies on other nodes by. */
+  nodeAddress: Type.String(),
+  /** Of the network's bridge on the node. */
+  mac: Type.String(),
+  underlay: Underlay,
+});
+export type NetworkPeer = Of<typeof NetworkPeer>;
+
+/** What VXLAN adds to a packet. */
+const OVERLAY_OVERHEAD_BYTES = 50;
+/** Below, IPv6 does not work. */
+const OVERLAY_MTU_MIN = 1_280;
+/** A packet of IPv4, without what VXLAN adds. */
+const OVERLAY_MTU_MAX = 65_485;
+
+/** The largest packet inside a network that nodes of these sizes (bytes, at least one) all carry. */
+export function overlayMtu(sizes: readonly number[]): number {
+  const inside = Math.min(...sizes) - OVERLAY_OVERHEAD_BYTES;
+  return Math.min(Math.max(inside, OVERLAY_MTU_MIN), OVERLAY_MTU_MAX);
+}
 
 /** A volume and its home. Written by the server. */
 export const Volume = Type.Object({

@@ -159,6 +159,17 @@ export const NodeDevice = Type.Object({
 export type NodeDevice = Of<typeof NodeDevice>;
 export const NodeDevices = Type.Array(NodeDevice, { maxItems: DEVICES_MAX });
 
+/** A node on the network of the hosts. */
+export const Underlay = Type.Object({
+  /** IPv4 address. */
+  address: Type.String(),
+  /** UDP port of VXLAN packets. */
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  /** Largest packet of the interface that has the address, bytes. */
+  mtu: Type.Integer({ minimum: 1 }),
+});
+export type Underlay = Of<typeof Underlay>;
+
 /** What the agent says about its host. One writer: the agent. */
 export const NodeStatus = Type.Object({
   name: Type.String(),
@@ -191,6 +202,8 @@ export const NodeStatus = Type.Object({
   diskPressure: Type.Boolean(),
   /** The address by which other nodes and clients reach this one. */
   address: Type.String(),
+  /** Where other nodes send what networks that span hosts carry; absent when the host has no address. */
+  underlay: Type.Optional(Underlay),
   /** Ranges that the host itself uses (interfaces, routes), ours left out: no network may overlap. */
   hostRanges: Type.Optional(
     Type.Array(Type.Object({ range: Type.String(), interface: Type.String() })),

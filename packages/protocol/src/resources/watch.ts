@@ -5,19 +5,21 @@
  * changes follow without a gap. `synced` and `bookmark` carry the position from which a broken stream can
  * be taken up; a position of an old epoch or a compacted revision is answered with 410.
  *
- * Three kinds are made by the server from several objects: `assignment`, `service` and `attachment`.
+ * Four kinds are made by the server from several objects: `assignment`, `service`, `attachment` and `peer`.
  * A stream that is taken up lists them anew; `listed` says where that list ends, so that a client can drop
  * what went away meanwhile.
  */
 
 import { Type } from "typebox";
 import type { Of } from "../schema.ts";
+import { NetworkCheckTarget } from "./network-check.ts";
 import { Operation } from "./node.ts";
 
 /**
  * Kinds that can be watched. Made for a node's agent, and selected by `node`: `assignment`, a task joined
  * with its spec; `service`, a declared service on a network that the node carries (`DeclaredService`);
- * `attachment`, a task of another node on such a network (`NetworkNeighbor`).
+ * `attachment`, a task of another node on such a network (`NetworkNeighbor`); `peer`, a node that such a
+ * network reaches, the node itself included (`NetworkPeer`).
  */
 export const WATCH_KINDS = [
   "stack",
@@ -35,6 +37,7 @@ export const WATCH_KINDS = [
   "assignment",
   "service",
   "attachment",
+  "peer",
 ] as const;
 export type WatchKind = (typeof WATCH_KINDS)[number];
 
@@ -103,6 +106,8 @@ export const DialRequest = Type.Object({
     }),
     /** An image as an archive (`docker save`), for another node. */
     Type.Object({ kind: Type.Literal("image"), imageId: Type.String() }),
+    /** Answered with one frame, what was tried in order (\`NetworkCheckStep\`), and the end. */
+    Type.Object({ kind: Type.Literal("network-check"), target: NetworkCheckTarget }),
     /** Lines of the access log, a frame each. */
     Type.Object({
       kind: Type.Literal("access-log"),

@@ -12,6 +12,7 @@ import { growthChecker } from "./growth.ts";
 import { healthyChecker } from "./healthy.ts";
 import { leavingChecker } from "./leaving.ts";
 import { ownCodeChecker } from "./own-code.ts";
+import { reachChecker } from "./reach.ts";
 import { removedChecker } from "./removed.ts";
 import { roomChecker } from "./room.ts";
 import { slotsChecker } from "./slots.ts";
@@ -22,6 +23,7 @@ export function allCheckers(): readonly Checker[] {
     exclusiveChecker(),
     roomChecker(),
     addressesChecker(),
+    reachChecker(),
     healthyChecker(),
     endpointsChecker(),
     attachmentsChecker(),

@@ -16,6 +16,7 @@ import {
   KEPT_MEMBERS,
   LOST_ATTACHMENTS,
   LYING_ENGINE,
+  NO_NODE_ADDRESSES,
   ONE_ADDRESS,
   TWINS,
 } from "../testing/mutations.ts";
@@ -71,6 +72,11 @@ const CASES: readonly {
     checker: "growth",
     damage: "an engine keeps containers that it says are removed",
     mutation: () => HOARDING_ENGINE,
+  },
+  {
+    checker: "reach",
+    damage: "addresses of nodes are given out and not written",
+    mutation: () => NO_NODE_ADDRESSES,
   },
   {
     checker: "leaving",

@@ -6,6 +6,7 @@
 import { FakeRuntime } from "@berth/agent/runtime/fake";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import type { ContainerState } from "@berth/agent/runtime/port";
+import type { ClaimHolder } from "@berth/control-plane/state/claim-holder";
 import type {
   Operation,
   Store,
@@ -134,6 +135,22 @@ function withOneAddress(operation: Operation): Operation {
   const task = JSON.parse(operation.value) as Task;
   const attachments = task.attachments.map((each) => ({ ...each, address: "10.79.255.9" }));
   return { ...operation, value: JSON.stringify({ ...task, attachments }) };
+}
+
+/** `reach`: a store that forgets which node has which address. */
+export const NO_NODE_ADDRESSES: Mutation = {
+  store: (store) =>
+    altered(store, {
+      txn: (txn, options) => {
+        const then = txn.then.filter((operation) => !isNodeAddress(operation));
+        return store.txn({ ...txn, then }, options);
+      },
+    }),
+};
+
+function isNodeAddress(operation: Operation): boolean {
+  if (operation.kind !== "put" || kindOf(operation) !== "claim") return false;
+  return (JSON.parse(operation.value) as ClaimHolder).node !== undefined;
 }
 
 /** Every so many writes of a kind are damaged. */

@@ -2,6 +2,7 @@
 
 import { type Network, taskName } from "@berth/protocol";
 import { addressesOf } from "../../addresses/address-pool.ts";
+import { overlayIdOf } from "../../addresses/overlay-ids.ts";
 import { addressOfClaim } from "../../addresses/service-addresses.ts";
 import { type ClusterView, environmentOf } from "../../state/cluster-tables.ts";
 import type { Handler } from "../handler.ts";
@@ -16,6 +17,7 @@ export const listNetworks: Handler<"listNetworks"> = ({ params, query }, { state
 
 function viewOf(view: ClusterView, network: Network) {
   const { next, end, reserved } = addressesOf(network);
+  const overlayId = overlayIdOf(view, network.id);
   const inside = [...reserved].filter((address) => address >= next && address < end).length;
   return {
     network,
@@ -23,7 +25,19 @@ function viewOf(view: ClusterView, network: Network) {
     addressesTotal: end - next - inside,
     serviceAddresses: serviceAddresses(view, network),
     attached: attached(view, network),
+    ...(overlayId === undefined ? {} : { overlayId }),
+    nodes: nodesIn(view, network),
   };
+}
+
+function nodesIn(view: ClusterView, { id }: Network): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { key, value } of view.claims.by("network", id)) {
+    if (value.node !== undefined && value.freeAt === undefined) {
+      found[value.node] = addressOfClaim(key);
+    }
+  }
+  return found;
 }
 
 function serviceAddresses(view: ClusterView, { id }: Network): Record<string, string> {

@@ -12,6 +12,7 @@ const AGENT_KINDS: Readonly<Partial<Record<WatchKind, "own" | "all">>> = {
   assignment: "own",
   service: "own",
   attachment: "own",
+  peer: "own",
   operation: "own",
   volume: "all",
   "node-status": "own",
@@ -36,7 +37,7 @@ export const watch: Handler<"watch"> = ({ body, actor, signal }, { watches }) =>
 };
 
 /** Kinds that exist only as a node sees them. */
-const OF_NODE: ReadonlySet<WatchKind> = new Set<WatchKind>(["service", "attachment"]);
+const OF_NODE: ReadonlySet<WatchKind> = new Set<WatchKind>(["service", "attachment", "peer"]);
 
 function checkSelector(actor: Actor, selector: WatchSelector): void {
   if (OF_NODE.has(selector.kind) && selector.node === undefined) {
