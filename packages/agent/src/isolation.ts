@@ -72,9 +72,14 @@ export class Isolation {
     const { state, host } = this.#options;
     this.#contactMs = Math.max(this.#contactMs, sentMs);
     if (this.#contactMs - this.#writtenMs < WRITE_MS || this.#deadlines().length === 0) return;
+    const writtenMs = this.#writtenMs;
     this.#writtenMs = this.#contactMs;
     const contact = { bootId: host.bootId, bootMs: this.#contactMs };
-    void state.putServer({ ...state.server, contact });
+    state.putServer({ ...state.server, contact }).catch((error: unknown) => {
+      // A full disk, say: tried again with the next call that is answered.
+      this.#writtenMs = writtenMs;
+      this.#options.log.warn("the time of the last contact was not written", { error });
+    });
   }
 
   /** A whole list was taken in: what it says is the truth about what runs here. */

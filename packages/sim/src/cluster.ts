@@ -11,10 +11,11 @@ import { FakeRuntime } from "@berth/agent/runtime/fake";
 import { FakeHost, type FakeHost as Host } from "@berth/agent/runtime/fake-host";
 import type { FakeProgram } from "@berth/agent/runtime/fake-program";
 import { FakeRegistry } from "@berth/agent/runtime/fake-registry";
-import { type Clock, DAY_MS, type Logger, type Prng } from "@berth/base";
+import { type Clock, DAY_MS, type Logger, type Prng, sleep } from "@berth/base";
 import { hashToken } from "@berth/control-plane/api/authenticator";
 import { MemoryBlobs } from "@berth/control-plane/blobs/memory";
-import { DEFAULT_SETTINGS } from "@berth/control-plane/settings";
+import type { FenceHook } from "@berth/control-plane/controllers/fence-port";
+import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "@berth/control-plane/settings";
 import { FaultyStore, type StoreFaults } from "@berth/control-plane/store/faulty";
 import { MemoryStore } from "@berth/control-plane/store/memory";
 import type { Store } from "@berth/control-plane/store/port";
@@ -39,6 +40,12 @@ export interface Mutation {
   readonly runtime?: (host: Host) => FakeRuntime;
   /** The data plane says that it follows as soon as it is told. */
   readonly netLies?: boolean;
+  /** The fence hook says that hosts are off which run on. */
+  readonly fenceLies?: boolean;
+  /** The clock by which agents count how long they are without a server stands still. */
+  readonly bootClockStands?: boolean;
+  /** Settings of the server, where damage would seldom show with the usual ones. */
+  readonly settings?: Partial<ControlPlaneSettings>;
   /** What a data plane is told differs from what the agent says. */
   readonly model?: (model: NodeNetworkModel) => NodeNetworkModel;
 }
@@ -64,6 +71,12 @@ const RESTART_DELAY_MS = 1_000;
 /** Longer than any run. */
 const CERTIFICATE_AGE_MS = 30 * DAY_MS;
 const MACHINE_MEMORY_BYTES = 4 * 1024 ** 3;
+/** Deadlines of isolated copies pass within the longest cuts of lines. */
+const SETTINGS = { ...DEFAULT_SETTINGS, isolationMs: 3_000 };
+/** What switching a host off takes, how often nobody answers, and how long it stays off. */
+const FENCE_MS = { min: 200, max: 8_000 } as const;
+const FENCE_FAILURE_CHANCE = 0.3;
+const OFF_MS = { min: 1_000, max: 30_000 } as const;
 
 export class Cluster {
   readonly machines: readonly Machine[];
@@ -78,10 +91,14 @@ export class Cluster {
   #server: ServerLife | undefined;
   #wanted = false;
   #ids = 0;
+  /** Half of the clusters can switch hosts off; in the others people or deadlines have to do. */
+  readonly #hasPowerControl: boolean;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
-    const { clock, mutation, onWritten } = options;
+    const { clock, mutation, onWritten, prng } = options;
+    const isDrawn = prng.chance(0.5);
+    this.#hasPowerControl = mutation?.fenceLies ?? (isDrawn && !mutation?.bootClockStands);
     this.journal = new StoreJournal(new MemoryStore({ clock }), (written) => {
       for (const each of written) this.facts.apply(each);
       onWritten(written);
@@ -123,14 +140,15 @@ export class Cluster {
   startServer(): void {
     this.#wanted = true;
     if (this.#life !== undefined) return;
-    const { prng, trace, log } = this.#options;
+    const { prng, trace, log, mutation } = this.#options;
     const life = this.#newLife();
     this.#life = life;
     void startServer({
       life,
       store: this.#faulty,
       blobs: this.#blobs,
-      settings: DEFAULT_SETTINGS,
+      settings: { ...SETTINGS, ...mutation?.settings },
+      ...(this.#hasPowerControl ? { fenceHook: this.#fenceHook(prng.fork()) } : {}),
       log: log("server"),
       prng: prng.fork(),
       newId: () => this.newId(),
@@ -153,6 +171,27 @@ export class Cluster {
     this.#life = undefined;
     this.#server = undefined;
     this.#options.trace.note("server", "S-", "");
+  }
+
+  /** A power controller: mostly it can be reached, and then the host is off before it says so. */
+  #fenceHook(prng: Prng): FenceHook {
+    const { clock, trace, mutation } = this.#options;
+    return {
+      fence: async ({ node }) => {
+        await sleep(clock, prng.int(FENCE_MS.min, FENCE_MS.max));
+        const machine = this.machines.find(({ name }) => name === node);
+        if (machine === undefined || prng.chance(FENCE_FAILURE_CHANCE)) {
+          trace.note(node, "P!", "");
+          return { fenced: false, message: "the power controller does not answer" };
+        }
+        trace.note(node, "P-", "");
+        if (mutation?.fenceLies !== true) {
+          machine.powerOff();
+          clock.setTimer(prng.int(OFF_MS.min, OFF_MS.max), () => machine.boot());
+        }
+        return { fenced: true, message: "power is off" };
+      },
+    };
   }
 
   /** Faults of the store, for this and later lives of the server. */
@@ -248,6 +287,7 @@ export class Cluster {
       net: this.#makeNet(index, clock),
       log: log(name),
       clientOf: (life, known) => this.#client(life, link, known),
+      bootClockStands: mutation?.bootClockStands === true,
       runtimeOf: mutation?.runtime ?? ((each) => new FakeRuntime(each)),
       onBroken: (error) => onBroken(name, error),
     });

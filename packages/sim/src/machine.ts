@@ -33,6 +33,8 @@ export interface MachineOptions {
   /** How the server knows its agent. */
   readonly identity: Identity;
   readonly clientOf: (life: Life, identity: Identity) => ApiClient;
+  /** Deliberate damage: see `Mutation`. */
+  readonly bootClockStands: boolean;
   readonly runtimeOf: (host: FakeHost) => FakeRuntime;
   /** The agent cannot start: a bug. */
   readonly onBroken: (error: unknown) => void;
@@ -133,7 +135,7 @@ export class Machine {
   }
 
   #start(life: Life, runtime: FakeRuntime): Promise<Agent> {
-    const { name, log, host, clientOf } = this.#options;
+    const { name, log, host, clientOf, bootClockStands } = this.#options;
     const prng = this.#options.prng.fork();
     return startAgent({
       nodeName: name,
@@ -165,7 +167,7 @@ export class Machine {
         host: {
           bootId: host.bootId,
           // Only differences count: all boots share one clock, and a reboot changes the identifier.
-          bootMs: () => life.clock.monotonic(),
+          bootMs: () => (bootClockStands ? 0 : life.clock.monotonic()),
           disk: async () => ({
             sizeBytes: DISK_BYTES,
             freeBytes: this.disk.full ? 0 : DISK_FREE_BYTES,

@@ -9,6 +9,7 @@ import type { Dispatcher } from "@berth/control-plane/api/dispatcher";
 import { SecretBox } from "@berth/control-plane/api/secret-box";
 import type { MemoryBlobs } from "@berth/control-plane/blobs/memory";
 import { ControlPlane } from "@berth/control-plane/control-plane";
+import type { FenceHook } from "@berth/control-plane/controllers/fence-port";
 import type { ControlPlaneSettings } from "@berth/control-plane/settings";
 import type { FaultyStore } from "@berth/control-plane/store/faulty";
 import { parseKey } from "@berth/protocol";
@@ -24,6 +25,7 @@ export interface ServerLifeOptions {
   readonly log: Logger;
   readonly prng: Prng;
   readonly newId: () => string;
+  readonly fenceHook?: FenceHook;
 }
 
 /** A server that serves. */
@@ -43,7 +45,15 @@ export async function startServer(options: ServerLifeOptions): Promise<ServerLif
   const { clock } = life;
   const store = new StoreOfLife(options.store, life);
   const driver = life.driver(log, prng.fork());
-  const control = new ControlPlane({ store, clock, log, prng: prng.fork(), driver, settings });
+  // What a hook does to a host happens also when the server that started it is gone by then.
+  const hook = options.fenceHook;
+  const fenceHook: FenceHook | undefined = hook && {
+    fence: (request, signal) => life.only(() => hook.fence(request, signal)),
+  };
+  const control = new ControlPlane({
+    ...{ store, clock, log, prng: prng.fork(), driver, settings },
+    ...(fenceHook === undefined ? {} : { fenceHook }),
+  });
   await control.start();
   const api = createApi({
     store,

@@ -19,6 +19,7 @@ export const SHAPES = {
   shards: "an exclusive service whose copies have a volume each",
   app: "a migration, a database and a web service that wait for each other",
   pair: "a pod of two services beside a job",
+  single: "an exclusive service that could run elsewhere: it has a fixed address",
 } as const satisfies Readonly<Record<string, string>>;
 export type Shape = keyof typeof SHAPES;
 
@@ -58,7 +59,12 @@ export function drawSpec(shape: Shape, stack: string, prng: Prng): DrawnSpec {
   ]);
   return {
     quality,
-    spec: { ...EMPTY, volumes: VOLUMES[shape], services: Object.fromEntries(flawed) },
+    spec: {
+      ...EMPTY,
+      ...(shape === "single" ? { networks: ownRange(stack) } : {}),
+      volumes: VOLUMES[shape],
+      services: Object.fromEntries(flawed),
+    },
   };
 }
 
@@ -70,6 +76,11 @@ const EMPTY: StackSpec = {
   secrets: {},
 };
 
+function ownRange(stack: string): StackSpec["networks"] {
+  const subnet = fixedAddress(stack, 0);
+  return { default: { internal: false, labels: {}, subnet: `${subnet}/24` } };
+}
+
 const EXCLUSIVE = { mode: "exclusive", perCopy: false, driverOptions: {}, labels: {} } as const;
 
 const VOLUMES: Readonly<Record<Shape, StackSpec["volumes"]>> = {
@@ -80,6 +91,7 @@ const VOLUMES: Readonly<Record<Shape, StackSpec["volumes"]>> = {
   shards: { data: { ...EXCLUSIVE, perCopy: true } },
   app: { data: EXCLUSIVE },
   pair: {},
+  single: {},
 };
 
 type Services = Readonly<Record<string, ServiceSpec>>;
@@ -107,7 +119,20 @@ const SERVICES: Readonly<Record<Shape, (prng: Prng, stack: string) => Services>>
       once: { ...task(prng), mode: "job" },
     };
   },
+  single: (prng, stack) => ({
+    single: service(prng, {
+      probes: probes(prng),
+      networks: { default: { aliases: [], ipv4Address: fixedAddress(stack, 10) } },
+      update: { ...updateRules(prng), order: "stop-first" },
+      ...(prng.chance(0.7) ? { failover: "fence" } : {}),
+    }),
+  }),
 };
+
+/** Address in a range of the stack's own; its number ends the stack's name. */
+function fixedAddress(stack: string, host: number): string {
+  return `10.200.${/\d+$/.exec(stack)?.[0] ?? "0"}.${host}`;
+}
 
 function after(condition: "completed" | "healthy") {
   return { condition, required: true } as const;

@@ -20,6 +20,8 @@ export const LEGEND = {
   "E+": "the engine is back",
   "H-": "the host lost its power",
   "H+": "the host boots",
+  "P-": "the fence hook switched the host off",
+  "P!": "the fence hook could not reach the host's power controller",
   "L-": "the line between agent and server is cut, both ways or one",
   "L+": "the line is mended",
   "F~": "faults of store, lines or engines changed",

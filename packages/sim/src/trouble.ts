@@ -34,7 +34,7 @@ export const TROUBLES = {
   cutLine: {
     what: "a line is cut both ways",
     meanMs: 35_000,
-    lastsMs: [500, 25_000],
+    lastsMs: [500, 60_000],
     hits: "machine",
   },
   cutOneWay: {

@@ -2,8 +2,10 @@
  * No address in use twice: no two tasks of which neither is known to have ended hold one address of one network.
  * Members of a pod share that of its main.
  *
- * A verdict frees no address: a lost node may still use it. `exclusive` looks at containers that run; this looks
- * at what is given out, before anything has started. Speaks at the commit that gives it a second time.
+ * A verdict frees no address: a lost node may still use it. But of a copy that only one may run of: it gets the
+ * verdict by somebody's word that the old one is dead, and whether that is true is what `exclusive` looks at. That
+ * checker looks at containers that run; this one at what is given out, before anything has started. Speaks at the
+ * commit that gives an address a second time.
  */
 
 import { isFinal, type Task } from "@berth/protocol";
@@ -13,7 +15,7 @@ import type { Checker } from "./checker.ts";
 
 export function addressesChecker(): Checker {
   const holders = new TaskGroups((task, facts) =>
-    hasEnded(task, facts)
+    hasEnded(task, facts) || isFenced(task)
       ? []
       : task.attachments.map(({ networkId, address }) => `${address} of ${networkId}`),
   );
@@ -34,6 +36,10 @@ export function addressesChecker(): Checker {
 function hasEnded(task: Task, facts: StoreFacts): boolean {
   const state = facts.statusOf(task.id)?.state;
   return state !== undefined && isFinal(state);
+}
+
+function isFenced({ exclusive, verdict }: Task): boolean {
+  return exclusive && verdict?.kind === "lost";
 }
 
 function podOf(task: Task): string {

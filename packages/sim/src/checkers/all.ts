@@ -7,11 +7,13 @@ import type { Checker } from "./checker.ts";
 import { convergesChecker } from "./converges.ts";
 import { endpointsChecker } from "./endpoints.ts";
 import { exclusiveChecker } from "./exclusive.ts";
+import { flappingChecker } from "./flapping.ts";
 import { forwardChecker } from "./forward.ts";
 import { growthChecker } from "./growth.ts";
 import { healthyChecker } from "./healthy.ts";
 import { leavingChecker } from "./leaving.ts";
 import { ownCodeChecker } from "./own-code.ts";
+import { patienceChecker } from "./patience.ts";
 import { reachChecker } from "./reach.ts";
 import { removedChecker } from "./removed.ts";
 import { roomChecker } from "./room.ts";
@@ -31,6 +33,8 @@ export function allCheckers(): readonly Checker[] {
     removedChecker(),
     acknowledgedChecker(),
     forwardChecker(),
+    patienceChecker(),
+    flappingChecker(),
     growthChecker(),
     convergesChecker(),
     ownCodeChecker(),

@@ -6,16 +6,20 @@ import type { Mutation } from "../cluster.ts";
 import { type RunOptions, runSeed } from "../run-seed.ts";
 import {
   backwardStatuses,
+  FORGIVING,
   faultyCode,
   forgetfulStore,
   gappyWatch,
   HASTY_NODE,
   HASTY_SERVER,
   HOARDING_ENGINE,
+  IMPATIENT,
   INFLATED_NODES,
   KEPT_MEMBERS,
   LOST_ATTACHMENTS,
   LYING_ENGINE,
+  LYING_HOOK,
+  NO_DEADLINE,
   NO_NODE_ADDRESSES,
   ONE_ADDRESS,
   TWINS,
@@ -29,6 +33,8 @@ const CASES: readonly {
   readonly damage: string;
   readonly mutation: () => Mutation;
   readonly options?: RunOptions;
+  /** Of damage that few seeds show: the first of them that does. 1 by default. */
+  readonly from?: number;
 }[] = [
   { checker: "slots", damage: "every new task has a twin", mutation: () => TWINS },
   {
@@ -37,6 +43,22 @@ const CASES: readonly {
     mutation: () => LYING_ENGINE,
     options: { shapes: ["db", "shards"] },
   },
+  {
+    checker: "exclusive",
+    damage: "the fence hook says of hosts that they are off which run on",
+    mutation: () => LYING_HOOK,
+    options: { shapes: ["single", "single", "single"] },
+    from: 7,
+  },
+  {
+    checker: "exclusive",
+    damage: "agents do not end what another node is given after the deadline",
+    mutation: () => NO_DEADLINE,
+    options: { shapes: ["single", "single", "single"] },
+    from: 7,
+  },
+  { checker: "patience", damage: "mass outages are not believed", mutation: () => IMPATIENT },
+  { checker: "flapping", damage: "silences are forgotten", mutation: () => FORGIVING },
   {
     checker: "room",
     damage: "a server takes nodes for ten times as large as they say",
@@ -89,10 +111,10 @@ const CASES: readonly {
   { checker: "own-code", damage: "a controller throws a TypeError", mutation: faultyCode },
 ];
 
-for (const { checker, damage, mutation, options } of CASES) {
+for (const { checker, damage, mutation, options, from = 1 } of CASES) {
   test(`${checker} speaks when ${damage}`, async () => {
     const spoke: string[] = [];
-    for (let seed = 1; seed <= SEEDS_MAX && !spoke.includes(checker); seed++) {
+    for (let seed = from; seed < from + SEEDS_MAX && !spoke.includes(checker); seed++) {
       const { violations } = await runSeed(seed, {
         ...{ scale: "medium", machines: 3 },
         ...options,

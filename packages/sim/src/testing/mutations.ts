@@ -15,7 +15,7 @@ import type {
   WatchBatch,
   WatchEvent,
 } from "@berth/control-plane/store/port";
-import { type NodeStatus, parseKey, type Task, type TaskStatus } from "@berth/protocol";
+import { type Node, type NodeStatus, parseKey, type Task, type TaskStatus } from "@berth/protocol";
 import type { Mutation } from "../cluster.ts";
 
 type Changed = Partial<Pick<Store, "txn" | "watch" | "list">>;
@@ -59,6 +59,12 @@ function withTwins(txn: Txn): readonly Operation[] {
 
 /** `exclusive`: an engine that says a container has ended while its process goes on. */
 export const LYING_ENGINE: Mutation = { runtime: (host) => new LyingRuntime(host) };
+
+/** `exclusive`: a fence hook that says of hosts that they are off while they run. */
+export const LYING_HOOK: Mutation = { fenceLies: true };
+
+/** `exclusive`: agents that never notice for how long they were without a server. */
+export const NO_DEADLINE: Mutation = { bootClockStands: true, settings: { massOutageShare: 1 } };
 
 /** Containers that are said to be gone, by host: the lie outlives the agent. */
 const saidGone = new WeakMap<FakeHost, Set<string>>();
@@ -171,6 +177,27 @@ export function forgetfulStore(): Mutation {
       }),
   };
 }
+
+/** Node rows are written without `field`: what the server noted there is forgotten. */
+function forgetsOfNodes(field: keyof Node): Mutation {
+  const without = (operation: Operation): Operation => {
+    if (operation.kind !== "put" || kindOf(operation) !== "node") return operation;
+    const { [field]: _forgotten, ...rest } = JSON.parse(operation.value) as Node;
+    return { ...operation, value: JSON.stringify(rest) };
+  };
+  return {
+    store: (store) =>
+      altered(store, {
+        txn: (txn, options) => store.txn({ ...txn, then: txn.then.map(without) }, options),
+      }),
+  };
+}
+
+/** `patience`: a server that gives up what it lost, however many nodes are silent. */
+export const IMPATIENT = forgetsOfNodes("evictionPausedUntil");
+
+/** `flapping`: a server that forgets that nodes fell silent. */
+export const FORGIVING = forgetsOfNodes("silences");
 
 /** `forward`: a server that takes a report that goes back. */
 export function backwardStatuses(): Mutation {
