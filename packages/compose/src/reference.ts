@@ -16,6 +16,7 @@ import {
   SERVICES_MAX,
   VALUES_MAX,
 } from "./limits.ts";
+import { DIFFERENCES } from "./print/differences.ts";
 import { projectWords } from "./spec/project-codec.ts";
 import { SERVICE_KEYS } from "./spec/service-codec.ts";
 import { SUPPORT, type SupportEntry } from "./support.ts";
@@ -177,26 +178,13 @@ secrets:
 \`\`\`
 `;
 
-const DIFFERENCES = `## Differences from docker compose config
+const DIFFERENCES_TABLE = `## Differences from docker compose config
 
-\`berth config\` prints what \`docker compose config\` 2.26 prints, but for these. The table may only shrink.
+\`berth config\` prints what \`docker compose config\` 2.26 prints, but for these. The table may only shrink; each row has a test.
 
 | what | why |
 |---|---|
-| \`v:/data\` is the volume \`v\` | the reference takes a single letter for a drive of Windows, and mounts an anonymous volume at \`v:/data\` |
-| keys of \`build.ssh\` print as \`id=path\` | the reference prints JSON that no reader takes |
-| line breaks at the start of a text are kept in YAML | the reference loses the first one, so that its output loads to another text |
-| keys of the specification that are newer than 2.26 load and print | the reference refuses them |
-| "no limit" may be \`-1\` in quotes | the reference prints it so and refuses to read it back |
-| the type of a mount is a word of the specification, a port not 0, a number of copies or processors not below 0, a hook has a command | the reference takes any text and any number, and the engine refuses it later |
-| a service that extends an empty one has no \`extends\` left | the reference forgets to take the key away |
-| \`pid:\` and the like without a value say nothing | the reference ends with a panic |
-| a list of addresses in \`environment\` means the same in every file | the reference takes it only where files are merged |
-| a dependency with nothing behind its name is the name alone | the reference refuses it |
-| sizes with an exponent (\`1e9\`) are sizes, a date for a command is refused | the reference drops both without a word |
-| an unbalanced brace in a default, and a default over several lines, are read | the reference refuses them |
-| \`--no-interpolate\` prints no secret | the reference prints the value of a secret that an included project takes from a variable |
-| aliases may not repeat more than ${ALIAS_NODES_MAX} values | the reference takes all memory |
+${DIFFERENCES.map(({ what, why }) => `| ${what} | ${why} |`).join("\n")}
 `;
 
 /** The page docs/reference/compose.md. */
@@ -216,7 +204,7 @@ What is not named here is honoured.
 |---|---|---|
 ${otherRows()}
 
-${DIFFERENCES}
+${DIFFERENCES_TABLE}
 ## Limits
 
 | limit | value |
