@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse } from "yaml";
+import { KUBERNETES, SWARM } from "./engine-support.ts";
 import { referencePage, stackSchema } from "./reference.ts";
 import { SERVICE_KEYS } from "./spec/service-codec.ts";
 import { SUPPORT } from "./support.ts";
@@ -63,5 +64,20 @@ test("an editor's validator takes what loads, and names what does not", () => {
     { "x-berth": { route: [] } },
   ]) {
     assert.ok(!validate(web(bad)), JSON.stringify(bad));
+  }
+});
+
+test("what other engines could honour is said of keys that there are, and that the own engine honours", () => {
+  const honoured = new Set(
+    [...SERVICE_KEYS].filter(
+      (key) =>
+        !SUPPORT.some(({ pattern, level }) => pattern === `services.*.${key}` && level === "not"),
+    ),
+  );
+  for (const engine of [SWARM, KUBERNETES]) {
+    assert.deepEqual(
+      Object.keys(engine).filter((key) => !honoured.has(key)),
+      [],
+    );
   }
 });

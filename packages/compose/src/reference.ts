@@ -5,6 +5,7 @@
  */
 
 import type { JsonSchema } from "./codec/codec.ts";
+import { type EngineSupport, KUBERNETES, SWARM } from "./engine-support.ts";
 import {
   ALIAS_NODES_MAX,
   CHAIN_MAX,
@@ -77,9 +78,24 @@ function serviceRows(): string {
     .toSorted()
     .map((key) => {
       const entry = named.get(`services.*.${key}`);
-      return entry === undefined ? `| \`services.*.${key}\` | yes | |` : row(entry);
+      const [honoured, instead] =
+        entry === undefined ? ["yes", ""] : [LEVEL_WORDS[entry.level], entry.instead];
+      const elsewhere = [SWARM, KUBERNETES].map((engine) => elsewhereCell(key, engine, entry));
+      return `| \`${key}\` | ${honoured} | ${instead} | ${elsewhere.join(" | ")} |`;
     })
     .join("\n");
+}
+
+/** What another engine could do with a key of a service; nothing where the own one does not honour it. */
+function elsewhereCell(
+  key: string,
+  engine: Readonly<Record<string, EngineSupport>>,
+  own: SupportEntry | undefined,
+): string {
+  if (own?.level === "not") return "";
+  const found = engine[key];
+  if (found === undefined) return "yes";
+  return found.note === "" ? "no" : `${LEVEL_WORDS[found.level]}: ${found.note}`;
 }
 
 function otherRows(): string {
@@ -192,8 +208,10 @@ export function referencePage(): string {
   return `${HEAD}
 ## Services
 
-| key | honoured | what happens |
-|---|---|---|
+Stacks run on Berth's own nodes. What docker's Swarm mode and Kubernetes could keep of a key stands beside, for those who choose: no stack runs there as yet.
+
+| key of \`services.*\` | honoured | what happens | Swarm could | Kubernetes could |
+|---|---|---|---|---|
 ${serviceRows()}
 
 ## Keys inside keys, and at the top
