@@ -18,14 +18,9 @@ export async function confirmed(
     const message = `${otherwise}: there is no terminal to ask at; give --yes to go on`;
     throw new ProtocolError("invalid_request", message, { what });
   }
-  const { createInterface } = await import("node:readline/promises");
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await ask.question(`type ${what} to go on: `, { signal: input.signal });
-    if (answer.trim() === word) return true;
-  } finally {
-    ask.close();
-  }
+  const { ask } = await import("./output/ask.ts");
+  const answer = await ask(`type ${what} to go on: `, { signal: input.signal });
+  if (answer.trim() === word) return true;
   input.output.note(otherwise);
   return false;
 }

@@ -258,10 +258,9 @@ function portOption(input: CommandInput, name: string): number | undefined {
 
 async function mayAddUnits(input: CommandInput): Promise<boolean> {
   if (flagOption(input, "consent") || !process.stdin.isTTY) return true;
-  const { createInterface } = await import("node:readline/promises");
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await ask.question("Add the systemd units berth-server and berth-agent? [Y/n] ");
-  ask.close();
+  const { ask } = await import("../output/ask.ts");
+  const question = "Add the systemd units berth-server and berth-agent? [Y/n] ";
+  const answer = await ask(question, { signal: input.signal });
   if (["", "y", "yes"].includes(answer.trim().toLowerCase())) return true;
   input.output.note("nothing was changed");
   return false;

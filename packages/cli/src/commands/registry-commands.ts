@@ -5,7 +5,7 @@ import { formatDuration } from "@berth/base";
 import { ProtocolError, registryOf } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
-import { askHidden } from "../output/ask-hidden.ts";
+import { ask } from "../output/ask.ts";
 import { table } from "../output/output.ts";
 
 const SERVER = {
@@ -125,5 +125,5 @@ async function passwordOf(input: CommandInput, question: string): Promise<string
     const message = "there is no terminal to ask for the password at; give --password-stdin";
     throw new ProtocolError("invalid_request", message);
   }
-  return askHidden(question, input.signal);
+  return ask(question, { signal: input.signal, hidden: true });
 }

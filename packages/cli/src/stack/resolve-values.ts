@@ -13,7 +13,7 @@ import {
   type StackScope,
 } from "@berth/protocol";
 import type { CommandInput } from "../command.ts";
-import { askHidden } from "../output/ask-hidden.ts";
+import { ask as askPerson } from "../output/ask.ts";
 import { expectedOf, problemOf } from "./given-values.ts";
 
 /** Characters of a password that says no length: 190 bits. */
@@ -125,22 +125,12 @@ async function askOne(
   const about = declaration.description === undefined ? "" : ` (${declaration.description})`;
   const question = `${name}${about}${expectedOf(declaration)}: `;
   while (true) {
-    const answer = isSecret(declaration)
-      ? await askHidden(question, input.signal)
-      : await askShown(question, input.signal);
+    const hidden = isSecret(declaration);
+    const typed = await askPerson(question, { signal: input.signal, hidden });
+    const answer = hidden ? typed : typed.trim();
     const problem = problemOf(name, answer, declared);
     if (problem === undefined) return answer;
     input.output.note(problem);
-  }
-}
-
-async function askShown(question: string, signal: AbortSignal): Promise<string> {
-  const { createInterface } = await import("node:readline/promises");
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return (await ask.question(question, { signal })).trim();
-  } finally {
-    ask.close();
   }
 }
 

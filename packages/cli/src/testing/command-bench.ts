@@ -98,7 +98,7 @@ function steady(line: string, folder: string): string {
 }
 
 /** A node, the stack shop with a web and a database, one copy of which is not ready. */
-export async function seedShop({ fixture }: CommandBench): Promise<void> {
+export async function seedShop({ fixture }: Pick<CommandBench, "fixture">): Promise<void> {
   const image = { reference: "busybox:1", imageId: `sha256:${"a".repeat(64)}` };
   const volume = { mode: "exclusive", perCopy: false, driverOptions: {}, labels: {} } as const;
   const db = serviceSpec({
