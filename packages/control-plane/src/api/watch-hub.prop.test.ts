@@ -16,10 +16,11 @@ import {
   type WatchSelector,
 } from "@berth/protocol";
 import { parseLines } from "@berth/protocol/client/ndjson";
-import { declaredServices, neighborOf } from "../directory/declared.ts";
+import { declaredServices, neighborOf, peerOf } from "../directory/declared.ts";
 import {
   type ApiFixture,
   nodeRow,
+  nodeStatusRow,
   releaseRow,
   SCOPE,
   serviceSpec,
@@ -33,6 +34,7 @@ import { assignmentOf } from "./assignment.ts";
 import { facetsOf, matches } from "./watch-facets.ts";
 
 const ADMIN = { role: "admin", name: "admin" } as const;
+const NODES = ["node-1", "node-2"];
 const RUNS = 60;
 const STEPS = 60;
 
@@ -135,7 +137,7 @@ function expected(fixture: ApiFixture, selectors: readonly WatchSelector[]): Map
     }
   }
   for (const { kind, node } of selectors) {
-    if (kind === "service" || kind === "attachment") {
+    if (kind === "service" || kind === "attachment" || kind === "peer") {
       for (const [key, value] of seenBy(fixture, kind, node ?? "")) {
         found.set(`${kind} ${key}`, value);
       }
@@ -147,7 +149,7 @@ function expected(fixture: ApiFixture, selectors: readonly WatchSelector[]): Map
 /** What a node is to see of others, by looking at everything. */
 function seenBy(
   { state: { view } }: ApiFixture,
-  kind: "service" | "attachment",
+  kind: "service" | "attachment" | "peer",
   node: string,
 ): [string, unknown][] {
   const tasks = view.tasks.all();
@@ -159,8 +161,17 @@ function seenBy(
   const isOn = (networks: readonly { readonly networkId: string }[]) =>
     networks.some(({ networkId }) => carried.has(networkId));
   if (kind === "attachment") {
-    return tasks.flatMap(({ key, value }) =>
-      value.node !== node && isOn(value.attachments) ? [[key, neighborOf(view, value)]] : [],
+    return tasks.flatMap(({ key, value }): [string, unknown][] => {
+      const neighbor = value.node === node ? undefined : neighborOf(view, value);
+      return neighbor !== undefined && isOn(neighbor.attachments) ? [[key, neighbor]] : [];
+    });
+  }
+  if (kind === "peer") {
+    return [...carried].flatMap((network) =>
+      NODES.flatMap((name): [string, unknown][] => {
+        const peer = peerOf(view, network, name);
+        return peer === undefined ? [] : [[keys.networkPeer(network, name), peer]];
+      }),
     );
   }
   return view.stacks
@@ -186,6 +197,14 @@ const SELECTIONS: readonly (readonly WatchSelector[])[] = [
     { kind: "service", node: "node-1" },
     { kind: "attachment", node: "node-1" },
     { kind: "attachment", node: "node-2" },
+  ],
+  [
+    { kind: "peer", node: "node-1" },
+    { kind: "attachment", node: "node-1" },
+  ],
+  [
+    { kind: "peer", node: "node-1" },
+    { kind: "peer", node: "node-2" },
   ],
   // As an agent does: what all on a network see alike comes with the network's log.
   [
@@ -214,7 +233,7 @@ class Changes {
   async next(): Promise<void> {
     const prng = this.#prng;
     const task = this.#alive.length === 0 ? undefined : prng.pick(this.#alive);
-    const choice = prng.int(0, 9);
+    const choice = prng.int(0, 11);
     if (choice <= 1 || task === undefined) return this.#start();
     if (choice === 2) return this.#write({ ...task, desired: "stopped" });
     if (choice === 3) {
@@ -230,6 +249,7 @@ class Changes {
       const key = keys.release({ ...SCOPE, stack }, number);
       return this.#fixture.put(key, releaseOf(stack, number));
     }
+    if (choice >= 10) return this.#overlay(task);
     if (choice >= 7) return this.#environment(choice);
     const node = prng.pick(["node-1", "node-2"]);
     return this.#fixture.put(keys.node(node), nodeRow(node));
@@ -251,6 +271,41 @@ class Changes {
     const key = keys.stack({ ...SCOPE, stack });
     if (prng.chance(0.2)) return this.#delete(key);
     return this.#fixture.put(key, stackRow({ stack, release: prng.int(1, 3) }));
+  }
+
+  /** Networks get identifiers, nodes addresses in them, and tell where they are reached; addresses move. */
+  #overlay(task: Task): Promise<void> {
+    const prng = this.#prng;
+    const node = prng.pick(NODES);
+    const network = networkId(prng.pick(["shop", "blog"]), prng.pick(["default", "back"]));
+    const stack = "default/main/shop";
+    const choice = prng.int(0, 3);
+    if (choice === 0) {
+      const key = keys.claim({ kind: "overlay-id", id: Number(network) });
+      if (prng.chance(0.3)) return this.#delete(key);
+      return this.#fixture.put(key, { stack, network });
+    }
+    if (choice === 1) {
+      const underlay = { address: "192.0.2.1", port: prng.int(1, 9), mtu: 1_500 };
+      const row = nodeStatusRow({ name: node, ...(prng.chance(0.8) ? { underlay } : {}) });
+      return this.#fixture.put(keys.nodeStatus(node), row);
+    }
+    const own = {
+      kind: "address",
+      networkId: network,
+      address: `10.64.3.25${node.at(-1)}`,
+    } as const;
+    const [attachment] = task.attachments;
+    if (choice === 2 && attachment !== undefined) {
+      const key = keys.claim({ kind: "address", ...attachment });
+      // As plans do it: a task comes with its claim, which may go to another later.
+      const isClaimed = this.#fixture.state.view.claims.get(key) !== undefined;
+      const tasks = [isClaimed && prng.chance(0.5) ? "another00001" : task.id];
+      return this.#fixture.put(key, { stack, service: "web", tasks });
+    }
+    if (prng.chance(0.2)) return this.#delete(keys.claim(own));
+    const leaving = prng.chance(0.2) ? { freeAt: 1 } : {};
+    return this.#fixture.put(keys.claim(own), { stack, node, ...leaving });
   }
 
   async #delete(key: string): Promise<void> {

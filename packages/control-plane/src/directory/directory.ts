@@ -403,8 +403,8 @@ function concerned(
   if (kind === "status") return view.tasks.by("id", (value as TaskStatus).task);
   if (kind === "claim") {
     if (parseKey(key)?.name[0] !== ("address" satisfies Claim["kind"])) return [];
-    const before = (previous?.value as ClaimHolder | undefined)?.tasks ?? [];
-    return before.flatMap((id) => view.tasks.by("id", id));
+    const holders = [previous, entity].flatMap((each) => (each?.value as ClaimHolder)?.tasks ?? []);
+    return holders.flatMap((id) => view.tasks.by("id", id));
   }
   return kind === "release" ? view.tasks.by("stack", stackKey(value as StackScope)) : [];
 }
