@@ -124,6 +124,7 @@ function expected(fixture: ApiFixture, selectors: readonly WatchSelector[]): Map
     ["task", view.tasks],
     ["status", view.statuses],
     ["node", view.nodes],
+    ["network", view.networks],
   ] as const;
   for (const [kind, table] of tables) {
     for (const entity of table.all()) {
@@ -215,6 +216,7 @@ const SELECTIONS: readonly (readonly WatchSelector[])[] = [
     { kind: "service", node: "node-2" },
     { kind: "attachment", node: "node-2" },
     { kind: "status", node: "node-2" },
+    { kind: "network" },
   ],
 ];
 

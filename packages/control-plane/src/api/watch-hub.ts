@@ -401,6 +401,10 @@ export class WatchHub {
     let windowMs = Number.POSITIVE_INFINITY;
     for (const { kind, exists, line } of this.#shownAs(change, { isPast: false })) {
       const name = noteName(kind, change.key);
+      const forAll = verdict(pair, exists, () => true);
+      if (forAll !== undefined && this.#topics.tellAll(kind, name, () => line(forAll))) {
+        windowMs = URGENT_WINDOW_MS;
+      }
       const candidates = this.#candidates(kind, pair);
       const isForMany = candidates.size > WATCHERS_FEW_MAX;
       for (const watcher of candidates) {

@@ -11,6 +11,8 @@ import type { Facets } from "./watch-facets.ts";
 /** What the index needs of a watcher. */
 export interface Selecting {
   readonly selectors: readonly WatchSelector[];
+  /** Kinds that somebody else finds it for. */
+  readonly sharedKinds: ReadonlySet<WatchKind>;
 }
 
 const NOBODY: readonly never[] = [];
@@ -20,6 +22,7 @@ export class WatchIndex<W extends Selecting> {
 
   add(watcher: W): void {
     for (const selector of watcher.selectors) {
+      if (watcher.sharedKinds.has(selector.kind)) continue;
       const name = bucketOf(selector);
       const bucket = this.#buckets.get(name) ?? new Set<W>();
       bucket.add(watcher);

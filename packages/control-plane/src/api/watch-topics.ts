@@ -4,22 +4,25 @@
  * A network with a thousand nodes makes a thousand lines of one change. So what is told to many gathers: after a
  * silence it is told at once, in a burst by rounds that are the further apart the more were told in the last ones, and
  * some hundred watchers a turn of the event loop, so that nobody else waits. Whoever is told something of their own
- * meanwhile gets this along. So are told, too, objects that very many watch (`later`): networks, which all agents do.
+ * meanwhile gets this along. So are told, too, objects that very many watch: what all agents do (networks) is a topic
+ * of its own, and what is noted at many at once waits for the next round (`later`).
  */
 
 import { MIB } from "@berth/base";
+import type { WatchKind } from "@berth/protocol";
 import {
   type CarrierMove,
   DIRECTORY_KINDS,
   type Directory,
   type DirectoryKind,
   type DirectoryNews,
+  isDirectoryKind,
   ownerOf,
   type SharedChange,
 } from "../directory/directory.ts";
 import { deleteLine, putLine } from "./watch-line.ts";
 import { WatchTopic } from "./watch-topic.ts";
-import { noteName, type Watcher } from "./watcher.ts";
+import { KINDS_FOR_ALL, noteName, type Watcher } from "./watcher.ts";
 
 /** Watchers that are told in one turn of the event loop, and bytes: some milliseconds of work. */
 export const WATCHERS_A_TURN = 100;
@@ -32,6 +35,9 @@ const SPACING_MS_PER_WATCHER = 0.25;
 const GATHER_MS_MAX = 250;
 /** After a silence so much of spacing is free: a chain of a few changes waits for nothing. */
 const FREE_MS = 60;
+
+/** Place of what belongs to no network and is watched by all. Identifiers of networks are hexadecimal. */
+const EVERYWHERE = { node: "", network: "everywhere" } as const;
 
 type Topic = WatchTopic<Watcher>;
 
@@ -65,6 +71,7 @@ export class WatchTopics {
 
   /** From now on; what there is has been listed already. */
   add(watcher: Watcher): void {
+    for (const kind of watcher.sharedKinds) this.#join(watcher, kind, EVERYWHERE, { all: false });
     for (const kind of DIRECTORY_KINDS) {
       const nodes = nodesOf(watcher, kind);
       const [node] = nodes;
@@ -86,6 +93,7 @@ export class WatchTopics {
     this.#several.delete(watcher);
     this.#telling.delete(watcher);
     this.#waiting.delete(watcher);
+    for (const kind of watcher.sharedKinds) this.#leave(watcher, kind, EVERYWHERE.network);
     for (const kind of DIRECTORY_KINDS) {
       for (const node of nodesOf(watcher, kind)) {
         const name = `${kind} ${node}`;
@@ -109,6 +117,16 @@ export class WatchTopics {
     }
     for (const move of moves) this.#came(move);
     return this.#withNews.size > 0;
+  }
+
+  /** Tells those who watch all of `kind`; true when there are any. `line` is asked for then only. */
+  tellAll(kind: WatchKind, name: string, line: () => Buffer): boolean {
+    if (!KINDS_FOR_ALL.has(kind)) return false;
+    const topic = this.#topics.get(`${kind} ${EVERYWHERE.network}`);
+    if (topic === undefined) return false;
+    topic.note(name, undefined, line);
+    this.#withNews.add(topic);
+    return true;
   }
 
   /** What was noted at `watcher` is told in the next round: many others are told the same. */
@@ -157,7 +175,7 @@ export class WatchTopics {
 
   #join(
     watcher: Watcher,
-    kind: DirectoryKind,
+    kind: WatchKind,
     { node, network }: { readonly node: string; readonly network: string },
     options: { readonly all: boolean },
   ): void {
@@ -169,7 +187,7 @@ export class WatchTopics {
     if (options.all) this.#withNews.add(topic);
   }
 
-  #leave(watcher: Watcher, kind: DirectoryKind, network: string): void {
+  #leave(watcher: Watcher, kind: WatchKind, network: string): void {
     const name = `${kind} ${network}`;
     const topic = this.#topics.get(name);
     if (topic === undefined) return;
@@ -180,10 +198,11 @@ export class WatchTopics {
     this.#withNews.delete(topic);
   }
 
-  #makeTopic(kind: DirectoryKind, network: string): Topic {
+  #makeTopic(kind: WatchKind, network: string): Topic {
     const { directory, onMade } = this.#options;
     return new WatchTopic<Watcher>({
-      items: () => directory.sharedOn(kind, network),
+      // Who watches everywhere has listed what there is.
+      items: () => (isDirectoryKind(kind) ? directory.sharedOn(kind, network) : []),
       line: (item) => {
         onMade();
         return putLine(kind, item.key, item.revision, item.value);

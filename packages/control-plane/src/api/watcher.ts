@@ -8,6 +8,7 @@
 
 import { MIB } from "@berth/base";
 import type { WatchKind, WatchSelector } from "@berth/protocol";
+import { isDirectoryKind } from "../directory/directory.ts";
 import type { Actor } from "./actor.ts";
 import { type Facets, matches } from "./watch-facets.ts";
 import type { WatchTopic } from "./watch-topic.ts";
@@ -25,6 +26,9 @@ export const WATCHER_BYTES_MAX = 4 * MIB;
 export const FLUSHES_AT_ONCE_MAX = 4;
 /** ... and how far apart they are beyond: in a burst each takes more along, one write instead of ten. */
 export const FLUSH_SPACING_MS = 20;
+
+/** Kinds that every agent watches without a condition. */
+export const KINDS_FOR_ALL: ReadonlySet<WatchKind> = new Set<WatchKind>(["network", "certificate"]);
 
 /** What a stream does next. */
 export type Taken =
@@ -49,8 +53,13 @@ export function noteName(kind: WatchKind, key: string): string {
   return `${kind} ${key}`;
 }
 
+function isUnconditional({ project, environment, stack, node }: WatchSelector): boolean {
+  return [project, environment, stack, node].every((condition) => condition === undefined);
+}
+
+/** Whether a line's name is that of what the directory tells. */
 function isOfDirectory(name: string): boolean {
-  return name.startsWith("service ") || name.startsWith("attachment ");
+  return isDirectoryKind(name.slice(0, name.indexOf(" ")));
 }
 
 export class Watcher {
@@ -58,6 +67,8 @@ export class Watcher {
   readonly actor: Actor;
   /** What this watcher shares with others, with the node for which it follows that. */
   readonly topics = new Map<WatchTopic<Watcher>, string>();
+  /** Kinds of which it watches everything, as very many do: told by a topic and found by no index. */
+  readonly sharedKinds: ReadonlySet<WatchKind>;
   /** Newest line of each object, in order of revision. */
   readonly #pending = new Map<string, Buffer>();
   #pendingBytes = 0;
@@ -78,6 +89,10 @@ export class Watcher {
     this.selectors = selectors;
     this.actor = actor;
     this.sentAt = now;
+    const shared = selectors.filter(
+      (each) => KINDS_FOR_ALL.has(each.kind) && isUnconditional(each),
+    );
+    this.sharedKinds = new Set(shared.map(({ kind }) => kind));
   }
 
   selects(kind: WatchKind, facets: Facets): boolean {

@@ -32,6 +32,12 @@ import { declaredServices, neighborOf, peerOf, sharesNetworks } from "./declared
 
 export const DIRECTORY_KINDS = ["service", "attachment", "peer"] as const;
 export type DirectoryKind = (typeof DIRECTORY_KINDS)[number];
+
+/** Whether objects of `kind` are the directory's. */
+export function isDirectoryKind(kind: string): kind is DirectoryKind {
+  return (DIRECTORY_KINDS as readonly string[]).includes(kind);
+}
+
 type Value = DeclaredService | NetworkNeighbor | NetworkPeer;
 export type Item = Entity<Value>;
 type Before = Readonly<Record<DirectoryKind, Map<string, Item | undefined>>>;
