@@ -26,21 +26,41 @@ async function refusalOf(at: Scene, service: string): Promise<string> {
   return words;
 }
 
-/** The option is in force, or the engine has said in `words` that it cannot. */
+/** The options are in force, or the engine has said in `words` that it cannot. */
 function askedOf(
   keys: readonly string[],
   says: string,
   service: string,
-  form: { readonly words: RegExp; readonly option: string; readonly value: unknown },
+  form: { readonly words: RegExp; readonly host: Readonly<Record<string, unknown>> },
 ): KeyCheck {
   return {
     keys,
     says,
+    asks: { service, host: form.host },
     look: async (at) => {
       const refusal = await refusalOf(at, service);
       if (refusal !== "") return assert.match(refusal, form.words);
-      assert.deepEqual(at.container(service).HostConfig[form.option], form.value);
+      const { HostConfig } = at.container(service);
+      for (const [option, value] of Object.entries(form.host)) {
+        assert.deepEqual(HostConfig[option], value, option);
+      }
     },
+  };
+}
+
+/** A request as the engine's API has it. */
+function deviceRequest(form: {
+  readonly count: number;
+  readonly ids?: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly options: Readonly<Record<string, string>>;
+}): Readonly<Record<string, unknown>> {
+  return {
+    Driver: "berth-test",
+    Count: form.count,
+    DeviceIDs: form.ids ?? [],
+    Capabilities: [form.capabilities],
+    Options: form.options,
   };
 }
 
@@ -66,12 +86,12 @@ services:
     ${SMALL}
     image: berth/busybox
     command: sleep 100000
-    gpus: [{count: 2, driver: berth-test, capabilities: [compute], options: {a: b}}]
+    gpus: [{count: 2, driver: berth-test, capabilities: [compute], options: {a: b}}, {device_ids: ["5"], driver: berth-test}]
   reserved:
     ${SMALL}
     image: berth/busybox
     command: sleep 100000
-    deploy: {resources: {reservations: {devices: [{capabilities: [other], driver: berth-test, device_ids: ["7"], options: {c: d}}]}}}
+    deploy: {resources: {reservations: {devices: [{capabilities: [other], driver: berth-test, device_ids: ["7"], options: {c: d}}, {capabilities: [third], driver: berth-test, count: 3}]}}}
   counted:
     ${SMALL}
     image: berth/busybox
@@ -145,6 +165,10 @@ volumes: {whole: }
         "services.*.blkio_config.weight_device.weight",
       ],
       says: "the engine has the weights; kernels without them drop them",
+      asks: {
+        service: "disks",
+        host: { BlkioWeight: 300, BlkioWeightDevice: [{ Path: DISK, Weight: 400 }] },
+      },
       look: (at) => {
         const { BlkioWeight, BlkioWeightDevice } = at.container("disks").HostConfig;
         assert.ok(BlkioWeight === 300 || BlkioWeight === 0, String(BlkioWeight));
@@ -170,8 +194,12 @@ volumes: {whole: }
       "graphics",
       {
         words: /could not select device driver "berth-test" with capabilities: \[\[gpu compute\]\]/,
-        option: "DeviceRequests",
-        value: undefined,
+        host: {
+          DeviceRequests: [
+            deviceRequest({ count: 2, capabilities: ["gpu", "compute"], options: { a: "b" } }),
+            deviceRequest({ count: 0, ids: ["5"], capabilities: ["gpu"], options: {} }),
+          ],
+        },
       },
     ),
     askedOf(
@@ -180,27 +208,34 @@ volumes: {whole: }
       "reserved",
       {
         words: /could not select device driver "berth-test" with capabilities: \[\[other\]\]/,
-        option: "DeviceRequests",
-        value: undefined,
+        host: {
+          DeviceRequests: [
+            deviceRequest({ count: 0, ids: ["7"], capabilities: ["other"], options: { c: "d" } }),
+            deviceRequest({ count: 3, capabilities: ["third"], options: {} }),
+          ],
+        },
       },
     ),
     askedOf(
       ["services.*.cpu_rt_period", "services.*.cpu_rt_runtime"],
       "real-time processor time is set, or the kernel has none",
       "real-time",
-      { words: /real-time|rt_runtime/i, option: "CpuRealtimeRuntime", value: 950_000 },
+      {
+        words: /real-time|rt_runtime/i,
+        host: { CpuRealtimePeriod: 1_000_000, CpuRealtimeRuntime: 950_000 },
+      },
     ),
     askedOf(
       ["services.*.storage_opt"],
       "the writable layer has a quota, or the engine's disk knows none",
       "quota",
-      { words: /storage-opt is supported only/, option: "StorageOpt", value: { size: "1g" } },
+      { words: /storage-opt is supported only/, host: { StorageOpt: { size: "1g" } } },
     ),
     askedOf(
       ["services.*.isolation"],
       "the engine is asked for the isolation, and Linux has one kind",
       "isolated",
-      { words: /isolation/i, option: "Isolation", value: "hyperv" },
+      { words: /isolation/i, host: { Isolation: "hyperv" } },
     ),
     {
       keys: ["services.*.volumes.volume.subpath"],
@@ -213,6 +248,7 @@ volumes: {whole: }
     {
       keys: ["services.*.privileged"],
       says: "true is every privilege that the machine has to give",
+      asks: { service: "mighty", host: { Privileged: true } },
       look: async (at) => {
         const refusal = await refusalOf(at, "mighty");
         if (refusal !== "") return assert.match(refusal, /apply caps|operation not permitted/i);

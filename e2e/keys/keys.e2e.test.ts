@@ -28,7 +28,7 @@ before(async () => {
     "--label",
     "zone=a",
     "--resource",
-    "gpu=2",
+    "gpu=3",
     "--resource",
     "license=4",
   );

@@ -38,6 +38,14 @@ export interface KeyCheck {
   /** A sentence, unique in its stack. */
   readonly says: string;
   readonly look: (scene: Scene) => void | Promise<void>;
+  /** What the engine is asked for, where a machine may refuse or drop it: `tools/asked-keys.test.ts` sees that it is asked. */
+  readonly asks?: KeyAsk;
+}
+
+/** Fields of the HostConfig that a service's container is created with. */
+export interface KeyAsk {
+  readonly service: string;
+  readonly host: Readonly<Record<string, unknown>>;
 }
 
 /** A stack that is deployed once, and all that is to be found in it. */
