@@ -141,6 +141,19 @@ export class LabHost {
     await this.inside("ip", "route", "add", "default", "via", `${WIRE}.254`);
   }
 
+  /** Pulls the cable, or puts it back: the host runs on and reaches nobody meanwhile. */
+  async cable(state: "down" | "up"): Promise<void> {
+    const wire = await this.#lab.wirePid();
+    inWire(wire, "ip", "link", "set", `v-${this.name}`, state);
+  }
+
+  /** Settings of the platform on this host, before its first start. */
+  prepareSettings(settings: object): void {
+    const folder = join(this.folder, "data");
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, "platform.json"), JSON.stringify(settings));
+  }
+
   /** The first host: server, agent, net and an engine that Berth supervises. */
   startServer(): Promise<string> {
     const words = ["--node", this.name, "--engine-socket", this.socket, "--consent"];

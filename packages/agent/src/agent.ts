@@ -373,10 +373,10 @@ class RunningAgent implements Agent {
   }
 
   #makeIsolation(): Isolation {
-    const { driver, log } = this.#options;
+    const { driver, log, runtime } = this.#options;
     const { state, host } = this.#parts;
     return new Isolation({
-      ...{ state, host, driver, log },
+      ...{ state, host, driver, log, runtime, containers: this.#containers },
       onChange: ({ relist }) => {
         if (relist) this.#link.relist();
         this.#roster.reconsiderAll();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ProtocolError } from "@berth/protocol";
 import { AgentBox } from "./agent-box.ts";
 import { sampleAssignment } from "./task/assignment-sample.ts";
 
@@ -80,5 +81,20 @@ test("short outages and restarts of a server end nothing", async () => {
     assert.deepEqual(runs(box), ["free001", "single1"]);
   }
   assert.equal(box.server.statuses.get("single1")?.attempt, 1);
+  box.kill();
+});
+
+test("also with a full disk, where nothing can be written down first", async () => {
+  const box = await bothReady(5);
+  box.server.goDown();
+  box.db.commit = async () => {
+    throw new ProtocolError("storage_full", "the disk is full");
+  };
+  const from = box.clock.monotonic();
+  assert.ok(await box.until(() => !runs(box).includes("single1"), 90_000), "it ends");
+  const tookMs = box.clock.monotonic() - from;
+  assert.ok(tookMs < ISOLATION.waitMs - 5_000, `after ${tookMs} ms`);
+  await box.pass(30_000);
+  assert.deepEqual(runs(box), ["free001"]);
   box.kill();
 });

@@ -18,10 +18,20 @@ import {
 } from "@berth/base";
 import type { Task } from "@berth/protocol";
 import type { HostFacts } from "./host-facts.ts";
+import type { Runtime } from "./runtime/port.ts";
 import type { AgentState } from "./state/agent-state.ts";
+import type { Containers } from "./task/containers.ts";
+import { isAlive } from "./task/step-input.ts";
 
 /** Timers stand still while a host sleeps, the clock that counts does not: it is looked at this often. */
 const LOOK_MS = SECOND_MS;
+/**
+ * A process that still runs so shortly before a server takes it for ended is killed without any record of it: the
+ * usual way waits for the disk, which may be full. Enough for the engine, and little enough to leave a grace its time.
+ */
+const KILL_BEFORE_MS = 8 * SECOND_MS;
+/** Of the server's time, since its clock may be the faster one. */
+const DRIFT_SHARE = 0.01;
 /** The last contact is written down this often; a new agent's deadline comes early by as much at most. */
 const WRITE_MS = 5 * SECOND_MS;
 
@@ -30,6 +40,8 @@ export interface IsolationOptions {
   readonly host: Pick<HostFacts, "bootId" | "bootMs">;
   readonly driver: Driver;
   readonly log: Logger;
+  readonly containers: Pick<Containers, "of">;
+  readonly runtime: Pick<Runtime, "killContainer">;
   /** Tasks are isolated now, or are not any more. `relist`: a server has to tell everything anew. */
   readonly onChange: (change: { readonly relist: boolean }) => void;
 }
@@ -92,6 +104,7 @@ export class Isolation {
 
   #run(): LoopResult {
     if (this.#look()) this.#options.onChange({ relist: true });
+    this.#killLate();
     return this.#deadlines().length === 0 ? undefined : { againMs: LOOK_MS };
   }
 
@@ -110,12 +123,28 @@ export class Isolation {
     return passed.length > 0;
   }
 
-  #deadlines(): { readonly task: string; readonly deadlineMs: number }[] {
+  #killLate(): void {
+    const { host, containers, runtime, log } = this.#options;
+    const silentMs = host.bootMs() - this.#contactMs;
+    for (const { task, waitMs } of this.#deadlines()) {
+      if (!this.#isolated.has(task)) continue;
+      if (silentMs < waitMs * (1 - DRIFT_SHARE) - KILL_BEFORE_MS) continue;
+      for (const { id } of containers.of(task).filter((each) => isAlive(each))) {
+        log.error("a copy that may run elsewhere has not ended in time: it is killed", { task });
+        // Looked at again with the next turn.
+        runtime.killContainer(id, "SIGKILL").catch((error: unknown) => {
+          log.error("the copy could not be killed: it may run twice", { task, error });
+        });
+      }
+    }
+  }
+
+  #deadlines(): { readonly task: string; readonly deadlineMs: number; readonly waitMs: number }[] {
     const { state } = this.#options;
     return [...state.told.values()].flatMap(({ assignment, intent }) => {
       const { id, isolation }: Pick<Task, "id" | "isolation"> = assignment.task;
       if (isolation === undefined || intent !== "run") return [];
-      return [{ task: id, deadlineMs: isolation.deadlineMs }];
+      return [{ task: id, ...isolation }];
     });
   }
 }

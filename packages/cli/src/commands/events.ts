@@ -1,6 +1,6 @@
 /** `berth events` */
 
-import type { ApiClient, Event } from "@berth/protocol";
+import { type ApiClient, CLUSTER_SCOPE, type Event } from "@berth/protocol";
 import { allPages, pageQuery } from "../all-pages.ts";
 import { type CommandDescription, type CommandInput, flagOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
@@ -10,10 +10,17 @@ import { targetOf } from "../target.ts";
 export const command: CommandDescription = {
   summary: "what happened: deployments, failures, nodes",
   arguments: [{ name: "target", summary: "STACK or STACK/SERVICE", required: false }],
-  options: [{ flags: "-f, --follow", summary: "go on with what happens" }],
+  options: [
+    { flags: "-f, --follow", summary: "go on with what happens" },
+    {
+      flags: "--cluster",
+      summary: "of nodes and of the cluster itself, instead of an environment",
+    },
+  ],
   examples: [
     { line: "berth events", does: "of the environment, oldest first" },
     { line: "berth events shop -f", does: "of one stack, as they come" },
+    { line: "berth events --cluster", does: "nodes that fell silent, were fenced, flap" },
   ],
   run,
 };
@@ -29,14 +36,21 @@ async function run(input: CommandInput): Promise<number> {
   const { signal } = input;
   if (flagOption(input, "follow")) return follow(input, api, query);
   const events = await allPages((after) =>
-    api.call("listEvents", {
-      params: input.scope(),
-      query: { ...query, ...pageQuery(after) },
-      signal,
-    }),
+    flagOption(input, "cluster")
+      ? api.call("listClusterEvents", { params: {}, query: pageQuery(after), signal })
+      : api.call("listEvents", {
+          params: input.scope(),
+          query: { ...query, ...pageQuery(after) },
+          signal,
+        }),
   );
   for (const event of events) show(input.output, event);
   return EXIT.done;
+}
+
+function scopeOf(input: CommandInput) {
+  if (!flagOption(input, "cluster")) return input.scope();
+  return { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE };
 }
 
 async function follow(
@@ -45,7 +59,7 @@ async function follow(
   query: { readonly stack?: string; readonly service?: string },
 ): Promise<number> {
   const selectors = [
-    { kind: "event" as const, ...input.scope(), ...(query.stack ? { stack: query.stack } : {}) },
+    { kind: "event" as const, ...scopeOf(input), ...(query.stack ? { stack: query.stack } : {}) },
   ];
   const stream = await api.call("watch", { params: {}, body: { selectors }, signal: input.signal });
   for await (const item of stream) {

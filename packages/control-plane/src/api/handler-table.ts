@@ -58,6 +58,7 @@ export const handlers: HandlerTable = {
   removeVolume: volumes.removeVolume,
   listNetworks: networks.listNetworks,
   listEvents: records.listEvents,
+  listClusterEvents: records.listClusterEvents,
   listAudit: records.listAudit,
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,

@@ -417,6 +417,15 @@ export const routes = {
     answer: { kind: "json", schema: page(Event) },
     errors: [],
   },
+  listClusterEvents: {
+    method: "GET",
+    path: "/v1/events",
+    summary: "Events of nodes and of the cluster itself, oldest first.",
+    access: "user",
+    query: Type.Object(PageQuery),
+    answer: { kind: "json", schema: page(Event) },
+    errors: [],
+  },
   listAudit: {
     method: "GET",
     path: "/v1/audit",

@@ -1,6 +1,6 @@
 /** Events for people and the audit record for auditors. */
 
-import { type AuditEntry, keys } from "@berth/protocol";
+import { type AuditEntry, CLUSTER_SCOPE, keys } from "@berth/protocol";
 import { environmentOf } from "../../state/cluster-tables.ts";
 import type { Handler } from "../handler.ts";
 import { integerOf, pageLimitOf, pageOf } from "../paging.ts";
@@ -16,6 +16,11 @@ export const listEvents: Handler<"listEvents"> = ({ params, query }, { state: { 
         (query.service === undefined || event.service === query.service),
     );
   return pageOf(events, query, ({ value }) => value);
+};
+
+export const listClusterEvents: Handler<"listClusterEvents"> = ({ query }, { state: { view } }) => {
+  const scope = { project: CLUSTER_SCOPE, environment: CLUSTER_SCOPE };
+  return pageOf(view.events.by("environment", environmentOf(scope)), query, ({ value }) => value);
 };
 
 /** Read from the store page by page: the record is not held in memory. */
