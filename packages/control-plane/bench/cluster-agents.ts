@@ -59,7 +59,7 @@ class LightAgent {
   readonly #name: string;
   readonly #identity: LightIdentity;
   readonly #known = new Set<string>();
-  #sockets: TLSSocket[] = [];
+  readonly #sockets: TLSSocket[] = [];
   #calls: LightCalls | undefined;
   #waiting: TaskStatus[] = [];
   #isScheduled = false;
@@ -73,18 +73,17 @@ class LightAgent {
 
   /** Joins; resolves when the stream has told everything that there is. */
   async start(): Promise<void> {
-    const [calls, stream] = await Promise.all([
-      connectLight(this.#identity),
-      connectLight(this.#identity),
-    ]);
-    this.#sockets = [calls, stream];
-    for (const socket of this.#sockets) {
-      socket.on("error", (error) => assert(this.#isLost, `${this.#name}: ${error.message}`));
-    }
-    this.#calls = new LightCalls(calls, this.#identity.host);
+    this.#calls = new LightCalls(await this.#connect(), this.#identity.host);
     await this.#call("reportNode", { status: lightNodeStatus(this.#name) });
-    await this.#watch(stream);
+    await this.#watch(await this.#connect());
     void this.#renew();
+  }
+
+  async #connect(): Promise<TLSSocket> {
+    const socket = await connectLight(this.#identity);
+    socket.on("error", (error) => assert(this.#isLost, `${this.#name}: ${error.message}`));
+    this.#sockets.push(socket);
+    return socket;
   }
 
   /** As a host does whose power is cut. */
