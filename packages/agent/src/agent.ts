@@ -46,6 +46,7 @@ import { ServerLink } from "./sync/server-link.ts";
 import { Sessions } from "./sync/sessions.ts";
 import { StatusReporter } from "./sync/status-reporter.ts";
 import { ToldIntake } from "./sync/told-intake.ts";
+import { VolumeTransfers } from "./sync/volume-transfers.ts";
 import { Containers } from "./task/containers.ts";
 import { EngineWatch } from "./task/engine-watch.ts";
 import { HostStop } from "./task/host-stop.ts";
@@ -83,6 +84,7 @@ class RunningAgent implements Agent {
   readonly #isolation: Isolation;
   readonly #link: ServerLink;
   readonly #nodeStatus: NodeStatusMaker;
+  readonly #volumes: VolumeTransfers;
   readonly #operations: Operations;
   readonly #sessions: Sessions;
   readonly #disk: DiskKeeper;
@@ -121,6 +123,7 @@ class RunningAgent implements Agent {
     this.#isolation = this.#makeIsolation();
     this.#roster = this.#makeRoster(cpus);
     this.#disk = this.#makeDisk();
+    this.#volumes = this.#makeVolumes();
     this.#operations = this.#makeOperations();
     this.#sessions = this.#makeSessions();
     this.#intake = this.#makeIntake();
@@ -277,12 +280,20 @@ class RunningAgent implements Agent {
     });
   }
 
+  #makeVolumes(): VolumeTransfers {
+    const { api, nodeName: node, clock, runtime } = this.#options;
+    const { state } = this.#parts;
+    const cluster = () => this.#cluster();
+    const containers = this.#containers;
+    return new VolumeTransfers({ api, node, clock, runtime, state, containers, cluster });
+  }
+
   #makeOperations(): Operations {
     const { api, nodeName: node, clock, driver, log, runtime } = this.#options;
     const { state, blobs, fetcher, ledger } = this.#parts;
     return new Operations({
-      ...{ fetcher, ledger, api, node, clock, driver, log, runtime, state },
-      containers: this.#containers,
+      ...{ fetcher, ledger, api, node, clock, driver, log },
+      volumes: this.#volumes,
       portsTaken: (wishes) => this.#parts.host.portsTaken(wishes),
       resolver: {
         runtime,
@@ -308,7 +319,7 @@ class RunningAgent implements Agent {
     const { logStore, state } = this.#parts;
     const httpsPort = this.#settings.ingressHttpsPort;
     return new Sessions({
-      ...{ api, node, clock, log, runtime },
+      ...{ api, node, clock, log, runtime, volumes: this.#volumes },
       routes: routeReader({ net, clock, told: state.told, records: state.records, httpsPort }),
       logs: { read: ({ kind: _kind, ...query }, signal) => logStore.read(query, signal) },
       checkNetwork: (target) => checkNetwork(target, namesAsked(this.#settings)),

@@ -39,6 +39,7 @@ function rows(
 const pausing = () => import("./commands/pause.ts");
 const context = () => import("./commands/context-commands.ts");
 const routing = () => import("./commands/route-commands.ts");
+const volume = () => import("./commands/volume-commands.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
@@ -66,6 +67,12 @@ const STACKS = rows("Stacks", [
   ["network ls", "networks and how full they are", () => import("./commands/network-ls.ts")],
   ["network show", "who is on a network", () => import("./commands/network-show.ts")],
   ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],
+  [
+    "volume describe",
+    "one volume with its users",
+    async () => ({ command: (await volume()).describe }),
+  ],
+  ["volume move", "to another node", async () => ({ command: (await volume()).move })],
   ["volume rm", "remove a volume and its data", () => import("./commands/volume-rm.ts")],
 ]);
 

@@ -21,6 +21,7 @@ import { GarbageController } from "./controllers/garbage-controller.ts";
 import { LeaseController } from "./controllers/lease-controller.ts";
 import { ServerSeat } from "./controllers/server-seat.ts";
 import { ServiceController } from "./controllers/service-controller.ts";
+import { VolumeController } from "./controllers/volume-controller.ts";
 import { explainService } from "./explain/explain-service.ts";
 import { type PlanInput, planDeployment } from "./explain/plan-deployment.ts";
 import { viewStack } from "./explain/stack-view.ts";
@@ -63,6 +64,7 @@ export class ControlPlane {
   readonly #leases: LeaseController;
   readonly #services: ServiceController;
   readonly #deployments: DeploymentController;
+  readonly #volumes: VolumeController;
   readonly #garbage: GarbageController;
   readonly #certificates: CertificateController | undefined;
   readonly #fences: FenceController | undefined;
@@ -98,6 +100,7 @@ export class ControlPlane {
     this.#leases = new LeaseController(deps);
     this.#services = new ServiceController(deps);
     this.#deployments = new DeploymentController(deps);
+    this.#volumes = new VolumeController(deps);
     this.#garbage = new GarbageController(deps);
     this.#certificates =
       options.certificates &&
@@ -202,6 +205,7 @@ export class ControlPlane {
     this.#events.start();
     this.#leases.start();
     this.#deployments.start();
+    this.#volumes.start();
     this.#services.start();
     this.#garbage.start();
     this.#certificates?.start();
@@ -213,6 +217,7 @@ export class ControlPlane {
     await Promise.all([
       this.#services.stop(),
       this.#deployments.stop(),
+      this.#volumes.stop(),
       this.#leases.stop(),
       this.#garbage.stop(),
       this.#certificates?.stop(),

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { ProtocolError } from "@berth/protocol";
 import { rejectsWith, type Subject, tarOf } from "./contract-subject.ts";
 import { type ContainerRequest, LABEL_CLUSTER, type RuntimeEvent } from "./port.ts";
 
@@ -69,13 +70,12 @@ export function networkTests(subject: Subject): void {
   });
 }
 
+function volumeOf({ harness: { cluster } }: Subject, suffix: string) {
+  return { engineName: `${cluster}-${suffix}`, cluster, driverOptions: {}, labels: {} };
+}
+
 export function volumeTests(subject: Subject): void {
-  const volume = (suffix: string) => ({
-    engineName: `${subject.harness.cluster}-${suffix}`,
-    cluster: subject.harness.cluster,
-    driverOptions: {},
-    labels: {},
-  });
+  const volume = (suffix: string) => volumeOf(subject, suffix);
 
   it("makes a volume once, lists it, and removes it when nothing uses it", async () => {
     const { runtime, harness } = subject;
@@ -172,6 +172,26 @@ export function imageTests(subject: Subject): void {
 }
 
 export function archiveTests(subject: Subject): void {
+  it("copies the content of a volume into another, modes and links included", async () => {
+    const { runtime } = subject;
+    const [from, to] = [volumeOf(subject, "from"), volumeOf(subject, "to")];
+    for (const each of [from, to]) await runtime.ensureVolume(each);
+    await runtime.seedVolume(from.engineName, await tarOf({ "a.txt": "content" }));
+    const content = async (name: string) =>
+      Buffer.concat(await Array.fromAsync(await runtime.readVolume(name)));
+    const archive = await content(from.engineName);
+    await runtime.writeVolume(to.engineName, pieces(archive));
+    assert.deepEqual(await content(to.engineName), archive);
+    const broken = (async function* () {
+      yield archive.subarray(0, 512);
+      throw new ProtocolError("unavailable", "cut off");
+    })();
+    await rejectsWith("unavailable", runtime.writeVolume(to.engineName, broken));
+    await rejectsWith("not_found", runtime.readVolume(volumeOf(subject, "missing").engineName));
+    // What reads and writes leaves nothing behind that would hold them.
+    for (const { engineName } of [from, to]) await runtime.removeVolume(engineName);
+  });
+
   it("hands an image over as an archive, and takes it back under its name", async () => {
     const { runtime, harness } = subject;
     const reference = `berth.test/${harness.cluster}:handed`;

@@ -94,6 +94,74 @@ export async function seedVolume(
   await removeContainer(client, helper, signal);
 }
 
+/** See `Runtime.readVolume`. */
+export async function readVolume(
+  client: EngineClient,
+  engineName: string,
+  signal?: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  const helper = await freshHelper(client, "read", engineName, signal);
+  const path = `/containers/${segment(helper)}/archive`;
+  const context = `read volume ${engineName}`;
+  const query = { path: HELPER_TARGET };
+  try {
+    const archive = await client.open({ method: "GET", path, query, context, signal });
+    return thenRemove(client, helper, archive);
+  } catch (error) {
+    await removeContainer(client, helper);
+    throw error;
+  }
+}
+
+/** See `Runtime.writeVolume`. */
+export async function writeVolume(
+  client: EngineClient,
+  engineName: string,
+  archive: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const helper = await freshHelper(client, "write", engineName, signal);
+  const path = `/containers/${segment(helper)}/archive`;
+  const context = `write volume ${engineName}`;
+  // The engine answers when all is written: how long is the caller's deadline.
+  const timeoutMs = Number.POSITIVE_INFINITY;
+  const call = { method: "PUT", path, query: { path: "/" }, context, timeoutMs } as const;
+  try {
+    await client.call({ ...call, stream: archive, signal });
+  } finally {
+    await removeContainer(client, helper);
+  }
+}
+
+/** One that an earlier life left behind goes first: its stream has nobody any more. */
+async function freshHelper(
+  client: EngineClient,
+  use: "read" | "write",
+  engineName: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const context = `${use} volume ${engineName}`;
+  const path = `/volumes/${segment(engineName)}`;
+  const volume = await client.call({ method: "GET", path, context, signal });
+  const cluster = textAt(volume, "Labels", LABEL_CLUSTER) ?? "";
+  const helper = `berth-${use}-${engineName}`;
+  await removeContainer(client, helper, signal);
+  await createHelper(client, { helper, engineName, cluster }, signal);
+  return helper;
+}
+
+async function* thenRemove(
+  client: EngineClient,
+  helper: string,
+  archive: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* archive;
+  } finally {
+    await removeContainer(client, helper);
+  }
+}
+
 async function createHelper(
   client: EngineClient,
   names: { readonly helper: string; readonly engineName: string; readonly cluster: string },
@@ -107,7 +175,7 @@ async function createHelper(
     json: {
       Image: `${EMPTY_IMAGE.repository}:${EMPTY_IMAGE.tag}`,
       Cmd: ["/never-started"],
-      Labels: { "berth.helper": "seed", "berth.helper.cluster": names.cluster },
+      Labels: { "berth.helper": "volume", "berth.helper.cluster": names.cluster },
       NetworkDisabled: true,
       HostConfig: {
         NetworkMode: "none",

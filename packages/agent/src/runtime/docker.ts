@@ -235,6 +235,14 @@ export class DockerRuntime implements Runtime {
     await volumes.seedVolume(await this.#ready(), engineName, tar, signal);
   }
 
+  async readVolume(engineName: string, signal?: AbortSignal) {
+    return volumes.readVolume(await this.#ready(), engineName, signal);
+  }
+
+  async writeVolume(engineName: string, archive: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
+    await volumes.writeVolume(await this.#ready(), engineName, archive, signal);
+  }
+
   async inspectImage(reference: string, signal?: AbortSignal) {
     await this.#ready();
     return this.#images.inspect(reference, signal);

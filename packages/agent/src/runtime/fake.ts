@@ -15,6 +15,7 @@ import {
   type Resources,
 } from "@berth/protocol";
 import { Channel } from "./channel.ts";
+import { archiveOf, contentOf, engineError, inUse, noSuch, once } from "./fake-answers.ts";
 import type { FakeContainer } from "./fake-container.ts";
 import { type FakeCommandStream, fakeCommandStream } from "./fake-exec.ts";
 import { type FakeHost, type FakeOperation, networkKey } from "./fake-host.ts";
@@ -279,6 +280,28 @@ export class FakeRuntime implements Runtime {
     });
   }
 
+  async readVolume(engineName: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const content = await this.#call("readVolume", signal, () => {
+      const volume = this.host.volumes.get(engineName);
+      if (volume === undefined) throw noSuch(`volume ${engineName}`);
+      return archiveOf(volume);
+    });
+    return once(content);
+  }
+
+  async writeVolume(
+    engineName: string,
+    archive: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const text = Buffer.concat(await Array.fromAsync(archive)).toString();
+    await this.#call("writeVolume", signal, () => {
+      const volume = this.host.volumes.get(engineName);
+      if (volume === undefined) throw noSuch(`volume ${engineName}`);
+      Object.assign(volume, contentOf(text));
+    });
+  }
+
   inspectImage(reference: string, signal?: AbortSignal): Promise<ImageInfo | undefined> {
     return this.#call("inspectImage", signal, () => this.#images.find(reference));
   }
@@ -473,22 +496,4 @@ export class FakeRuntime implements Runtime {
       });
     }
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
-
-function noSuch(what: string): ProtocolError {
-  return new ProtocolError("not_found", `the engine has no ${what}`, { what });
-}
-
-function engineError(message: string, words: string): ProtocolError {
-  return new ProtocolError("engine_error", `${message}: ${words}`, { status: 400, words });
-}
-
-function inUse(what: string, users: readonly FakeContainer[]): ProtocolError {
-  return new ProtocolError("still_in_use", `${what} is in use`, {
-    users: users.map((user) => user.request.name),
-  });
 }

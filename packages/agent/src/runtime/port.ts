@@ -309,6 +309,15 @@ export interface Runtime {
    */
   seedVolume(engineName: string, tar: Uint8Array, signal?: AbortSignal): Promise<void>;
 
+  /** The content of a volume as a tar archive; everything in it lies below `volume/`. */
+  readVolume(engineName: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Writes an archive of `readVolume` into a volume. What it was before is not taken away. */
+  writeVolume(
+    engineName: string,
+    archive: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void>;
+
   /** The image by local content, or nothing. */
   inspectImage(reference: string, signal?: AbortSignal): Promise<ImageInfo | undefined>;
   /** What the registry has under the reference now, without pulling. */

@@ -24,15 +24,14 @@ import type { HostFacts } from "../host-facts.ts";
 import type { ImageFetcher } from "../images/image-fetcher.ts";
 import type { ImageLedger } from "../images/image-ledger.ts";
 import type { TakenPort } from "../net/port-check.ts";
-import type { Runtime } from "../runtime/port.ts";
-import type { AgentState } from "../state/agent-state.ts";
-import { LABEL_EXCLUSIVE } from "../state/volume-locks.ts";
-import type { Containers } from "../task/containers.ts";
 import { withDeadline } from "../task/deadline.ts";
 import { type ImageResolver, resolveImages } from "./resolve-images.ts";
+import type { VolumeTransfers } from "./volume-transfers.ts";
 
 /** A build of a large image on a slow machine; beyond it something hangs. */
 const OPERATION_TIMEOUT_MS = 60 * 60_000;
+/** A volume of 8 TiB at 100 MB/s; one that stands still ends by its connection. */
+const RECEIVE_TIMEOUT_MS = 24 * OPERATION_TIMEOUT_MS;
 /** Progress is reported at most twice a second: it is for eyes. */
 const PROGRESS_PERIOD_MS = 500;
 /** Pause after results that the server did not take: somebody waits for them. */
@@ -44,9 +43,7 @@ export interface OperationsOptions {
   readonly clock: Clock;
   readonly driver: Driver;
   readonly log: Logger;
-  readonly runtime: Runtime;
-  readonly state: AgentState;
-  readonly containers: Containers;
+  readonly volumes: Pick<VolumeTransfers, "remove" | "receive">;
   readonly resolver: ImageResolver;
   readonly fetcher: Pick<ImageFetcher, "ensure">;
   readonly ledger: Pick<ImageLedger, "noteOwn">;
@@ -114,7 +111,9 @@ export class Operations {
     this.#running.set(id, abort);
     let report: OperationReport;
     try {
-      const limit = { ms: OPERATION_TIMEOUT_MS, what: operation.input.kind, parent: abort.signal };
+      const isLong = operation.input.kind === "receive-volume";
+      const ms = isLong ? RECEIVE_TIMEOUT_MS : OPERATION_TIMEOUT_MS;
+      const limit = { ms, what: operation.input.kind, parent: abort.signal };
       report = await withDeadline(clock, limit, (signal) => this.#do(operation, signal));
     } catch (cause) {
       const { code, message, details } = asProtocolError(cause);
@@ -145,8 +144,13 @@ export class Operations {
         return { state: "done" };
       }
       case "remove-volume":
-        await this.#removeVolume(input.engineName, signal);
+        await this.#options.volumes.remove(input.engineName, signal);
         return { state: "done" };
+      case "receive-volume": {
+        const say = this.#progressOf(operation.id, signal);
+        const received = await this.#options.volumes.receive({ ...operation, input }, say, signal);
+        return { state: "done", received };
+      }
     }
   }
 
@@ -179,20 +183,6 @@ export class Operations {
     const problems = taken.map((each) => ({ path: each.wish.path, message: takenText(each) }));
     const message = problems.map((problem) => problem.message).join("; ");
     throw new ProtocolError("port_taken", message, { node: this.#options.node, problems });
-  }
-
-  async #removeVolume(engineName: string, signal: AbortSignal): Promise<void> {
-    const { state, containers, runtime } = this.#options;
-    const holder = state.locks.all().get(engineName);
-    const users = [...containers.all()].filter((container) =>
-      (container.labels[LABEL_EXCLUSIVE] ?? "").split(",").includes(engineName),
-    );
-    if (holder !== undefined || users.length > 0) {
-      const details = { engineName, usedBy: holder ?? users[0]?.name };
-      throw new ProtocolError("still_in_use", "the volume is used on its node", details);
-    }
-    await runtime.removeVolume(engineName, signal);
-    await state.forgetSeeded(engineName);
   }
 
   /** Sends the last line of progress, at most so often; lost lines do not matter. */

@@ -22,6 +22,7 @@ import {
 import type { RouteReader } from "../net/route-reader.ts";
 import type { ContainerState, ExecRequest, ExecStream, Runtime } from "../runtime/port.ts";
 import type { LogsReader } from "./logs-port.ts";
+import type { VolumeTransfers } from "./volume-transfers.ts";
 
 /** Streams at once: each holds two sockets and buffers. */
 export const SESSIONS_MAX = 128;
@@ -34,6 +35,7 @@ export interface SessionsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly runtime: Pick<Runtime, "exec" | "stats" | "saveImage">;
+  readonly volumes: Pick<VolumeTransfers, "read">;
   readonly logs: LogsReader;
   readonly routes: RouteReader;
   readonly checkNetwork: (target: NetworkCheckTarget) => Promise<readonly NetworkCheckStep[]>;
@@ -116,6 +118,13 @@ export class Sessions {
         for await (const line of this.#options.routes.log(request, abort.signal)) {
           await stream.send("data", Buffer.from(line));
         }
+        return await stream.send("end", new Uint8Array());
+      }
+      case "volume": {
+        void endWith(stream, abort);
+        const { engineName, live } = request;
+        const content = await this.#options.volumes.read(engineName, { live }, abort.signal);
+        for await (const chunk of content) await sendBytes(stream, "data", chunk);
         return await stream.send("end", new Uint8Array());
       }
       case "image": {

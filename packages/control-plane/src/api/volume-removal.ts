@@ -5,18 +5,12 @@
  * Repeatable at every point: a removal that was cut off leaves the volume known, and is begun again.
  */
 
-import {
-  keys,
-  type Operation,
-  type StackScope,
-  stackKey,
-  taskName,
-  type Volume,
-} from "@berth/protocol";
+import { keys, type Operation, type StackScope, stackKey, type Volume } from "@berth/protocol";
+import { holdWords } from "../reconcile/volume-holds.ts";
 import { accept, type Decision, refuse, unchangedSince } from "../release/refusal.ts";
+import { usersOf } from "../release/volume-moves.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
-import type { Entity } from "../state/entity-table.ts";
 import type { Compare } from "../store/port.ts";
 
 export interface VolumeRemoval {
@@ -94,22 +88,11 @@ function removable(view: ClusterView, { scope, name }: VolumeRemoval) {
     const message = `volume ${name} was there before the stack: the platform never removes it`;
     return refuse("policy_denied", message, { engineName: found.value.engineName });
   }
+  const { hold } = found.value;
+  if (hold !== undefined) return refuse("still_in_use", holdWords(name, hold), { hold: hold.kind });
   const users = usersOf(view, found);
   if (users.length === 0) return found;
   return refuse("still_in_use", `volume ${name} is used by ${users.join(", ")}`, { users });
-}
-
-/** Tasks, of any stack of the environment, whose process may be alive. */
-function usersOf(view: ClusterView, { value: volume }: Entity<Volume>): string[] {
-  const environment = `${volume.project}/${volume.environment}`;
-  const users: string[] = [];
-  for (const { value: task } of view.tasks.by("environment", environment)) {
-    if (!task.volumes.some(({ engineName }) => engineName === volume.engineName)) continue;
-    const [status] = view.statuses.by("task", task.id);
-    const state = status?.value.state;
-    if (state !== "ended" && state !== "removed") users.push(`${task.stack}/${taskName(task)}`);
-  }
-  return users;
 }
 
 /** Nobody takes the volume at the same time: its claim is free. */

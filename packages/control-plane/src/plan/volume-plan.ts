@@ -12,6 +12,7 @@ import {
   type VolumeSpec,
 } from "@berth/protocol";
 import { liveHolders } from "../reconcile/resource-waits.ts";
+import { holdWords, isHeld } from "../reconcile/volume-holds.ts";
 import { exclusiveVolumes } from "../release/exclusive.ts";
 import { encode } from "../state/decode.ts";
 import { volumeNames } from "./asks.ts";
@@ -64,11 +65,15 @@ function ensureVolume(
   const key = keys.volume(stack.value, name, slot);
   const known = view.volumes.get(key);
   const volume = context.volumes.get(key) ?? known?.value;
+  if (volume?.hold !== undefined && isHeld(volume)) {
+    return obstacle("volume", holdWords(name, volume.hold));
+  }
   const home = volume?.node ?? (isLocal(spec) ? user.node : undefined);
   if (home !== undefined && home !== user.node) {
     return obstacle("volume", `volume ${name} lives on ${home}`);
   }
-  const bound = volume ?? newVolume(context, name, spec, slot);
+  const bound = volume ?? newVolume(context, { name, spec, slot }, unit);
+  if (isHeld(bound)) return obstacle("volume", `volume ${name} is held by the stack that made it`);
   const next: Volume = home === undefined ? bound : { ...bound, node: home };
   if (!context.volumes.has(key)) unit.expect(key, known?.revision);
   if (volume === undefined || volume.node !== next.node) {
@@ -87,17 +92,20 @@ function isLocal(spec: VolumeSpec): boolean {
 
 function newVolume(
   context: PlanContext,
-  name: string,
-  spec: VolumeSpec,
-  slot: number | undefined,
+  wish: { readonly name: string; readonly spec: VolumeSpec; readonly slot: number | undefined },
+  unit: Unit,
 ): Volume {
+  const { name, spec, slot } = wish;
   const { view, stack, ids, now } = context.input;
   const { project, environment } = stack.value;
   const environmentVolumes = view.volumes.by("environment", `${project}/${environment}`);
   const outside = spec.external?.name;
-  const adopted = environmentVolumes.find(
+  const row = environmentVolumes.find(
     ({ value }) => outside !== undefined && `${value.stack}_${value.name}` === outside,
-  )?.value;
+  );
+  // It may be moved in this very moment: then it is elsewhere, under another name.
+  if (row !== undefined) unit.expect(row.key, row.revision);
+  const adopted = row?.value;
   return {
     project,
     environment,
@@ -109,6 +117,7 @@ function newVolume(
     mode: spec.mode,
     ...(adopted?.node === undefined ? {} : { node: adopted.node }),
     external: spec.external !== undefined,
+    ...(adopted?.hold === undefined ? {} : { hold: adopted.hold }),
     createdAt: now,
   };
 }

@@ -43,7 +43,11 @@ export function reconcileService(input: ServiceInput): ServiceDecision {
       ...decided.flatMap(({ decision }) => decision.stops),
       ...updates.stops,
     ],
-    waits: [...uniqueWaits(decided.flatMap(({ decision }) => decision.waits)), ...updates.waits],
+    waits: [
+      ...input.holds,
+      ...uniqueWaits(decided.flatMap(({ decision }) => decision.waits)),
+      ...updates.waits,
+    ],
     blockedBy: decided.flatMap(({ decision }) => decision.blockedBy ?? []),
     places: decided.map(({ tasks, decision }) => ({
       place: tasks.place,

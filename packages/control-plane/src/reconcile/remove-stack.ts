@@ -21,6 +21,7 @@ import type { Entity } from "../state/entity-table.ts";
 import type { ServiceInput } from "./service-input.ts";
 import { classify } from "./task-class.ts";
 import { forgetTask } from "./tidy.ts";
+import { holdWords } from "./volume-holds.ts";
 
 export interface Removal {
   readonly units: readonly Unit[];
@@ -51,6 +52,11 @@ export function removeStep(input: RemovalInput): Removal {
   const stackName = stackKey(stack.value);
   const tasks = view.tasks.by("stack", stackName);
   if (tasks.length > 0) return { units: tasks.map(forgetTask), waits: [] };
+  const held = view.volumes.by("stack", stackName).find(({ value }) => value.hold !== undefined);
+  if (held?.value.hold !== undefined) {
+    const message = holdWords(held.value.name, held.value.hold);
+    return { units: [], waits: [{ kind: "volume", message }] };
+  }
   const volumes = removeVolumes(input);
   if (volumes.units.length > 0 || volumes.waits.length > 0) return volumes;
   const foreign = foreignTasks(view, stackName);

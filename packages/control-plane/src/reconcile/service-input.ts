@@ -49,6 +49,8 @@ export interface ServiceInput {
   /** Why there are no more places than these: "scaled to 2", "not in release 4". */
   readonly placesReason: string;
   readonly places: readonly Place[];
+  /** Why there are fewer places than copies: volumes that nobody may use just now. */
+  readonly holds: readonly Wait[];
   /** The place that a task belongs to; of another key than any in `places` when it is wanted no more. */
   readonly placeKeyOf: (task: Task) => string;
   /** Tasks with a lower restart count are replaced. */

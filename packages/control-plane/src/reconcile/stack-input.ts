@@ -14,6 +14,7 @@ import {
   type Stack,
   serviceKey,
   stackKey,
+  type Wait,
 } from "@berth/protocol";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -23,6 +24,7 @@ import { fencedBy, isMovable } from "./fenced.ts";
 import { sortIntoPlaces } from "./place-tasks.ts";
 import { resourceBlockers } from "./resource-waits.ts";
 import type { NodeStanding, Pace, Place, ServiceInput, TaskRecord } from "./service-input.ts";
+import { withoutHeld } from "./volume-holds.ts";
 
 /** Rollouts that are over: nothing is held back or counted any more. */
 const OVER = new Set(["complete", "rolled-back"]);
@@ -68,12 +70,18 @@ export function inputOf(context: StackContext, service: string): ServiceInput {
   const { stack, release } = context;
   const scope = { ...scopeOf(stack), service };
   const target = release?.services[service];
-  const { places, reason } = placesOf(context, scope, target);
+  const { places, reason, waits } = unheld(
+    context,
+    scope,
+    target,
+    placesOf(context, scope, target),
+  );
   const isGlobal = target !== undefined && runsOnEveryNode(target.spec);
   return {
     ...sharedInput(context, scope, target),
     places,
     placesReason: reason,
+    holds: waits,
     placeKeyOf: isGlobal ? (task) => nodePlace(task.node) : (task) => slotPlace(task.slot),
     follows: () => false,
   };
@@ -88,7 +96,7 @@ export function memberInput(
   const scope = { ...scopeOf(context.stack), service };
   const target = context.release?.services[service];
   const sorted = sortIntoPlaces(holder.input);
-  const places = sorted.places.flatMap(({ place, current }): Place[] => {
+  const inPods = sorted.places.flatMap(({ place, current }): Place[] => {
     const task = current[0]?.task;
     if (task === undefined) return [];
     const pod = { holder: holder.name, task: task.id };
@@ -99,12 +107,18 @@ export function memberInput(
       .filter(({ task, status }) => task.desired === "running" && !isEnded(status))
       .map(({ task }) => task.id),
   );
+  const wanted = { places: inPods, reason: `its pod's ${holder.name} is going or gone` };
+  const { places, reason, waits } = unheld(context, scope, target, wanted);
+  const free = new Set(places.map(({ key }) => key));
+  const isHeldBack = (task: string) =>
+    inPods.some(({ key }) => key === podPlace(task)) && !free.has(podPlace(task));
   return {
     ...sharedInput(context, scope, target),
     places,
-    placesReason: `its pod's ${holder.name} is going or gone`,
+    holds: waits,
+    placesReason: reason,
     placeKeyOf: (task) => podPlace(task.podTask ?? task.id),
-    follows: (task) => task.podTask !== undefined && living.has(task.podTask),
+    follows: ({ podTask }) => podTask !== undefined && living.has(podTask) && !isHeldBack(podTask),
   };
 }
 
@@ -128,7 +142,7 @@ function sharedInput(
   context: StackContext,
   scope: ServiceScope,
   target: ReleaseService | undefined,
-): Omit<ServiceInput, "places" | "placesReason" | "placeKeyOf" | "follows"> {
+): Omit<ServiceInput, "places" | "placesReason" | "holds" | "placeKeyOf" | "follows"> {
   const { view, stack, release, now, pace } = context;
   return {
     scope,
@@ -191,6 +205,20 @@ function placesOf(
     return { key: slotPlace(slot), slot };
   });
   return { places, reason: `scaled to ${copies}` };
+}
+
+/** Places whose volumes may be used. While one may not, its copies are stopped and none is wanted. */
+function unheld(
+  { view, release }: StackContext,
+  scope: ServiceScope,
+  target: ReleaseService | undefined,
+  wanted: { readonly places: readonly Place[]; readonly reason: string },
+): { readonly places: readonly Place[]; readonly reason: string; readonly waits: readonly Wait[] } {
+  if (release === undefined || target === undefined) return { ...wanted, waits: [] };
+  const { free, waits } = withoutHeld(view, release, scope, target, wanted.places);
+  const [first] = waits;
+  if (first === undefined) return { ...wanted, waits };
+  return { places: free, reason: first.message, waits };
 }
 
 /** One place a node. Slots only name the copies: a node keeps its number, a new one gets the least free. */

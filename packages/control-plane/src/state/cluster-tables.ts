@@ -92,7 +92,7 @@ export interface ClusterView {
   readonly statuses: ReadTable<TaskStatus, "task" | "node">;
   /** By `stack`, `environment` and the network's own `id`. */
   readonly networks: ReadTable<Network, "stack" | "environment" | "id">;
-  readonly volumes: ReadTable<Volume, "stack" | "environment" | "engineName">;
+  readonly volumes: ReadTable<Volume, "stack" | "environment" | "engineName" | "held">;
   readonly secrets: ReadTable<SecretName, "stack">;
   readonly events: ReadTable<Event, "environment">;
   /**
@@ -158,10 +158,11 @@ export class ClusterTables implements ClusterView {
     environment: environmentOf,
     id: (network) => network.id,
   });
-  readonly volumes = new EntityTable<Volume, "stack" | "environment" | "engineName">({
+  readonly volumes = new EntityTable<Volume, "stack" | "environment" | "engineName" | "held">({
     stack: stackKey,
     environment: environmentOf,
     engineName: (volume) => volume.engineName,
+    held: (volume) => (volume.hold === undefined ? undefined : "held"),
   });
   readonly secrets = new EntityTable<SecretName, "stack">({ stack: stackKey });
   readonly events = new EntityTable<Event, "environment">({ environment: environmentOf });

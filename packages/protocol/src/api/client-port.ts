@@ -23,7 +23,7 @@ export interface CallOptions<Id extends RouteId> {
 }
 
 /** Routes whose bytes somebody reads. */
-export type DownloadId = "getBlob" | "getNodeBlob" | "getNodeImage";
+export type DownloadId = "getBlob" | "getNodeBlob" | "getNodeImage" | "getVolumeContent";
 
 /** Both directions of an upgraded stream. */
 export interface FrameStream {

@@ -83,7 +83,12 @@ export const NetworkView = Type.Object({
   /** Nodes that take part, by name, with their address in it. */
   nodes: Type.Record(Type.String(), Type.String()),
 });
-export const VolumeView = Type.Object({ volume: Volume, usedBy: Type.Array(Type.String()) });
+export const VolumeView = Type.Object({
+  volume: Volume,
+  usedBy: Type.Array(Type.String()),
+  /** How far the copy is that is being made. */
+  progress: Type.Optional(Type.String()),
+});
 
 export const routes = {
   health: {
@@ -399,6 +404,23 @@ export const routes = {
     answer: { kind: "json", schema: Volume },
     errors: ["not_found", "still_in_use", "node_unreachable"],
   },
+  getVolume: {
+    method: "GET",
+    path: `${STACK}/volumes/{volume}`,
+    summary: "One volume, who uses it, and what is being done with it.",
+    access: "user",
+    answer: { kind: "json", schema: VolumeView },
+    errors: ["not_found"],
+  },
+  moveVolume: {
+    method: "POST",
+    path: `${STACK}/volumes/{volume}/move`,
+    summary: "Begins to move a volume: stops its users, copies, and starts them where it is then.",
+    access: "user",
+    body: Type.Object({ to: Name }, { additionalProperties: false }),
+    answer: { kind: "json", schema: Volume },
+    errors: ["not_found", "conflict", "node_unreachable", "policy_denied"],
+  },
   listNetworks: {
     method: "GET",
     path: `${ENV}/networks`,
@@ -693,6 +715,15 @@ export const routes = {
     access: "node",
     answer: { kind: "bytes" },
     errors: ["not_found", "node_unreachable", "too_many_requests"],
+    unaudited: true,
+  },
+  getVolumeContent: {
+    method: "GET",
+    path: "/v1/nodes/{node}/operations/{operation}/volume",
+    summary: "The archive of the volume that an operation of this node receives.",
+    access: "node",
+    answer: { kind: "bytes" },
+    errors: ["not_found", "node_unreachable", "too_many_requests", "still_in_use"],
     unaudited: true,
   },
   /** The agent's end of an exec or log stream. */

@@ -1,7 +1,7 @@
 /** Networks and volumes as the platform keeps them. */
 
 import { Type } from "typebox";
-import { Timestamp } from "../names.ts";
+import { Identifier, Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
 import { Underlay } from "./node.ts";
 import { Affinity } from "./service-spec.ts";
@@ -139,6 +139,54 @@ export function overlayMtu(sizes: readonly number[]): number {
   return Math.min(Math.max(inside, OVERLAY_MTU_MIN), OVERLAY_MTU_MAX);
 }
 
+/** What is being done with a volume as a whole, step by step; each step is in the store before it begins. */
+export const VOLUME_HOLD_PHASES = {
+  stopping: "Copies that use it are stopped, and none starts.",
+  copying: "Nothing uses it; its content is being copied.",
+  cleaning: "The copy is the volume from now on; what it was copied from is being removed.",
+  undoing: "It failed: the volume is as it was, and the copy that was begun is being removed.",
+} as const satisfies Readonly<Record<string, string>>;
+export type VolumeHoldPhase = keyof typeof VOLUME_HOLD_PHASES;
+
+export const VolumeHold = Type.Object({
+  id: Identifier,
+  kind: Type.Union([Type.Literal("move"), Type.Literal("backup"), Type.Literal("restore")]),
+  phase: Type.Union([
+    Type.Literal("stopping"),
+    Type.Literal("copying"),
+    Type.Literal("cleaning"),
+    Type.Literal("undoing"),
+  ]),
+  startedAt: Timestamp,
+  /** When this phase began. */
+  changedAt: Timestamp,
+  /** Whoever does it has to say so again before this, else it is given up. Not of moves. */
+  until: Type.Optional(Timestamp),
+  /** Of a move: the node that gets the data. */
+  to: Type.Optional(Type.String()),
+  /** Where the copy lies that is being made; name at that node's engine. */
+  copy: Type.Optional(Type.String()),
+  /** The operation under way. */
+  operation: Type.Optional(Identifier),
+  /** What is to be removed: the volume that was, or the copy that failed. */
+  leftover: Type.Optional(Type.Object({ node: Type.String(), engineName: Type.String() })),
+  /** Why it is undone. */
+  reason: Type.Optional(Type.String()),
+});
+export type VolumeHold = Of<typeof VolumeHold>;
+
+/** How the last move, backup or restore of a volume ended. */
+export const VolumeOutcome = Type.Object({
+  id: Identifier,
+  kind: VolumeHold.properties.kind,
+  state: Type.Union([Type.Literal("done"), Type.Literal("failed")]),
+  reason: Type.Optional(Type.String()),
+  /** Bytes of its archive. */
+  bytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  at: Timestamp,
+});
+export type VolumeOutcome = Of<typeof VolumeOutcome>;
+
 /** A volume and its home. Written by the server. */
 export const Volume = Type.Object({
   ...scope,
@@ -151,6 +199,9 @@ export const Volume = Type.Object({
   node: Type.Optional(Type.String()),
   /** The volume was there before and is never removed by the platform. */
   external: Type.Boolean(),
+  /** Something is done with the whole volume. */
+  hold: Type.Optional(VolumeHold),
+  last: Type.Optional(VolumeOutcome),
   createdAt: Timestamp,
 });
 export type Volume = Of<typeof Volume>;

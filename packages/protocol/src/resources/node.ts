@@ -316,6 +316,18 @@ export const OperationInput = Type.Union([
     ports: Type.Optional(Type.Array(HostPortWish)),
   }),
   Type.Object({ kind: Type.Literal("remove-volume"), engineName: Type.String() }),
+  /** Fills a new volume with the content of another node's. */
+  Type.Object({
+    kind: Type.Literal("receive-volume"),
+    /** Name of the new volume; what has it already is thrown away. */
+    engineName: Type.String(),
+    from: Type.String(),
+    /** Name of the volume at the engine of `from`. */
+    source: Type.String(),
+    driver: Type.Optional(Type.String()),
+    driverOptions: Type.Record(Type.String(), Type.String()),
+    labels: Type.Record(Type.String(), Type.String()),
+  }),
   /** Makes images present before a release needs them there. */
   Type.Object({ kind: Type.Literal("fetch-images"), images: Type.Array(PinnedImage) }),
 ]);
@@ -340,6 +352,10 @@ export const Operation = Type.Object({
   progress: Type.Optional(Type.String()),
   /** For `resolve-images`: the pinned image of each reference. */
   images: Type.Optional(Type.Record(Type.String(), PinnedImage)),
+  /** For `receive-volume`: what arrived, by the sender's checksum. */
+  received: Type.Optional(
+    Type.Object({ bytes: Type.Integer({ minimum: 0 }), digest: Type.String() }),
+  ),
   error: Type.Optional(
     Type.Object({ code: Type.String(), message: Type.String(), details: Type.Unknown() }),
   ),

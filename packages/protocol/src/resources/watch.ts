@@ -108,6 +108,13 @@ export const DialRequest = Type.Object({
     Type.Object({ kind: Type.Literal("image"), imageId: Type.String() }),
     /** Answered with one frame, what was tried in order (\`NetworkCheckStep\`), and the end. */
     Type.Object({ kind: Type.Literal("network-check"), target: NetworkCheckTarget }),
+    /** The content of a volume as an archive with its checksum behind it (\`sealedArchive\`). */
+    Type.Object({
+      kind: Type.Literal("volume"),
+      engineName: Type.String(),
+      /** Also while somebody writes to it. */
+      live: Type.Boolean(),
+    }),
     /** Lines of the access log, a frame each. */
     Type.Object({
       kind: Type.Literal("access-log"),
@@ -155,7 +162,13 @@ export const WatchEvent = Type.Union([
 export type WatchEvent = Of<typeof WatchEvent>;
 
 /** What an agent reports about one of its operations. */
-export const OperationReport = Type.Pick(Operation, ["state", "progress", "images", "error"]);
+export const OperationReport = Type.Pick(Operation, [
+  "state",
+  "progress",
+  "images",
+  "received",
+  "error",
+]);
 export type OperationReport = Of<typeof OperationReport>;
 
 /** One line of a log. */

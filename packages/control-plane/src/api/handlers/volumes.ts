@@ -1,11 +1,20 @@
 /** Volumes of an environment. */
 
 import { MINUTE_MS } from "@berth/base";
-import { keys, type Operation, ProtocolError, type Task, taskName } from "@berth/protocol";
+import {
+  keys,
+  type Operation,
+  ProtocolError,
+  stackKey,
+  type Task,
+  taskName,
+} from "@berth/protocol";
+import { beginMove, usersOf } from "../../release/volume-moves.ts";
 import { type ClusterView, environmentOf } from "../../state/cluster-tables.ts";
 import { commitDecision } from "../commit.ts";
 import type { ApiContext, Handler } from "../handler.ts";
 import { pageOf } from "../paging.ts";
+import { receive } from "../transfers.ts";
 import { beginRemoval, endRemoval } from "../volume-removal.ts";
 
 /** An engine removes a volume in seconds, a large one in tens of them. */
@@ -39,6 +48,56 @@ function mayUse(view: ClusterView, task: Task): boolean {
   const [status] = view.statuses.by("task", task.id);
   return status?.value.state !== "ended" && status?.value.state !== "removed";
 }
+
+export const getVolume: Handler<"getVolume"> = ({ params }, { state: { view } }) => {
+  const found = view.volumes.get(keys.volume(params, params.volume));
+  if (found === undefined) {
+    const volumes = view.volumes.by("stack", stackKey(params)).map(({ value }) => value.name);
+    const message = `stack ${stackKey(params)} has no volume ${params.volume}`;
+    throw new ProtocolError("not_found", message, { volumes });
+  }
+  const { value: volume } = found;
+  const { operation = "" } = volume.hold ?? {};
+  const progress = view.operations.by("id", operation)[0]?.value.progress;
+  const usedBy = usersOf(view, found);
+  return { volume, usedBy, ...(progress === undefined ? {} : { progress }) };
+};
+
+export const moveVolume: Handler<"moveVolume"> = (request, context) => {
+  const { params: scope, body } = request;
+  const wish = { scope, name: scope.volume, to: body.to };
+  const [id, now] = [context.newId(), context.clock.now()];
+  return commitDecision(
+    context,
+    request,
+    {
+      route: "moveVolume",
+      matched: (view) => view.volumes.get(keys.volume(scope, scope.volume)),
+    },
+    (view) => beginMove(view, { ...wish, id, now }),
+  );
+};
+
+/** From the node that has it to the one that receives it, by the operation that says so. */
+export const getVolumeContent: Handler<"getVolumeContent"> = async (request, context) => {
+  const { params, signal } = request;
+  const { sessions, transfers, state } = context;
+  const operation = state.view.operations.get(keys.operation(params.node, params.operation))?.value;
+  const isOpen = operation?.state === "pending" || operation?.state === "running";
+  if (operation?.input.kind !== "receive-volume" || !isOpen) {
+    const message = `node ${params.node} receives no volume by operation ${params.operation}`;
+    throw new ProtocolError("not_found", message);
+  }
+  const { from, source: engineName } = operation.input;
+  const done = transfers.begin(from);
+  try {
+    const stream = await sessions.open(from, { kind: "volume", engineName, live: false }, signal);
+    return await receive(stream, { what: `volume ${engineName} from node ${from}`, done, signal });
+  } catch (error) {
+    done();
+    throw error;
+  }
+};
 
 export const removeVolume: Handler<"removeVolume"> = async (request, context) => {
   const { params, signal } = request;
