@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Volume } from "@berth/protocol";
@@ -110,6 +111,34 @@ for (const victim of ["target", "source"] as const) {
     assert.equal(volumes.split("\n").length, 1, volumes);
   });
 }
+
+test("a backup is a file that tar reads, and a restore brings its content back", async () => {
+  const before = await inside(LOOK);
+  const file = join(first.folder, "keep.tar");
+  const names = ["volume", "backup", "keep/data", "--to", file];
+  const made = await first.berth(...names, "--yes");
+  assert.equal(made.code, 0, made.stdout + made.stderr);
+  const again = await first.berth(...names, "--yes");
+  assert.match(again.stderr, /exists already/);
+  assert.match(await first.inside("tar", "tvf", file), /-rw-r----- 77\/88 .*volume\/a.txt/);
+  await eventually("the service is back", async () => (await inside(LOOK)) === before);
+  await inside("rm -r /data/big /data/sub && echo other > /data/a.txt");
+  const changed = await inside("md5sum /data/a.txt");
+  // A damaged file changes nothing.
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 5_000] = (bytes[bytes.length - 5_000] ?? 0) ^ 1;
+  writeFileSync(`${file}.damaged`, bytes);
+  const words = ["volume", "restore", "keep/data", "--yes", "--from"];
+  const damaged = await first.berth(...words, `${file}.damaged`);
+  assert.match(damaged.stderr, /is no whole backup of a volume/);
+  assert.equal(await inside("md5sum /data/a.txt"), changed);
+  const restored = await first.berth(...words, file);
+  assert.equal(restored.code, 0, restored.stdout + restored.stderr);
+  await eventually("the content is as it was", async () => (await inside(LOOK)) === before);
+  await eventually("nothing is left over", async () => (await volume()).hold === undefined);
+  const live = await first.berth("volume", "backup", "keep/data", "--live", "--to", `${file}.live`);
+  assert.equal(live.code, 0, live.stderr);
+});
 
 test("a move to a host that has gone is refused, and one that does not exist", async () => {
   const nowhere = await first.berth("volume", "move", "keep/data", "--to", "nine", "--yes");

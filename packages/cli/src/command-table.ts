@@ -40,6 +40,7 @@ const pausing = () => import("./commands/pause.ts");
 const context = () => import("./commands/context-commands.ts");
 const routing = () => import("./commands/route-commands.ts");
 const volume = () => import("./commands/volume-commands.ts");
+const volumeCopies = () => import("./commands/volume-copies.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
@@ -73,6 +74,16 @@ const STACKS = rows("Stacks", [
     async () => ({ command: (await volume()).describe }),
   ],
   ["volume move", "to another node", async () => ({ command: (await volume()).move })],
+  [
+    "volume backup",
+    "its content into a file",
+    async () => ({ command: (await volumeCopies()).backup }),
+  ],
+  [
+    "volume restore",
+    "its content from a file",
+    async () => ({ command: (await volumeCopies()).restore }),
+  ],
   ["volume rm", "remove a volume and its data", () => import("./commands/volume-rm.ts")],
 ]);
 

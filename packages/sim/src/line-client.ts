@@ -14,6 +14,7 @@ import type {
   FrameStream,
   RouteId,
   Routes,
+  UpgradeId,
 } from "@berth/protocol";
 import type { AnswerEvent } from "./checkers/checker.ts";
 import type { Life } from "./life.ts";
@@ -57,10 +58,7 @@ export class LineClient implements ApiClient {
     return this.#options.life.only(async () => this.#client(this.#server()).download(id, options));
   }
 
-  upgrade<Id extends "execTask" | "openSession">(
-    id: Id,
-    options: CallOptions<Id>,
-  ): Promise<FrameStream> {
+  upgrade<Id extends UpgradeId>(id: Id, options: CallOptions<Id>): Promise<FrameStream> {
     return this.#options.life.only(async () => this.#client(this.#server()).upgrade(id, options));
   }
 

@@ -35,7 +35,7 @@ export interface SessionsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly runtime: Pick<Runtime, "exec" | "stats" | "saveImage">;
-  readonly volumes: Pick<VolumeTransfers, "read">;
+  readonly volumes: Pick<VolumeTransfers, "read" | "restore">;
   readonly logs: LogsReader;
   readonly routes: RouteReader;
   readonly checkNetwork: (target: NetworkCheckTarget) => Promise<readonly NetworkCheckStep[]>;
@@ -127,6 +127,12 @@ export class Sessions {
         for await (const chunk of content) await sendBytes(stream, "data", chunk);
         return await stream.send("end", new Uint8Array());
       }
+      case "restore-volume": {
+        const { kind: _kind, ...volume } = request;
+        const made = await this.#options.volumes.restore(volume, dataOf(stream), abort.signal);
+        await stream.send("data", payload(made));
+        return await stream.send("end", new Uint8Array());
+      }
       case "image": {
         void endWith(stream, abort);
         for await (const chunk of await this.#options.runtime.saveImage(
@@ -197,6 +203,15 @@ async function endWith(stream: FrameStream, abort: AbortController): Promise<voi
     // A broken stream ends the session like a closed one.
   }
   abort.abort(SESSION_OVER);
+}
+
+/** The bytes of `data` frames until the `end`. */
+async function* dataOf(stream: FrameStream): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const { kind, payload: bytes } of stream.frames()) {
+    if (kind === "end") return;
+    if (kind === "data") yield bytes;
+  }
+  throw new ProtocolError("unavailable", "the archive's sender has gone");
 }
 
 async function takeInput(stream: FrameStream, exec: ExecStream): Promise<void> {

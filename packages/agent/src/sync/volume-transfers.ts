@@ -20,7 +20,7 @@ import {
   sealedArchive,
   unsealedArchive,
 } from "@berth/protocol/client/sealed-archive";
-import type { Runtime } from "../runtime/port.ts";
+import type { Runtime, VolumeRequest } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import { LABEL_EXCLUSIVE } from "../state/volume-locks.ts";
 import type { Containers } from "../task/containers.ts";
@@ -45,6 +45,8 @@ export interface VolumeTransfersOptions {
   readonly containers: Pick<Containers, "all">;
   readonly cluster: () => string;
 }
+
+type NewVolume = Omit<VolumeRequest, "cluster">;
 
 type ReceiveInput = Extract<OperationInput, { readonly kind: "receive-volume" }>;
 
@@ -95,16 +97,45 @@ export class VolumeTransfers {
     say: (line: string) => void,
     signal: AbortSignal,
   ): Promise<SealedContent> {
-    const { api, node, runtime, state, cluster } = this.#options;
-    const { engineName, driver, driverOptions, labels } = input;
+    const { engineName, driver, driverOptions } = input;
+    const labels = { ...input.labels, "berth.stack": `${project}/${environment}/${stack}` };
+    const volume = { engineName, driverOptions, labels };
+    const options = { params: { node: this.#options.node, operation: id }, signal };
+    const open = () => this.#options.api.download("getVolumeContent", options);
+    return await this.#fill(
+      driver === undefined ? volume : { ...volume, driver },
+      open,
+      say,
+      signal,
+    );
+  }
+
+  /** Makes a volume from an archive that somebody sends. */
+  restore(
+    volume: NewVolume,
+    archive: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<SealedContent> {
+    return this.#fill(
+      volume,
+      async () => archive,
+      () => {},
+      signal,
+    );
+  }
+
+  async #fill(
+    volume: NewVolume,
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+    say: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<SealedContent> {
+    const { runtime, state, cluster } = this.#options;
+    const { engineName } = volume;
     await this.remove(engineName, signal);
-    const made = { ...labels, "berth.stack": `${project}/${environment}/${stack}` };
-    const request = { engineName, cluster: cluster(), driverOptions, labels: made };
-    await runtime.ensureVolume(driver === undefined ? request : { ...request, driver }, signal);
-    const options = { params: { node, operation: id }, signal };
-    const sealed = await api.download("getVolumeContent", options);
+    await runtime.ensureVolume({ ...volume, cluster: cluster() }, signal);
     let content: SealedContent | undefined;
-    const archive = unsealedArchive(counted(sealed, say), (end) => {
+    const archive = unsealedArchive(counted(await open(), say), (end) => {
       content = end;
     });
     await runtime.writeVolume(engineName, archive, signal);

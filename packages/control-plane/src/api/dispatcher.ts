@@ -29,8 +29,8 @@ import { earlierAnswer, idempotencyOf } from "./idempotency.ts";
 /** A read waits this long for a revision that this server has not seen yet. */
 export const MIN_REVISION_WAIT_MS = 5 * SECOND_MS;
 
-/** A GET that acts on a container: as worth a record as a write. */
-const AUDITED_READS: ReadonlySet<RouteId> = new Set(["execTask"]);
+/** GETs that act, or that take all the data of somebody: as worth a record as a write. */
+const AUDITED_READS: ReadonlySet<RouteId> = new Set(["execTask", "backupVolume", "restoreVolume"]);
 
 export interface DispatcherOptions {
   readonly context: ApiContext;

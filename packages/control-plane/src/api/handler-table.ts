@@ -19,6 +19,7 @@ import * as routes from "./handlers/routes.ts";
 import * as stackViews from "./handlers/stack-views.ts";
 import * as stacks from "./handlers/stacks.ts";
 import * as tasks from "./handlers/tasks.ts";
+import * as volumeCopies from "./handlers/volume-copies.ts";
 import * as volumes from "./handlers/volumes.ts";
 import * as watches from "./handlers/watch.ts";
 
@@ -57,6 +58,8 @@ export const handlers: HandlerTable = {
   listVolumes: volumes.listVolumes,
   removeVolume: volumes.removeVolume,
   getVolume: volumes.getVolume,
+  backupVolume: volumeCopies.backupVolume,
+  restoreVolume: volumeCopies.restoreVolume,
   moveVolume: volumes.moveVolume,
   getVolumeContent: volumes.getVolumeContent,
   listNetworks: networks.listNetworks,

@@ -19,6 +19,7 @@ import {
   type RouteId,
   type Routes,
   routes,
+  type UpgradeId,
 } from "@berth/protocol";
 import { errorOfAnswer } from "@berth/protocol/client/answer-error";
 import { parseLines } from "@berth/protocol/client/ndjson";
@@ -78,10 +79,7 @@ export class InProcessClient implements ApiClient {
     return this.#pieces(id, answer.bytes, abort);
   }
 
-  async upgrade<Id extends "execTask" | "openSession">(
-    id: Id,
-    options: CallOptions<Id>,
-  ): Promise<FrameStream> {
+  async upgrade<Id extends UpgradeId>(id: Id, options: CallOptions<Id>): Promise<FrameStream> {
     const abort = new AbortController();
     const answer = await this.#dispatch(id, options, abort);
     if (answer.kind !== "upgrade") throw new ProtocolError("internal", `${id} is no upgrade`);

@@ -23,7 +23,15 @@ export interface CallOptions<Id extends RouteId> {
 }
 
 /** Routes whose bytes somebody reads. */
-export type DownloadId = "getBlob" | "getNodeBlob" | "getNodeImage" | "getVolumeContent";
+export type DownloadId =
+  | "getBlob"
+  | "getNodeBlob"
+  | "getNodeImage"
+  | "getVolumeContent"
+  | "backupVolume";
+
+/** Routes whose answer is a stream in both directions. */
+export type UpgradeId = "execTask" | "openSession" | "restoreVolume";
 
 /** Both directions of an upgraded stream. */
 export interface FrameStream {
@@ -44,8 +52,5 @@ export interface ApiClient {
     id: Id,
     options: CallOptions<Id>,
   ): Promise<AsyncIterable<Uint8Array>>;
-  upgrade<Id extends "execTask" | "openSession">(
-    id: Id,
-    options: CallOptions<Id>,
-  ): Promise<FrameStream>;
+  upgrade<Id extends UpgradeId>(id: Id, options: CallOptions<Id>): Promise<FrameStream>;
 }

@@ -412,6 +412,25 @@ export const routes = {
     answer: { kind: "json", schema: VolumeView },
     errors: ["not_found"],
   },
+  backupVolume: {
+    method: "GET",
+    path: `${STACK}/volumes/{volume}/content`,
+    summary:
+      "The volume's archive with its checksum behind it. Its users are stopped meanwhile, unless `live`.",
+    access: "admin",
+    query: Type.Object({ live: text }),
+    answer: { kind: "bytes" },
+    errors: ["not_found", "conflict", "node_unreachable", "timed_out", "too_many_requests"],
+  },
+  restoreVolume: {
+    method: "GET",
+    path: `${STACK}/volumes/{volume}/restore`,
+    summary:
+      "Takes an archive of a backup as `data` frames and makes it the volume's content. Its users are stopped meanwhile.",
+    access: "admin",
+    answer: { kind: "upgrade" },
+    errors: ["not_found", "conflict", "node_unreachable", "timed_out"],
+  },
   moveVolume: {
     method: "POST",
     path: `${STACK}/volumes/{volume}/move`,

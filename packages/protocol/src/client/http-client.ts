@@ -10,7 +10,13 @@
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { backoffMs, type Clock, MIB, SECOND_MS, sleep, systemClock } from "@berth/base";
-import type { ApiClient, CallOptions, DownloadId, FrameStream } from "../api/client-port.ts";
+import type {
+  ApiClient,
+  CallOptions,
+  DownloadId,
+  FrameStream,
+  UpgradeId,
+} from "../api/client-port.ts";
 import { STREAM_PROTOCOL } from "../api/frames.ts";
 import type { AnswerOf, RouteDescription } from "../api/route.ts";
 import { type RouteId, type Routes, routes } from "../api/routes.ts";
@@ -87,10 +93,7 @@ export class HttpClient implements ApiClient {
     return bytesOf(answer, options.signal);
   }
 
-  async upgrade<Id extends "execTask" | "openSession">(
-    id: Id,
-    options: CallOptions<Id>,
-  ): Promise<FrameStream> {
+  async upgrade<Id extends UpgradeId>(id: Id, options: CallOptions<Id>): Promise<FrameStream> {
     const request = await this.#exchangeOf(routes[id], options);
     const headers = { ...request.headers, connection: "Upgrade", upgrade: STREAM_PROTOCOL };
     const outcome = await exchangeUpgrade({ ...request, headers });

@@ -108,6 +108,14 @@ export const DialRequest = Type.Object({
     Type.Object({ kind: Type.Literal("image"), imageId: Type.String() }),
     /** Answered with one frame, what was tried in order (\`NetworkCheckStep\`), and the end. */
     Type.Object({ kind: Type.Literal("network-check"), target: NetworkCheckTarget }),
+    /** Makes a volume from the archive that comes as \`data\` frames; answers \`{bytes, digest}\` as one. */
+    Type.Object({
+      kind: Type.Literal("restore-volume"),
+      engineName: Type.String(),
+      driver: Type.Optional(Type.String()),
+      driverOptions: Type.Record(Type.String(), Type.String()),
+      labels: Type.Record(Type.String(), Type.String()),
+    }),
     /** The content of a volume as an archive with its checksum behind it (\`sealedArchive\`). */
     Type.Object({
       kind: Type.Literal("volume"),
