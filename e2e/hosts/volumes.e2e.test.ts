@@ -52,7 +52,7 @@ async function host(): Promise<LabHost> {
 
 /** Runs a command in the service's container, wherever that is. */
 async function inside(command: string): Promise<string> {
-  return first.must("exec", "keep/db", "--", "sh", "-c", command);
+  return first.must("exec", "keep/db", "sh", "-c", command);
 }
 
 const LOOK = "cd /data && ls -lan a.txt link sub && md5sum big a.txt && readlink link";

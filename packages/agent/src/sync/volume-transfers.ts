@@ -34,6 +34,8 @@ const PASSING: ReadonlySet<string> = new Set([
   "node_unreachable",
   "too_many_requests",
   "timed_out",
+  // Its agent is just removing what used it.
+  "still_in_use",
 ]);
 
 export interface VolumeTransfersOptions {

@@ -278,15 +278,17 @@ export function nextLookAt(hold: VolumeHold): number {
   return hold.phase === "stopping" ? hold.startedAt + STOPPING_MS_MAX + 1 : Number.MAX_SAFE_INTEGER;
 }
 
-/** Tasks, of any stack of the environment, whose process may be alive, whatever was said about their node. */
+/**
+ * Tasks, of any stack of the environment, that may have the volume, whatever was said about their node: until their
+ * agent has said that containers and locks are gone.
+ */
 export function usersOf(view: ClusterView, { value: volume }: Entity<Volume>): string[] {
   const environment = `${volume.project}/${volume.environment}`;
   const users: string[] = [];
   for (const { value: task } of view.tasks.by("environment", environment)) {
     if (!task.volumes.some(({ engineName }) => engineName === volume.engineName)) continue;
     const [status] = view.statuses.by("task", task.id);
-    const state = status?.value.state;
-    if (state !== "ended" && state !== "removed") users.push(`${task.stack}/${taskName(task)}`);
+    if (status?.value.state !== "removed") users.push(`${task.stack}/${taskName(task)}`);
   }
   return users;
 }
