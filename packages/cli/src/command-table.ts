@@ -41,6 +41,7 @@ const context = () => import("./commands/context-commands.ts");
 const routing = () => import("./commands/route-commands.ts");
 const volume = () => import("./commands/volume-commands.ts");
 const volumeCopies = () => import("./commands/volume-copies.ts");
+const clusterBackup = () => import("./commands/platform-backup.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
@@ -226,6 +227,16 @@ const MACHINE = rows("This machine", [
     "platform welcome",
     "addresses, and what to try",
     () => import("./commands/platform-welcome.ts"),
+  ],
+  [
+    "platform backup",
+    "the cluster's state and keys into a file",
+    async () => ({ command: (await clusterBackup()).backup }),
+  ],
+  [
+    "platform restore",
+    "a cluster from such a file",
+    async () => ({ command: (await clusterBackup()).restore }),
   ],
   [
     "platform migrate-store",

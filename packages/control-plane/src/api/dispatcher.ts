@@ -30,7 +30,12 @@ import { earlierAnswer, idempotencyOf } from "./idempotency.ts";
 export const MIN_REVISION_WAIT_MS = 5 * SECOND_MS;
 
 /** GETs that act, or that take all the data of somebody: as worth a record as a write. */
-const AUDITED_READS: ReadonlySet<RouteId> = new Set(["execTask", "backupVolume", "restoreVolume"]);
+const AUDITED_READS: ReadonlySet<RouteId> = new Set([
+  "execTask",
+  "backupVolume",
+  "restoreVolume",
+  "snapshotStore",
+]);
 
 export interface DispatcherOptions {
   readonly context: ApiContext;

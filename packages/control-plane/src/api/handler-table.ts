@@ -31,6 +31,7 @@ export const handlers: HandlerTable = {
   version: platform.version,
   debugLoops: platform.debugLoops,
   checkNetworks: networkChecks.checkNetworks,
+  snapshotStore: platform.snapshotStore,
   watch: watches.watch,
   listStacks: stackViews.listStacks,
   getStack: stackViews.getStack,

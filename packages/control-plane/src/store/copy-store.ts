@@ -70,10 +70,10 @@ export async function refuseHalfCopy(store: Store): Promise<void> {
 }
 
 /** All entries at one revision, but those that hang on a lease, and the mark. */
-async function* everything(
+export async function* everything(
   store: Store,
   revision: Revision,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): AsyncGenerator<StoredEntry> {
   let after: string | undefined;
   for (let more = true; more; ) {

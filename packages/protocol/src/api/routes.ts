@@ -593,6 +593,21 @@ export const routes = {
     answer: { kind: "bytes" },
     errors: ["not_found"],
   },
+  snapshotStore: {
+    method: "GET",
+    path: "/v1/store/snapshot",
+    summary:
+      "Every entry of the store at one revision, a line each, and how many there were. For backups.",
+    access: "admin",
+    answer: {
+      kind: "stream",
+      schema: Type.Union([
+        Type.Object({ key: Type.String(), value: Type.String() }),
+        Type.Object({ entries: Type.Integer(), revision: Type.Number() }),
+      ]),
+    },
+    errors: ["unavailable"],
+  },
   debugLoops: {
     method: "GET",
     path: "/v1/debug/loops",

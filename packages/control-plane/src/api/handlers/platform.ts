@@ -2,6 +2,8 @@
 
 import { SECOND_MS, sleep } from "@berth/base";
 import { openApiDocument, ProtocolError } from "@berth/protocol";
+import { everything } from "../../store/copy-store.ts";
+import type { Store } from "../../store/port.ts";
 import type { ApiContext, Handler } from "../handler.ts";
 
 /** Raised when a change of the protocol makes older clients misunderstand. */
@@ -45,3 +47,30 @@ export function clusterId({ state }: Pick<ApiContext, "state">): string {
 export const debugLoops: Handler<"debugLoops"> = (_request, context) => ({
   loops: context.loopStatuses(),
 });
+
+/** Lines of one piece: some hundred kilobytes. */
+const SNAPSHOT_LINES = 500;
+
+/** Secrets in it are sealed, tokens hashed; it is for administrators all the same. */
+export const snapshotStore: Handler<"snapshotStore"> = async ({ signal }, { store }) => {
+  const revision = await store.currentRevision();
+  return linesAt(store, revision, signal);
+};
+
+async function* linesAt(
+  store: Store,
+  revision: number,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Uint8Array[], void, undefined> {
+  let lines: string[] = [];
+  let entries = 0;
+  for await (const { key, value } of everything(store, revision, signal)) {
+    lines.push(`${JSON.stringify({ key, value })}\n`);
+    entries++;
+    if (lines.length < SNAPSHOT_LINES) continue;
+    yield [Buffer.from(lines.join(""))];
+    lines = [];
+  }
+  lines.push(`${JSON.stringify({ entries, revision })}\n`);
+  yield [Buffer.from(lines.join(""))];
+}
