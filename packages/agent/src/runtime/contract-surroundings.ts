@@ -188,6 +188,9 @@ export function archiveTests(subject: Subject): void {
     })();
     await rejectsWith("unavailable", runtime.writeVolume(to.engineName, broken));
     await rejectsWith("not_found", runtime.readVolume(volumeOf(subject, "missing").engineName));
+    // One whose reader has died in the middle.
+    const reading = (await runtime.readVolume(from.engineName))[Symbol.asyncIterator]();
+    await reading.next();
     // What reads and writes leaves nothing behind that would hold them.
     for (const { engineName } of [from, to]) await runtime.removeVolume(engineName);
   });

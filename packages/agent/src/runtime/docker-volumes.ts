@@ -20,6 +20,8 @@ const EMPTY_IMAGE = { repository: "berth.local/empty", tag: "1" } as const;
 /** A tar archive without entries. */
 const EMPTY_ARCHIVE = new Uint8Array(1_024);
 const HELPER_TARGET = "/volume";
+/** What helpers are for: part of their names. */
+const HELPER_USES = ["seed", "read", "write"] as const;
 
 export async function ensureVolume(
   client: EngineClient,
@@ -72,6 +74,10 @@ export async function removeVolume(
 ): Promise<void> {
   const path = `/volumes/${segment(engineName)}`;
   const context = `remove volume ${engineName}`;
+  // An agent that was killed while it read or wrote leaves a helper, which would hold the volume for ever.
+  for (const use of HELPER_USES) {
+    await removeContainer(client, `berth-${use}-${engineName}`, signal);
+  }
   await client.call({ method: "DELETE", path, context, signal }, [404]);
 }
 
