@@ -123,7 +123,7 @@ class RunningAgent implements Agent {
     this.#isolation = this.#makeIsolation();
     this.#roster = this.#makeRoster(cpus);
     this.#disk = this.#makeDisk();
-    this.#volumes = this.#makeVolumes();
+    this.#volumes = new VolumeTransfers({ ...options, ...parts, containers: this.#containers });
     this.#operations = this.#makeOperations();
     this.#sessions = this.#makeSessions();
     this.#intake = this.#makeIntake();
@@ -187,11 +187,10 @@ class RunningAgent implements Agent {
     const onChange = () => this.#net.changed();
     const users = new RouteUsers({ driver, secrets, told: state.told, onChange });
     const sources = {
-      ...{ state, containers, settings: this.#settings, usersOf: users.of },
+      ...{ state, containers, settings: this.#settings, usersOf: users.of, node: nodeName },
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
       underlay: () => this.#underlay.found,
-      node: this.#options.nodeName,
       hasBridge: (name: string) => this.#parts.host.hasInterface(name),
       certificates: () => this.#certificates.served(),
     };
@@ -218,9 +217,7 @@ class RunningAgent implements Agent {
     const { runtime, driver } = this.#options;
     const { mtu } = this.#settings;
     return new NodeNetworks({
-      runtime,
-      driver,
-      state: this.#parts.state,
+      ...{ runtime, driver, state: this.#parts.state },
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
       hasBridge: (name) => this.#parts.host.hasInterface(name),
@@ -278,14 +275,6 @@ class RunningAgent implements Agent {
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
     });
-  }
-
-  #makeVolumes(): VolumeTransfers {
-    const { api, nodeName: node, clock, runtime } = this.#options;
-    const { state } = this.#parts;
-    const cluster = () => this.#cluster();
-    const containers = this.#containers;
-    return new VolumeTransfers({ api, node, clock, runtime, state, containers, cluster });
   }
 
   #makeOperations(): Operations {

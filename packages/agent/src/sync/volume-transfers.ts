@@ -40,12 +40,11 @@ const PASSING: ReadonlySet<string> = new Set([
 
 export interface VolumeTransfersOptions {
   readonly api: Pick<ApiClient, "download">;
-  readonly node: string;
+  readonly nodeName: string;
   readonly clock: Clock;
   readonly runtime: Pick<Runtime, "readVolume" | "writeVolume" | "ensureVolume" | "removeVolume">;
-  readonly state: Pick<AgentState, "locks" | "forgetSeeded" | "noteSeeded">;
+  readonly state: Pick<AgentState, "locks" | "forgetSeeded" | "noteSeeded" | "server">;
   readonly containers: Pick<Containers, "all">;
-  readonly cluster: () => string;
 }
 
 type NewVolume = Omit<VolumeRequest, "cluster">;
@@ -102,7 +101,7 @@ export class VolumeTransfers {
     const { engineName, driver, driverOptions } = input;
     const labels = { ...input.labels, "berth.stack": `${project}/${environment}/${stack}` };
     const volume = { engineName, driverOptions, labels };
-    const options = { params: { node: this.#options.node, operation: id }, signal };
+    const options = { params: { node: this.#options.nodeName, operation: id }, signal };
     const open = () => this.#options.api.download("getVolumeContent", options);
     return await this.#fill(
       driver === undefined ? volume : { ...volume, driver },
@@ -132,10 +131,10 @@ export class VolumeTransfers {
     say: (line: string) => void,
     signal: AbortSignal,
   ): Promise<SealedContent> {
-    const { runtime, state, cluster } = this.#options;
+    const { runtime, state } = this.#options;
     const { engineName } = volume;
     await this.remove(engineName, signal);
-    await runtime.ensureVolume({ ...volume, cluster: cluster() }, signal);
+    await runtime.ensureVolume({ ...volume, cluster: state.server.cluster ?? "" }, signal);
     let content: SealedContent | undefined;
     const archive = unsealedArchive(counted(await open(), say), (end) => {
       content = end;
