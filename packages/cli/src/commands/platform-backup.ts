@@ -164,9 +164,10 @@ async function givenKey(input: CommandInput, isNew: boolean): Promise<BackupKey>
     const message = "a backup needs a key: --key-file FILE or --passphrase-file FILE";
     throw new ProtocolError("invalid_request", message);
   }
-  const { askHidden } = await import("../output/ask-hidden.ts");
-  const passphrase = await askHidden("passphrase: ", input.signal);
-  if (isNew && passphrase !== (await askHidden("once more: ", input.signal))) {
+  const { ask } = await import("../output/ask.ts");
+  const hidden = { signal: input.signal, hidden: true } as const;
+  const passphrase = await ask("passphrase: ", hidden);
+  if (isNew && passphrase !== (await ask("once more: ", hidden))) {
     throw new ProtocolError("invalid_request", "the two are not the same");
   }
   return { kind: "passphrase", passphrase };
