@@ -26,8 +26,12 @@ export interface EngineOptions extends DenseOptions {
   readonly explain?: boolean;
 }
 
-/** Asks after which the mix is learned for the first time; then whenever they have become twice as many. */
-const LEARN_FIRST = 64;
+/**
+ * Asks after which the mix is learned for the first time; then whenever they have become twice as many. Early: what is
+ * placed before lies without regard to what devices are worth, and of a published trace the first 64 to 512 of 10,000 asks cost
+ * 0.3 to 1.6 points of allocation, while a rough mix is nearly as good as the true one.
+ */
+const LEARN_FIRST = 16;
 
 export class Engine {
   readonly cluster: DenseCluster;
