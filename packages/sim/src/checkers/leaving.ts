@@ -10,6 +10,7 @@ import { LABEL_TASK } from "@berth/agent/runtime/port";
 import { ACKNOWLEDGE_MS_MAX } from "@berth/agent/task/stop-rules";
 import type { NodeNetworkModel } from "@berth/network";
 import type { ToldModel } from "../simulated-net.ts";
+import type { StoreFacts } from "../store-facts.ts";
 import type { Checker } from "./checker.ts";
 
 /** Between the agent's decision to wait and its word to the data plane, the agent killed between them included. */
@@ -22,6 +23,8 @@ export function leavingChecker(): Checker {
       const { stopAskedMs: stopAskedAt } = container;
       const task = container.request.labels[LABEL_TASK] ?? "";
       if (kind !== "exited" || stopAskedAt === undefined) return;
+      // Its deadline on a node without contact is not to be waited past for anybody's word.
+      if (isFenced(cluster.facts, task)) return;
       const net = cluster.machines.find(({ name }) => name === machine)?.net;
       const followed = net?.followedAt(stopAskedAt);
       if (net === undefined || followed === undefined || !isReady(followed.model, task)) return;
@@ -33,6 +36,12 @@ export function leavingChecker(): Checker {
       speak(`${task} on ${machine} was asked to end while requests went to it: it ${told}`);
     },
   };
+}
+
+function isFenced(facts: StoreFacts, id: string): boolean {
+  const task = facts.taskOf(id);
+  const spec = task && facts.releaseOf(task)?.services[task.service]?.spec;
+  return spec?.failover === "fence";
 }
 
 /** Since when without a break the ingress had been told that the task gets no requests. */

@@ -1,6 +1,7 @@
 /**
  * A network with tasks on several nodes has one identifier, and each of these nodes has an address in it: from the
- * commit on that makes the second one's task. Tasks that are known to have ended, and nodes that are gone, do not count.
+ * commit on that makes the second one's task. Tasks that are known to have ended or were given up, and nodes that are
+ * gone, do not count.
  *
  * Looks at the networks that a commit touched.
  */
@@ -16,7 +17,8 @@ export function reachChecker(): Checker {
   const tasks = new TaskGroups((task, facts) => {
     const state = facts.statusOf(task.id)?.state;
     const hasEnded = state !== undefined && isFinal(state);
-    return hasEnded ? [] : task.attachments.map(({ networkId }) => networkId);
+    const isOver = hasEnded || task.verdict !== undefined;
+    return isOver ? [] : task.attachments.map(({ networkId }) => networkId);
   });
   return {
     name: "reach",
