@@ -44,7 +44,7 @@ const GATHER_MS = 2;
 const SPACING_MS = 20;
 const LEASE_PERIOD_MS = 2_000;
 /** Agents that begin at the same time. */
-const JOINS_AT_ONCE = 20;
+const JOINS_AT_ONCE = 50;
 /** Beginnings of the lines that an agent acts upon. */
 const ACTED_UPON = ["assignment", "operation"].map((kind) => `{"type":"put","kind":"${kind}"`);
 const SYNCED = '{"type":"synced"';
