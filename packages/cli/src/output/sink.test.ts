@@ -49,7 +49,7 @@ test("after a full pipe nothing overtakes what waits", () => {
 
 test("a reader that is gone is told once a chunk; other failures are thrown", () => {
   assert.deepEqual(written(["EPIPE"], ["ab"]), { direct: "", later: "", gone: 1 });
-  assert.throws(() => written(["EIO"], ["ab"]), /EIO/);
+  assert.throws(() => written(["EIO"], ["ab"]), /cannot be written: EIO/);
 });
 
 test("a process writes the same into a file and into a pipe, and ends well when nobody reads on", () => {

@@ -4,6 +4,8 @@
  */
 
 import { fstatSync, writeSync } from "node:fs";
+import { ProtocolError } from "@berth/protocol";
+import { EXIT } from "../exit-code.ts";
 
 /** One of the process's outputs. */
 export interface Sink {
@@ -23,7 +25,10 @@ export function processSink(descriptor: 1 | 2): Sink {
     if (stream !== undefined) return stream;
     stream = descriptor === 1 ? process.stdout : process.stderr;
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE" && descriptor === 1) process.exit(0);
+      if (descriptor !== 1) return;
+      if (error.code === "EPIPE") process.exit(0);
+      processSink(2).write(`${notWritten(error).message}\n`);
+      process.exit(EXIT.failed);
     });
     return stream;
   };
@@ -61,10 +66,18 @@ export function directWriter(port: {
       } catch (error) {
         const code = error instanceof Error && "code" in error ? error.code : undefined;
         if (code === "EPIPE") return port.readerIsGone();
-        if (code !== "EAGAIN") throw error;
+        if (code !== "EAGAIN") throw notWritten(error);
         isFull = true;
       }
     }
     if (rest.length > 0) port.later(rest);
   };
+}
+
+/** A disk that is full, most of the time: what was written is not all. */
+function notWritten(error: unknown): ProtocolError {
+  const isFull = error instanceof Error && "code" in error && error.code === "ENOSPC";
+  const why = error instanceof Error ? error.message : String(error);
+  const message = `the output cannot be written: ${why}`;
+  return new ProtocolError(isFull ? "storage_full" : "unavailable", message, {}, { cause: error });
 }
