@@ -42,7 +42,8 @@ export interface AgentsFigures {
 const GATHER_MS = 2;
 /** Reports follow each other no sooner, as the real one's. */
 const SPACING_MS = 20;
-const LEASE_PERIOD_MS = 2_000;
+/** As the real one: a third of the lease that the server says. */
+const RENEWALS_PER_LEASE = 3;
 /** Agents that begin at the same time. */
 const JOINS_AT_ONCE = 50;
 /** Beginnings of the lines that an agent acts upon. */
@@ -74,9 +75,10 @@ class LightAgent {
   /** Joins; resolves when the stream has told everything that there is. */
   async start(): Promise<void> {
     this.#calls = new LightCalls(await this.#connect(), this.#identity.host);
-    await this.#call("reportNode", { status: lightNodeStatus(this.#name) });
+    const joined = await this.#call("reportNode", { status: lightNodeStatus(this.#name) });
+    const { leaseMs } = JSON.parse(joined) as { readonly leaseMs: number };
     await this.#watch(await this.#connect());
-    void this.#renew();
+    void this.#renew(leaseMs / RENEWALS_PER_LEASE);
   }
 
   async #connect(): Promise<TLSSocket> {
@@ -92,8 +94,9 @@ class LightAgent {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  async #call(id: RouteId, body?: unknown, operation?: string): Promise<void> {
-    if (this.#isLost) return;
+  /** The answer's body. */
+  async #call(id: RouteId, body?: unknown, operation?: string): Promise<string> {
+    if (this.#isLost) return "";
     const route = routes[id];
     const params = { node: this.#name, ...(operation === undefined ? {} : { operation }) };
     const text = body === undefined ? "" : JSON.stringify(body);
@@ -101,6 +104,7 @@ class LightAgent {
     // An operation may be gone with its deployment, which another node has answered for.
     const isGone = operation !== undefined && answer?.status === 404;
     assert(isGone || (answer?.status ?? 0) < 300, `${id} of ${this.#name}: ${answer?.body}`);
+    return answer?.body ?? "";
   }
 
   #watch(socket: TLSSocket): Promise<void> {
@@ -136,12 +140,12 @@ class LightAgent {
     else void this.#operate(value as Operation);
   }
 
-  async #renew(): Promise<void> {
+  async #renew(periodMs: number): Promise<void> {
     // Spread over the period, as agents of a real cluster are.
-    await sleep(systemClock, Math.random() * LEASE_PERIOD_MS);
+    await sleep(systemClock, Math.random() * periodMs);
     while (!this.#isLost) {
       await this.#call("renewLease");
-      await sleep(systemClock, LEASE_PERIOD_MS);
+      await sleep(systemClock, periodMs);
     }
   }
 
