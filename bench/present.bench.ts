@@ -169,8 +169,8 @@ export async function benchPresent(
     watchHaproxy(watcher, platform, stop.signal),
     ...(withServiceAddress ? [watchServiceAddress(watcher, platform, stop.signal)] : []),
   ];
-  await until("every place was looked at", async () =>
-    watcher.places.every((place) => watcher.looks[place].length > 0),
+  await until("every place gives out all copies", async () =>
+    watcher.places.every((place) => watcher.looks[place].at(-1)?.addresses.size === COPIES),
   );
   // Those of the deployment are not what is measured: nobody looked yet.
   watcher.changes.length = 0;
@@ -310,17 +310,18 @@ function say(path: string, command: string): Promise<string> {
   });
 }
 
-/** Our table as the kernel has it: where it sends connections to the service's address. */
+/** Our rules as the kernel has them: where it sends connections to the service's address. */
 async function watchServiceAddress(
   watcher: Watcher,
   platform: BenchPlatform,
   signal: AbortSignal,
 ): Promise<void> {
-  const table = `berth_${modelOf(platform).cluster.id}`;
+  const table = `berth_${modelOf(platform).cluster.id}_address`;
   while (!signal.aborted) {
     const askedMs = Date.now();
     const listing = await list(table);
-    const addresses = listing.match(/\b10\.\d+\.\d+\.\d+\b/g) ?? [];
+    const rules = listing.split("\n").filter((line) => line.includes("dnat "));
+    const addresses = rules.join("\n").match(/\b10\.\d+\.\d+\.\d+\b/g) ?? [];
     const known = addresses.filter((address) => watcher.knows(address));
     watcher.saw("service address", known, askedMs);
     await delay(HAPROXY_LOOK_MS);
