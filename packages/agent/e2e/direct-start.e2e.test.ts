@@ -8,8 +8,9 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "@berth/base";
 import { madePortName } from "@berth/network/interfaces";
+import { ProtocolError } from "@berth/protocol";
 import { requestOf } from "../src/runtime/contract-subject.ts";
-import { stopInit } from "../src/runtime/direct-init.ts";
+import { killProcesses, processesIn, stopInit } from "../src/runtime/direct-init.ts";
 import { holderOf } from "../src/runtime/direct-links.ts";
 import { learnPlace } from "../src/runtime/direct-place.ts";
 import { attachmentsOfLabels } from "../src/runtime/direct-plan.ts";
@@ -153,6 +154,44 @@ describe("a container that is started directly", () => {
     assert.equal(await runtime.inspectContainer(unseen.id), undefined);
     await runtime.removeContainer(teacher.id);
     runtime.close();
+  });
+
+  it("is removed when the engine died before it had said that it runs", async () => {
+    const teacher = await lab.runtime.createContainer(requestOf(lab, `${lab.cluster}-w`, {}));
+    await lab.runtime.startContainer(teacher.id);
+    const folder = `${lab.journal}-lost`;
+    const lost = new DirectStarts(
+      {
+        ...fakeEngine(lab.runtime),
+        start: async (id) => {
+          await promisify(execFile)("docker", ["start", id]);
+          throw new ProtocolError("unavailable", "the engine is gone");
+        },
+      },
+      { ...lab.direct, folder, clock: systemClock },
+    );
+    lost.learnFrom(teacher.id);
+    while (!lost.isPossible) await lab.runtime.inspectContainer(teacher.id);
+    const { id } = await lab.runtime.createContainer(request(19));
+    const attachments = [attachment(second, 19)];
+    await assert.rejects(lost.start({ id, cluster: lab.cluster, attachments }), /engine is gone/);
+    assert.deepEqual(readdirSync(folder), [id], "nobody knows how it ended");
+    await lost.settleDoubts();
+    assert.equal(await lab.runtime.inspectContainer(id), undefined);
+    assert.deepEqual(readdirSync(folder), []);
+    await lab.runtime.removeContainer(teacher.id);
+  });
+
+  it("leaves no program behind that its engine forgot", async () => {
+    const id = await run(request(20));
+    const { pid = 0 } = (await lab.runtime.inspectContainer(id)) ?? {};
+    const { cgroupVersion: version } = await lab.runtime.info();
+    const place = learnPlace(id, pid, { version });
+    assert.ok(place);
+    killProcesses(place(id));
+    await lab.runtime.waitContainer(id);
+    assert.deepEqual(processesIn(place(id)), []);
+    await lab.runtime.removeContainer(id);
   });
 
   it("is removed by the next agent when the one that started it was killed in between", async () => {

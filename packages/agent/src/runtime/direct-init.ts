@@ -30,11 +30,12 @@ export function killInit(pid: number): void {
   signal(pid, "SIGKILL");
 }
 
-/** First processes that a dead agent left stopped: the engine would wait for them for ever. */
-export function killStoppedInits(processesPath: string): void {
-  for (const pid of processesIn(processesPath)) {
-    if (isInit(pid) && isStopped(pid)) killInit(pid);
-  }
+/**
+ * Everything of a container that is to be removed: a first process that a dead agent left stopped, for which
+ * the engine would wait for ever, and a program of which a restarted engine knows nothing.
+ */
+export function killProcesses(processesPath: string): void {
+  for (const pid of processesIn(processesPath)) signal(pid, "SIGKILL");
 }
 
 /** Identifiers of the processes in a control group; none when it is gone. */

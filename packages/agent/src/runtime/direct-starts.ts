@@ -10,7 +10,7 @@ import { assertNever, backoffMs, type Clock, type Logger, MINUTE_MS, SECOND_MS }
 import { madePortName } from "@berth/network/interfaces";
 import { ProtocolError } from "@berth/protocol";
 import { DirectConnector } from "./direct-connector.ts";
-import { killStoppedInits, processesIn } from "./direct-init.ts";
+import { killProcesses, processesIn } from "./direct-init.ts";
 import { DirectJournal } from "./direct-journal.ts";
 import * as links from "./direct-links.ts";
 import { learnPlace, type ProcessesPath } from "./direct-place.ts";
@@ -138,10 +138,7 @@ export class DirectStarts {
   async start(container: DirectContainer, signal?: AbortSignal): Promise<StartOutcome> {
     const { id } = container;
     const wanted = await this.#linksOf(container, signal);
-    if (await this.#runs(id, wanted)) {
-      await this.#engine.start(id, signal);
-      return "started";
-    }
+    if (await this.#runs(id, wanted)) return await this.#startAgain(id, signal);
     for (const link of wanted) await this.#requireFree(link, id);
     const processesPath = this.#place?.(id);
     // Created by an earlier agent; this one has seen no container run yet.
@@ -153,9 +150,8 @@ export class DirectStarts {
     const outcome = await this.#connector.connect(id, work, starting);
     switch (outcome.kind) {
       case "connected":
-        // Whatever becomes of it now, it has its networks.
+        await this.#awaitAnswer(id, starting);
         this.#journal.end(id);
-        await starting;
         this.#failures = 0;
         return "started";
       case "failed":
@@ -168,14 +164,18 @@ export class DirectStarts {
     }
   }
 
+  /** A container is removed: ends what an engine that lost its memory has left running of it. */
+  endRest(id: string): void {
+    if (this.#place !== undefined) killProcesses(this.#place(id));
+  }
+
   /**
    * Removes containers of which nobody knows whether they have their networks: before every look at
    * containers, so that none is taken for one that runs well.
    */
   async settleDoubts(signal?: AbortSignal): Promise<void> {
     for (const { id, processesPath } of this.#journal.doubtful()) {
-      // An agent was killed while it held one: the engine would wait for it for ever.
-      killStoppedInits(processesPath);
+      killProcesses(processesPath);
       await this.#engine.remove(id, signal);
       this.#journal.end(id);
       this.#log.warn("removed a container whose start was not finished", { container: id });
@@ -184,6 +184,12 @@ export class DirectStarts {
 
   /** The start is over and its first process was never seen in time. */
   async #finishUnseen(id: string, starting: Promise<void>): Promise<StartOutcome> {
+    await this.#awaitAnswer(id, starting);
+    return await this.#undo(id, "its first process was not seen in time");
+  }
+
+  /** An engine that dies before it answers may not know, when it is back, that the container runs. */
+  async #awaitAnswer(id: string, starting: Promise<void>): Promise<void> {
     try {
       await starting;
     } catch (error) {
@@ -191,7 +197,13 @@ export class DirectStarts {
       else this.#journal.doubt(id);
       throw error;
     }
-    return await this.#undo(id, "its first process was not seen in time");
+  }
+
+  /** A start is repeated that came through, as far as processes and networks show. */
+  async #startAgain(id: string, signal: AbortSignal | undefined): Promise<StartOutcome> {
+    if ((await this.#engine.pidOf(id)) === 0) return await this.#undo(id, "its engine forgot it");
+    await this.#engine.start(id, signal);
+    return "started";
   }
 
   async #undo(id: string, why: string): Promise<StartOutcome> {
@@ -204,6 +216,7 @@ export class DirectStarts {
       this.#journal.doubt(id);
       throw failure;
     }
+    this.endRest(id);
     this.#journal.end(id);
     return "undone";
   }

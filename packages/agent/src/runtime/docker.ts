@@ -168,6 +168,7 @@ export class DockerRuntime implements Runtime {
 
   async removeContainer(id: string, signal?: AbortSignal) {
     await containers.removeContainer(await this.#ready(), id, signal);
+    this.#direct?.endRest(id);
     this.#terminals.delete(id);
     this.#networks.delete(id);
   }
