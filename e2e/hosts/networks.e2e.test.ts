@@ -217,4 +217,11 @@ test("without the power of a host the others still reach one another, and it ret
   }
   const [standing] = await first.json<NodeStanding>("node", "describe", "three");
   assert.equal(standing?.node.contact, "down");
+  await third.boot();
+  const { code, stdout, stderr } = await third.installed("platform", "start", "--consent");
+  assert.equal(code, 0, stdout + stderr);
+  await eventually("three has a client that reaches all copies", async () => {
+    const nodes = (await tasksOf("shop/client")).map(({ node }) => node);
+    return nodes.includes("three") && (await answering("shop/client", third, "web")).size === 3;
+  });
 });
