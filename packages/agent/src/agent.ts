@@ -191,7 +191,7 @@ class RunningAgent implements Agent {
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
       underlay: () => this.#underlay.found,
-      hasBridge: (name: string) => this.#parts.host.hasInterface(name),
+      interfaces: () => this.#parts.host.interfaces?.(),
       certificates: () => this.#certificates.served(),
     };
     return new NetLink({

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { uptime } from "node:os";
+import { interfaceNames } from "@berth/network/interfaces";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { type HostDevices, hostDevices } from "./devices/host-devices.ts";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
@@ -21,6 +22,8 @@ export interface HostFacts {
   portsTaken(wishes: readonly HostPortWish[]): Promise<readonly TakenPort[]>;
   /** A network interface of this name is there. */
   hasInterface(name: string): boolean;
+  /** All names of interfaces, as they are now; absent where every name that is asked for is there. */
+  interfaces?(): ReadonlySet<string>;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
   /** Devices that tasks can have. */
@@ -62,6 +65,7 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
       return Number.parseInt(text, 10) || PIDS_DEFAULT;
     },
     hasInterface,
+    interfaces: interfaceNames,
     devices: () => hostDevices(options.devicesFile),
     underlay: findUnderlay,
     async forwarders() {

@@ -23,13 +23,12 @@ export interface ModelSources {
   /** Where other nodes reach this one; nothing while it is not known. */
   readonly underlay: () => Underlay | undefined;
   readonly node: string;
-  /** The bridge is there on the host. */
-  readonly hasBridge: (name: string) => boolean;
+  /** Names of the host's interfaces as they are now; nothing where all are taken to be there. */
+  readonly interfaces: () => ReadonlySet<string> | undefined;
 }
 
 export function modelOfNode(sources: ModelSources): ModelContent {
   const { state, containers, settings, cluster, forwarders, certificates, usersOf } = sources;
-  const { node, hasBridge } = sources;
   const underlay = sources.underlay();
   const content = nodeNetworkModel({
     cluster: cluster(),
@@ -40,7 +39,7 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     neighbors: state.neighbors.values(),
     ...(underlay === undefined || state.peers.size === 0
       ? {}
-      : { overlay: { underlay, node, hasBridge, peers: state.peers.values() } }),
+      : { overlay: overlaySource(sources, underlay) }),
     isAlive: ({ containerId }) => isAlive(containers.get(containerId ?? "")),
     ingress: {
       httpPort: settings.ingressHttpPort,
@@ -61,4 +60,11 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     forwarders: settings.forwarders ?? forwarders(),
   });
   return settings.hostDns === undefined ? content : { ...content, hostDns: settings.hostDns };
+}
+
+/** Looked at once a model: with many networks a look for each would take longer than the model. */
+function overlaySource({ state, node, interfaces }: ModelSources, underlay: Underlay) {
+  const names = interfaces();
+  const hasBridge = (name: string) => names?.has(name) ?? true;
+  return { underlay, node, hasBridge, peers: state.peers.values() };
 }
