@@ -6,6 +6,7 @@
 import type { NetPort } from "@berth/agent/net/net-port";
 import type { Clock, Prng } from "@berth/base";
 import type { ApplyReport, NodeNetworkModel, PartReport } from "@berth/network";
+import { ProtocolError } from "@berth/protocol";
 import type { Life } from "./life.ts";
 
 /** A model, when it was told, and from when on requests follow it. Monotonic, milliseconds. */
@@ -61,6 +62,7 @@ export class SimulatedNet {
     return {
       apply: (model) =>
         life.only(async () => {
+          this.#refuseOlder(model.generation);
           this.#tell(model);
           return this.#report();
         }),
@@ -74,6 +76,14 @@ export class SimulatedNet {
         })),
       sessions: () => life.only(async () => ({ sessions: 0, queued: 0 })),
     };
+  }
+
+  /** As the real one: an agent whose clock was set back begins below what is known, and has to hear so. */
+  #refuseOlder(generation: number): void {
+    const known = this.#told.at(-1)?.model.generation ?? 0;
+    if (generation >= known) return;
+    const message = `model ${generation} is older than ${known}`;
+    throw new ProtocolError("precondition_failed", message, { generation: known });
   }
 
   #tell(said: NodeNetworkModel): void {

@@ -47,8 +47,13 @@ export function healthyChecker(): Checker {
         const stopped = replacedBy(each);
         if (stopped === undefined || !wasReady(stopped, facts)) continue;
         const isLate = (what: string) => scene.nowMs - (changedAt.get(what) ?? 0) < LATE_MS;
-        if (isLate(stopped.stack) || isLate(NODES)) continue;
-        judge(stopped, { others: [...ofService.of(serviceOf(stopped))], serves }, scene, speak);
+        const late = isLate(stopped.stack) || isLate(NODES);
+        judge(
+          stopped,
+          { others: [...ofService.of(serviceOf(stopped))], serves, late },
+          scene,
+          speak,
+        );
       }
     },
   };
@@ -57,9 +62,11 @@ export function healthyChecker(): Checker {
 interface Others {
   readonly others: readonly Task[];
   readonly serves: (task: Task) => boolean;
+  /** What is wanted changed a moment ago: the server may act by what it was before. */
+  readonly late: boolean;
 }
 
-function judge(stopped: Task, { others, serves }: Others, scene: Scene, speak: Speak): void {
+function judge(stopped: Task, { others, serves, late }: Others, scene: Scene, speak: Speak): void {
   const { facts } = scene.cluster;
   const stack = facts.stack.get(keys.stack(stopped));
   const release = stack && facts.release.get(keys.release(stack, stack.release));
@@ -71,6 +78,8 @@ function judge(stopped: Task, { others, serves }: Others, scene: Scene, speak: S
   const served = new Set(others.filter(serves).map(placeOf));
   const name = `${stopped.stack}/${stopped.service}`;
   if (!isStopFirst(stopped, spec)) {
+    const own = facts.releaseOf(stopped)?.services[stopped.service]?.spec;
+    if (late && (own === undefined || isStopFirst(stopped, own))) return;
     if (!served.has(placeOf(stopped))) {
       speak(`${name}: ${placeOf(stopped)} lost its ready copy before another was ready`);
     }
@@ -79,7 +88,7 @@ function judge(stopped: Task, { others, serves }: Others, scene: Scene, speak: S
   const bearsFailures =
     spec.update.failureAction === "continue" || stack?.rollout?.from !== undefined;
   const { parallelism } = spec.update;
-  if (parallelism === 0 || bearsFailures) return;
+  if (late || parallelism === 0 || bearsFailures) return;
   const scale = facts.scale.get(keys.scale({ ...stopped, service: stopped.service }))?.value;
   const wanted = spec.mode === "global" ? nodesToServe(facts) : (scale ?? spec.copies);
   const missing = wanted - served.size;
