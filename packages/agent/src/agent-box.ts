@@ -13,6 +13,7 @@ import type { Checker } from "./probes/checker.ts";
 import { FakeRuntime } from "./runtime/fake.ts";
 import { FakeHost, type FakeHostOptions } from "./runtime/fake-host.ts";
 import { fakeImage } from "./runtime/fake-registry.ts";
+import type { Table } from "./state/local-db.ts";
 import { MemoryDb } from "./state/memory-db.ts";
 import { sealerOf } from "./state/seal.ts";
 import { ScriptedServer } from "./sync/scripted-server.ts";
@@ -66,10 +67,12 @@ export class AgentBox {
   readonly clock = new ManualClock();
   readonly server = new ScriptedServer();
   readonly net = new FakeNet();
-  /** While true, the disk under the database is full. */
-  isDiskFull = false;
-  readonly db = new MemoryDb(() => {
-    if (this.isDiskFull) throw new ProtocolError("storage_full", "writing the agent's database");
+  /** While true, the disk under the database is full; or there is no room for rows of one table. */
+  isDiskFull: boolean | Table = false;
+  readonly db = new MemoryDb((changes) => {
+    const isFull = changes.some(({ table }) => this.isDiskFull === table);
+    if (isFull || this.isDiskFull === true)
+      throw new ProtocolError("storage_full", "writing the agent's database");
   });
   readonly logFiles = new MemoryLogFiles();
   readonly host: FakeHost;

@@ -354,3 +354,12 @@ test("what was told while the disk was full is done once there is room", async (
   assert.ok(await box.until(() => box.server.statuses.get("task01")?.state === "removed"));
   box.kill();
 });
+
+test("an agent lives on when it cannot write down an image that may be gone back to", async () => {
+  const box = new AgentBox(11);
+  box.isDiskFull = "kept";
+  box.server.assign(sampleAssignment("task01"));
+  await box.start();
+  await ready(box, "task01");
+  box.kill();
+});

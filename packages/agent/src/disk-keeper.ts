@@ -55,12 +55,20 @@ export class DiskKeeper {
     return this.#collector?.last?.refuseBuilds ?? false;
   }
 
-  /** Tasks were told: their images may be gone back to. */
+  /**
+   * Tasks were told: their images may be gone back to. Never rejects: what a full disk refuses is known until this
+   * process ends, and is told again to the next.
+   */
   async note(tasks: readonly string[]): Promise<void> {
-    const { state, clock } = this.#options;
+    const { state, clock, log } = this.#options;
     for (const task of tasks) {
       const told = state.told.get(task);
-      if (told !== undefined) await this.#kept.note(told.assignment, clock.now());
+      if (told === undefined) continue;
+      try {
+        await this.#kept.note(told.assignment, clock.now());
+      } catch (error) {
+        log.warn("an image that may be gone back to could not be written down", { task, error });
+      }
     }
   }
 
