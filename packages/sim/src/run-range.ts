@@ -46,23 +46,26 @@ export async function runRange(options: RangeOptions): Promise<void> {
 }
 
 async function work(take: () => number | undefined, options: RangeOptions): Promise<void> {
-  const child = fork(WORKER, { execArgv: process.execArgv });
+  let child = fork(WORKER, { execArgv: process.execArgv });
   try {
     for (let seed = take(); seed !== undefined; seed = take()) {
       const { scale, machines } = options;
       const asked: SeedRequest = { seed, scale, ...(machines === undefined ? {} : { machines }) };
+      if (!child.connected) child = fork(WORKER, { execArgv: process.execArgv });
       const answer = await ask(child, asked);
       options.onResult(answer.kind === "done" ? answer.result : brokenRun(answer));
     }
   } finally {
-    child.disconnect();
+    if (child.connected) child.disconnect();
   }
 }
 
 function ask(child: ChildProcess, request: SeedRequest): Promise<SeedAnswer> {
-  return new Promise((resolve, reject) => {
+  const { seed } = request;
+  return new Promise((resolve) => {
+    // An error that nobody awaited, for one: in life it would end a process of ours.
     const onExit = (code: number | null) =>
-      reject(new Error(`the process of seed ${request.seed} ended with code ${code}`));
+      resolve({ kind: "failed", seed, error: `its process ended with code ${code}, see above` });
     child.once("exit", onExit);
     child.once("message", (answer) => {
       child.off("exit", onExit);
