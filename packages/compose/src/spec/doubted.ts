@@ -37,7 +37,13 @@ export function doubted<T>(codec: Codec<T>, known: KnownWords): Codec<T> {
       const value = codec.read(tree, path, reading);
       if (value === undefined) return value;
       if (tree.kind === "seq") {
-        for (const [index, item] of tree.items.entries()) look(item, `${path}[${index}]`, reading);
+        // A word that a list repeats is doubted once: finding what it may mean costs a look at every known word.
+        const seen = new Set<string>();
+        for (const [index, item] of tree.items.entries()) {
+          if (item.kind !== "scalar" || seen.has(item.text)) continue;
+          seen.add(item.text);
+          look(item, `${path}[${index}]`, reading);
+        }
       } else look(tree, path, reading);
       return value;
     },
