@@ -363,3 +363,15 @@ test("an agent lives on when it cannot write down an image that may be gone back
   await ready(box, "task01");
   box.kill();
 });
+
+test("an agent that cannot write down the word to stop a task lives on and follows it", async () => {
+  const box = new AgentBox(12);
+  box.server.assign(sampleAssignment("task01"));
+  await box.start();
+  await ready(box, "task01");
+  box.isDiskFull = "assignment";
+  box.server.stop.add("task01");
+  for (const container of box.host.containers.values()) container.signal("SIGKILL");
+  assert.ok(await box.until(() => box.server.statuses.get("task01")?.state === "removed"));
+  box.kill();
+});

@@ -227,11 +227,15 @@ class RunningAgent implements Agent {
   }
 
   #makeStatuses(): StatusReporter {
-    const { api, nodeName: node, clock, driver } = this.#options;
+    const { api, nodeName: node, clock, driver, log } = this.#options;
+    const { state } = this.#parts;
     return new StatusReporter({
       ...{ api, node, clock, driver },
       isJoined: () => this.#isUp,
-      onStop: (tasks) => void this.#stopTasks(tasks),
+      onStop: (tasks) => {
+        // A store whose list is not trusted in full may not end what it does not know.
+        if (this.#intake.isTrusted) void stopTold({ state, roster: this.#roster, log }, tasks);
+      },
     });
   }
 
@@ -490,11 +494,5 @@ class RunningAgent implements Agent {
     this.#roster.wakeWaiting("contact");
     this.#networks.released();
     this.#node.changed();
-  }
-
-  /** The server's answer to a report: it does not know these tasks, or gave them up. */
-  async #stopTasks(tasks: readonly string[]): Promise<void> {
-    // A store whose list is not trusted in full may not end what it does not know.
-    if (this.#intake.isTrusted) this.#roster.follow(await stopTold(this.#parts.state, tasks));
   }
 }

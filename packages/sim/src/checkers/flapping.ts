@@ -22,6 +22,8 @@ function look(written: Written, silences: Map<string, number[]>, speak: Speak): 
   if (written.kind !== "node") return;
   const node = written.now<Node>();
   const before = written.before<Node>();
+  // A node that was removed and joined again is another one.
+  if (node === undefined && before !== undefined) silences.delete(before.name);
   if (node === undefined || before === undefined) return;
   const { name, contactChangedAt: at } = node;
   // A person's word: what was is forgotten.
