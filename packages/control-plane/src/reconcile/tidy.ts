@@ -165,7 +165,10 @@ function isAttached(view: ClusterView, id: string): boolean {
   return status === undefined || !isFinal(status.state);
 }
 
-/** `network node` of every node that has a task attached to a network of the stack, and is of the cluster. */
+/**
+ * `network node` of every node that has a task attached to a network of the stack: also of one that was removed, which
+ * runs such tasks again when it joins anew, and has to be reached then.
+ */
 function nodesAttached(view: ClusterView, stack: Stack): ReadonlySet<string> {
   const attached = new Set<string>();
   for (const { value: network } of view.networks.by("stack", stackKey(stack))) {
@@ -173,7 +176,6 @@ function nodesAttached(view: ClusterView, stack: Stack): ReadonlySet<string> {
       for (const id of value.tasks ?? []) {
         const [task] = view.tasks.by("id", id);
         if (task === undefined || !isAttached(view, id)) continue;
-        if (view.nodes.get(keys.node(task.value.node)) === undefined) continue;
         attached.add(nodeAddressTerm(network.id, task.value.node));
       }
     }
