@@ -19,6 +19,8 @@ export function patienceChecker(): Checker {
       for (const node of written.flatMap(nodeOf)) {
         if (node.contact === "up") pausedUntil.delete(node.name);
       }
+      // Removed by force: somebody vouches for it.
+      for (const name of written.flatMap(removedOf)) pausedUntil.delete(name);
       if (written.some(fellSilent)) notePauses(scene, pausedUntil);
       for (const task of written.flatMap(givenUp)) {
         const { node, verdict } = task;
@@ -42,6 +44,11 @@ function notePauses({ cluster: { facts } }: Scene, pausedUntil: Map<string, numb
 function nodeOf(written: Written): Node[] {
   const node = written.kind === "node" ? written.now<Node>() : undefined;
   return node === undefined ? [] : [node];
+}
+
+function removedOf(written: Written): string[] {
+  if (written.kind !== "node" || written.now<Node>() !== undefined) return [];
+  return [written.before<Node>()?.name ?? ""];
 }
 
 function fellSilent(written: Written): boolean {
