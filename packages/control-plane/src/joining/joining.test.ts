@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { DAY_MS, MINUTE_MS, silentLogger, systemClock } from "@berth/base";
+import { DAY_MS, HOUR_MS, MINUTE_MS, silentLogger, systemClock } from "@berth/base";
 import { type MemberCertificate, ProtocolError, type RouteId, routes } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { nodeStatusRow } from "../api/api-fixture.ts";
@@ -54,6 +54,8 @@ async function start(name: string): Promise<Cluster> {
     log: silentLogger,
     nodeName: "node-1",
     version: "0.1.0",
+    // The hosts here report once and renew nothing.
+    settings: { leaseMs: HOUR_MS },
   });
   const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
   return { server, admin: open(new HttpClient({ url: server.url, token })) };
