@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { globSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createServer as createTcpServer } from "node:net";
@@ -200,7 +201,7 @@ test("refused: a published port that a foreign process holds; it is taken once i
   const holder = createTcpServer();
   servers.push(holder);
   const port = await freePort();
-  await new Promise<void>((resolve) => holder.listen(port, "0.0.0.0", resolve));
+  await once(holder.listen(port, "0.0.0.0"), "listening");
   const compose = service(`    ports: ["${port}:8080"]\n`).replace(
     '[sleep, "1000"]',
     '[httpd, -f, -p, "8080"]',
@@ -238,7 +239,7 @@ test("a port that a foreign process takes while HAProxy is dead is named by the 
     // The kernel takes up to a quarter of a second for it; net would start HAProxy again meanwhile.
     await eventually("net stands still", () => nets.every(isStopped));
     await killAll(platform.dataDir, "haproxy");
-    await new Promise<void>((resolve) => holder.listen(port, "0.0.0.0", resolve));
+    await once(holder.listen(port, "0.0.0.0"), "listening");
   } finally {
     for (const pid of nets) process.kill(pid, "SIGCONT");
   }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -71,7 +72,7 @@ for (const program of ["haproxy", "nft"]) {
 
 test("a port of somebody else is found", async () => {
   const holder = createServer();
-  await new Promise<void>((resolve) => holder.listen(platform.httpPort, "0.0.0.0", resolve));
+  await once(holder.listen(platform.httpPort, "0.0.0.0"), "listening");
   try {
     const { findings } = await doctor();
     const finding = findings.find(({ check }) => check === "http port");

@@ -38,9 +38,21 @@ export async function killAll(dataDir: string, ...names: ProcessName[]): Promise
   return pids;
 }
 
-/** True until the process has ended; a zombie has. */
+/**
+ * True until the process has ended; a zombie has. A first thread that has ended is shown as a zombie while
+ * others of its process still run and hold its files and ports.
+ */
 export function isAlive(pid: number): boolean {
-  return !["", "Z"].includes(stateOf(pid));
+  const state = stateOf(pid);
+  return state !== "" && (state !== "Z" || threadsOf(pid) > 1);
+}
+
+function threadsOf(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
 }
 
 /** Whether SIGSTOP has come into force. */
