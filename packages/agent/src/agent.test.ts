@@ -285,6 +285,23 @@ test("the lease is renewed from the first moment of a new contact", async () => 
   box.kill();
 });
 
+test("a report of tasks renews the lease: nothing else is asked for meanwhile", async () => {
+  const box = new AgentBox(13);
+  await box.start();
+  await box.pass(1_000);
+  const before = box.server.leases;
+  for (let n = 10; n < 40; n++) {
+    box.server.assign(sampleAssignment(`task${n}`));
+    await box.pass(500);
+  }
+  const meanwhile = box.server.leases - before;
+  assert.ok(meanwhile <= 1, `${meanwhile} renewals in 15 s full of reports`);
+  await box.pass(10_000);
+  const after = box.server.leases - before - meanwhile;
+  assert.ok(after >= 4, `${after} renewals in 10 s without reports`);
+  box.kill();
+});
+
 test("a result that the server did not take is sent again while the stream stands", async () => {
   const box = new AgentBox(10);
   await box.start();

@@ -231,6 +231,8 @@ class RunningAgent implements Agent {
     const { state } = this.#parts;
     return new StatusReporter({
       ...{ api, node, clock, driver },
+      bootMs: () => this.#parts.host.bootMs(),
+      onHeard: (sentMs, sentAt) => this.#node.heard(sentMs, sentAt),
       isJoined: () => this.#isUp,
       onStop: (tasks) => {
         // A store whose list is not trusted in full may not end what it does not know.

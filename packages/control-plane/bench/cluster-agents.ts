@@ -65,6 +65,7 @@ class LightAgent {
   #waiting: TaskStatus[] = [];
   #isScheduled = false;
   #nextReportAt = 0;
+  #renewedAt = 0;
   #isLost = false;
 
   constructor(identity: LightIdentity, name: string) {
@@ -144,8 +145,13 @@ class LightAgent {
     // Spread over the period, as agents of a real cluster are.
     await sleep(systemClock, Math.random() * periodMs);
     while (!this.#isLost) {
-      await this.#call("renewLease");
-      await sleep(systemClock, periodMs);
+      const dueMs = this.#renewedAt + periodMs - performance.now();
+      // A report has renewed it, as the real one's does.
+      if (dueMs > 0) await sleep(systemClock, dueMs);
+      else {
+        this.#renewedAt = performance.now();
+        await this.#call("renewLease");
+      }
     }
   }
 
@@ -176,8 +182,10 @@ class LightAgent {
     this.#isScheduled = false;
     const statuses = this.#waiting;
     this.#waiting = [];
-    this.#nextReportAt = performance.now() + SPACING_MS;
+    const sentAt = performance.now();
+    this.#nextReportAt = sentAt + SPACING_MS;
     await this.#call("reportTasks", { statuses });
+    this.#renewedAt = sentAt;
   }
 
   async #operate({ id, state, input }: Operation): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * Says that this node lives and how it is: the lease is renewed three times within its length, the report
- * is sent when it changed and now and then.
+ * is sent when it changed and now and then. Every report renews the lease as well, so a node that is busy
+ * reporting asks for nothing besides.
  *
  * A renewal that fails is no failure of the loop's: it is repeated sooner than the next would be due.
  */
@@ -45,6 +46,8 @@ export class NodeReporter {
   readonly #lease: Loop;
   readonly #look: Loop;
   #leaseMs = LEASE_MS_UNKNOWN;
+  /** When the newest call was sent by which a server took the lease for renewed; monotonic. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
   #sent: { readonly text: string; readonly at: number } | undefined;
 
   constructor(options: NodeReporterOptions) {
@@ -67,6 +70,12 @@ export class NodeReporter {
     this.#look.wake();
   }
 
+  /** A server answered another report of this node, sent at `sentMs` (boot-time clock) and `sentAt` (monotonic). */
+  heard(sentMs: number, sentAt: number): void {
+    this.#options.onHeard(sentMs);
+    this.#renewedAt = Math.max(this.#renewedAt, sentAt);
+  }
+
   /** Contact was made. The report came before it, when nothing could be renewed yet. */
   joined(): void {
     this.#lease.wake();
@@ -75,13 +84,14 @@ export class NodeReporter {
 
   /** Sends the report; answers the cluster of the server. */
   async report(signal: AbortSignal): Promise<string> {
-    const { api, node, clock, pinned, status, bootMs, onHeard } = this.#options;
+    const { api, node, clock, pinned, status, bootMs } = this.#options;
     const current = await status(signal);
     const cluster = pinned();
     const body = cluster === undefined ? { status: current } : { cluster, status: current };
     const sentMs = bootMs();
+    const sentAt = clock.monotonic();
     const answer = await api.call("reportNode", { params: { node }, body, signal });
-    onHeard(sentMs);
+    this.heard(sentMs, sentAt);
     this.#leaseMs = answer.leaseMs;
     this.#sent = { text: textOf(current), at: clock.monotonic() };
     this.#lease.wake();
@@ -89,12 +99,15 @@ export class NodeReporter {
   }
 
   async #renew(signal: AbortSignal): Promise<LoopResult> {
-    const { api, node, isJoined, bootMs, onHeard } = this.#options;
+    const { api, node, clock, isJoined, bootMs } = this.#options;
     if (!isJoined()) return;
+    const sentAt = clock.monotonic();
+    const dueMs = this.#renewedAt + this.#leaseMs / RENEWALS_PER_LEASE - sentAt;
+    if (dueMs > 0) return { againMs: dueMs };
     try {
       const sentMs = bootMs();
       const { leaseMs } = await api.call("renewLease", { params: { node }, signal });
-      onHeard(sentMs);
+      this.heard(sentMs, sentAt);
       this.#leaseMs = leaseMs;
       return { againMs: this.#leaseMs / RENEWALS_PER_LEASE };
     } catch (error) {

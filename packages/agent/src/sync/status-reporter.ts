@@ -22,6 +22,10 @@ export interface StatusReporterOptions {
   readonly driver: Driver;
   /** Tasks that the server wants stopped, whatever their assignment says. */
   readonly onStop: (tasks: readonly string[]) => void;
+  /** Milliseconds on the boot-time clock. */
+  readonly bootMs: () => number;
+  /** A server answered what was sent at `sentMs` (boot-time clock), `sentAt` (monotonic). */
+  readonly onHeard: (sentMs: number, sentAt: number) => void;
   /** Before it there is nobody to report to. */
   readonly isJoined: () => boolean;
 }
@@ -76,9 +80,11 @@ export class StatusReporter {
   }
 
   async #send(statuses: readonly TaskStatus[], signal: AbortSignal): Promise<void> {
-    const { api, node, onStop } = this.#options;
+    const { api, node, clock, bootMs, onHeard, onStop } = this.#options;
     const options = { params: { node }, body: { statuses }, signal };
+    const sent = [bootMs(), clock.monotonic()] as const;
     const { stop } = await api.call("reportTasks", options);
+    onHeard(...sent);
     for (const status of statuses) {
       if (this.#waiting.get(status.task) === status) this.#waiting.delete(status.task);
     }
