@@ -16,10 +16,11 @@ function engineLine(
   scale: number,
   isJson: boolean,
 ): string {
-  const { placements, cpuMs, visits, naivePerSecond, latencies } = run(scale);
+  const { placements, cpuMs, visits, naivePerSecond, latencies, cpuLatencies } = run(scale);
   const perSecond = Math.round((placements * 1_000) / cpuMs);
   const ratio = naivePerSecond === undefined ? undefined : perSecond / naivePerSecond;
-  const p99Micros = latencies?.[Math.floor(latencies.length * 0.99)];
+  const p99Micros = p99(latencies);
+  const p99CpuMicros = p99(cpuLatencies);
   const rssBytes = process.memoryUsage().rss;
   if (isJson)
     return JSON.stringify({
@@ -33,6 +34,7 @@ function engineLine(
       visits,
       ratio,
       p99Micros,
+      p99CpuMicros,
       rssBytes,
     });
   const parts = [
@@ -40,9 +42,14 @@ function engineLine(
     `${visits.toFixed(1)} visits`,
     ...(ratio === undefined ? [] : [`${ratio.toFixed(1)} times the naive scan`]),
     ...(p99Micros === undefined ? [] : [`p99 ${p99Micros.toFixed(0)} µs`]),
+    ...(p99CpuMicros === undefined ? [] : [`of processor time ${p99CpuMicros.toFixed(0)} µs`]),
     `${(rssBytes / 1e9).toFixed(2)} GB`,
   ];
   return `${name.padEnd(10)} ${perSecond.toLocaleString("en")}/s  ${parts.join(", ")}\n           ${what}; goal: ${goal}`;
+}
+
+function p99(sorted: Float64Array | undefined): number | undefined {
+  return sorted?.[Math.floor(sorted.length * 0.99)];
 }
 
 function main(words: readonly string[]): void {

@@ -46,6 +46,8 @@ export class DenseCluster {
   /** By node and resource: `node * width + resource`. */
   readonly free: Float64Array;
   readonly total: Float64Array;
+  /** 1 ÷ `total`; 0 where there is nothing or no limit. */
+  readonly perUnit: Float64Array;
   /** Resources of a node, named ones included. */
   readonly width: number;
   readonly tasksOn: Int32Array;
@@ -63,6 +65,7 @@ export class DenseCluster {
   readonly #shapes = new Map<string, Shape>();
   readonly #nowhere: ClusterState;
   readonly #standing = new Map<string, Standing>();
+  readonly #rooms = new Interner();
   readonly #nodeOf = new GrowingInts(NONE);
   readonly #serviceOf = new GrowingInts(NONE);
   readonly #shapeOf: Shape[] = [];
@@ -98,6 +101,7 @@ export class DenseCluster {
         this.total[node * this.width + this.resources.idOf(name)] = amount;
     });
     this.free = Float64Array.from(this.total);
+    this.perUnit = this.total.map((all) => (all === 0 ? 0 : 1 / all));
     this.tasksOn = new Int32Array(count);
     this.maxTasks = Float64Array.from(
       this.nodes,
@@ -143,6 +147,7 @@ export class DenseCluster {
       strategy: this.options.strategy,
       nowhere: this.#nowhere,
       standing: this.#standing,
+      rooms: this.#rooms,
     };
     const shape = shapeOf(ask, this.#shapes.size, site);
     this.#shapes.set(key, shape);

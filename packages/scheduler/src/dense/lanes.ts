@@ -1,12 +1,13 @@
 /**
  * Finds a node in the order of ranks: for strategies that fill one node after the other.
  *
- * For each shape a cursor remembers that no node before it has room, but for those of a list to which every
+ * For each room (`Shape.room`) a cursor remembers that no node before it has room, but for those of a list to which every
  * release before it adds its node. From the list and from the cursor on, the first nodes that will do are
  * compared by their points. Where a rule divides the nodes into domains (spread, nearness to a service in a
- * zone) there is a cursor for each domain, and the domains with the fewest copies are looked at first. An ask that is wanted beside a service on one node looks at the
- * nodes of that service only. Every node with room is reached in the end: what fits is never refused.
- * Cost: the nodes that filled up or came free since the shape's last turn, and `CANDIDATES` that fit.
+ * zone) there is a cursor for each domain, and the domains with the fewest copies are looked at first. A service that
+ * asks again and again takes the seat: nodes that its copies have closed are passed over until something is
+ * released. An ask that is wanted beside a service on one node looks at the nodes of that service only. Every node with room is reached in the end: what fits is never refused.
+ * Cost: the nodes that filled up or came free since the room's last turn, and `CANDIDATES` that fit.
  */
 
 import { OUT } from "../tournament.ts";
@@ -21,7 +22,7 @@ const CANDIDATES = 12;
 /** Nodes looked at after the first that fits: in a full cluster the next one may be far. */
 const LOOKS_BEYOND = 48;
 
-/** What is remembered for one shape. */
+/** What is remembered for one room and level. */
 interface Cursors {
   /** Level that divides the nodes; `NODE_LEVEL` for one lane of all nodes. */
   readonly level: number;
@@ -37,6 +38,17 @@ interface Cursors {
   favouredFrom: number;
 }
 
+/** Who asked last, and the first place of each lane that it may still take: less is closed to it until a release. */
+interface Seat {
+  cursors: Cursors | undefined;
+  shape: number;
+  service: number;
+  releases: number;
+  first: Int32Array;
+  /** Among the favoured. */
+  favouredFrom: number;
+}
+
 interface Best {
   node: number;
   points: number;
@@ -47,7 +59,16 @@ export class LaneSearch {
   readonly #cluster: DenseCluster;
   readonly #rules: NeighbourRules;
   readonly #points: Points;
-  readonly #cursors: (Cursors | undefined)[] = [];
+  /** By room, then by level. */
+  readonly #cursors: ((Cursors | undefined)[] | undefined)[] = [];
+  readonly #seat: Seat = {
+    cursors: undefined,
+    shape: NONE,
+    service: NONE,
+    releases: NONE,
+    first: new Int32Array(0),
+    favouredFrom: 0,
+  };
   /** Nodes looked at since the beginning. */
   visits = 0;
 
@@ -66,6 +87,7 @@ export class LaneSearch {
       return best.node;
     }
     const cursors = this.#caughtUp(shape);
+    this.#takeSeat(cursors, shape, service);
     this.#lookAtFavoured(cursors, shape, service, best);
     best.found = 0;
     this.#lookAtReturned(cursors, shape, service, best);
@@ -73,25 +95,58 @@ export class LaneSearch {
       this.#lookAlong(cursors, 0, shape, service, best);
       return best.node;
     }
-    for (const lane of this.#lanesByCopies(cursors, service)) {
-      this.#lookAlong(cursors, lane, shape, service, best);
-      if (best.found > 0) break;
-    }
+    this.#lookByCopies(cursors, shape, service, best);
     return best.node;
+  }
+
+  /** Looks at the lanes with the fewest copies of the service first, until one has a node. O(lanes) for each. */
+  #lookByCopies(cursors: Cursors, shape: Shape, service: number, best: Best): void {
+    const { level, first } = cursors;
+    const counts = this.#cluster.domainCounts(service, level);
+    let after = NONE;
+    for (let looked = 0; looked < first.length; looked++) {
+      const lane = nextLane(counts, first.length, after);
+      after = lane;
+      if (this.#rules.isClosed(shape, service, level, lane)) continue;
+      this.#lookAlong(cursors, lane, shape, service, best);
+      if (best.found > 0) return;
+    }
+  }
+
+  #takeSeat(cursors: Cursors, shape: Shape, service: number): void {
+    const seat = this.#seat;
+    const { count } = this.#cluster.releases;
+    const isTaken =
+      seat.cursors === cursors &&
+      seat.shape === shape.id &&
+      seat.service === service &&
+      seat.releases === count;
+    if (isTaken) return;
+    seat.cursors = cursors;
+    seat.shape = shape.id;
+    seat.service = service;
+    seat.releases = count;
+    seat.favouredFrom = cursors.favouredFrom;
+    if (seat.first.length === cursors.first.length) seat.first.set(cursors.first);
+    else seat.first = Int32Array.from(cursors.first);
   }
 
   #caughtUp(shape: Shape): Cursors {
     const { releases, levels } = this.#cluster;
-    const known = this.#cursors[shape.id];
+    const level = levelOf(shape);
+    const ofRoom = this.#cursors[shape.room] ?? [];
+    this.#cursors[shape.room] = ofRoom;
+    const known = ofRoom[level];
     if (known === undefined) {
-      const begun = this.#begin(shape);
-      this.#cursors[shape.id] = begun;
+      const begun = this.#begin(shape, level);
+      ofRoom[level] = begun;
       return begun;
     }
     const { returned, first } = known;
     if (!releases.remembers(known.seen) || returned.length > this.#cluster.size) {
       first.fill(0);
       returned.length = 0;
+      this.#seat.cursors = undefined;
     } else {
       const { laneOf, placeOf } = levels.at(known.level);
       const isDivided = known.level !== NODE_LEVEL;
@@ -107,20 +162,12 @@ export class LaneSearch {
     return known;
   }
 
-  #begin(shape: Shape): Cursors {
+  #begin(shape: Shape, level: number): Cursors {
     const { levels, releases } = this.#cluster;
-    const dividing = [...shape.spreads, ...shape.near].find(({ level }) => level !== NODE_LEVEL);
-    const level = dividing?.level ?? NODE_LEVEL;
     const lanes = level === NODE_LEVEL ? 1 : levels.at(level).lanes.length;
     const seen = releases.count;
     const first = new Int32Array(lanes);
     return { level, first, returned: [], seen, favoured: favouredOf(shape), favouredFrom: 0 };
-  }
-
-  #lanesByCopies({ level, first }: Cursors, service: number): readonly number[] {
-    const counts = this.#cluster.domainCounts(service, level);
-    const lanes = Array.from(first, (_, lane) => lane);
-    return lanes.sort((a, b) => (counts[a] ?? 0) - (counts[b] ?? 0) || a - b);
   }
 
   #lookAlong(cursors: Cursors, lane: number, shape: Shape, service: number, best: Best): void {
@@ -129,15 +176,17 @@ export class LaneSearch {
     const length = nodes?.length ?? this.#cluster.size;
     const concerned = this.#rules.concerns(shape, service);
     let first = cursors.first[lane] ?? 0;
+    let own = Math.max(first, this.#seat.first[lane] ?? 0);
     let looksLeft = Number.POSITIVE_INFINITY;
-    for (let place = first; place < length && best.found < CANDIDATES && looksLeft > 0; place++) {
+    for (let place = own; place < length && best.found < CANDIDATES && looksLeft > 0; place++) {
       if (best.found > 0) looksLeft = Math.min(looksLeft, LOOKS_BEYOND) - 1;
       const node = nodes === undefined ? place : (nodes[place] ?? 0);
-      this.visits++;
-      if (this.#cluster.hasRoom(shape, node)) this.#consider(node, shape, service, concerned, best);
-      else if (place === first) first++;
+      const look = this.#consider(node, shape, service, concerned, best);
+      if (look === "full" && place === first) first++;
+      if (look !== "open" && place === own) own++;
     }
     cursors.first[lane] = first;
+    this.#seat.first[lane] = own;
   }
 
   /** Those without room leave the list: a release brings them back. */
@@ -145,11 +194,10 @@ export class LaneSearch {
     const concerned = this.#rules.concerns(shape, service);
     for (let at = returned.length - 1; at >= 0 && best.found < CANDIDATES; at--) {
       const node = returned[at] ?? 0;
-      this.visits++;
+      // Most are full again: that is found out before anything is remembered.
       if (this.#cluster.hasRoom(shape, node)) {
-        this.#consider(node, shape, service, concerned, best);
-        continue;
-      }
+        if (this.#consider(node, shape, service, concerned, best) !== "full") continue;
+      } else this.visits++;
       returned[at] = returned.at(-1) ?? 0;
       returned.pop();
     }
@@ -159,13 +207,14 @@ export class LaneSearch {
     const { favoured } = cursors;
     if (favoured === undefined) return;
     const concerned = this.#rules.concerns(shape, service);
+    const seat = this.#seat;
+    const from = Math.max(cursors.favouredFrom, seat.favouredFrom);
     // Bounded: it is a preference.
-    const end = Math.min(favoured.length, cursors.favouredFrom + CANDIDATES * CANDIDATES);
-    for (let at = cursors.favouredFrom; at < end && best.found < CANDIDATES; at++) {
-      const node = favoured[at] ?? 0;
-      this.visits++;
-      if (this.#cluster.hasRoom(shape, node)) this.#consider(node, shape, service, concerned, best);
-      else if (at === cursors.favouredFrom) cursors.favouredFrom++;
+    const end = Math.min(favoured.length, from + CANDIDATES * CANDIDATES);
+    for (let at = from; at < end && best.found < CANDIDATES; at++) {
+      const look = this.#consider(favoured[at] ?? 0, shape, service, concerned, best);
+      if (look === "full" && at === cursors.favouredFrom) cursors.favouredFrom++;
+      if (look !== "open" && at === seat.favouredFrom) seat.favouredFrom++;
     }
   }
 
@@ -173,21 +222,54 @@ export class LaneSearch {
     const cluster = this.#cluster;
     let task = cluster.firstOfService(other);
     for (; task !== NONE && best.found < CANDIDATES; task = cluster.nextOfService(task)) {
-      const node = cluster.nodeOf(task);
-      this.visits++;
-      if (cluster.hasRoom(shape, node)) this.#consider(node, shape, service, true, best);
+      this.#consider(cluster.nodeOf(task), shape, service, true, best);
     }
   }
 
-  #consider(node: number, shape: Shape, service: number, concerned: boolean, best: Best): void {
-    if (concerned && this.#rules.refusal(shape, service, node) !== undefined) return;
-    const points = this.#points.own(shape, node) + this.#points.beside(shape, service, node);
-    if (points === OUT) return;
+  /** Without room it is `full`; `closed` to copies of the service; both last until something is released. */
+  #consider(
+    node: number,
+    shape: Shape,
+    service: number,
+    concerned: boolean,
+    best: Best,
+  ): "full" | "closed" | "open" {
+    this.visits++;
+    const own = this.#points.ownAgain(shape, node);
+    if (own === OUT) return "full";
+    if (concerned) {
+      const refusal = this.#rules.refusal(shape, service, node);
+      if (refusal === "anti-affinity" || refusal === "max-per-node") return "closed";
+      if (refusal !== undefined) return "open";
+    }
+    const points = own + this.#points.beside(shape, service, node);
     best.found++;
-    if (points < best.points || (points === best.points && node >= best.node)) return;
+    if (points < best.points || (points === best.points && node >= best.node)) return "open";
     best.node = node;
     best.points = points;
+    return "open";
   }
+}
+
+/** The level that divides the nodes for the shape: of a required spread, else of a nearness. */
+function levelOf({ spreads, near }: Shape): number {
+  for (const { level } of spreads) if (level !== NODE_LEVEL) return level;
+  for (const { level } of near) if (level !== NODE_LEVEL) return level;
+  return NODE_LEVEL;
+}
+
+/** The lane that follows `after` (`NONE`: the first) when those with fewer copies come first, then those of lower number. */
+function nextLane(counts: Int32Array, lanes: number, after: number): number {
+  const last = after === NONE ? Number.NEGATIVE_INFINITY : (counts[after] ?? 0);
+  let best = NONE;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let lane = 0; lane < lanes; lane++) {
+    const copies = counts[lane] ?? 0;
+    if (copies < last || (copies === last && lane <= after) || copies >= fewest) continue;
+    best = lane;
+    fewest = copies;
+  }
+  return best;
 }
 
 function favouredOf({ points, standing }: Shape): Int32Array | undefined {

@@ -26,9 +26,16 @@ export class Points {
   #prices: DevicePrices;
   #fragmentation: Fragmentation | undefined;
   #highestCost = 0;
+  /** By node, what `ownAgain` knows. */
+  readonly #known: Float64Array;
+  readonly #knownRoom: Int32Array;
+  readonly #knownVersion: Uint32Array;
 
   constructor(cluster: DenseCluster) {
     this.#cluster = cluster;
+    this.#known = new Float64Array(cluster.size);
+    this.#knownRoom = new Int32Array(cluster.size).fill(-1);
+    this.#knownVersion = new Uint32Array(cluster.size);
     this.#prices = new DevicePrices(new Map());
     for (const { model } of cluster.nodes) {
       this.#highestCost = Math.max(this.#highestCost, model.costPerHourMillis ?? 0);
@@ -37,6 +44,7 @@ export class Points {
 
   /** From now on devices are priced by this mix. */
   learn(mix: Mix): void {
+    this.#knownRoom.fill(-1);
     this.#prices = new DevicePrices(mix.sizes);
     this.#fragmentation = new Fragmentation(this.#cluster, mix);
   }
@@ -57,6 +65,21 @@ export class Points {
     const added = this.#fragmentation.added(shape, node, choice.assignments);
     const cost = (choice.regret + FRAGMENTATION_SHARE * added) / MILLIS_PER_POINT;
     return standing - shape.fitWeight * Math.round(cost);
+  }
+
+  /**
+   * The same as `own`, remembered by node for the room that was asked for last: copies of a service look at the
+   * same nodes again and again, of which one has changed.
+   */
+  ownAgain(shape: Shape, node: number): number {
+    const version = this.#cluster.changes.versions[node] ?? 0;
+    if (this.#knownRoom[node] === shape.room && this.#knownVersion[node] === version)
+      return this.#known[node] ?? OUT;
+    const points = this.own(shape, node);
+    this.#knownRoom[node] = shape.room;
+    this.#knownVersion[node] = version;
+    this.#known[node] = points;
+    return points;
   }
 
   /** The most that `beside` can add. */
@@ -104,10 +127,12 @@ export class Points {
   }
 
   #share(node: number, dim: number, amount: number): number {
-    const { free, total, width } = this.#cluster;
-    const all = total[node * width + dim] ?? 0;
-    if (all === 0 || all === Number.POSITIVE_INFINITY) return 0;
-    return Math.min(1, (all - (free[node * width + dim] ?? 0) + amount) / all);
+    const { free, total, perUnit, width } = this.#cluster;
+    const index = node * width + dim;
+    const one = perUnit[index] ?? 0;
+    if (one === 0) return 0;
+    const share = ((total[index] ?? 0) - (free[index] ?? 0) + amount) * one;
+    return Math.min(share, 1);
   }
 
   #deviceShare(node: number, kind: string, amount: number): number {

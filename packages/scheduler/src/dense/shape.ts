@@ -31,6 +31,8 @@ export interface Towards {
 
 export interface Shape {
   readonly id: number;
+  /** Equal for shapes that have room on the same nodes and are worth the same by each node itself, whatever runs around. */
+  readonly room: number;
   readonly needs: Needs;
   /** Resources that are asked for, and how much of each. */
   readonly dims: Int32Array;
@@ -70,10 +72,13 @@ export interface ShapeSite {
   readonly nowhere: ClusterState;
   /** What asks with the same words about nodes share. */
   readonly standing: Map<string, Standing>;
+  /** Numbers of rooms, by amounts and words about nodes. */
+  readonly rooms: Interner;
 }
 
 /** What an ask says about nodes themselves, whatever runs on them. */
 export interface Standing {
+  readonly number: number;
   readonly standing: Uint16Array;
   readonly reasons: Shape["reasons"];
   readonly points: Int32Array | undefined;
@@ -118,12 +123,14 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
       level: site.levels.idOf(level),
       weight: weight * POINTS_PER_COPY * weights.spread,
     }));
+  const { number, ...standing } = sharedStanding(subject, strategy, site);
   return {
     id,
+    room: site.rooms.idOf(JSON.stringify([number, needs])),
     needs,
     dims: Int32Array.from(needs.resources, ({ name }) => site.resources.idOf(name)),
     amounts: Float64Array.from(needs.resources, ({ amount }) => amount),
-    ...sharedStanding(subject, strategy, site),
+    ...standing,
     devices: needs.devices,
     maxPerNode: ask.maxPerNode ?? Number.POSITIVE_INFINITY,
     near,
@@ -146,19 +153,21 @@ export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
 
 function sharedStanding(subject: Subject, strategy: Strategy, site: ShapeSite): Standing {
   const { pinnedNode, platforms, constraints: held, tolerations, images, affinities } = subject.ask;
+  // Neighbours are no words about nodes: services that differ only in them share.
+  const preferred = affinities?.filter(({ kind }) => kind === "node");
   const key = JSON.stringify([
     pinnedNode,
     platforms,
     held,
     tolerations,
     images,
-    affinities,
+    preferred?.length === 0 ? undefined : preferred,
     strategy,
   ]);
   const known = site.standing.get(key);
   if (known !== undefined) return known;
   const points = pointsOf(subject, site.nodes, strategy);
-  const found = { ...standingOf(subject, site.nodes), points };
+  const found = { number: site.standing.size, ...standingOf(subject, site.nodes), points };
   site.standing.set(key, found);
   return found;
 }

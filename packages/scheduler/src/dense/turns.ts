@@ -1,8 +1,8 @@
 /**
  * Finds the best node of all: for strategies that look for room, and for asks in clusters with devices.
  *
- * For each shape a tournament keeps the points of every node; nodes that changed are valued anew when the
- * shape is asked for again. Points that depend on neighbours are added while the best are taken out one by
+ * For each room (`Shape.room`) a tournament keeps the points of every node; nodes that changed are valued anew when the
+ * room is asked for again. Points that depend on neighbours are added while the best are taken out one by
  * one, until no other can overtake. Cost: O(changes since × points) and O(log nodes) for each one taken out.
  */
 
@@ -28,7 +28,7 @@ export class TurnSearch {
   readonly #cluster: DenseCluster;
   readonly #rules: NeighbourRules;
   readonly #points: Points;
-  /** By shape, the longest unused first. */
+  /** By room, the longest unused first. */
   readonly #turns = new Map<number, Turn>();
   readonly #turnsMax: number;
   visits = 0;
@@ -78,9 +78,9 @@ export class TurnSearch {
 
   #caughtUp(shape: Shape): Turn {
     const { changes, size } = this.#cluster;
-    const turn = this.#turns.get(shape.id) ?? { tournament: new Tournament(size), seen: -1 };
-    this.#turns.delete(shape.id);
-    this.#turns.set(shape.id, turn);
+    const turn = this.#turns.get(shape.room) ?? { tournament: new Tournament(size), seen: -1 };
+    this.#turns.delete(shape.room);
+    this.#turns.set(shape.room, turn);
     for (const oldest of this.#turns.keys()) {
       if (this.#turns.size <= this.#turnsMax) break;
       this.#turns.delete(oldest);
