@@ -13,6 +13,7 @@ import { lookup } from "node:dns/promises";
 import { createServer } from "node:http";
 import { isIP } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Client, Peer } from "./client.ts";
 import { keepAliveClient, newConnectionClient, slowBodyClient } from "./http-clients.ts";
 import { type KindReport, Tally } from "./tally.ts";
 import { webSocketClient } from "./web-socket-client.ts";
@@ -45,20 +46,6 @@ export interface ClientReport {
   /** What `resolved-once` asks. */
   readonly address: string;
 }
-
-/** Where a client finds its peer. */
-export interface Peer {
-  readonly address: () => Promise<string>;
-  readonly port: number;
-  readonly hostHeader: string;
-}
-
-/** One client of a kind: asks until `isOver`. */
-export type Client = (
-  peer: Peer,
-  tally: Tally,
-  options: { readonly pauseMs: number; readonly isOver: () => boolean },
-) => Promise<void>;
 
 const CLIENTS: Readonly<Record<Kind, Client>> = {
   "keep-alive": keepAliveClient,

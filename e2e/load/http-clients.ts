@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client, Peer } from "./client-program.ts";
+import type { Client, Peer } from "./client.ts";
 import { RequestFailure, type Tally } from "./tally.ts";
 
 /** No answer within this is a failure; so is no connection. */

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client } from "./client-program.ts";
+import type { Client } from "./client.ts";
 import { openSocket } from "./http-clients.ts";
 import { RequestFailure, type Tally } from "./tally.ts";
 

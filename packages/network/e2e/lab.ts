@@ -14,7 +14,8 @@ import { tmpdir } from "node:os";
 import { after, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { NetClient, netSocketPath } from "../src/client.ts";
-import type { NodeNetworkModel, ServiceName } from "../src/model.ts";
+import type { NodeNetworkModel } from "../src/model.ts";
+import type { ServiceName } from "../src/service-name.ts";
 
 const INSIDE = "BERTH_LAB_INSIDE";
 const INNER_TIMEOUT_MS = 240_000;

@@ -11,7 +11,13 @@ import { connect } from "node:net";
 import { asProtocolError, ProtocolError, problemOf } from "@berth/protocol/errors";
 import { LOOKUP_TYPES, type LookupQuestion } from "./dns/explain.ts";
 import { parseIpv4 } from "./ipv4.ts";
-import type { StopOptions } from "./process.ts";
+
+export interface StopOptions {
+  /** Ends HAProxy as well, with its connections. */
+  readonly ingress: boolean;
+  /** Removes the firewall table: for uninstalling, when no container of ours is left. */
+  readonly firewall?: boolean;
+}
 
 export interface ControlHandlers {
   readonly apply: (body: unknown) => Promise<unknown>;

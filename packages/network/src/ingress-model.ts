@@ -9,7 +9,7 @@
  * Design page: docs/design/ingress.md
  */
 
-import type { ServiceName } from "./model.ts";
+import type { ServiceName } from "./service-name.ts";
 
 /** How requests from outside reach services on this node. */
 export interface IngressModel {

@@ -11,6 +11,7 @@
  */
 
 import type { CertificateModel, IngressModel, IngressTarget } from "./ingress-model.ts";
+import type { ServiceName } from "./service-name.ts";
 
 export type * from "./ingress-model.ts";
 
@@ -64,14 +65,6 @@ export interface UnderlayModel {
   readonly address: string;
   /** UDP port on which the node takes VXLAN packets. */
   readonly port: number;
-}
-
-/** Full name of a service. */
-export interface ServiceName {
-  readonly project: string;
-  readonly environment: string;
-  readonly stack: string;
-  readonly service: string;
 }
 
 /** A network that this node carries, or will carry as soon as its bridge exists. */

@@ -14,7 +14,7 @@ import { type Clock, type Driver, type Logger, sleep } from "@berth/base";
 import { ProtocolError } from "@berth/protocol/errors";
 import { AddressController } from "./addresses/controller.ts";
 import { netSocketPath } from "./client.ts";
-import { ControlSocket } from "./control-socket.ts";
+import { ControlSocket, type StopOptions } from "./control-socket.ts";
 import { DnsThread } from "./dns/dns-thread.ts";
 import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
 import { FirewallController } from "./firewall/controller.ts";
@@ -52,13 +52,6 @@ export interface NetOptions {
   /** `haproxy` and `nft`, found by PATH. */
   readonly haproxyProgram?: string;
   readonly nftProgram?: string;
-}
-
-export interface StopOptions {
-  /** Ends HAProxy as well, with its connections. */
-  readonly ingress: boolean;
-  /** Removes the firewall table: for uninstalling, when no container of ours is left. */
-  readonly firewall?: boolean;
 }
 
 export interface NetProcess {

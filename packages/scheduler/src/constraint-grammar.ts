@@ -11,7 +11,11 @@
  */
 
 import { ATTRIBUTE_FORMS, normalAttribute } from "./attribute.ts";
-import { CONSTRAINT_OPERATORS, type Constraint, type ConstraintOperator } from "./constraint.ts";
+import {
+  CONSTRAINT_OPERATORS,
+  type Constraint,
+  type ConstraintOperator,
+} from "./constraint-form.ts";
 import { isComparable } from "./version.ts";
 
 export interface ConstraintProblem {

@@ -1,10 +1,10 @@
 export type { Mark } from "./cluster-state.ts";
+export { meetsConstraint } from "./constraint.ts";
 export {
   CONSTRAINT_OPERATORS,
   type Constraint,
   type ConstraintOperator,
-  meetsConstraint,
-} from "./constraint.ts";
+} from "./constraint-form.ts";
 export {
   type ConstraintProblem,
   type ConstraintResult,

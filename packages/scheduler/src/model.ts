@@ -8,7 +8,7 @@
  * bit. `docs/design/scheduler.md` tells how it fits together.
  */
 
-import type { Constraint } from "./constraint.ts";
+import type { Constraint } from "./constraint-form.ts";
 
 /** Quantities as a file or a user stated them; what is absent gets `ScheduleOptions.defaults`. */
 export interface Requests {

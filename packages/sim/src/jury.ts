@@ -5,14 +5,9 @@
 
 import type { Acknowledged } from "./acknowledgements.ts";
 import { allCheckers } from "./checkers/all.ts";
-import type {
-  AnswerEvent,
-  Checker,
-  ContainerEvent,
-  ModelEvent,
-  Scene,
-  Speak,
-} from "./checkers/checker.ts";
+import type { Checker, Scene, Speak } from "./checkers/checker.ts";
+import type { AnswerEvent } from "./line-client.ts";
+import type { ContainerEvent, ModelEvent } from "./machine.ts";
 import type { Written } from "./store-journal.ts";
 import type { Trace } from "./trace.ts";
 

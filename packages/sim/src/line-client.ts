@@ -16,10 +16,16 @@ import type {
   Routes,
   UpgradeId,
 } from "@berth/protocol";
-import type { AnswerEvent } from "./checkers/checker.ts";
 import type { Life } from "./life.ts";
 import { type Link, unreachable } from "./link.ts";
 import type { ServerLife } from "./server-life.ts";
+
+/** A member got an answer, or a piece of a stream. */
+export interface AnswerEvent {
+  /** Identifier of the membership that its certificate speaks of. */
+  readonly member: string;
+  readonly route: RouteId;
+}
 
 /** By what a server knows a client: a token, or the certificate of a member. */
 export type Identity =

@@ -7,10 +7,12 @@ import { type Agent, startAgent } from "@berth/agent";
 import { MemoryLogFiles } from "@berth/agent/logs/files";
 import { failedCheck, GOOD_CHECK } from "@berth/agent/probes/checker";
 import type { FakeRuntime } from "@berth/agent/runtime/fake";
+import type { FakeContainer } from "@berth/agent/runtime/fake-container";
 import type { FakeHost } from "@berth/agent/runtime/fake-host";
 import { MemoryDb } from "@berth/agent/state/memory-db";
 import { sealerOf } from "@berth/agent/state/seal";
 import type { Clock, Logger, Prng } from "@berth/base";
+import type { NodeNetworkModel } from "@berth/network";
 import type { ApiClient } from "@berth/protocol";
 import { DbOfLife } from "./db-of-life.ts";
 import { goodDisk } from "./disk.ts";
@@ -19,6 +21,18 @@ import type { Identity } from "./line-client.ts";
 import type { Link } from "./link.ts";
 import type { SimulatedNet } from "./simulated-net.ts";
 import type { SkewedClock } from "./skewed-clock.ts";
+
+export interface ContainerEvent {
+  readonly machine: string;
+  readonly container: FakeContainer;
+  readonly kind: string;
+}
+
+/** A node's data plane was told what to follow; the machine's `net` shows it already. */
+export interface ModelEvent {
+  readonly machine: Machine;
+  readonly model: NodeNetworkModel;
+}
 
 export interface MachineOptions {
   readonly name: string;

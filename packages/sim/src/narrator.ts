@@ -5,7 +5,7 @@
 
 import { LABEL_ATTEMPT, LABEL_TASK } from "@berth/agent/runtime/port";
 import type { Node, Stack, Task, TaskStatus } from "@berth/protocol";
-import type { ContainerEvent } from "./checkers/checker.ts";
+import type { ContainerEvent } from "./machine.ts";
 import type { StoreFacts } from "./store-facts.ts";
 import type { Written } from "./store-journal.ts";
 import type { Trace } from "./trace.ts";

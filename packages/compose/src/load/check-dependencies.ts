@@ -3,7 +3,7 @@
  */
 
 import { nearestWord } from "@berth/base";
-import type { Check } from "./check.ts";
+import type { Check } from "./check-context.ts";
 import { linkedService, sharedService } from "./normalize.ts";
 
 /** Records missing services and circles. */

@@ -8,6 +8,7 @@ import { nearestWord } from "@berth/base";
 import type { ComposeProject } from "../model/project-model.ts";
 import type { ComposeService } from "../model/service-model.ts";
 import type { ComposeProblem, Problems } from "../problem.ts";
+import type { Check } from "./check-context.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import type { TreeSourceMap } from "./source-map.ts";
 
@@ -35,21 +36,6 @@ export function checkProject(
   }
   checkExternals(check);
   checkDependencies(check);
-}
-
-/** What the checks share. */
-export interface Check {
-  readonly project: ComposeProject;
-  readonly allServices: readonly string[];
-  /** Whether something stands at a path, be it readable or not: what could not be read was named already. */
-  wrote(path: string): boolean;
-  /** Whether there is an error already that `is` holds for. */
-  hasErrorThat(is: (problem: ComposeProblem) => boolean): boolean;
-  error(
-    path: string,
-    message: string,
-    extras?: { expected?: string; suggestion?: string | undefined },
-  ): void;
 }
 
 function checkImage(check: Check, service: ComposeService, path: string): void {

@@ -1,7 +1,7 @@
 /** What the merged form says beyond the files: names of resources, the default network, dependencies that other keys imply. */
 
 import type { Printed } from "../codec/codec.ts";
-import type { MergedPlace, MutableForm } from "./merged-form.ts";
+import type { MergedPlace, MutableForm } from "./merged-place.ts";
 
 /** Adds it to `form`, which is changed and returned. */
 export function withImplied(form: MutableForm, place: MergedPlace): MutableForm {

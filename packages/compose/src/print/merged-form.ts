@@ -14,19 +14,7 @@ import { parsePortSpec } from "../spec/port-spec.ts";
 import type { MapTree, Tree } from "../tree/tree.ts";
 import { withImplied } from "./merged-defaults.ts";
 import { withoutRepeated } from "./merged-lists.ts";
-
-export type MutableForm = Map<string, Printed>;
-
-export interface MergedPlace {
-  /** Of the project. */
-  readonly name: string;
-  /** Values of variables that the files name without one. */
-  readonly environment: ReadonlyMap<string, string>;
-  /** Of the caller, for `~`. */
-  readonly home: string | undefined;
-  readonly resolvePaths: boolean;
-  readonly normalize: boolean;
-}
+import type { MergedPlace, MutableForm } from "./merged-place.ts";
 
 /** The merged form of a whole model. */
 export function mergedForm(tree: MapTree, place: MergedPlace): MutableForm {

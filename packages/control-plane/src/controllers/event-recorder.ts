@@ -6,14 +6,11 @@
  */
 
 import { type Clock, type Driver, type Logger, type Loop, MINUTE_MS } from "@berth/base";
-import { type Event, keys } from "@berth/protocol";
+import { keys } from "@berth/protocol";
 import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import { encode } from "../state/decode.ts";
 import type { Compare, Operation, Store } from "../store/port.ts";
-import { eventsOfChange } from "./events-of-change.ts";
-
-/** An event before it has its identity. */
-export type EventDraft = Omit<Event, "id" | "at">;
+import { type EventDraft, eventsOfChange } from "./events-of-change.ts";
 
 /** Waiting events; more than a burst of a whole cluster's tasks is noise. */
 const QUEUE_MAX = 1_000;

@@ -1,11 +1,13 @@
 /** Which changes of the state people want to hear of, and in which words. Pure. */
 
 import { formatDuration } from "@berth/base";
-import { CLUSTER_SCOPE, type Rollout, taskName } from "@berth/protocol";
+import { CLUSTER_SCOPE, type Event, type Rollout, taskName } from "@berth/protocol";
 import { exitWords } from "../reconcile/waits.ts";
 import type { Change } from "../state/cluster-state.ts";
 import type { ClusterView, Held } from "../state/cluster-tables.ts";
-import type { EventDraft } from "./event-recorder.ts";
+
+/** An event before it has its identity. */
+export type EventDraft = Omit<Event, "id" | "at">;
 
 /** Events of one change; none for what was there already when the server started. */
 export function eventsOfChange(change: Change, view: ClusterView): EventDraft[] {

@@ -4,12 +4,17 @@
  */
 
 import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import type { ContractTest } from "./contract.ts";
 import { change, eventsOf, put, type StoreSubject, watched } from "./contract-subject.ts";
 import { RING_BYTES_MAX } from "./event-ring.ts";
 import type { Store, WatchBatch } from "./port.ts";
 import { PROGRESS_DELAY_MS, WATCH_BATCH_EVENTS_MAX } from "./watch-hub.ts";
+
+export type ContractTest = (
+  title: string,
+  run: (subject: StoreSubject, context: TestContext) => Promise<void>,
+) => void;
 
 export function watchContract(it: ContractTest): void {
   eventContract(it);

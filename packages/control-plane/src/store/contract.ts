@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { change, type MakeSubject, put, type StoreSubject } from "./contract-subject.ts";
-import { watchContract } from "./contract-watch.ts";
+import { type ContractTest, watchContract } from "./contract-watch.ts";
 import {
   KEY_BYTES_MAX,
   LIST_PAGE_BYTES_MAX,
@@ -34,11 +34,6 @@ export function storeContract(name: string, makeSubject: MakeSubject): void {
     watchContract(it);
   });
 }
-
-export type ContractTest = (
-  title: string,
-  run: (subject: StoreSubject, context: TestContext) => Promise<void>,
-) => void;
 
 function readContract(it: ContractTest): void {
   it("an empty store is at revision 0 and has nothing", async ({ store }) => {

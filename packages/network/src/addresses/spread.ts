@@ -20,9 +20,9 @@ import {
   type EndpointModel,
   type NetworkModel,
   type NodeNetworkModel,
-  type ServiceName,
   serviceKey,
 } from "../model.ts";
+import type { ServiceName } from "../service-name.ts";
 import type { TableFrame, TableState } from "./table-state.ts";
 
 /** What of the model this part follows. */

@@ -15,8 +15,8 @@ import {
   type PreparedRecords,
   prepareAddresses,
 } from "./encode.ts";
-import { type Hit, isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
-import type { Asker, DnsTables, NameEntry, ServiceNames } from "./tables.ts";
+import { isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
+import type { Asker, DnsTables, Hit, NameEntry, ServiceNames } from "./tables.ts";
 import { asciiLower, type Query, RCODE, TYPE } from "./wire.ts";
 
 /** `forward`: not ours to answer. */

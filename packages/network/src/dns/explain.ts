@@ -7,8 +7,8 @@ import { formatIpv4 } from "../ipv4.ts";
 import { type NodeNetworkModel, serviceKey } from "../model.ts";
 import { answer } from "./answer.ts";
 import { answerRecords, type DnsRecord } from "./encode.ts";
-import { type Hit, isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
-import { type Asker, askerOf, type DnsTables } from "./tables.ts";
+import { isLocalhost, isOurs, isParent, lookUp } from "./look-up.ts";
+import { type Asker, askerOf, type DnsTables, type Hit } from "./tables.ts";
 import { asciiLower, CLASS_IN, isWireName, TYPE } from "./wire.ts";
 
 /** Types that can be asked for by name. */

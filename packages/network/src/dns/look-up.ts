@@ -4,22 +4,7 @@
  * Pure; O(networks of the asker). What is answered then: answer.ts. Why, in words: explain.ts.
  */
 
-import type { PreparedRecords } from "./encode.ts";
-import type { Asker, DnsTables, NameEntry, NetworkNames } from "./tables.ts";
-
-/** How a name came to its meaning; the first that holds decides. */
-export type Rule = "service" | "hostname" | "tasks" | "copy";
-
-/** What a name was found to mean; `all`: every copy's address even where the service has one of its own. */
-export interface Hit {
-  readonly entries: readonly NameEntry[];
-  readonly all: boolean;
-  readonly rule: Rule;
-  /** The network on which it was found. */
-  readonly network: NetworkNames;
-  /** Answers as they go on the wire, made when first asked for: see answer.ts. */
-  readonly prepared: Map<number, PreparedRecords>;
-}
+import type { Asker, DnsTables, Hit, NameEntry, NetworkNames } from "./tables.ts";
 
 const COPY_NAME = /^(.+)-(\d{1,7})$/;
 const TASKS_PREFIX = "tasks.";

@@ -15,13 +15,27 @@ import {
   type NetworkModel,
   type NodeNetworkModel,
   type ServiceModel,
-  type ServiceName,
   type ServicePortModel,
   serviceKey,
 } from "../model.ts";
+import type { ServiceName } from "../service-name.ts";
 import { type Ipv6Range, ipv6InRange, parseIpv6, parseIpv6Range } from "./address6.ts";
-import type { Hit } from "./look-up.ts";
+import type { PreparedRecords } from "./encode.ts";
 import { asciiLower, isWireName } from "./wire.ts";
+
+/** How a name came to its meaning; the first that holds decides. */
+export type Rule = "service" | "hostname" | "tasks" | "copy";
+
+/** What a name was found to mean; `all`: every copy's address even where the service has one of its own. */
+export interface Hit {
+  readonly entries: readonly NameEntry[];
+  readonly all: boolean;
+  readonly rule: Rule;
+  /** The network on which it was found. */
+  readonly network: NetworkNames;
+  /** Answers as they go on the wire, made when first asked for: see answer.ts. */
+  readonly prepared: Map<number, PreparedRecords>;
+}
 
 /** A ready copy, on one network. */
 export interface CopyNames {

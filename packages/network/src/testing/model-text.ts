@@ -25,10 +25,10 @@ import {
   type IngressTarget,
   type NetworkModel,
   type NodeNetworkModel,
-  type ServiceName,
   type UdpPortModel,
 } from "../model.ts";
 import { parseModel } from "../model-parse.ts";
+import type { ServiceName } from "../service-name.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 

@@ -7,9 +7,9 @@
  * Same nodes, asks and options, same decisions.
  */
 
+import type { Decision } from "../decision.ts";
 import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
 import type { Refusal } from "../plan.ts";
-import type { Decision } from "../trace/replay-engine.ts";
 import { DenseCluster, type DenseOptions, NONE } from "./cluster.ts";
 import { LaneSearch } from "./lanes.ts";
 import { type Mix, MixCounter } from "./mix.ts";

@@ -1,7 +1,7 @@
 /** Nodes, tasks and asks for tests: only what matters is stated. */
 
 import { assert, GIB } from "@berth/base";
-import type { Constraint } from "../constraint.ts";
+import type { Constraint } from "../constraint-form.ts";
 import { parseConstraint } from "../constraint-grammar.ts";
 import type { Ask, NodeModel, RunningTask } from "../model.ts";
 import type { ScheduleOptions } from "../options.ts";

@@ -1,6 +1,6 @@
 /** An ask as a line of a trace (`docs/reference/sim.md`). */
 
-import type { Constraint } from "../constraint.ts";
+import type { Constraint } from "../constraint-form.ts";
 import { parseConstraint } from "../constraint-grammar.ts";
 import {
   type Ask,

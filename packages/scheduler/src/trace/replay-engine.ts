@@ -3,26 +3,13 @@
  * uses what only that knows (ports, pods), or lets asks displace tasks.
  */
 
+import type { Decision } from "../decision.ts";
 import { Engine, type EngineOptions } from "../dense/engine.ts";
 import { explainPlacement } from "../explain.ts";
 import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
 import type { Preemption } from "../options.ts";
-import type { Refusal, SchedulePlan } from "../plan.ts";
+import type { SchedulePlan } from "../plan.ts";
 import { Transaction } from "../transaction.ts";
-
-/** What became of one ask. */
-export interface Decision {
-  readonly ask: string;
-  /** `undefined` when it was refused. */
-  readonly node: string | undefined;
-  readonly devices: readonly DeviceAssignment[];
-  /** Why it was refused, measured when it is called: at once, for later the cluster is another. */
-  readonly refusal: (() => Refusal) | undefined;
-  /** Why there, in words, where the engine tells. */
-  readonly why?: string;
-  /** Tasks that had to go for it: they have no place any more. */
-  readonly victims?: readonly string[];
-}
 
 export interface ReplayEngine {
   /** Decides asks that belong together, in their order. */

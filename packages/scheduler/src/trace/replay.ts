@@ -9,12 +9,13 @@
  */
 
 import { assert } from "@berth/base";
+import type { Decision } from "../decision.ts";
 import { explainRules } from "../explain.ts";
 import type { Ask, DeviceAssignment } from "../model.ts";
 import type { Refusal } from "../plan.ts";
 import type { TraceAsk } from "./ask-line.ts";
 import { Departures } from "./departures.ts";
-import type { Decision, ReplayEngine } from "./replay-engine.ts";
+import type { ReplayEngine } from "./replay-engine.ts";
 
 /** A node is away from `atMs` on, for ever or until `backMs`. */
 export interface NodeFailure {

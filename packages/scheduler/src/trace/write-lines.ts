@@ -5,7 +5,7 @@
  * first. What is absent or empty is left out. Cost: O(size of the line).
  */
 
-import type { Constraint } from "../constraint.ts";
+import type { Constraint } from "../constraint-form.ts";
 import type { Ask, NodeAffinity, NodeModel, ServiceAffinity } from "../model.ts";
 
 /** The line of a node, as `readNode` takes it. */

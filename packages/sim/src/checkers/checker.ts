@@ -4,12 +4,10 @@
  * asks the server.
  */
 
-import type { FakeContainer } from "@berth/agent/runtime/fake-container";
-import type { NodeNetworkModel } from "@berth/network";
-import type { RouteId } from "@berth/protocol";
 import type { Acknowledged } from "../acknowledgements.ts";
 import type { Cluster } from "../cluster.ts";
-import type { Machine } from "../machine.ts";
+import type { AnswerEvent } from "../line-client.ts";
+import type { ContainerEvent, ModelEvent } from "../machine.ts";
 import type { Operator } from "../operator.ts";
 import type { StackUser } from "../stack-user.ts";
 import type { Written } from "../store-journal.ts";
@@ -27,25 +25,6 @@ export interface Scene {
 
 /** Called with a sentence when the property does not hold. */
 export type Speak = (sentence: string) => void;
-
-export interface ContainerEvent {
-  readonly machine: string;
-  readonly container: FakeContainer;
-  readonly kind: string;
-}
-
-/** A node's data plane was told what to follow; the machine's `net` shows it already. */
-export interface ModelEvent {
-  readonly machine: Machine;
-  readonly model: NodeNetworkModel;
-}
-
-/** A member got an answer, or a piece of a stream. */
-export interface AnswerEvent {
-  /** Identifier of the membership that its certificate speaks of. */
-  readonly member: string;
-  readonly route: RouteId;
-}
 
 export interface Checker {
   /** Unique, `kebab-case`. */
