@@ -49,6 +49,7 @@ for (const stack of KEY_STACKS) {
       scene = new Scene(platform, stack.name);
       const files = { "compose.yaml": stack.compose, ...stack.files };
       const folder = platform.project(stack.name, files);
+      await stack.prepare?.(platform, folder);
       const words = ["deploy", "-f", join(folder, "compose.yaml"), "--stack", stack.name];
       const { code, stdout, stderr } = await platform.berthWith(
         { environment: stack.environment ?? {} },

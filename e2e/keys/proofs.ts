@@ -2,6 +2,7 @@
 
 import { BUILD } from "./build-stack.ts";
 import { ENGINE } from "./engine-stack.ts";
+import { EXTERNAL } from "./external-stack.ts";
 import { FAILING, LIFE } from "./life-stack.ts";
 import { NETWORK, NETWORK_OWNER } from "./network-stack.ts";
 import { PROCESS } from "./process-stack.ts";
@@ -14,6 +15,7 @@ export const KEY_STACKS: readonly KeyStack[] = [
   NETWORK_OWNER,
   NETWORK,
   STORAGE,
+  EXTERNAL,
   BUILD,
   ENGINE,
   FAILING,

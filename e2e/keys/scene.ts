@@ -57,6 +57,8 @@ export interface KeyStack {
   /** Variables of the shell that deploys. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly words?: readonly string[];
+  /** What a person does before the first deploy; the folder is that of `compose.yaml`. */
+  readonly prepare?: (platform: TestPlatform, folder: string) => Promise<void>;
   readonly checks: readonly KeyCheck[];
 }
 

@@ -136,6 +136,21 @@ secrets:
 `,
   );
   bench.write(
+    "external.yaml",
+    `name: blog
+services:
+  web:
+    image: busybox:1
+    secrets: [db_password]
+    configs: [{source: settings, target: /etc/app.conf}]
+secrets:
+  db_password: {external: true}
+  unused: {external: true}
+configs:
+  settings: {external: true, name: app_conf}
+`,
+  );
+  bench.write(
     "wrong.yaml",
     "services:\n  web:\n    image: a\n    depends_on: [dbb]\n  db:\n    imge: b\n",
   );

@@ -24,10 +24,9 @@ export interface CommandRow {
 
 type Load = () => Promise<{ readonly command: CommandDescription }>;
 
-function rows(
-  group: CommandRow["group"],
-  list: readonly (readonly [words: string, summary: string, load: Load])[],
-): CommandRow[] {
+type Row = readonly [words: string, summary: string, load: Load];
+
+function rows(group: CommandRow["group"], list: readonly Row[]): CommandRow[] {
   return list.map(([words, summary, load]) => ({
     group,
     words,
@@ -45,6 +44,37 @@ const clusterBackup = () => import("./commands/platform-backup.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
+
+const external = () => import("./commands/external-commands.ts");
+
+/** The verbs of secrets and configs that an environment has apart from stacks. */
+function externalRows(noun: "secret" | "config-file"): Row[] {
+  const what = noun === "secret" ? "secret" : "config";
+  const words = async () => (await external()).EXTERNAL_COMMANDS[noun];
+  return [
+    [
+      `${noun} create`,
+      `make a ${what} of the environment`,
+      async () => ({ command: (await words()).create }),
+    ],
+    [
+      `${noun} update`,
+      `give it another content`,
+      async () => ({ command: (await words()).update }),
+    ],
+    [`${noun} ls`, `${what}s of the environment`, async () => ({ command: (await words()).list })],
+    [
+      `${noun} describe`,
+      "its versions and its users",
+      async () => ({ command: (await words()).describe }),
+    ],
+    [
+      `${noun} rm`,
+      "remove one that nobody uses",
+      async () => ({ command: (await words()).remove }),
+    ],
+  ];
+}
 
 const STACKS = rows("Stacks", [
   [
@@ -66,6 +96,8 @@ const STACKS = rows("Stacks", [
     "values that are kept for a stack's file",
     () => import("./commands/stack-parameters.ts"),
   ],
+  ...externalRows("secret"),
+  ...externalRows("config-file"),
   ["network ls", "networks and how full they are", () => import("./commands/network-ls.ts")],
   ["network show", "who is on a network", () => import("./commands/network-show.ts")],
   ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],

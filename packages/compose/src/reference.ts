@@ -161,6 +161,12 @@ volumes:
   uploads: {x-berth: {mode: shared}}
 \`\`\`
 
+### External secrets and configs
+
+\`berth secret create NAME --file F\` and \`berth config-file create NAME\` keep one for an environment, apart from stacks; a file names it with \`external: true\`, and with
+\`name:\` where its key is another. A deploy takes the newest content, and its release keeps that. \`update\` gives it another: the next deploy of the same file replaces the
+copies that use it, a rollback brings the old content back. What a stack uses is not removed.
+
 ### Parameters
 
 A parameter is used as \`\${NAME}\`, or as a secret with \`environment: NAME\`. Its value is the first of: \`--set\` or \`--set-file\`, a variable of that

@@ -164,8 +164,14 @@ export const SUPPORT: readonly SupportEntry[] = [
     "volumes.*.name",
     "with external it names a volume of the engine, or STACK_VOLUME; another name of its own is warned of and not used",
   ),
-  not("configs.*.external", "there are none outside of stacks; the deploy is refused"),
-  not("configs.*.name", "they belong to their stack"),
+  honoured(
+    "configs.*.external",
+    "the environment's own, made by berth config-file create; a deploy takes the newest version and its release keeps it",
+  ),
+  honoured(
+    "configs.*.name",
+    "with external it names a config of the environment; another name of its own is warned of and not used",
+  ),
   not("configs.*.labels", "they are not kept"),
   not("configs.*.driver", "configs are kept by the platform"),
   not("configs.*.driver_opts", "configs are kept by the platform"),
@@ -173,8 +179,14 @@ export const SUPPORT: readonly SupportEntry[] = [
     "secrets.*.content",
     "refused: give file or environment, so that no secret stands in the file",
   ),
-  not("secrets.*.external", "there are none outside of stacks; the deploy is refused"),
-  not("secrets.*.name", "they belong to their stack"),
+  honoured(
+    "secrets.*.external",
+    "the environment's own, made by berth secret create; a deploy takes the newest version and its release keeps it",
+  ),
+  honoured(
+    "secrets.*.name",
+    "with external it names a secret of the environment; another name of its own is warned of and not used",
+  ),
   not("secrets.*.labels", "they are not kept"),
   not("networks.*.enable_ipv4", "networks always have IPv4", ["true"]),
   not("configs.*.template_driver", "contents are taken as they are"),

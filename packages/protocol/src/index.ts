@@ -14,6 +14,7 @@ export * from "./names.ts";
 export * from "./openapi.ts";
 export * from "./resources/certificate.ts";
 export * from "./resources/cluster-trace.ts";
+export * from "./resources/external-file.ts";
 export * from "./resources/member.ts";
 export * from "./resources/network.ts";
 export * from "./resources/network-check.ts";

@@ -24,6 +24,7 @@ export const KINDS = {
   volume: { cluster: false, writer: "service controller, API" },
   secret: { cluster: false, writer: "API; encrypted" },
   parameter: { cluster: false, writer: "API; encrypted" },
+  external: { cluster: false, writer: "API; the content is sealed apart" },
   registry: { cluster: false, writer: "API; the password is encrypted" },
   policy: { cluster: false, writer: "API" },
   event: { cluster: false, writer: "controllers" },
@@ -155,6 +156,9 @@ export const keys = {
   /** A login of a project, or of the cluster (`-`). */
   /** With "" as name the beginning of all keys of a stack's parameters. */
   parameter: (scope: StackScope, name: string) => inStack(scope, "parameter", name),
+  /** A secret or config of an environment. With "" as name the beginning of all keys of the kind. */
+  external: ({ project, environment }: EnvironmentScope, kind: string, name: string) =>
+    key(project, environment, "external", kind, name),
   policy: (project: string) => key(project, CLUSTER_SCOPE, "policy", "project"),
   registry: (project: string, server: string) => key(project, CLUSTER_SCOPE, "registry", server),
   event: (project: string, environment: string, id: string) =>

@@ -27,7 +27,8 @@ function deployment(
   services: Readonly<Record<string, ServiceSpec>>,
   changes: Partial<Deployment> = {},
 ): Deployment {
-  const { secrets: _secrets, ...spec } = stackSpec({ services: { ...services } });
+  const { secrets: _secrets, ...rest } = stackSpec({ services: { ...services } });
+  const spec = { ...rest, configs: {} };
   return {
     ...SCOPE,
     id: "deploy01",

@@ -95,14 +95,28 @@ test("a config without content is an error where it is used, a warning where not
   const result =
     compileSample(`services: {web: {image: x, configs: [a], secrets: [{source: s, uid: www}]}}
 configs: {a: {file: ./a}, b: {file: ./b}}
-secrets: {s: {external: true}}
+secrets: {s: {environment: NOT_SET}}
 `);
   assert.deepEqual(problemWords(result), [
     'error services.web.secrets.0.uid: "www" is no number; names are not known outside the image',
     'error configs.a: the file "./a" cannot be read',
     'warning configs.b: the file "./b" cannot be read; nothing uses it',
-    "error secrets.s: has no content: external ones are not known here; give file, content or environment",
+    "error secrets.s: the variable NOT_SET is not set",
   ]);
+});
+
+test("external configs and secrets are asked for by their name; what nobody uses is left out", () => {
+  const { spec, problems } =
+    compileSample(`services: {web: {image: x, configs: [a, b], secrets: [s, t]}}
+configs: {a: {external: true}, b: {file: ./compose.yaml, name: other}, c: {external: true}}
+secrets: {s: {external: true, name: shop.key}, t: {external: true, name: -dash}, u: {external: true}}
+`);
+  assert.deepEqual(spec.configs["a"], { external: { name: "a" } });
+  assert.deepEqual(spec.secrets["s"], { external: { name: "shop.key" } });
+  assert.deepEqual([Object.keys(spec.configs).includes("c"), "u" in spec.secrets], [false, false]);
+  const words = problems.map(({ severity, path }) => `${severity} ${path.join(".")}`);
+  assert.ok(words.includes("warning configs.b.name") && words.includes("error secrets.t.name"));
+  assert.equal(problems.filter(({ path }) => path.includes("a") || path.includes("s")).length, 0);
 });
 
 test("log limits, and drivers that are not used", () => {

@@ -6,12 +6,15 @@
  * key that they speak of. Cost: O(services × their keys). Design page: docs/design/compose.md
  */
 
-import type {
-  FileReference as FileReferenceSpec,
-  Hook,
-  ServiceSpec,
-  StackSpec,
-  VolumeSpec,
+import {
+  EXTERNAL_FILE_NAME_PATTERN,
+  type ExternalInput,
+  type FileReference as FileReferenceSpec,
+  type Hook,
+  type ServiceSpec,
+  type StackSpec,
+  secretsOfRoutes,
+  type VolumeSpec,
 } from "@berth/protocol";
 import type { ServiceHook } from "../model/deploy-model.ts";
 import type { ComposeProject } from "../model/project-model.ts";
@@ -109,8 +112,8 @@ export function compileStack(input: CompileInput): CompileResult {
     services,
     networks: compileStackNetworks(project, used, problems),
     volumes,
-    configs: compileConfigs(input, problems),
-    secrets: compileSecrets(input, problems),
+    configs: compileConfigs({ input, problems, used: usedFiles(services, "configs") }),
+    secrets: compileSecrets({ input, problems, used: usedFiles(services, "secrets") }),
   };
   return { spec, problems: problems.all };
 }
@@ -272,9 +275,34 @@ function logLimits({ service, name, problems }: ServiceContext): ServiceSpec["lo
   };
 }
 
-function compileConfigs(input: CompileInput, problems: ProblemList): StackSpec["configs"] {
+interface FileContext {
+  readonly input: CompileInput;
+  readonly problems: ProblemList;
+  /** Keys that a service names. */
+  readonly used: ReadonlySet<string>;
+}
+
+function usedFiles(
+  services: Readonly<Record<string, ServiceSpec>>,
+  kind: "configs" | "secrets",
+): ReadonlySet<string> {
+  const names = Object.values(services).flatMap((spec) => [
+    ...spec[kind].map(({ name }) => name),
+    ...(kind === "secrets" ? secretsOfRoutes(spec.routes) : []),
+  ]);
+  return new Set(names);
+}
+
+function compileConfigs({ input, problems, used }: FileContext): StackSpec["configs"] {
   const configs: Record<string, StackSpec["configs"][string]> = {};
   for (const [key, config] of Object.entries(input.project.configs)) {
+    const path = ["configs", key];
+    if (config.external === true) {
+      // As with Compose: what nobody uses need not be there.
+      if (used.has(key)) configs[key] = externalOf(config, path, problems);
+      continue;
+    }
+    warnOfName(config, path, { input, problems });
     if (config.content !== undefined) {
       configs[key] = input.inlineDigest(config.content);
       continue;
@@ -282,16 +310,21 @@ function compileConfigs(input: CompileInput, problems: ProblemList): StackSpec["
     const found = config.file === undefined ? undefined : input.objects.get(config.file.path);
     if (found?.kind === "file") {
       configs[key] = { digest: found.digest, sizeBytes: found.sizeBytes };
-    } else if (isUsed(input.project, "configs", key)) {
-      problems.error(["configs", key], missingContent(config));
-    } else problems.warn(["configs", key], `${missingContent(config)}; nothing uses it`);
+    } else if (used.has(key)) problems.error(path, missingContent(config));
+    else problems.warn(path, `${missingContent(config)}; nothing uses it`);
   }
   return configs;
 }
 
-function compileSecrets(input: CompileInput, problems: ProblemList): StackSpec["secrets"] {
+function compileSecrets({ input, problems, used }: FileContext): StackSpec["secrets"] {
   const secrets: Record<string, StackSpec["secrets"][string]> = {};
   for (const [key, secret] of Object.entries(input.project.secrets)) {
+    const path = ["secrets", key];
+    if (secret.external === true) {
+      if (used.has(key)) secrets[key] = externalOf(secret, path, problems);
+      continue;
+    }
+    warnOfName(secret, path, { input, problems });
     if (secret.content !== undefined) {
       secrets[key] = { content: base64(secret.content) };
       continue;
@@ -299,17 +332,35 @@ function compileSecrets(input: CompileInput, problems: ProblemList): StackSpec["
     const found = secret.file === undefined ? undefined : input.objects.get(secret.file.path);
     if (found?.kind === "file" && secret.file !== undefined) {
       secrets[key] = { content: input.secretContent(secret.file.path) };
-    } else if (isUsed(input.project, "secrets", key)) {
-      problems.error(["secrets", key], missingContent(secret));
-    } else problems.warn(["secrets", key], `${missingContent(secret)}; nothing uses it`);
+    } else if (used.has(key)) problems.error(path, missingContent(secret));
+    else problems.warn(path, `${missingContent(secret)}; nothing uses it`);
   }
   return secrets;
 }
 
-function isUsed(project: ComposeProject, kind: "configs" | "secrets", key: string): boolean {
-  return Object.values(project.services).some((service) =>
-    service[kind]?.some(({ source }) => source === key),
-  );
+const EXTERNAL_NAME = new RegExp(EXTERNAL_FILE_NAME_PATTERN);
+
+/** The server knows whether it is there; a name that nothing can have is told here. */
+function externalOf(
+  object: ComposeFileObject,
+  path: readonly string[],
+  problems: ProblemList,
+): ExternalInput {
+  const name = object.name ?? path.at(-1) ?? "";
+  if (!EXTERNAL_NAME.test(name)) {
+    const expected = "1 to 64 letters, digits, dots, dashes and underscores";
+    problems.error([...path, "name"], `"${name}" is no name of one outside of stacks: ${expected}`);
+  }
+  return { external: { name } };
+}
+
+function warnOfName(
+  { name }: ComposeFileObject,
+  path: readonly string[],
+  { input, problems }: Pick<FileContext, "input" | "problems">,
+): void {
+  if (name === undefined || name === `${input.project.name}_${path.at(-1)}`) return;
+  problems.warn([...path, "name"], "is not used: it belongs to its stack alone");
 }
 
 function base64(text: string): string {
@@ -319,5 +370,5 @@ function base64(text: string): string {
 function missingContent(object: ComposeFileObject): string {
   if (object.file !== undefined) return `the file "${object.file.original}" cannot be read`;
   if (object.environment !== undefined) return `the variable ${object.environment} is not set`;
-  return "has no content: external ones are not known here; give file, content or environment";
+  return "has no content: give file, content or environment, or external: true";
 }

@@ -4,6 +4,7 @@ import type { HandlerTable } from "./handler.ts";
 import * as acme from "./handlers/acme.ts";
 import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
+import * as externalFiles from "./handlers/external-files.ts";
 import * as images from "./handlers/images.ts";
 import * as joining from "./handlers/joining.ts";
 import * as networkChecks from "./handlers/network-checks.ts";
@@ -90,6 +91,11 @@ export const handlers: HandlerTable = {
   getAcme: acme.getAcme,
   setAcme: acme.setAcme,
   removeAcme: acme.removeAcme,
+  listExternalFiles: externalFiles.listExternalFiles,
+  getExternalFile: externalFiles.getExternalFile,
+  putExternalFile: externalFiles.putExternalFile,
+  getExternalContent: externalFiles.getExternalContent,
+  removeExternalFile: externalFiles.removeExternalFile,
   putBlob: blobs.putBlob,
   hasBlobs: blobs.hasBlobs,
   getBlob: blobs.getBlob,

@@ -6,7 +6,14 @@
  * Claims are checked here for an early, clear answer and taken later, with the release.
  */
 
-import { type Deployment, keys, type StackScope, type StackSpec, stackKey } from "@berth/protocol";
+import {
+  type Deployment,
+  keys,
+  type PinnedSpec,
+  type SecretVersion,
+  type StackScope,
+  stackKey,
+} from "@berth/protocol";
 import { formatSubnet, parseSubnet, subnetsOverlap } from "../addresses/subnet.ts";
 import { takenRanges } from "../addresses/taken-ranges.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
@@ -24,8 +31,10 @@ type AcceptSettings = Pick<ControlPlaneSettings, "policy" | "portsReserved"> & R
 export interface DeploymentRequest {
   readonly scope: StackScope;
   /** What is to be deployed; contents of secrets are with the store already. */
-  readonly spec: Omit<StackSpec, "secrets">;
-  readonly secrets: Readonly<Record<string, { readonly version: string }>>;
+  readonly spec: PinnedSpec;
+  readonly secrets: Readonly<Record<string, SecretVersion>>;
+  /** What was found wrong before: external configs and secrets that are not there. */
+  readonly problems?: readonly Problem[];
   /** Who asks: the token's name. */
   readonly actor: string;
   readonly now: number;
@@ -76,7 +85,7 @@ export function acceptDeployment(
  */
 export function refusalOf(
   view: ClusterView,
-  request: Pick<DeploymentRequest, "scope" | "spec" | "secrets">,
+  request: Pick<DeploymentRequest, "scope" | "spec" | "secrets" | "problems">,
   settings: AcceptSettings,
 ): Refusal | undefined {
   const { scope, spec, secrets } = request;
@@ -84,6 +93,7 @@ export function refusalOf(
     return refuse("conflict", `stack ${stackKey(scope)} is being removed; deploy when it is gone`);
   }
   const invalid = [
+    ...(request.problems ?? []),
     ...validateSpec({ ...spec, secrets }),
     ...externalNetworkProblems(view, scope, spec),
     ...takenRangeProblems(view, { scope, spec }, settings),

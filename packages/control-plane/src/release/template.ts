@@ -7,7 +7,14 @@
  */
 
 import { createHash } from "node:crypto";
-import type { NetworkSpec, PinnedImage, ServiceSpec, VolumeSpec } from "@berth/protocol";
+import type {
+  ConfigSpec,
+  NetworkSpec,
+  PinnedImage,
+  SecretVersion,
+  ServiceSpec,
+  VolumeSpec,
+} from "@berth/protocol";
 
 /** `container`: a change needs a new container. `aside`: it does not, or the image's digest stands for it. */
 const FIELDS = {
@@ -65,8 +72,8 @@ const FIELDS = {
 export interface TemplateContext {
   readonly networks: Readonly<Record<string, NetworkSpec>>;
   readonly volumes: Readonly<Record<string, VolumeSpec>>;
-  readonly configs: Readonly<Record<string, { readonly digest: string }>>;
-  readonly secrets: Readonly<Record<string, { readonly version: string }>>;
+  readonly configs: Readonly<Record<string, Pick<ConfigSpec, "digest" | "external">>>;
+  readonly secrets: Readonly<Record<string, SecretVersion>>;
 }
 
 /** 16 hexadecimal digits: 2^-64 is small enough for a few dozen templates of one service. */
@@ -89,16 +96,24 @@ export function templateOf(
     hostPorts: spec.networkMode === "host" ? spec.ports : [],
     volumeSpecs: pick(context.volumes, volumes),
     networkSpecs: pick(context.networks, Object.keys(spec.networks)),
-    configContents: pick(
-      context.configs,
-      spec.configs.map(({ name }) => name),
-    ),
-    secretContents: pick(
-      context.secrets,
-      spec.secrets.map(({ name }) => name),
-    ),
+    configContents: contents(context.configs, spec.configs),
+    secretContents: contents(context.secrets, spec.secrets),
   };
   return createHash("sha256").update(canonical(content)).digest("hex").slice(0, TEMPLATE_DIGITS);
+}
+
+/** Where content comes from does not count: an external one may have another number and the same bytes. */
+function contents<T extends { readonly external?: unknown }>(
+  all: Readonly<Record<string, T>>,
+  references: readonly { readonly name: string }[],
+): Record<string, Omit<T, "external">> {
+  const picked = pick(
+    all,
+    references.map(({ name }) => name),
+  );
+  return Object.fromEntries(
+    Object.entries(picked).map(([name, { external: _, ...content }]) => [name, content]),
+  );
 }
 
 function pick<T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> {

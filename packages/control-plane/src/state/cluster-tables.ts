@@ -76,7 +76,14 @@ export interface Held {
 export type HeldKind = keyof Held;
 
 /** Kinds that are not held. */
-export const UNHELD = new Set<Kind>(["audit", "idempotency", "parameter", "registry", "sealed"]);
+export const UNHELD = new Set<Kind>([
+  "audit",
+  "external",
+  "idempotency",
+  "parameter",
+  "registry",
+  "sealed",
+]);
 
 /** Objects of the cluster as of one revision; see each field for what it is found by. */
 export interface ClusterView {

@@ -5,9 +5,9 @@ import {
   type Deployment,
   isFinal,
   keys,
+  type PinnedSpec,
   type Stack,
   type StackScope,
-  type StackSpec,
   serviceKey,
   type Task,
   type TaskStatus,
@@ -103,7 +103,7 @@ export class ModelCluster {
   }
 
   /** Accepts a deployment; the refusal is an error. */
-  async deploy(spec: Omit<StackSpec, "secrets">, scope = SHOP): Promise<Deployment> {
+  async deploy(spec: PinnedSpec, scope = SHOP): Promise<Deployment> {
     const id = `deploy${String(++this.#deployments).padStart(4, "0")}`;
     const request = { scope, spec, secrets: {}, actor: "test", now: this.clock.now(), id };
     const { plane } = this;

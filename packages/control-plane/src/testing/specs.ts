@@ -1,6 +1,6 @@
 /** Specs for tests: the least that is valid, with what a test cares about put over it. */
 
-import type { NetworkSpec, ServiceSpec, StackSpec, VolumeSpec } from "@berth/protocol";
+import type { NetworkSpec, PinnedSpec, ServiceSpec, VolumeSpec } from "@berth/protocol";
 
 /** A service that runs for ever and is ready at once. */
 export function serviceSpec(overrides: Partial<ServiceSpec> = {}): ServiceSpec {
@@ -54,8 +54,8 @@ export const EXCLUSIVE_VOLUME: VolumeSpec = {
 /** A stack with a default network. */
 export function stackSpec(
   services: Readonly<Record<string, ServiceSpec>>,
-  overrides: Partial<Omit<StackSpec, "services" | "secrets">> = {},
-): Omit<StackSpec, "secrets"> {
+  overrides: Partial<Omit<PinnedSpec, "services">> = {},
+): PinnedSpec {
   return { services, networks: { default: NETWORK }, volumes: {}, configs: {}, ...overrides };
 }
 

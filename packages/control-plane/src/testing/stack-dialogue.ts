@@ -17,9 +17,9 @@
 import { parseBytes, parseDuration, present } from "@berth/base";
 import {
   keys,
+  type PinnedSpec,
   type ServiceSpec,
   STRATEGY_WORDS,
-  type StackSpec,
   type StrategyWord,
   serviceKey,
   stackKey,
@@ -185,7 +185,7 @@ class StackDialogue {
     return [];
   }
 
-  #spec(): Omit<StackSpec, "secrets"> {
+  #spec(): PinnedSpec {
     return stackSpec(Object.fromEntries(this.#services), {
       volumes: Object.fromEntries(this.#volumes),
     });

@@ -6,6 +6,7 @@
 import { type TSchema, Type } from "typebox";
 import { ComposeName, Digest, Identifier, Name } from "../names.ts";
 import { CertificateName } from "../resources/certificate.ts";
+import { ExternalFileKind, ExternalFileName } from "../resources/external-file.ts";
 import { RegistryServer } from "../resources/registry.ts";
 import { ParameterName } from "../resources/stack-parameter.ts";
 import type { ParamsOf } from "./route.ts";
@@ -23,6 +24,8 @@ const checked = {
   /** `data`, or `data.2` for the volume of a slot. */
   volume: Type.String({ pattern: "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}$" }),
   certificate: CertificateName,
+  kind: ExternalFileKind,
+  external: ExternalFileName,
   release: Type.String({ pattern: "^[1-9][0-9]{0,7}$" }),
   deployment: Identifier,
   operation: Identifier,

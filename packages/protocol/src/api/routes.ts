@@ -35,6 +35,7 @@ import { StackSpec } from "../resources/stack-spec.ts";
 import { Task, TaskStatus } from "../resources/task.ts";
 import { LogLine, OperationReport, WatchEvent, WatchRequest } from "../resources/watch.ts";
 import { certificateRoutes } from "./certificate-routes.ts";
+import { externalRoutes } from "./external-routes.ts";
 import { joinRoutes } from "./join-routes.ts";
 import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
 
@@ -565,6 +566,7 @@ export const routes = {
     errors: ["not_found"],
   },
   ...certificateRoutes,
+  ...externalRoutes,
   putBlob: {
     method: "PUT",
     path: "/v1/blobs/{digest}",

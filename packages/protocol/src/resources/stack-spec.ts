@@ -5,6 +5,7 @@
 import { Type } from "typebox";
 import { ComposeName, Digest } from "../names.ts";
 import type { Of } from "../schema.ts";
+import { ExternalFileName } from "./external-file.ts";
 import { ServiceSpec } from "./service-spec.ts";
 
 const StringMap = Type.Record(Type.String(), Type.String());
@@ -45,21 +46,45 @@ export const VolumeSpec = Type.Object({
 });
 export type VolumeSpec = Of<typeof VolumeSpec>;
 
+/** A config or secret that the environment has apart from stacks. */
+export const ExternalInput = Type.Object({ external: Type.Object({ name: ExternalFileName }) });
+export type ExternalInput = Of<typeof ExternalInput>;
+
+/** Where content came from that the file says to be external. */
+export const ExternalSource = Type.Object({
+  name: Type.String(),
+  /** The version that was the newest when the deployment was accepted. */
+  version: Type.Integer({ minimum: 1 }),
+});
+
+const ConfigContent = Type.Object({ digest: Digest, sizeBytes: Type.Integer({ minimum: 0 }) });
+/** A config of a request. */
+export const ConfigInput = Type.Union([ConfigContent, ExternalInput]);
+export type ConfigInput = Of<typeof ConfigInput>;
+
 /** Content of a config lies in the blobs. */
-export const ConfigSpec = Type.Object({ digest: Digest, sizeBytes: Type.Integer({ minimum: 0 }) });
+export const ConfigSpec = Type.Object({
+  ...ConfigContent.properties,
+  external: Type.Optional(ExternalSource),
+});
 export type ConfigSpec = Of<typeof ConfigSpec>;
 
 /**
  * A secret of a request carries its content; in a release it carries the version under which the server
  * keeps it encrypted.
  */
-export const SecretInput = Type.Object({
-  /** Base64 of the bytes; at most 500 KB decoded. */
-  content: Type.String({ maxLength: 700_000 }),
-});
+export const SecretInput = Type.Union([
+  Type.Object({
+    /** Base64 of the bytes; at most 500 KB decoded. */
+    content: Type.String({ maxLength: 700_000 }),
+  }),
+  ExternalInput,
+]);
+export type SecretInput = Of<typeof SecretInput>;
 export const SecretVersion = Type.Object({
   /** Names the encrypted object; a keyed hash of the content, so that equal content is equal. */
   version: Type.String(),
+  external: Type.Optional(ExternalSource),
 });
 export type SecretVersion = Of<typeof SecretVersion>;
 
@@ -76,7 +101,7 @@ export const StackSpec = Type.Object(
     }),
     networks: Type.Record(Type.String(), NetworkSpec, named),
     volumes: Type.Record(Type.String(), VolumeSpec, named),
-    configs: Type.Record(Type.String(), ConfigSpec, named),
+    configs: Type.Record(Type.String(), ConfigInput, named),
     secrets: Type.Record(Type.String(), SecretInput, named),
     /** The Compose text that this came from, for people; never interpreted by the server. */
     source: Type.Optional(Type.String({ maxLength: 1_000_000 })),
@@ -84,3 +109,10 @@ export const StackSpec = Type.Object(
   { additionalProperties: false },
 );
 export type StackSpec = Of<typeof StackSpec>;
+
+/** What the server goes on with: contents of configs by digest, those of secrets beside it. */
+export const PinnedSpec = Type.Object({
+  ...Type.Omit(StackSpec, ["secrets", "configs"]).properties,
+  configs: Type.Record(Type.String(), ConfigSpec),
+});
+export type PinnedSpec = Of<typeof PinnedSpec>;

@@ -3,7 +3,7 @@
 import { Type } from "typebox";
 import { Identifier, Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
-import { StackSpec } from "./stack-spec.ts";
+import { PinnedSpec, SecretVersion } from "./stack-spec.ts";
 
 const scope = {
   project: Type.String(),
@@ -105,8 +105,8 @@ export const Deployment = Type.Object({
     Type.Literal("failed"),
   ]),
   /** What is to become a release; its secrets carry versions, not content. */
-  spec: Type.Omit(StackSpec, ["secrets"]),
-  secrets: Type.Record(Type.String(), Type.Object({ version: Type.String() })),
+  spec: PinnedSpec,
+  secrets: Type.Record(Type.String(), SecretVersion),
   /** The operation that resolves the images, while pending. */
   operation: Type.Optional(Identifier),
   /** Operations that bring the images to nodes where copies are stopped before their successors start. */

@@ -6,6 +6,7 @@ import { environmentOf } from "../../state/cluster-tables.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging.ts";
 import { versionsOf } from "../secret-versions.ts";
+import { takeExternal } from "../take-external.ts";
 
 export const getStack: Handler<"getStack"> = ({ params }, { state: { view }, control }) => {
   const stack = view.stacks.get(keys.stack(params));
@@ -18,11 +19,12 @@ export const listStacks: Handler<"listStacks"> = ({ params, query }, { state, co
   return pageOf(stacks, query, ({ value }) => control.viewStack(value));
 };
 
-export const planStack: Handler<"planStack"> = ({ params, body }, context) => {
-  const { secrets: inputs, ...spec } = body.spec;
-  const secrets = versionsOf(context, params, inputs);
+export const planStack: Handler<"planStack"> = async ({ params, body, signal }, context) => {
+  const taken = await takeExternal(context, body.spec, { scope: params, signal });
+  const { spec, problems } = taken;
+  const secrets = versionsOf(context, params, taken.secrets);
   const now = context.clock.now();
-  const planned = context.control.planDeployment({ scope: params, spec, secrets, now });
+  const planned = context.control.planDeployment({ scope: params, spec, secrets, problems, now });
   if (planned.kind === "refused") throw refusalError(planned);
   return planned.plan;
 };

@@ -14,20 +14,23 @@ import { commitDecision } from "../commit.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging.ts";
 import { storeSecrets, versionsOf } from "../secret-versions.ts";
+import { takeExternal } from "../take-external.ts";
 
 export const deployStack: Handler<"deployStack"> = async (request, context) => {
-  const { params, body, actor } = request;
-  const { secrets: inputs, ...spec } = body.spec;
-  const secrets = versionsOf(context, params, inputs);
+  const { params, body, actor, signal } = request;
+  const taken = await takeExternal(context, body.spec, { scope: params, signal });
+  const { spec, problems } = taken;
+  const secrets = versionsOf(context, params, taken.secrets);
   const id = context.newId();
   const now = context.clock.now();
-  const wanted = { scope: params, spec, secrets, actor: actor.name, now, id };
+  const wanted = { scope: params, spec, secrets, problems, actor: actor.name, now, id };
   const decide = (view: ClusterView): Decision<Deployment> =>
     acceptDeployment(view, wanted, context.settings);
   // Looked at before secrets are stored, so that a refusal leaves nothing behind.
   const first = decide(context.state.view);
   if (first.kind === "refused") throw refusalError(first);
-  await storeSecrets(context, params, inputs);
+  await storeSecrets(context, params, taken.secrets);
+  for (const content of taken.configContents) await context.blobs.add(content, { signal });
   return commitDecision(
     context,
     request,
