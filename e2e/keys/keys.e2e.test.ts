@@ -38,7 +38,9 @@ before(async () => {
 after(async () => {
   await platform.uninstall();
   removeStorage();
-  docker("image", "rm", "berth-keys/further:1", "berth-keys/further:2", "berth-keys/filtered:1");
+  const made = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "berth-keys/*");
+  // None when only some of the stacks were asked for by name.
+  for (const image of made.split("\n")) if (image !== "") docker("image", "rm", image);
 });
 
 for (const stack of KEY_STACKS) {
