@@ -192,14 +192,16 @@ function askerAddress(prng: Prng, { model }: FuzzSubject, networkId: string): st
   return here.length === 0 || prng.chance(0.2) ? `10.${index}.0.251` : prng.pick(here).address;
 }
 
-function noise(prng: Prng): Buffer {
+/** Bytes without any sense. */
+export function noise(prng: Prng): Buffer {
   return Buffer.from(Array.from({ length: prng.int(0, 600) }, () => prng.int(0, 255)));
 }
 
 const TYPES = [1, 1, 1, 1, 28, 33, 12, 255, 6, 2, 0, 41, 251, 252, 253, 254, 250, 65_535];
 const CLASSES = [1, 1, 1, 1, 1, 1, 1, 3, 254, 255, 0];
 
-function madePacket(prng: Prng, subject: FuzzSubject): Buffer {
+/** A packet about the names of `subject`, right or wrong on purpose. */
+export function madePacket(prng: Prng, subject: FuzzSubject): Buffer {
   const header = Buffer.alloc(12);
   header.writeUInt16BE(prng.int(0, 65_535), 0);
   header.writeUInt16BE(prng.chance(0.8) ? 0x0100 : prng.int(0, 65_535), 2);
