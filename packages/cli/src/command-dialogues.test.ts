@@ -11,6 +11,7 @@ import { COMMANDS } from "./command-table.ts";
 import {
   type CommandBench,
   seedMoreNodes,
+  seedNetworks,
   seedShop,
   startCommandBench,
 } from "./testing/command-bench.ts";
@@ -61,6 +62,7 @@ for (const file of DIALOGUES.filter((name) => name !== "help.txt")) {
       await seedShop(bench);
       await seedCertificates(bench.fixture);
       if (file === "forecasts.txt") await seedMoreNodes(bench);
+      if (file === "networks.txt") await seedNetworks(bench);
       await check(file, bench);
     } finally {
       await bench.stop();

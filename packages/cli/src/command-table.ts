@@ -100,6 +100,7 @@ const STACKS = rows("Stacks", [
   ...externalRows("config-file"),
   ["network ls", "networks and how full they are", () => import("./commands/network-ls.ts")],
   ["network show", "who is on a network", () => import("./commands/network-show.ts")],
+  ["network rm", "remove a network that nobody is on", () => import("./commands/network-rm.ts")],
   ["volume ls", "volumes and who uses them", () => import("./commands/volume-ls.ts")],
   [
     "volume describe",

@@ -20,7 +20,7 @@ import {
   statusRow,
   taskRow,
 } from "@berth/control-plane/api/api-fixture";
-import { keys } from "@berth/protocol";
+import { keys, stackKey } from "@berth/protocol";
 import type { Output } from "../output/output.ts";
 import { runCommandLine } from "../run-command.ts";
 
@@ -136,6 +136,35 @@ export async function seedShop({ fixture }: Pick<CommandBench, "fixture">): Prom
   ];
   for (const task of tasks) await fixture.put(keys.task(SCOPE, task.id), task);
   for (const status of statuses) await fixture.put(keys.status(SCOPE, status.task), status);
+}
+
+/** A network that nobody is on, with the address of a service, and one with the copies of `web`. */
+export async function seedNetworks({ fixture }: CommandBench): Promise<void> {
+  const stack = stackKey(SCOPE);
+  for (const [index, name] of ["spare", "front"].entries()) {
+    const network = {
+      ...SCOPE,
+      ...{
+        name,
+        id: `0a1b2c${index}0`,
+        subnet: `10.64.${index}.0/24`,
+        gateway: `10.64.${index}.1`,
+      },
+      ...{ serviceRange: "10.79.0.0/16", internal: false, createdAt: 0 },
+    };
+    await fixture.put(keys.network(SCOPE, name), network);
+    const own = keys.claim({ kind: "service-address", address: `10.79.0.${index + 1}` });
+    await fixture.put(own, { stack, service: "web", network: network.id });
+    if (name === "spare") continue;
+    for (const slot of [1, 2]) {
+      const address = `10.64.${index}.${slot + 1}`;
+      const claim = keys.claim({ kind: "address", networkId: network.id, address });
+      const id = `web0000${slot}`;
+      await fixture.put(claim, { stack, service: "web", tasks: [id] });
+      const attachments = [{ networkId: network.id, address, mac: `02:42:0a:40:01:0${slot + 1}` }];
+      await fixture.put(keys.task(SCOPE, id), taskRow(id, { slot, attachments }));
+    }
+  }
 }
 
 /** Two nodes more, of which the second has room for little; a service beside the shop that runs on each. */

@@ -65,6 +65,7 @@ export const handlers: HandlerTable = {
   moveVolume: volumes.moveVolume,
   getVolumeContent: volumes.getVolumeContent,
   listNetworks: networks.listNetworks,
+  removeNetwork: networks.removeNetwork,
   listEvents: records.listEvents,
   listClusterEvents: records.listClusterEvents,
   listAudit: records.listAudit,

@@ -54,6 +54,9 @@ export function ensureNetwork(context: PlanContext, name: string, unit: Unit): N
   if (known !== undefined) {
     // It may be removed while nobody uses it.
     unit.expect(key, known.revision);
+    if (known.value.removing === true) {
+      return obstacle("network", `network ${owner.stack}/${known.value.name} is being removed`);
+    }
     return known.value;
   }
   const planned = context.networks.get(key);

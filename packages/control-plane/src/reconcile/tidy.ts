@@ -19,6 +19,7 @@ import {
 import { overlayClaimOf } from "../addresses/overlay-ids.ts";
 import { Unit } from "../plan/unit.ts";
 import { claimNameOf, liveReleaseNumbers, unneededClaims } from "../release/claims.ts";
+import { stepOfRemoval } from "../release/network-removal.ts";
 import { networkRoot } from "../release/network-root.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClaimHolder } from "../state/claim-holder.ts";
@@ -51,6 +52,7 @@ export function tidyStack(
   const units = [
     ...claims.units,
     ...tidyTasks(view, stack, now, settings),
+    ...endRemovals(view, stack),
     ...tidyNetworks(view, stack),
     ...dropClaims(view, entity),
   ];
@@ -251,6 +253,14 @@ function dropClaims(view: ClusterView, { key, revision, value: stack }: Entity<S
   });
 }
 
+/** Ends removals of networks that were cut off: a person's, who has gone or got no answer. */
+function endRemovals(view: ClusterView, stack: Stack): Unit[] {
+  return view.networks
+    .by("stack", stackKey(stack))
+    .filter(({ value }) => value.removing === true)
+    .map((network) => stepOfRemoval(view, network).unit);
+}
+
 /** Networks that no live release declares and no task is attached to. */
 function tidyNetworks(view: ClusterView, stack: Stack): Unit[] {
   const declared = new Set(
@@ -258,7 +268,7 @@ function tidyNetworks(view: ClusterView, stack: Stack): Unit[] {
   );
   return view.networks
     .by("stack", stackKey(stack))
-    .filter(({ value }) => !declared.has(value.name))
+    .filter(({ value }) => !declared.has(value.name) && value.removing !== true)
     .filter(({ value }) => view.claims.by("network", value.id).length === 0)
     .map((network) => {
       const unit = new Unit();

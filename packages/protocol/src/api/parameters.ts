@@ -21,6 +21,8 @@ const checked = {
   stack: Name,
   node: Name,
   service: ComposeName,
+  /** Key in the stack's file. */
+  network: ComposeName,
   /** `data`, or `data.2` for the volume of a slot. */
   volume: Type.String({ pattern: "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}$" }),
   certificate: CertificateName,

@@ -450,6 +450,15 @@ export const routes = {
     answer: { kind: "json", schema: page(NetworkView) },
     errors: [],
   },
+  removeNetwork: {
+    method: "DELETE",
+    path: `${STACK}/networks/{network}`,
+    summary:
+      "Removes a network that nobody is on, with the addresses of its services. The next copy that needs it makes it anew.",
+    access: "user",
+    answer: { kind: "json", schema: Network },
+    errors: ["not_found", "still_in_use"],
+  },
   listEvents: {
     method: "GET",
     path: `${ENV}/events`,

@@ -38,6 +38,8 @@ export const Network = Type.Object({
   internal: Type.Boolean(),
   /** Largest packet, bytes, of a network that was made when the cluster had several nodes; else the engine's. */
   mtu: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** Written by the server while it removes the network because a person said so: nobody gets onto it. */
+  removing: Type.Optional(Type.Literal(true)),
   /** Of the bridge at the engine. */
   labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   createdAt: Timestamp,

@@ -1,10 +1,12 @@
 /** Networks of an environment: their ranges, how full they are, and who is on them. */
 
-import { type Network, taskName } from "@berth/protocol";
+import { keys, type Network, ProtocolError, taskName } from "@berth/protocol";
 import { addressesOf } from "../../addresses/address-pool.ts";
 import { overlayIdOf } from "../../addresses/overlay-ids.ts";
 import { addressOfClaim } from "../../addresses/service-addresses.ts";
+import { beginNetworkRemoval, endNetworkRemoval } from "../../release/network-removal.ts";
 import { type ClusterView, environmentOf } from "../../state/cluster-tables.ts";
+import { commitDecision } from "../commit.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging.ts";
 
@@ -13,6 +15,25 @@ export const listNetworks: Handler<"listNetworks"> = ({ params, query }, { state
     .by("environment", environmentOf(params))
     .filter(({ value }) => query.stack === undefined || value.stack === query.stack);
   return pageOf(networks, query, ({ value }) => viewOf(view, value));
+};
+
+export const removeNetwork: Handler<"removeNetwork"> = async (request, context) => {
+  const { params } = request;
+  const removal = { scope: params, name: params.network };
+  const route = "removeNetwork";
+  // The answer's record belongs to the last step: only then is the removal done.
+  const first = { ...request, idempotency: undefined };
+  const matched = (view: ClusterView) => view.networks.get(keys.network(params, params.network));
+  const network = await commitDecision(context, first, { route, matched }, (view) =>
+    beginNetworkRemoval(view, removal),
+  );
+  const last = { ...first, ifMatch: undefined };
+  const outcome = await commitDecision(context, last, { route }, (view) =>
+    endNetworkRemoval(view, network),
+  );
+  if (outcome === "gone") return network;
+  const message = `a copy came onto network ${params.stack}/${params.network} in this moment`;
+  throw new ProtocolError("still_in_use", message, { network: params.network });
 };
 
 function viewOf(view: ClusterView, network: Network) {
