@@ -138,8 +138,8 @@ export class FuzzedServer {
       at += size;
       if (prng.chance(0.2)) await new Promise(setImmediate);
     }
-    // A message that never becomes whole.
-    if (prng.chance(0.5)) socket.write(noise(prng).subarray(0, 60));
+    // A message that never becomes whole: its length says so, whatever the noise says.
+    if (prng.chance(0.5)) socket.write(Buffer.concat([Buffer.of(255, 255), noise(prng)]));
     await finished;
     if (prng.chance(0.5)) socket.resetAndDestroy();
     else socket.destroy();
