@@ -91,7 +91,10 @@ export class IngressController {
   #running: RunningHaproxy | undefined;
   #bound: readonly BoundPort[] = [];
   #unwatch: (() => void) | undefined;
-  /** HAProxy was looked at, and the watched connection says that it has not ended or reloaded since. */
+  /**
+   * HAProxy was looked at. The watched connection says that it has not ended or reloaded since; where none was
+   * found, nobody but this process would have started one.
+   */
   #isSure = false;
   #lastReloadMs = Number.NEGATIVE_INFINITY;
   #starts = 0;
@@ -158,7 +161,7 @@ export class IngressController {
 
   /** Connections and queued requests of an endpoint over all workers; 0 when HAProxy does not run. */
   async sessions(endpoint: HostPort): Promise<EndpointSessions> {
-    const running = await this.#haproxy.findSettled();
+    const running = this.#isSureOfNone() ? undefined : await this.#haproxy.findSettled();
     const workers =
       running === undefined ? [] : [...running.oldWorkers.map(oldWorker), CURRENT_WORKER];
     const address = `${endpoint.address}:${endpoint.port}`;
@@ -257,6 +260,7 @@ export class IngressController {
     const before = this.#running;
     // Most models change copies only: looking anew for each of them would double what they cost.
     if (this.#isSure && before !== undefined && before.oldWorkers.length === 0) return before;
+    if (this.#isSureOfNone()) return undefined;
     this.#servers.forget();
     const running = await this.#haproxy.findSettled();
     this.#running = running;
@@ -264,8 +268,15 @@ export class IngressController {
     else if (running.masterPid !== before?.masterPid || running.reloads !== before.reloads) {
       await this.#learn(running);
     }
-    if (running !== undefined) this.#isSure = true;
+    this.#isSure = true;
     return running;
+  }
+
+  /** Nothing is to be served, and none runs: looking means reading the command lines of all processes. */
+  #isSureOfNone(): boolean {
+    if (!this.#isSure || this.#running !== undefined) return false;
+    const ingress = this.#model?.ingress;
+    return ingress?.httpRoutes.length === 0 && ingress.tcpPorts.length === 0;
   }
 
   async #learn(running: RunningHaproxy): Promise<void> {
