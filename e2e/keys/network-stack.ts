@@ -120,7 +120,7 @@ services:
 networks:
   front: {labels: {of: network}, driver: bridge}
   fixed: {ipam: {config: [{subnet: 10.77.5.0/24}]}}
-  closed: {internal: true}
+  closed: {internal: true, driver_opts: {com.docker.network.driver.mtu: 1342}}
   ranged:
     enable_ipv6: true
     ipam:
@@ -259,6 +259,18 @@ volumes: {lent: }
         assert.match(cannot, /100% packet loss|unreachable|bad address/);
         const can = at.try("plain", "ip route get 10.0.2.2");
         assert.match(can, /via/);
+      },
+    },
+    {
+      keys: ["networks.*.driver_opts"],
+      says: "packets of a network are as large as the file says, on the bridge and in each container",
+      look: (at) => {
+        assert.match(at.inside("inner", "ip", "link"), /eth0.* mtu 1342 /);
+        assert.match(
+          at.inside("middle", "ip", "link"),
+          / mtu 1342 [\s\S]* mtu 1500 | mtu 1500 [\s\S]* mtu 1342 /,
+        );
+        assert.match(host("ip", "link", "show", "type", "bridge"), / mtu 1342 /);
       },
     },
     {

@@ -68,6 +68,11 @@ export const PROOFS_ELSEWHERE: readonly ProofElsewhere[] = [
     test: "A failed rollout goes back at the pace of rollback_config, not at that of the update.",
   },
   {
+    keys: ["services.*.networks.*.interface_name"],
+    file: "packages/agent/src/runtime/docker-create.test.ts",
+    test: "names interfaces where it can, and says that it cannot elsewhere",
+  },
+  {
     keys: ["services.*.pull_policy", "services.*.pull_refresh_after"],
     file: "packages/agent/src/sync/resolve-images.test.ts",
     test: "a registry is asked as seldom as the file says",

@@ -120,9 +120,18 @@ export const SUPPORT: readonly SupportEntry[] = [
     "services.*.logging.options",
     "max-size and max-file bound what the log store keeps of a copy; others mean nothing to it",
   ),
-  not("services.*.networks.*.link_local_ips", "copies have the addresses of their networks only"),
-  not("services.*.networks.*.interface_name", "interfaces are named by the platform"),
-  not("services.*.networks.*.driver_opts", "networks are the platform's own"),
+  not(
+    "services.*.networks.*.link_local_ips",
+    "copies have planned addresses only: nothing else is isolated, nor known to the other nodes of a network",
+  ),
+  partly(
+    "services.*.networks.*.interface_name",
+    "needs Engine 28.1 or newer; the copy is refused where the engine is older",
+  ),
+  not(
+    "services.*.networks.*.driver_opts",
+    "networks are the platform's own; interface_name and sysctls have keys of their own",
+  ),
   partly(
     "services.*.networks.*.priority",
     "the highest has the default route, unless a gw_priority is higher; for services of which only one copy may run, engines before 28 choose it",
@@ -149,7 +158,10 @@ export const SUPPORT: readonly SupportEntry[] = [
     "overlay",
     "default",
   ]),
-  not("networks.*.driver_opts", "networks are the platform's own"),
+  honoured(
+    "networks.*.driver_opts",
+    "com.docker.network.driver.mtu, when the network is made; of every other one a warning says what happens instead",
+  ),
   not(
     "networks.*.attachable",
     "every network can be attached to by other stacks of the environment when external",

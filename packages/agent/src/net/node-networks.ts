@@ -106,7 +106,7 @@ export class NodeNetworks implements NetworksPort {
 
   #requestOf(network: Network): NetworkRequest {
     const cluster = this.#options.cluster();
-    const mtu = this.#options.mtu ?? network.mtu ?? this.#overlayMtu(network.id);
+    const mtu = this.#options.mtu ?? this.#mtuOf(network);
     const { id, subnet, gateway, internal, labels = {} } = network;
     const bridge = bridgeName(cluster, id);
     const { subnet6, gateway6 } = network;
@@ -117,10 +117,12 @@ export class NodeNetworks implements NetworksPort {
     return mtu === undefined ? request : { ...request, mtu };
   }
 
-  /** Of a network that was made when the cluster had one node. */
-  #overlayMtu(networkId: string): number | undefined {
-    const peers = peersOf(this.#options.state.peers.values(), networkId);
-    return peers.length === 0 ? undefined : mtuOf(peers);
+  /** Its own, but no more than passes between hosts: it may have been made when the cluster had one node. */
+  #mtuOf({ id, mtu }: Network): number | undefined {
+    const peers = peersOf(this.#options.state.peers.values(), id);
+    const sizes = [mtu, peers.length === 0 ? undefined : mtuOf(peers)];
+    const known = sizes.filter((size) => size !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
   }
 
   async #removeUnused(signal: AbortSignal): Promise<void> {

@@ -105,6 +105,19 @@ describe("the Engine's create body", () => {
     });
   });
 
+  it("names interfaces where it can, and says that it cannot elsewhere", () => {
+    const { attachments } = TWO_NETWORKS;
+    const [first, second] = attachments.map((each) => ({ ...each, interfaceName: "wan0" }));
+    assert.ok(first !== undefined && second !== undefined);
+    const named = request({ network: { kind: "networks", attachments: [first] } });
+    const { body } = createCall(named, "1.49", NO_DEFAULTS);
+    assert.match(
+      JSON.stringify(body["NetworkingConfig"]),
+      /"DriverOpts":\{"com\.docker\.network\.endpoint\.ifname":"wan0"\}/,
+    );
+    assert.throws(() => createCall(named, "1.48", NO_DEFAULTS), /name interfaces; Engine 28\.1/);
+  });
+
   it("gives a guest of another's network no host name, which the engine would refuse", () => {
     const network = { kind: "container", containerId: "owner" } as const;
     const engine = { hostname: "web", dnsServers: ["10.0.0.1"] };

@@ -23,6 +23,9 @@ const API_VOLUME_SUBPATH = "1.45";
 const API_RECURSIVE_READ_ONLY = "1.44";
 /** The gateway of a named network as default route. */
 const API_GATEWAY_PRIORITY = "1.48";
+/** The name of a container's interface (Engine 28.1). */
+const API_INTERFACE_NAME = "1.49";
+const OPTION_INTERFACE_NAME = "com.docker.network.endpoint.ifname";
 
 /**
  * The engine's own copy of the output, from which the agent reads. It only has to last while no agent
@@ -328,6 +331,9 @@ function attachmentsPart(
   const cluster = request.labels[LABEL_CLUSTER] ?? "";
   const [primary, ...others] = attachments;
   if (primary === undefined) return { body: names, host: { NetworkMode: "none" }, later: [] };
+  if (attachments.some(({ interfaceName }) => interfaceName !== undefined)) {
+    requireApi(apiVersion, API_INTERFACE_NAME, "name interfaces; Engine 28.1 and newer can");
+  }
   const name = networkName(cluster, primary.networkId);
   const host = { NetworkMode: name };
   if (compareVersions(apiVersion, API_MULTIPLE_NETWORKS) >= 0) {
@@ -338,6 +344,7 @@ function attachmentsPart(
         IPAMConfig: addressesOf(attachment),
         MacAddress: attachment.mac,
         ...(priority ? { GwPriority: index === 0 ? 1 : 0 } : {}),
+        ...interfaceOf(attachment),
       },
     ]);
     const networking = { EndpointsConfig: Object.fromEntries(endpoints) };
@@ -356,6 +363,11 @@ function attachmentsPart(
       };
     }),
   };
+}
+
+function interfaceOf({ interfaceName }: Attachments[number]) {
+  if (interfaceName === undefined) return {};
+  return { DriverOpts: { [OPTION_INTERFACE_NAME]: interfaceName } };
 }
 
 function addressesOf({ address, address6 }: Attachments[number]) {

@@ -121,6 +121,8 @@ export type ContainerNetwork =
         readonly address: string;
         readonly address6?: string;
         readonly mac: string;
+        /** Name of the interface; the engine's choice without one. */
+        readonly interfaceName?: string;
       }[];
     }
   | { readonly kind: "host" }

@@ -51,6 +51,33 @@ test("what a network says about its ranges", () => {
   });
 });
 
+test("the size of packets is the network's; other options of drivers are warned of one by one", () => {
+  const of = (options: string) => {
+    const rest = `networks: {back: {driver_opts: {${options}}}}\n`;
+    const { result, said } = compileWeb("networks: {back: {}}", { rest });
+    return [result.spec?.networks["back"]?.mtu, said];
+  };
+  assert.deepEqual(of("com.docker.network.driver.mtu: 1400"), [1400, []]);
+  assert.deepEqual(of("com.docker.network.driver.mtu: '68'"), [
+    undefined,
+    [
+      'error networks.back.driver_opts.com.docker.network.driver.mtu: is "68"; expected a number of bytes from 1280 to 65535',
+    ],
+  ]);
+  assert.match(of('encrypted: ""').join(), /warning .*encrypted: .*NOT encrypted/);
+  assert.match(of("foo: bar").join(), /warning .*foo: is not honoured: networks are the platform/);
+});
+
+test("interfaces have names of the file, none of them twice", () => {
+  const of = (uses: string) =>
+    compileWeb(`networks: ${uses}`, { rest: "networks: {a: {}, b: {}}\n" });
+  const { web, said } = of("{a: {interface_name: wan0}, b: {}}");
+  assert.deepEqual([web.networks["a"]?.interfaceName, said.length], ["wan0", 0]);
+  assert.match(of("{a: {interface_name: eth1}, b: {}}").said.join(), /eth1 is the interface of/);
+  assert.match(of("{a: {interface_name: lo}}").said.join(), /lo is the interface of the loop/);
+  assert.match(of("{a: {interface_name: 'a b'}}").said.join(), /is "a b"; expected 1 to 15/);
+});
+
 test("two ranges of a family, and parts without their range, are errors", () => {
   const of = (config: string) =>
     compileWeb("networks: {back: {}}", { rest: `networks: {back: {ipam: {config: ${config}}}}\n` })

@@ -53,10 +53,34 @@ export function compileNetworks(
           addresses: service.xBerth?.addresses?.[network],
           // The service's own key speaks of the network with the default route.
           macAddress: use?.macAddress ?? (index === 0 ? service.macAddress : undefined),
+          interfaceName: use?.interfaceName || undefined,
         }),
       ] as const;
     });
+  refuseDoubleInterfaces(name, uses, problems);
   return { networks: Object.fromEntries(uses), networkMode: "networks" };
+}
+
+/** What the kernel takes as the name of an interface. */
+const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
+
+/** Interfaces without a name of the file are eth0, eth1 ... in order: the first has the default route. */
+function refuseDoubleInterfaces(
+  service: string,
+  uses: readonly (readonly [string, ServiceSpec["networks"][string]])[],
+  problems: ProblemList,
+): void {
+  const taken = new Map<string, string>([["lo", "the loop"]]);
+  for (const [index, [network, { interfaceName }]] of uses.entries()) {
+    const path = ["services", service, "networks", network, "interface_name"];
+    const name = interfaceName ?? `eth${index}`;
+    const other = taken.get(name);
+    if (!INTERFACE_NAME.test(name)) {
+      const expected = "1 to 15 characters without blanks, slashes and colons";
+      problems.error(path, `is ${JSON.stringify(name)}; expected ${expected}`);
+    } else if (other !== undefined) problems.error(path, `${name} is the interface of ${other}`);
+    taken.set(name, `network ${network}`);
+  }
 }
 
 /** The first network has the default route: the highest `gw_priority`, then the highest `priority`. */
@@ -206,6 +230,7 @@ export function compileStackNetworks(
       internal: network.internal ?? false,
       external: network.external === true ? externalNetwork(key, network.name) : undefined,
       ...(network.external === true ? {} : compileIpam(key, network, problems)),
+      mtu: compileOptions(key, network, problems),
       labels: network.labels ?? {},
     });
   }
@@ -213,6 +238,55 @@ export function compileStackNetworks(
     specs["default"] = { internal: false, labels: {} };
   }
   return specs;
+}
+
+const OPTION_MTU = "com.docker.network.driver.mtu";
+const MTU_MIN = 1_280;
+const MTU_MAX = 65_535;
+
+/** What becomes of what people ask of the engine's drivers; each key has its own answer. */
+const DRIVER_OPTIONS: ReadonlyMap<string, string> = new Map([
+  ["com.docker.network.bridge.name", "bridges are named by the platform, alike on all nodes"],
+  [
+    "com.docker.network.bridge.enable_icc",
+    "services of one network reach each other; keep them apart by networks of their own",
+  ],
+  [
+    "com.docker.network.bridge.enable_ip_masquerade",
+    "connections to the outside have the node's address; internal: true keeps them in",
+  ],
+  [
+    "com.docker.network.bridge.host_binding_ipv4",
+    "write the address with the port: 127.0.0.1:8080:80",
+  ],
+  ["com.docker.network.bridge.gateway_mode_ipv4", "the platform's firewall decides"],
+  ["com.docker.network.bridge.gateway_mode_ipv6", "the platform's firewall decides"],
+  [
+    "encrypted",
+    "networks between nodes are NOT encrypted by the platform: use TLS, or a network of the hosts that is",
+  ],
+]);
+
+/** The size of packets; every other option is warned of with what happens instead. */
+function compileOptions(
+  key: string,
+  network: ComposeNetwork,
+  problems: ProblemList,
+): number | undefined {
+  let mtu: number | undefined;
+  for (const [option, value] of Object.entries(network.driverOpts ?? {})) {
+    const path = ["networks", key, "driver_opts", option];
+    if (option !== OPTION_MTU) {
+      const instead = DRIVER_OPTIONS.get(option) ?? "networks are the platform's own";
+      problems.warn(path, `is not honoured: ${instead}`);
+    } else if (/^\d+$/.test(value) && Number(value) >= MTU_MIN && Number(value) <= MTU_MAX) {
+      mtu = Number(value);
+    } else {
+      const found = `is ${JSON.stringify(value)}`;
+      problems.error(path, `${found}; expected a number of bytes from ${MTU_MIN} to ${MTU_MAX}`);
+    }
+  }
+  return mtu;
 }
 
 type IpamSpec = Pick<

@@ -80,7 +80,7 @@ function makeNetwork(
   const key = keys.network(stack.value, name);
   const id = ids.networkId();
   const serviceRange = serviceRangeText(settings);
-  const mtu = mtuOfNetworks(context);
+  const sizes = [mtuOfNetworks(context), spec.mtu].filter((size) => size !== undefined);
   const network: Network = {
     ...{ project, environment, stack: stack.value.stack, name, id },
     subnet: formatSubnet(subnet),
@@ -90,7 +90,7 @@ function makeNetwork(
     ...(serviceRange === undefined ? {} : { serviceRange }),
     ...(spec.ipv6 === true ? ranges6Of(context, id, spec) : {}),
     internal: spec.internal,
-    ...(mtu === undefined ? {} : { mtu }),
+    ...(sizes.length === 0 ? {} : { mtu: Math.min(...sizes) }),
     ...(Object.keys(spec.labels).length === 0 ? {} : { labels: spec.labels }),
     createdAt: now,
   };

@@ -150,6 +150,7 @@ function planAttachments(context: PlanContext, copy: Copy, unit: Unit): Attachme
     attachments.push({
       ...{ networkId: network.id, address: found.address, mac },
       ...(address6 === undefined ? {} : { address6 }),
+      ...(use.interfaceName === undefined ? {} : { interfaceName: use.interfaceName }),
     });
   }
   return planServiceAddresses(context, copy, spec, unit) ?? attachments;

@@ -303,6 +303,8 @@ const NetworkUse = Type.Object({
   addresses: Type.Optional(Strings),
   ipv6Address: Type.Optional(Type.String()),
   macAddress: Type.Optional(Type.String()),
+  /** Name of the interface in the container, at most 15 characters; `eth0` and so on by default. */
+  interfaceName: Type.Optional(Type.String({ pattern: "^[^\\s/:]{1,15}$" })),
 });
 
 /** Connections of one source to the service's address go to one copy. */

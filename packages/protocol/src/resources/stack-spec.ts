@@ -27,6 +27,11 @@ export const NetworkSpec = Type.Object({
   ipv6: Type.Optional(Type.Boolean()),
   /** A wish for the IPv6 range; the platform chooses a /64 otherwise. */
   subnet6: Type.Optional(Type.String()),
+  /**
+   * Largest packet in bytes, when the network is made: 1,280 to 65,535. The platform's own where that is smaller
+   * (between hosts) or nothing is said. Writer: the file.
+   */
+  mtu: Type.Optional(Type.Integer({ minimum: 1_280, maximum: 65_535 })),
   labels: StringMap,
 });
 export type NetworkSpec = Of<typeof NetworkSpec>;

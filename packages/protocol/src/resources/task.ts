@@ -20,6 +20,8 @@ export const Attachment = Type.Object({
   mac: Type.String(),
   /** IPv6 address, where the network has IPv6. */
   address6: Type.Optional(Type.String()),
+  /** Name of the interface in the container, where the file gives one. */
+  interfaceName: Type.Optional(Type.String()),
 });
 export type Attachment = Of<typeof Attachment>;
 
