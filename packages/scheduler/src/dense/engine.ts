@@ -33,6 +33,13 @@ export interface EngineOptions extends DenseOptions {
  */
 const LEARN_FIRST = 16;
 
+interface LastRefusal {
+  readonly shape: Shape;
+  readonly service: number;
+  readonly changes: number;
+  readonly refusal: Refusal;
+}
+
 export class Engine {
   readonly cluster: DenseCluster;
   readonly #rules: NeighbourRules;
@@ -42,6 +49,7 @@ export class Engine {
   readonly #tasks = new Map<string, number>();
   readonly #history: MixCounter | undefined;
   readonly #explains: boolean;
+  #lastRefusal: LastRefusal | undefined;
   #learnAt = LEARN_FIRST;
   #hasMix = false;
 
@@ -115,11 +123,18 @@ export class Engine {
     this.#rules.declare(shape, service);
   }
 
-  /** Why the ask fits nowhere, as the cluster is now. O(nodes × rules). */
+  /** Why the ask fits nowhere, as the cluster is now. O(nodes × rules), once for equal asks between two changes. */
   refusal(ask: Ask): Refusal {
-    const shape = this.cluster.shape(ask);
-    const service = this.cluster.services.idOf(ask.service);
-    return refusalOf(ask, shape, service, { cluster: this.cluster, rules: this.#rules });
+    const { cluster } = this;
+    const shape = cluster.shape(ask);
+    const service = cluster.services.idOf(ask.service);
+    const changes = cluster.changes.count;
+    const last = this.#lastRefusal;
+    if (last?.shape === shape && last.service === service && last.changes === changes)
+      return { ...last.refusal, ask: ask.id };
+    const refusal = refusalOf(ask, shape, service, { cluster, rules: this.#rules });
+    this.#lastRefusal = { shape, service, changes, refusal };
+    return refusal;
   }
 
   /** May a copy be on the node, which has the room by `DenseCluster.hasRoom`? */

@@ -8,92 +8,150 @@ import type { DenseCluster } from "./cluster.ts";
 import type { NeighbourRules } from "./rules.ts";
 import type { Shape } from "./shape.ts";
 
-interface Found {
-  readonly rule: RuleName;
-  readonly about: string;
-  readonly need?: number;
-  readonly best?: number;
-  readonly unit?: RuleCount["unit"];
+/** Findings of a node, as numbers: these, then the reasons of the shape's standing rules, then its resources. */
+const FINDINGS = [
+  "ready",
+  "draining",
+  "max-tasks",
+  "devices",
+  "affinity",
+  "anti-affinity",
+  "max-per-node",
+  "spread",
+] as const satisfies readonly RuleName[];
+type Finding = (typeof FINDINGS)[number];
+
+/** What the nodes were found to lack, by finding. */
+interface Counted {
+  readonly counts: Int32Array;
+  /** The most free of each resource of the shape among the nodes that lack it. */
+  readonly best: Float64Array;
+  /** The first nodes by finding. */
+  readonly nodes: (string[] | undefined)[];
 }
 
-/** O(nodes × rules). */
-export function refusalOf(
-  ask: Ask,
-  shape: Shape,
-  service: number,
-  at: { readonly cluster: DenseCluster; readonly rules: NeighbourRules },
-): Refusal {
-  const counts = new Map<string, { found: Found; count: number; best: number; nodes: string[] }>();
-  at.cluster.nodes.forEach(({ model }, node) => {
-    const found = findingAt(shape, service, node, at);
-    const key = `${found.rule} ${found.about}`;
-    const known = counts.get(key) ?? { found, count: 0, best: found.best ?? 0, nodes: [] };
-    counts.set(key, known);
-    known.count++;
-    known.best = Math.max(known.best, found.best ?? 0);
-    if (known.nodes.length < NODES_NAMED_MAX) known.nodes.push(model.id);
-  });
-  const rules = [...counts.values()].map(({ found, count, best, nodes }): RuleCount => {
-    const { rule, about, need, unit } = found;
-    const amounts = need === undefined ? {} : { need, bestAvailable: best };
-    return {
-      rule,
-      about,
-      count,
-      ...amounts,
-      ...(unit === undefined ? {} : { unit }),
-      nodes: nodes.sort(),
-    };
-  });
+export interface RefusalSite {
+  readonly cluster: DenseCluster;
+  readonly rules: NeighbourRules;
+}
+
+/**
+ * O(nodes × rules), in numbers: in a full cluster most asks of a trace are refused.
+ */
+export function refusalOf(ask: Ask, shape: Shape, service: number, at: RefusalSite): Refusal {
+  const { counts, best, nodes } = countFindings(shape, service, at);
+  const rules: RuleCount[] = [];
+  for (const [finding, count] of counts.entries()) {
+    if (count === 0) continue;
+    const named = (nodes[finding] ?? []).sort();
+    rules.push({ ...findingOf(finding, shape, service, at.cluster, best), count, nodes: named });
+  }
   rules.sort(
     (a, b) => RULES.indexOf(a.rule) - RULES.indexOf(b.rule) || (a.about < b.about ? -1 : 1),
   );
   return { ask: ask.id, nodesTotal: at.cluster.size, rules, hints: [] };
 }
 
-function findingAt(
+function countFindings(shape: Shape, service: number, { cluster, rules }: RefusalSite): Counted {
+  const firstReason = FINDINGS.length;
+  const firstResource = firstReason + shape.reasons.length;
+  const counts = new Int32Array(firstResource + shape.dims.length);
+  const best = new Float64Array(shape.dims.length);
+  const nodes: (string[] | undefined)[] = [];
+  const concerned = rules.concerns(shape, service);
+  for (let node = 0; node < cluster.size; node++) {
+    let finding: number;
+    const standing = shape.standing[node] ?? 0;
+    if (cluster.usable[node] === 0) {
+      finding = numberOf(cluster.nodes[node]?.draining === true ? "draining" : "ready");
+    } else if (standing > 0) finding = firstReason + standing - 1;
+    else {
+      const short = shortage(shape, node, cluster);
+      if (short >= 0) {
+        finding = firstResource + short;
+        best[short] = Math.max(best[short] ?? 0, freeOf(shape, short, node, cluster));
+      } else finding = numberOf(findingAround(shape, service, node, { cluster, rules }, concerned));
+    }
+    const count = (counts[finding] ?? 0) + 1;
+    counts[finding] = count;
+    if (count > NODES_NAMED_MAX) continue;
+    const named = nodes[finding] ?? [];
+    nodes[finding] = named;
+    named.push(cluster.nodes[node]?.model.id ?? "");
+  }
+  return { counts, best, nodes };
+}
+
+function numberOf(finding: Finding): number {
+  return FINDINGS.indexOf(finding);
+}
+
+function findingAround(
   shape: Shape,
   service: number,
   node: number,
-  { cluster, rules }: { readonly cluster: DenseCluster; readonly rules: NeighbourRules },
-): Found {
-  const state = cluster.nodes[node];
-  if (cluster.usable[node] === 0) {
-    return { rule: state?.draining === true ? "draining" : "ready", about: "node" };
-  }
-  const reason = shape.reasons[(shape.standing[node] ?? 0) - 1];
-  if (reason !== undefined) return reason;
-  const short = shortage(shape, node, cluster);
-  if (short !== undefined) return short;
-  if ((cluster.tasksOn[node] ?? 0) >= (cluster.maxTasks[node] ?? 0)) {
-    return { rule: "max-tasks", about: "tasks" };
-  }
-  const rule = rules.refusal(shape, service, node);
+  { cluster, rules }: RefusalSite,
+  concerned: boolean,
+): Finding {
+  if ((cluster.tasksOn[node] ?? 0) >= (cluster.maxTasks[node] ?? 0)) return "max-tasks";
   // Room, devices and neighbours: nothing else can have refused it.
-  if (rule === undefined) return { rule: "devices", about: deviceNames(shape) };
-  const [first] = rule === "affinity" ? shape.near : shape.apart;
-  if (rule === "max-per-node") return { rule, about: "copies", need: shape.maxPerNode };
-  if (rule === "spread") {
-    const [spread] = shape.spreads;
-    return { rule, about: cluster.levels.at(spread?.level ?? 0).name, need: spread?.maxSkew ?? 1 };
-  }
-  const other = first ?? { service, level: 0 };
-  return {
-    rule,
-    about: neighbour(cluster.services.nameOf(other.service), cluster.levels.at(other.level).name),
-  };
+  return (concerned ? rules.refusal(shape, service, node) : undefined) ?? "devices";
 }
 
-function shortage(shape: Shape, node: number, cluster: DenseCluster): Found | undefined {
-  for (const [at, dim] of shape.dims.entries()) {
+function findingOf(
+  finding: number,
+  shape: Shape,
+  service: number,
+  cluster: DenseCluster,
+  bests: Float64Array,
+): Omit<RuleCount, "count" | "nodes"> {
+  const reason = shape.reasons[finding - FINDINGS.length];
+  if (reason !== undefined) return reason;
+  const rule = FINDINGS[finding];
+  if (rule === undefined) {
+    const at = finding - FINDINGS.length - shape.reasons.length;
+    const about = cluster.resources.nameOf(shape.dims[at] ?? 0);
     const need = shape.amounts[at] ?? 0;
-    const best =
-      dim >= cluster.width ? 0 : Math.max(0, cluster.free[node * cluster.width + dim] ?? 0);
-    if (best >= need) continue;
-    const about = cluster.resources.nameOf(dim);
-    return { rule: "resources", about, need, best, unit: unitOf(about) };
+    return { rule: "resources", about, need, bestAvailable: bests[at] ?? 0, unit: unitOf(about) };
   }
-  return undefined;
+  switch (rule) {
+    case "ready":
+    case "draining":
+      return { rule, about: "node" };
+    case "max-tasks":
+      return { rule, about: "tasks" };
+    case "devices":
+      return { rule, about: deviceNames(shape) };
+    case "max-per-node":
+      return { rule, about: "copies", need: shape.maxPerNode, bestAvailable: 0 };
+    case "spread": {
+      const [spread] = shape.spreads;
+      const about = cluster.levels.at(spread?.level ?? 0).name;
+      return { rule, about, need: spread?.maxSkew ?? 1, bestAvailable: 0 };
+    }
+    case "affinity":
+    case "anti-affinity": {
+      const [first] = rule === "affinity" ? shape.near : shape.apart;
+      const { service: other, level } = first ?? { service, level: 0 };
+      const about = neighbour(cluster.services.nameOf(other), cluster.levels.at(level).name);
+      return { rule, about };
+    }
+  }
+}
+
+/** The first resource of the shape of which the node has too little; -1 when there is none. */
+function shortage(shape: Shape, node: number, cluster: DenseCluster): number {
+  const { dims, amounts } = shape;
+  for (let at = 0; at < dims.length; at++) {
+    if (freeOf(shape, at, node, cluster) < (amounts[at] ?? 0)) return at;
+  }
+  return -1;
+}
+
+function freeOf({ dims }: Shape, at: number, node: number, cluster: DenseCluster): number {
+  const dim = dims[at] ?? 0;
+  // What lies beyond the node's resources is a resource that no node has.
+  return dim >= cluster.width ? 0 : Math.max(0, cluster.free[node * cluster.width + dim] ?? 0);
 }
 
 function deviceNames(shape: Shape): string {

@@ -9,6 +9,12 @@ import type { DenseCluster } from "./cluster.ts";
 import { NODE_LEVEL } from "./levels.ts";
 import type { Shape, Towards } from "./shape.ts";
 
+/** The rules of this file. */
+export type NeighbourRule = Extract<
+  RuleName,
+  "affinity" | "anti-affinity" | "max-per-node" | "spread"
+>;
+
 interface Avoider extends Towards {
   readonly max: number;
 }
@@ -65,7 +71,7 @@ export class NeighbourRules {
   }
 
   /** The first rule that refuses the node, or `undefined`. */
-  refusal(shape: Shape, service: number, node: number): RuleName | undefined {
+  refusal(shape: Shape, service: number, node: number): NeighbourRule | undefined {
     const cluster = this.#cluster;
     for (const wanted of shape.near) if (!this.#isNear(wanted, service, node)) return "affinity";
     for (const { service: other, level, max } of shape.apart) {
