@@ -27,6 +27,9 @@ export interface OnlineInput {
   readonly write: (line: unknown) => void;
 }
 
+/** Lines written together, so that the time of writing can be told from that of deciding. */
+const LINES_AT_ONCE = 1_000;
+
 export function runOnline(input: OnlineInput): SimResult {
   const { nodes, asks, held, failures, options, write } = input;
   const counts = { placed: 0, refused: 0, displaced: 0 };
@@ -34,17 +37,24 @@ export function runOnline(input: OnlineInput): SimResult {
     failures.length > 0 ||
     asks.some(({ arriveMs, departMs }) => (arriveMs ?? departMs) !== undefined);
   const filling = new Filling(nodes, asks.length);
+  const lines: object[] = [];
+  let writingMs = 0;
+  const flush = () => {
+    const began = performance.now();
+    for (const line of lines) write(line);
+    lines.length = 0;
+    writingMs += performance.now() - began;
+  };
   const onOutcome = (outcome: Outcome) => {
     counts[outcome.kind]++;
-    const at = hasTimes ? { atMs: outcome.atMs } : {};
-    write({ ...lineOf(outcome, input.explain), ...at });
+    const line = lineOf(outcome, input.explain);
+    lines.push(hasTimes ? { ...line, atMs: outcome.atMs } : line);
+    if (lines.length >= LINES_AT_ONCE) flush();
   };
   const started = performance.now();
-  const engine = engineFor(
-    nodes,
-    [...held, ...asks.map((each) => ({ ask: each }))].map(({ ask }) => ask.ask),
-    { ...options, explain: input.explain },
-  );
+  const all = held.map(({ ask }) => ask.ask);
+  for (const { ask } of asks) all.push(ask);
+  const engine = engineFor(nodes, all, { ...options, explain: input.explain });
   const replay = new Replay({
     engine,
     asks,
@@ -54,7 +64,8 @@ export function runOnline(input: OnlineInput): SimResult {
     ...(input.watch ? { onChange: (now: Replay) => filling.look(now) } : {}),
   });
   replay.run();
-  const timeMs = performance.now() - started;
+  const timeMs = performance.now() - started - writingMs;
+  flush();
   const left = [...replay.placed.values()];
   const placed = left.map(({ node, ask }) => ({ node, requests: ask.ask.requests }));
   const { displaced, ...stated } = counts;
@@ -84,6 +95,7 @@ function lineOf(outcome: Outcome, explain: boolean): object {
   }
   if (outcome.kind === "displaced") return { ask, displaced: { by: outcome.by } };
   const { node, decision } = outcome;
+  if (decision.devices.length === 0 && !explain) return { ask, node };
   const devices = decision.devices.map(({ kind, indexes }) => ({ kind, indexes }));
   const why = explain && decision.why !== undefined ? { why: decision.why } : {};
   return { ask, node, ...(devices.length === 0 ? {} : { devices }), ...why };

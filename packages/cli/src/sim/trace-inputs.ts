@@ -3,7 +3,7 @@
 import { ProtocolError } from "@berth/protocol";
 import type { DeviceAssignment } from "@berth/scheduler";
 import { type Mix, MixCounter } from "@berth/scheduler/dense/mix";
-import { readAsk, type TraceAsk } from "@berth/scheduler/trace/ask-line";
+import { AskReader, readAsk, type TraceAsk } from "@berth/scheduler/trace/ask-line";
 import { Fields, TraceError } from "@berth/scheduler/trace/fields";
 import { readNode, type TraceNode } from "@berth/scheduler/trace/node-line";
 import { readPlacement } from "@berth/scheduler/trace/placement-line";
@@ -24,7 +24,12 @@ export async function readNodes(path: string): Promise<readonly TraceNode[]> {
 /** In the order of arrival: that of the file where times do not say otherwise. */
 export async function readAsks(path: string): Promise<readonly TraceAsk[]> {
   const asks: TraceAsk[] = [];
-  await readTrace(path, readAsk, (ask) => asks.push(ask));
+  const reader = new AskReader();
+  await readTrace(
+    path,
+    (value) => reader.read(value),
+    (ask) => asks.push(ask),
+  );
   refuseTwins(
     path,
     asks.map(({ ask }) => ask.id),
@@ -103,6 +108,7 @@ export async function readFailures(
 }
 
 function refuseTwins(path: string, ids: readonly string[], what: string): void {
+  if (new Set(ids).size === ids.length) return;
   const seen = new Set<string>();
   const twice = ids.filter((id) => seen.has(id) || !seen.add(id));
   if (twice.length === 0) return;

@@ -10,7 +10,7 @@
 
 import { assert } from "@berth/base";
 import { ClusterState, compareText } from "../cluster-state.ts";
-import type { Ask, DeviceAssignment, NodeModel, Strategy } from "../model.ts";
+import type { Ask, DeviceAssignment, NodeModel, Requests, Strategy } from "../model.ts";
 import { type NodeState, nodeState } from "../node-state.ts";
 import { rankOf } from "../rank.ts";
 import { ResourceColumns } from "../resource-columns.ts";
@@ -22,7 +22,7 @@ import { GrowingInts } from "./growing.ts";
 import { Interner } from "./interner.ts";
 import { Levels, NODE_LEVEL } from "./levels.ts";
 import { PairCounts } from "./pair-counts.ts";
-import { type Shape, type Standing, shapeKey, shapeOf } from "./shape.ts";
+import { isSameShape, type Shape, type Standing, shapeKey, shapeOf } from "./shape.ts";
 
 /** No node, no task. */
 export const NONE = -1;
@@ -63,6 +63,8 @@ export class DenseCluster {
   readonly domains: DomainCounts;
   readonly #byId = new Map<string, number>();
   readonly #shapes = new Map<string, Shape>();
+  /** The last ask that held these requests. */
+  readonly #byRequests = new WeakMap<Requests, { readonly ask: Ask; readonly shape: Shape }>();
   readonly #nowhere: ClusterState;
   readonly #standing = new Map<string, Standing>();
   readonly #rooms = new Interner();
@@ -133,8 +135,16 @@ export class DenseCluster {
     return this.#byId.get(id) ?? NONE;
   }
 
-  /** The shape of an ask. O(length of the ask), O(nodes) for a new one. */
+  /** The shape of an ask. O(1) where asks share their requests, O(length of the ask) else, O(nodes) for a new one. */
   shape(ask: Ask): Shape {
+    const twin = this.#byRequests.get(ask.requests);
+    if (twin !== undefined && isSameShape(twin.ask, ask)) return twin.shape;
+    const shape = this.#shapeByText(ask);
+    this.#byRequests.set(ask.requests, { ask, shape });
+    return shape;
+  }
+
+  #shapeByText(ask: Ask): Shape {
     const key = shapeKey(ask);
     const known = this.#shapes.get(key);
     if (known !== undefined) return known;

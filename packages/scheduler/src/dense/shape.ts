@@ -93,6 +93,32 @@ export function shapeKey(ask: Ask): string {
   return JSON.stringify(shape);
 }
 
+/** Are the two of one shape because they hold the same objects? False may also mean that nobody looked closely. */
+export function isSameShape(a: Ask, b: Ask): boolean {
+  return SHAPE_FIELDS.every((field) => a[field] === b[field]);
+}
+
+/** All fields of an ask but those that `shapeKey` leaves out. The compiler refuses a list with one missing. */
+const SHAPE_FIELDS = Object.keys({
+  requests: true,
+  ports: true,
+  volumes: true,
+  addresses: true,
+  antiAffinities: true,
+  pod: true,
+  constraints: true,
+  affinities: true,
+  spread: true,
+  maxPerNode: true,
+  pinnedNode: true,
+  images: true,
+  tolerations: true,
+  platforms: true,
+  strategy: true,
+} satisfies Record<Exclude<keyof Ask, Identity>, true>) as (keyof Ask)[];
+
+type Identity = "id" | "service" | "slot" | "priority" | "gang" | "previousNode" | "failedNodes";
+
 /** O(size of the ask), and O(nodes × standing rules) where its words about nodes are new. */
 export function shapeOf(ask: Ask, id: number, site: ShapeSite): Shape {
   const needs = needsOf(ask.requests, {});

@@ -46,10 +46,14 @@ export function useOf(
   const rooms = new Map(nodes.map((node) => [node.id, roomOf(node)]));
   const used = new Map<string, number>();
   const hosts = new Set<string>();
+  // Copies of a service share their requests.
+  const amounts = new Map<Requests, ReturnType<typeof amountsOf>>();
   for (const { node, requests } of placed) {
     hosts.add(node);
     const room = rooms.get(node);
-    for (const [name, amount] of amountsOf(needsOf(requests, {}))) {
+    const wanted = amounts.get(requests) ?? amountsOf(needsOf(requests, {}));
+    amounts.set(requests, wanted);
+    for (const [name, amount] of wanted) {
       used.set(name, (used.get(name) ?? 0) + amount);
       if (room !== undefined) room.free.set(name, (room.free.get(name) ?? 0) - amount);
     }

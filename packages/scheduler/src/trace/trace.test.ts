@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readAsk, type TraceAsk } from "./ask-line.ts";
+import { AskReader, readAsk, type TraceAsk } from "./ask-line.ts";
 import { Departures } from "./departures.ts";
 import { TraceError } from "./fields.ts";
 import { readNode } from "./node-line.ts";
@@ -107,6 +107,54 @@ test("no value of any kind does anything but be read or be refused", () => {
     ),
   );
 });
+
+test("a reader that remembers kinds of lines reads what the careful one reads", () => {
+  const lines = fc.array(
+    fc.record(
+      {
+        id: fc.constantFrom("a", "b", ""),
+        service: fc.constantFrom("s", "t", 1, null),
+        arriveMs: fc.constantFrom(0, 3, -1, null),
+        departMs: fc.constantFrom(2, 5, 1.5),
+        cpuMillis: fc.constantFrom(1, 2, "2"),
+        memoryBytes: fc.constantFrom(1, 2),
+        resources: fc.constantFrom({ a: 1 }, { a: 2 }, { b: 1 }),
+        spread: fc.constantFrom(["zone"], [{ level: "zone", minDomains: 2 }]),
+        maxPerNode: fc.constantFrom(1, 2, null),
+        typo: fc.constant(1),
+      },
+      { requiredKeys: [] },
+    ),
+    { minLength: 2, maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(lines, (all) => {
+      const reader = new AskReader();
+      for (const line of all) {
+        const wanted = outcomeOf(() => readAsk(line));
+        assert.deepEqual(
+          outcomeOf(() => reader.read(line)),
+          wanted,
+        );
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+  const reader = new AskReader();
+  const [first, second] = ["x", "y"].map(
+    (id) => reader.read({ id, service: "s", cpuMillis: 5 }).ask,
+  );
+  assert.equal(first?.requests, second?.requests, "copies share what they have in common");
+});
+
+function outcomeOf(read: () => TraceAsk): unknown {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof TraceError) return error.message;
+    throw error;
+  }
+}
 
 test("departures come in the order of time, then of adding", () => {
   fc.assert(
