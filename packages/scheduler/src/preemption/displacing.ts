@@ -49,6 +49,7 @@ export function chooseSlowly(subject: Subject, priority: number): Choice | undef
     accepts: (node) => firstFinding(prepareChecks(subject), node) === undefined,
     takeOff: ({ claims }) => cluster.remove(claims.id),
     putBack: (task) => cluster.add(task),
+    isOfNodeAlone: false,
   };
   const lasting = LASTING_FILTERS.flatMap((filter) => filter.prepare(subject));
   let best: Choice | undefined;

@@ -1,6 +1,6 @@
 /**
- * On which node does an ask of one shape and priority do the least harm? A tree of the harm on each node, in which
- * only nodes that changed are looked at again.
+ * On which node does an ask of one shape and priority do the least harm? A tree of bounds of the harm on each node, in
+ * which only nodes that changed are looked at again; who must go is found out for the node that promises the least.
  *
  * Invariant: the answer is that of a look at every node (`preemption.prop.test.ts`). For asks that the node alone
  * answers; what looks beyond it is decided node by node (`displacing.ts`). Cost: O(nodes × tasks of a node) at
@@ -13,7 +13,7 @@ import type { Held } from "../held.ts";
 import { book, type NodeState } from "../node-state.ts";
 import { firstFinding, prepareChecks } from "../pipeline.ts";
 import { OUT, Tournament } from "../tournament.ts";
-import { type Displacement, mildness, victimsOn } from "./victims.ts";
+import { type Displacement, mildness, mildnessMost, victimsOn } from "./victims.ts";
 
 /** A node, who must go, and on how many nodes somebody could. */
 export interface Choice {
@@ -35,33 +35,37 @@ export class Mildest {
     const checks = prepareChecks(subject);
     this.#cluster = cluster;
     this.#tree = new Tournament(cluster.nodes.length);
-    const books = (sign: 1 | -1) => (task: Held) => {
-      const node = cluster.node(task.node);
-      if (node !== undefined) book(node, task, sign, cluster.columns);
-    };
+    const books = (sign: 1 | -1) => (task: Held, node: NodeState) =>
+      book(node, task, sign, cluster.columns);
     this.#wish = {
       priority,
       allowed: (service) => cluster.displaceable(service),
       accepts: (node) => firstFinding(checks, node) === undefined,
       takeOff: books(-1),
       putBack: books(1),
+      isOfNodeAlone: true,
     };
   }
 
   best(): Choice | undefined {
     this.#catchUp();
-    const place = this.#tree.best();
-    if (place === undefined) return undefined;
-    const node = this.#cluster.nodeAt(place);
-    const victims = victimsOn(node, this.#wish);
-    return victims && { node, victims, count: this.#tree.entrants };
+    for (;;) {
+      const place = this.#tree.best();
+      if (place === undefined) return undefined;
+      const node = this.#cluster.nodeAt(place);
+      const victims = victimsOn(node, this.#wish);
+      const score = victims === undefined ? OUT : mildness(victims);
+      // What keeps its promise is the best: no other promises more, and no earlier one as much.
+      if (victims !== undefined && score === this.#tree.score(place))
+        return { node, victims, count: this.#tree.entrants };
+      this.#tree.set(place, score);
+    }
   }
 
   #catchUp(): void {
     const { changes, nodesByPlace } = this.#cluster;
     const look = (place: number) => {
-      const victims = victimsOn(this.#cluster.nodeAt(place), this.#wish);
-      this.#tree.set(place, victims === undefined ? OUT : mildness(victims));
+      this.#tree.set(place, mildnessMost(this.#cluster.nodeAt(place), this.#wish) ?? OUT);
     };
     const told = this.#seen !== undefined && changes.visitSince(this.#seen, look);
     if (!told) for (const { place } of nodesByPlace) look(place);
