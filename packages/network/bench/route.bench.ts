@@ -4,9 +4,10 @@
  *
  *     node packages/network/bench/route.bench.ts [--pairs 12] [--seconds 3] [--routes 5000] [--json]
  *
- * In a network namespace of its own (needs root). Needs wrk. While Berth is measured, a copy is added and
- * removed all the time: HAProxy must not be reloaded for it, and no request may fail. Both write an access log.
- * Beside requests per second: processor time of HAProxy for each request, which other load disturbs less.
+ * In a network namespace of its own (needs root). Needs wrk. No request may fail. By hand means three things: a
+ * log and the forwarded headers, as most people have it; the same with the retries that Berth promises (an idempotent request
+ * is repeated when its copy dies); and the least that works, without a log. Berth is always as it comes. A last row has a
+ * copy added and removed all the time, and `net`'s work for that is on the same processors: HAProxy must not be reloaded for it. Beside requests per second: processor time of HAProxy for each request, which other load disturbs less.
  */
 
 import assert from "node:assert/strict";
@@ -25,7 +26,13 @@ import { lowerBound, mean } from "./paired.ts";
 const INSIDE = "BERTH_BENCH_INSIDE";
 const COPIES = 3;
 const CONNECTIONS = 50;
-const HAND_PORT = 8001;
+/** Configurations by hand, each with its port. */
+const HANDS = {
+  usual: { port: 8001, log: true, headers: true, retries: false },
+  retrying: { port: 8002, log: true, headers: true, retries: true },
+  least: { port: 8003, log: false, headers: false, retries: false },
+} as const;
+type HandName = keyof typeof HANDS;
 const BERTH_PORT = 8000;
 /** Of what the other side does, at the lower 95 % bound. */
 const GOAL = 0.95;
@@ -48,11 +55,15 @@ if (process.env[INSIDE] === "1") {
   const lab = routesLab();
   test("requests through a route", async () => {
     const folder = mkdtempSync(`${tmpdir()}/bbench-`);
-    const hand = startHand(folder);
-    const children = [startCopies(folder), hand];
+    const hands = {
+      usual: startHand(folder, "usual"),
+      retrying: startHand(folder, "retrying"),
+      least: startHand(folder, "least"),
+    };
+    const children = [startCopies(folder), ...Object.values(hands)];
     try {
       await lab.net.start();
-      await measure(lab, hand.pid ?? -1);
+      await measure(lab, (name) => wrk(HANDS[name].port, [hands[name].pid ?? -1]));
     } finally {
       for (const child of children) child.kill("SIGKILL");
       rmSync(folder, { recursive: true });
@@ -78,24 +89,34 @@ function startCopies(folder: string): ChildProcess {
 }
 
 /** What somebody who knows HAProxy writes for one host and three servers. */
-function startHand(folder: string): ChildProcess {
+function startHand(folder: string, name: HandName): ChildProcess {
+  const { port, log, headers, retries } = HANDS[name];
   const servers = Array.from(
     { length: COPIES },
     (_, index) => `  server s${index} 127.77.1.${index + 1}:8080`,
   );
-  return startHaproxy(folder, "hand", [
+  return startHaproxy(folder, name, [
     "frontend http",
-    `  bind 127.0.0.1:${HAND_PORT}`,
-    "  log stdout format raw daemon info",
-    "  option httplog",
-    "  option forwardfor",
-    "  http-request set-header X-Forwarded-Proto http",
-    "  http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
+    `  bind 127.0.0.1:${port}`,
+    ...(log ? ["  log stdout format raw daemon info", "  option httplog"] : []),
+    ...(headers
+      ? [
+          "  option forwardfor",
+          "  http-request set-header X-Forwarded-Proto http",
+          "  http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
+        ]
+      : []),
     "  use_backend web if { hdr(host) -i shop.test }",
     "backend web",
     "  balance leastconn",
     "  option redispatch 1",
     "  retries 3",
+    ...(retries
+      ? [
+          "  retry-on conn-failure empty-response",
+          "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+        ]
+      : []),
     ...servers,
   ]);
 }
@@ -120,26 +141,39 @@ function startHaproxy(folder: string, name: string, lines: readonly string[]): C
   return child;
 }
 
-async function measure(lab: RoutesLab, handPid: number): Promise<void> {
+async function measure(lab: RoutesLab, hand: (name: HandName) => Promise<Run>): Promise<void> {
   const pairs = Number(values.pairs);
   const routes = [route("bench")];
   const copies = Array.from({ length: COPIES }, (_, index) => endpoint(index + 1));
   await lab.apply(routes, { endpoints: copies });
-  const hand = () => wrk(HAND_PORT, [handPid]);
   const berth = async () => wrk(BERTH_PORT, await workersOf(lab));
-  await hand();
   await berth();
+  const runs: Record<HandName, Run[]> = { usual: [], retrying: [], least: [] };
+  const names: HandName[] = ["usual", "retrying", "least"];
   const ours: Run[] = [];
-  const theirs: Run[] = [];
+  const scaling: Run[] = [];
+  for (const name of names) await hand(name);
   const before = await lab.reloads();
   for (let pair = 0; pair < pairs; pair++) {
-    // In turns, each first as often as the other.
-    if (pair % 2 === 0) theirs.push(await hand());
-    ours.push(await whileScaling(lab, routes, berth));
-    if (pair % 2 === 1) theirs.push(await hand());
+    // In turns, each first as often as the other; Berth in the middle, next to the one that matters most.
+    const steps = [
+      async () => runs.retrying.push(await hand("retrying")),
+      async () => runs.usual.push(await hand("usual")),
+      async () => ours.push(await berth()),
+      async () => runs.least.push(await hand("least")),
+      async () => {
+        await lab.apply(routes, { endpoints: copies });
+        scaling.push(await whileScaling(lab, routes, berth));
+        await lab.apply(routes, { endpoints: copies });
+      },
+    ];
+    for (const step of pair % 2 === 0 ? steps : steps.reverse()) await step();
   }
   assert.equal(await lab.reloads(), before, "HAProxy was reloaded while copies came and went");
-  report("a route against a configuration by hand", ours, theirs);
+  report("a route against a configuration by hand (log, headers)", ours, runs.usual);
+  report("a route against one with the same retries", ours, runs.retrying);
+  report("a route against the least (no log, no headers)", ours, runs.least);
+  report("the same route while copies come and go, against itself", scaling, ours);
 
   const many = Array.from({ length: Number(values.routes) }, (_, index) =>
     route(`many${index}`, { hosts: [`h${index}.example.test`], pathPrefix: `/p${index % 50}` }),
