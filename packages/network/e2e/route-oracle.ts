@@ -77,6 +77,18 @@ export function randomRoutes(prng: Prng, count: number): HttpRouteModel[] {
   });
 }
 
+/** Routes that only exact hosts and prefixes of paths tell apart: HAProxy finds them by one lookup. */
+export function randomPlainRoutes(prng: Prng, count: number): HttpRouteModel[] {
+  const hosts = HOSTS.filter((host) => !host.includes("*"));
+  return Array.from({ length: count }, (_, index) =>
+    route(`r${index}`, {
+      hosts: [prng.pick(hosts)],
+      pathPrefix: prng.pick(PATHS),
+      redirect: { code: 302, host: `r${index}.test` },
+    }),
+  );
+}
+
 function randomPath(prng: Prng): Partial<HttpRouteModel> {
   const pathPrefix = prng.pick(PATHS);
   if (some(prng, 15)) return { pathPrefix, pathExact: prng.pick(PATHS) };

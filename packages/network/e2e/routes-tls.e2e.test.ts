@@ -11,6 +11,7 @@ import {
   createServer as createTlsServer,
   type PeerCertificate,
 } from "node:tls";
+import { parseAccessLine } from "../src/ingress/access-log-line.ts";
 import type { HttpRouteModel } from "../src/model.ts";
 import { selfSigned } from "./certificate.ts";
 import { endpoint, inNamespace, until } from "./lab.ts";
@@ -311,8 +312,13 @@ inNamespace(import.meta.url, () => {
     });
     const lines = text
       .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+      .map(parseAccessLine)
+      .filter((each) => each !== undefined);
+    const unknown = lines.find((each) => each["path"] === "/unknown");
+    assert.deepEqual(
+      ["host", "route", "service", "task", "status"].map((name) => unknown?.[name]),
+      ["nobody.test", "-", "-", "-", 404],
+    );
     const line = lines.find((each) => each["path"] === '/a"b');
     assert.ok(line !== undefined);
     const { time, client, method, host, route: id, service, task, status, end } = line;

@@ -76,3 +76,22 @@ test("the last lines, then what comes, also after the file was put aside", async
   appendFileSync(path, line(5));
   assert.deepEqual((await following).slice(-2), [4, 5]);
 });
+
+test("HAProxy's short lines are read as JSON, beside those of before", async (t) => {
+  const path = logFile(t);
+  const short = (service: string) =>
+    `H 1795730037654 ${service} http:r web-1:10.1.0.2:80 ::1 GET HTTP/1.1 - 200 1 2 0 0 0 0 0 0 ---- / h\n`;
+  writeFileSync(
+    path,
+    `${line(1)}${short("default/main/shop/web")}${short("default/main/other/web")}`,
+  );
+  const signal = new AbortController().signal;
+  const read: unknown[] = [];
+  const request = { service: "default/main/shop/", follow: false };
+  for await (const text of readAccessLog(path, request, { clock: systemClock, signal })) {
+    read.push(JSON.parse(text));
+  }
+  assert.equal(read.length, 2);
+  const { service, status } = read[1] as Record<string, unknown>;
+  assert.deepEqual([service, status], ["default/main/shop/web", 200]);
+});

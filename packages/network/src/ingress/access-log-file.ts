@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { type Clock, sleep } from "@berth/base";
 import type { AccessLogModel } from "../model.ts";
+import { parseAccessLine } from "./access-log-line.ts";
 
 /** A day of a busy site or a year of a quiet one. */
 export const ACCESS_LOG_DEFAULT: AccessLogModel = {
@@ -75,7 +76,7 @@ export interface AccessLogRequest {
   readonly follow: boolean;
 }
 
-/** Lines of a service, whole, in the order in which requests ended. */
+/** Lines of a service, each a JSON object, in the order in which requests ended. */
 export async function* readAccessLog(
   path: string,
   request: AccessLogRequest,
@@ -89,7 +90,7 @@ export async function* readAccessLog(
       const chunk = readLines(file, position);
       position = chunk.position;
       more = chunk.bytes > 0;
-      for (const line of chunk.lines.filter((each) => isOf(each, request.service))) {
+      for (const line of chunk.lines.flatMap((each) => jsonOf(each, request.service))) {
         if (request.tail === undefined) yield line;
         else if (kept.push(line) > request.tail) kept.shift();
       }
@@ -104,7 +105,7 @@ export async function* readAccessLog(
     if (size < position.at) position = { at: 0, rest: "" };
     const chunk = readLines(path, position);
     position = chunk.position;
-    yield* chunk.lines.filter((line) => isOf(line, request.service));
+    yield* chunk.lines.flatMap((line) => jsonOf(line, request.service));
   }
 }
 
@@ -139,11 +140,19 @@ function readLines(path: string, { at, rest }: Position) {
   }
 }
 
-/** HAProxy's own remarks are no lines of anybody. */
-function isOf(line: string, service: string): boolean {
-  if (!line.startsWith("{")) return false;
-  const name = /"service":"([^"]*)"/.exec(line)?.[1] ?? "";
-  return service.endsWith("/")
-    ? name.startsWith(service)
-    : name === service || name.startsWith(`${service}/`);
+/**
+ * A line as JSON, if it is the service's. Lines that are JSON already were written by an older version; HAProxy's own
+ * remarks are nobody's.
+ */
+function jsonOf(line: string, service: string): string[] {
+  const isJson = line.startsWith("{");
+  const fields = isJson ? undefined : parseAccessLine(line);
+  if (!isJson && fields === undefined) return [];
+  const name = isJson ? /"service":"([^"]*)"/.exec(line)?.[1] : fields?.["service"];
+  const own = String(name ?? "");
+  const wanted = service.endsWith("/")
+    ? own.startsWith(service)
+    : own === service || own.startsWith(`${service}/`);
+  if (!wanted) return [];
+  return [isJson ? line : JSON.stringify(fields)];
 }

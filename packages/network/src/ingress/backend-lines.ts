@@ -48,6 +48,11 @@ export function backendLines(backend: IngressBackend, context: BackendContext): 
   return backend.mode === "tcp" ? tcpLines(backend.port) : httpLines(backend.route, context);
 }
 
+/** The route's section reads `txn.proto`, by which scheme the client asked. */
+export function asksForScheme({ tls, redirect, hsts }: HttpRouteModel): boolean {
+  return tls === "required" || redirect !== undefined || hsts !== undefined;
+}
+
 /** Name of the list of a route's users. */
 export function userListName(route: HttpRouteModel): string {
   return `users:${route.id}`;

@@ -6,10 +6,11 @@
 
 import type { NodeNetworkModel } from "../model.ts";
 import { ERROR_LOG_FORMAT, HTTP_LOG_FORMAT, TCP_LOG_FORMAT } from "./access-log-format.ts";
+import { asksForScheme } from "./backend-lines.ts";
 import { namesPath, tablePaths } from "./map-files.ts";
 import { type IngressBind, type NameEntry, routeIdOf } from "./plan.ts";
 import { quoted } from "./quoting.ts";
-import { lookupLines, type OwnedLine } from "./route-lookup.ts";
+import { lookupLines, type OwnedLine, routeExpression } from "./route-lookup.ts";
 import type { RouteTable } from "./route-table.ts";
 
 export interface FrontendSettings {
@@ -106,8 +107,9 @@ function httpLines(
       "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
     ]),
     ...lookupLines(table, paths),
+    // Of a name that is none, and of nothing, the next line takes care.
     ...owned([
-      "use_backend %[var(txn.route)] if { var(txn.route) -m found }",
+      `use_backend %[${routeExpression(table, paths)}]`,
       "default_backend berth:unknown-host",
     ]),
   ];
@@ -134,7 +136,9 @@ function clientLines({ ingress }: NodeNetworkModel, scheme: "http" | "https"): s
       "http-request set-header X-Forwarded-For %[src]",
       `http-request set-header X-Forwarded-Proto ${scheme}`,
       "http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
-      `http-request set-var(txn.proto) str(${scheme})`,
+      ...(ingress.httpRoutes.some(asksForScheme)
+        ? [`http-request set-var(txn.proto) str(${scheme})`]
+        : []),
     ];
   }
   const from = `{ src ${trusted.join(" ")} }`;

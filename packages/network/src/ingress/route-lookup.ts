@@ -1,7 +1,7 @@
 /**
  * The rules of an HTTP frontend that find a request's route: lookups in the tables of `route-table.ts`.
  *
- * They leave the backend's name in `txn.route`. Requests for hosts without conditions are through after a few
+ * They leave the backend's name in `txn.route`, unless one lookup says all. Requests for hosts without conditions are through after a few
  * lookups (`http-request allow` ends the section); only the others see the classes. Pure.
  */
 
@@ -28,6 +28,20 @@ export interface OwnedLine {
 const NO_RANK = 2_147_483_647;
 const UNDECIDED = "!{ var(txn.route) -m found }";
 
+/** What a request's backend is called, after `lookupLines`; nothing where no route is meant. */
+export function routeExpression(table: RouteTable, paths: TablePaths): string {
+  const level = onlyLookup(table);
+  if (level === undefined) return "var(txn.route)";
+  return `${keyExpression(level, "/")},map_beg(${paths.prefixes})`;
+}
+
+/** Where all hosts are exact ones and only path prefixes decide, as on most nodes, no variable is needed between. */
+function onlyLookup({ levels, classes }: RouteTable): HostLevel | undefined {
+  const [level, ...others] = levels;
+  if (level?.kind !== "exact" || others.length > 0 || classes.length > 0) return undefined;
+  return level.hasExactPaths ? undefined : level;
+}
+
 export function lookupLines(table: RouteTable, paths: TablePaths): OwnedLine[] {
   const { levels, classes } = table;
   const plain = (line: string) => ({ line });
@@ -36,7 +50,7 @@ export function lookupLines(table: RouteTable, paths: TablePaths): OwnedLine[] {
     // A slash is where the path begins in the keys.
     "http-request deny deny_status 400 if { var(txn.host) -m sub / }",
     "http-request set-var(txn.path) path",
-    ...levels.flatMap((level, index) => [
+    ...(onlyLookup(table) === undefined ? levels : []).flatMap((level, index) => [
       ...suffixLines(level, index > 0),
       ...simpleLines(level, paths, index > 0),
     ]),
