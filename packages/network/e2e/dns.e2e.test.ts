@@ -23,6 +23,8 @@ const NETWORK = {
   gateway: "10.78.0.1",
   internal: false,
 };
+/** Questions at once: the queue of a socket that asks the kernel for nothing has 270 places. */
+const QUEUED = 450;
 const UPSTREAM = "127.0.9.1";
 const DEAD_UPSTREAM = "127.0.9.9";
 const LOOP_UPSTREAM = "127.0.9.2";
@@ -326,6 +328,25 @@ inNamespace(import.meta.url, () => {
     }
     socket.close();
     assert.deepEqual(await short("web"), ["10.78.0.11"]);
+  });
+
+  test("what one client asks while net does not get to run is answered when it does", async () => {
+    await apply([1]);
+    const socket = createSocket("udp4");
+    const answered = new Set<number>();
+    socket.on("message", (message) => answered.add(message.readUInt16BE(0)));
+    // One by one: libuv would keep some of many sends at once for later.
+    const ask = (id: number) =>
+      new Promise<void>((resolve, reject) => {
+        const questions = [{ name: "web.shop.main.default.berth", type: "A" as const }];
+        const query = packet.encode({ type: "query", id, questions });
+        socket.send(query, 53, "10.78.0.1", (error) => (error ? reject(error) : resolve()));
+      });
+    process.kill(net.pid(), "SIGSTOP");
+    for (let id = 0; id < QUEUED; id++) await ask(id);
+    process.kill(net.pid(), "SIGCONT");
+    await until("all answers", 10_000, () => (answered.size === QUEUED ? true : undefined));
+    socket.close();
   });
 
   test("kill -9 of net: names are back from the disk, without the agent", async (t) => {
