@@ -78,6 +78,8 @@ export interface AgentOptions {
     readonly command: readonly [string, ...string[]];
     readonly environment: Readonly<Record<string, string>>;
     readonly logPath: string;
+    /** Where it answers. */
+    readonly socketPath: string;
   };
   /** For kill tests: called at every boundary of every operation. */
   readonly onBoundary?: BoundaryHook;

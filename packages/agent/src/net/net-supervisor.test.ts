@@ -54,6 +54,7 @@ function bench() {
       command: ["sleep", "60"],
       environment: { PATH: process.env["PATH"] ?? "" },
       logPath: join(directory, "logs", "net.log"),
+      socketPath: join(directory, "net.sock"),
       clock: systemClock,
       driver,
       log,

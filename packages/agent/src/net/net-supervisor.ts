@@ -2,8 +2,8 @@
  * Keeps the `net` process of this node alive without being its lifeline: it is started detached, survives
  * the agent, and is adopted by the next one through its socket.
  *
- * An own child's end is noticed at once, an adopted one's by looking for its process every second, which
- * costs a system call.
+ * The end of one is noticed at once: an own child's as such, an adopted one's by a connection that is held. A look
+ * for the process every second finds what those miss.
  */
 
 import { spawn } from "node:child_process";
@@ -18,6 +18,7 @@ import {
   type LoopResult,
 } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
+import { EndWatch } from "./end-watch.ts";
 import type { NetPort } from "./net-port.ts";
 
 export interface NetSupervisorOptions {
@@ -25,6 +26,8 @@ export interface NetSupervisorOptions {
   /** Program and arguments; started without a shell. */
   readonly command: readonly [string, ...string[]];
   readonly environment: Readonly<Record<string, string>>;
+  /** Where it answers. */
+  readonly socketPath: string;
   /** Its output is appended here. */
   readonly logPath: string;
   readonly clock: Clock;
@@ -34,7 +37,7 @@ export interface NetSupervisorOptions {
   readonly onUp: () => void;
 }
 
-/** Between looks for the process of an adopted `net`. */
+/** Between looks for the process of an adopted `net` whose end nobody told. */
 const LOOK_PERIOD_MS = 1_000;
 /** A new process has this long to answer before another is started: it takes 200 ms on a slow machine. */
 const START_TIMEOUT_MS = 10_000;
@@ -46,6 +49,9 @@ const STABLE_AFTER_MS = 60_000;
 export class NetSupervisor {
   readonly #options: NetSupervisorOptions;
   readonly #loop: Loop;
+  readonly #endWatch: EndWatch;
+  /** The held connection was closed: whether `net` still answers has to be asked. */
+  #isDoubtful = false;
   #pid: number | undefined;
   #startedAt = 0;
   #isUp = false;
@@ -53,6 +59,10 @@ export class NetSupervisor {
 
   constructor(options: NetSupervisorOptions) {
     this.#options = options;
+    this.#endWatch = new EndWatch(options.socketPath, () => {
+      this.#isDoubtful = true;
+      this.#loop.wake();
+    });
     this.#loop = options.driver.add({
       name: "net-supervisor",
       purpose: "Keeps the data-plane process of this node running.",
@@ -69,7 +79,11 @@ export class NetSupervisor {
   async #run(signal: AbortSignal): Promise<LoopResult> {
     const { clock } = this.#options;
     if (this.#pid !== undefined && isProcess(this.#pid)) {
-      if (this.#isUp) return;
+      if (this.#isUp && !this.#isDoubtful) {
+        // Here, not where it was found to answer: a false alarm is asked about once in a period at most.
+        this.#endWatch.open(signal);
+        return;
+      }
       await this.#look(signal);
       const isLate = clock.monotonic() - this.#startedAt > START_TIMEOUT_MS;
       if (this.#isUp || !isLate) return { againMs: this.#isUp ? LOOK_PERIOD_MS : 50 };
@@ -89,6 +103,7 @@ export class NetSupervisor {
       this.#pid = pid;
       if (!this.#isUp) onUp();
       this.#isUp = true;
+      this.#isDoubtful = false;
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof ProtocolError)) throw error;

@@ -77,6 +77,7 @@ await runProcessShell("agent", async (shell) => {
       command: [program, ...words],
       environment: processEnvironment(paths),
       logPath: join(paths.logs, "net.log"),
+      socketPath: netSocketPath(paths.net),
     },
   });
   process.on(STOP_REQUEST_SIGNAL, () => {
