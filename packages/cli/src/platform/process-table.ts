@@ -18,25 +18,27 @@ export function ownProcess(name: "server" | "agent" | "net" | "supervise"): stri
   const here = fileURLToPath(new URL(".", import.meta.url));
   const file = BUNDLED ? join(here, `${name}.mjs`) : join(here, "..", "processes", `${name}.ts`);
   // Memory is dearer than peak speed in processes that run on every node.
-  const flags = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS[name]];
+  const flags = ["--disable-warning=ExperimentalWarning", ...PROCESS_FLAGS[name]];
   return [process.execPath, ...flags, file];
 }
 
 /**
- * Without V8's middle compiler (what is hot reaches the optimizing one all the same) and with one helper thread
- * for compiling and collecting instead of four.
+ * One helper thread for compiling instead of four, and none for collecting: on heaps of some ten megabytes handing
+ * the work over costs more than doing it.
  */
-const SMALL = [
-  "--max-semi-space-size=1",
-  "--optimize-for-size",
-  "--no-maglev",
-  "--v8-pool-size=1",
-] as const;
+const SMALL = ["--max-semi-space-size=1", "--v8-pool-size=1", "--single-threaded-gc"] as const;
 
-const HEAP_FLAGS = {
+/**
+ * V8 keeps compiled code for one set of flags (`v8.cachedDataVersionTag()`): with a flag of another set, as most are,
+ * a process and each of its threads compiles Node's own modules anew, at its start and in its first work. Memory is
+ * dearer than that only in `net`, whose work is small. docs/adr/0051-flags-of-processes.md
+ */
+export const PROCESS_FLAGS = {
   server: ["--max-semi-space-size=4"],
-  agent: SMALL,
-  net: SMALL,
+  // Below 2 GiB V8 calls its built-in code where it is, instead of a copy of 2 MiB.
+  agent: [...SMALL, "--max-old-space-size=1024"],
+  // Without V8's middle compiler: what is hot reaches the optimizing one all the same.
+  net: [...SMALL, "--optimize-for-size", "--no-maglev"],
   supervise: SMALL,
 } as const;
 
