@@ -229,6 +229,8 @@ function globalLines(settings: ConfigSettings): string[] {
     `hard-stop-after ${HARD_STOP_AFTER}`,
     ...(user === undefined ? [] : [`user ${user.name}`, `group ${user.group}`]),
     "tune.ssl.default-dh-param 2048",
+    // Nothing here asks by HAProxy's own HTTP client; for it every start would read all authorities of the system.
+    "httpclient.ssl.verify none",
     "ssl-default-bind-options no-tls-tickets",
     ...(settings.accessLog ? ["log stdout len 8192 format raw daemon info"] : []),
   ];
