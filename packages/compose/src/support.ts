@@ -34,7 +34,10 @@ function honoured(pattern: string, instead: string): SupportEntry {
 export const SUPPORT: readonly SupportEntry[] = [
   not("version", "it is obsolete and says nothing; remove it"),
   not("services.*.attach", "logs of every copy are kept and shown by berth logs"),
-  not("services.*.build.ssh", "the engine's builder is not given keys or agents"),
+  not(
+    "services.*.build.ssh",
+    "nodes build with the engine's classic builder, which takes no keys; build with docker buildx build --ssh --push and name the image under image:",
+  ),
   not("services.*.build.cache_to", "the engine's own build cache is used"),
   not("services.*.build.entitlements", "builds have no entitlements"),
   not("services.*.build.privileged", "builds are never privileged"),
@@ -42,11 +45,17 @@ export const SUPPORT: readonly SupportEntry[] = [
   not("services.*.build.sbom", "no attestation is made"),
   not(
     "services.*.build.secrets",
-    "the engine's builder gets no secrets; use build arguments for what is not secret",
+    "nodes build with the engine's classic builder, which takes no secrets; build with docker buildx build --secret --push and name the image under image:",
   ),
-  not("services.*.build.additional_contexts", "a build has one context"),
+  not(
+    "services.*.build.additional_contexts",
+    "nodes build with the engine's classic builder, which has one context; copy what is needed into it, or build with docker buildx build --build-context --push",
+  ),
   partly("services.*.build.no_cache_filter", "the whole image is built without the cache"),
-  partly("services.*.build.platforms", "the image is built for the builder's own platform"),
+  partly(
+    "services.*.build.platforms",
+    "the image is built for the first of them; for several, docker buildx build --platform --push, and image:",
+  ),
   partly(
     "services.*.container_name",
     "it is a name in DNS; containers at the engine have names of the platform",

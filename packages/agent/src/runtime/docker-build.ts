@@ -148,13 +148,20 @@ function queryOf(reference: string, spec: BuildSpec, options: BuildOptions) {
   };
 }
 
-function failed(reference: string, end: ProgressEnd, words: string): ProtocolError {
+/** What classic builders say of `RUN --mount`, `COPY --chmod`, `COPY --link` and the like. */
+const NEEDS_BUILDKIT = /requires BuildKit|unknown flag: (?:link|mount|chmod|exclude|parents)/i;
+const BUILDKIT_ADVICE =
+  "nodes build with the engine's classic builder: build this image where BuildKit is (docker buildx build --push) and give its name under image:";
+
+/** What went wrong, at which step, with what to do where that is known. Exported for its test. */
+export function failed(reference: string, end: ProgressEnd, words: string): ProtocolError {
   const known = refusal(`build of ${reference}`, 500, words);
   if (known.code === "storage_full") return known;
+  const advice = NEEDS_BUILDKIT.test(words) ? `; ${BUILDKIT_ADVICE}` : "";
   const place = end.step === undefined ? "" : ` at step ${end.step}`;
   return new ProtocolError(
     "build_failed",
-    `build of ${reference} failed${place}: ${words.trim()}`,
+    `build of ${reference} failed${place}: ${words.trim()}${advice}`,
     {
       reference,
       ...(end.step === undefined ? {} : { step: end.step }),

@@ -140,7 +140,7 @@ export function parameterLines({ values }: ResolvedParameters): string[] {
     const what =
       source === "given"
         ? changed
-          ? "changed: given with this command"
+          ? "given with this command, would be kept"
           : "as it was"
         : source === "generated"
           ? "would be made up and kept"
