@@ -72,6 +72,7 @@ async function run(input: CommandInput): Promise<number> {
 
 async function deploy(input: CommandInput, ready: ReadyStack, timeoutMs: number): Promise<number> {
   const { prepared, scope, api } = ready;
+  noteMadeUp(input, ready);
   const sent = await uploadObjects(api, prepared.objects, input.signal);
   if (sent > 0 && input.output.interactive) input.output.note(`uploaded ${formatBytes(sent)}`);
   const deployment = await api.call("deployStack", {
@@ -95,6 +96,8 @@ interface ReadyStack {
   readonly api: ApiClient;
   /** Names and sources of the parameters for the plan; hides secret values. */
   readonly parameters: readonly string[];
+  /** Names of parameters whose values were made up and kept just now. */
+  readonly madeUp: readonly string[];
   readonly hide: (text: string) => string;
 }
 
@@ -107,7 +110,7 @@ async function readStack(input: CommandInput): Promise<ReadyStack> {
     const loaded = loadOpened(input, opened);
     const prepared = await prepareStack(input, loaded);
     const scope = { ...input.scope(), stack: stackName(loaded.project.name) };
-    return { prepared, scope, api: input.connect(), parameters: [], hide: (text) => text };
+    return { prepared, scope, api: input.connect(), ...NO_PARAMETERS };
   }
   const api = input.connect();
   const scope = { ...input.scope(), stack: stackName(declared.name) };
@@ -125,7 +128,21 @@ async function readStack(input: CommandInput): Promise<ReadyStack> {
     prepared = await prepare(resolved.values);
   }
   const parameters = parameterLines(resolved);
-  return { prepared, scope, api, parameters, hide: (text) => masked(text, resolved, declared) };
+  const madeUp = Object.entries(resolved.values)
+    .filter(([, { source }]) => source === "generated")
+    .map(([name]) => name);
+  const hide = (text: string) => masked(text, resolved, declared);
+  return { prepared, scope, api, parameters, madeUp, hide };
+}
+
+const NO_PARAMETERS = { parameters: [], madeUp: [], hide: (text: string) => text } as const;
+
+/** A password that nobody chose is of no use to who does not know where it is. */
+function noteMadeUp(input: CommandInput, { madeUp, scope }: ReadyStack): void {
+  if (madeUp.length === 0) return;
+  const names = madeUp.join(", ");
+  const show = `berth stack parameters ${scope.stack} --show`;
+  input.output.note(`  made up and kept: ${names} (${show} tells what they are)`);
 }
 
 /** Declarations with paths as the user would write them. */
