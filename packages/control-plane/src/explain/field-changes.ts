@@ -3,7 +3,7 @@
  * the environment are never shown: they may be secrets.
  */
 
-import type { FieldChange, ReleaseService } from "@berth/protocol";
+import type { FieldChange, Release, ReleaseService, ServiceSpec } from "@berth/protocol";
 import { canonical } from "../release/template.ts";
 
 /** Longer values are cut: a reader wants to know what, not all of it. */
@@ -29,6 +29,41 @@ export function fieldChanges(from: ReleaseService, to: ReleaseService): FieldCha
     else changes.push(changeOf(field, before[field], after[field], false));
   }
   return changes;
+}
+
+type Contents = Pick<Release, "configs" | "secrets">;
+
+/**
+ * Configs and secrets that the service goes on using, and whose bytes are others: by their names, with the versions
+ * of external ones. Contents are not told.
+ */
+export function contentChanges(
+  from: Contents,
+  to: Contents,
+  { configs, secrets }: Pick<ServiceSpec, "configs" | "secrets">,
+): FieldChange[] {
+  const changes: FieldChange[] = [];
+  for (const name of new Set(configs.map((file) => file.name))) {
+    const [before, after] = [from.configs[name], to.configs[name]];
+    if (before === undefined || after === undefined || before.digest === after.digest) continue;
+    changes.push({ field: `configs.${name}`, change: "changed", ...versions(before, after) });
+  }
+  for (const name of new Set(secrets.map((file) => file.name))) {
+    const [before, after] = [from.secrets[name], to.secrets[name]];
+    if (before === undefined || after === undefined || before.version === after.version) continue;
+    changes.push({ field: `secrets.${name}`, change: "changed", ...versions(before, after) });
+  }
+  return changes;
+}
+
+type Sourced = { readonly external?: { readonly name: string; readonly version: number } };
+
+/** `db_password at 2`, where either came from the environment. */
+function versions(from: Sourced, to: Sourced): Pick<FieldChange, "from" | "to"> {
+  const text = ({ external }: Sourced) =>
+    external === undefined ? "the file's" : `${external.name} at ${external.version}`;
+  if (from.external === undefined && to.external === undefined) return {};
+  return { from: text(from), to: text(to) };
 }
 
 function contentOf({ image }: ReleaseService): string | undefined {

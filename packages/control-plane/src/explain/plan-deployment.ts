@@ -25,7 +25,7 @@ import { makeRelease } from "../release/make-release.ts";
 import type { Refusal } from "../release/refusal.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
-import { fieldChanges } from "./field-changes.ts";
+import { contentChanges, fieldChanges } from "./field-changes.ts";
 import { copiesOf, placeCopies, Trial } from "./placement-trial.ts";
 
 export interface PlanInput {
@@ -151,7 +151,9 @@ function servicePlan(
   const order =
     exclusive === undefined ? (service?.spec.update.order ?? "stop-first") : "stop-first";
   const changes =
-    before === undefined || service === undefined ? [] : fieldChanges(before, service);
+    current === undefined || before === undefined || service === undefined
+      ? []
+      : [...fieldChanges(before, service), ...contentChanges(current, release, service.spec)];
   return {
     service: name,
     action,
