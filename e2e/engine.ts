@@ -42,11 +42,15 @@ export interface LifeEvent {
 export class LifeRecorder {
   readonly #cluster: string;
   readonly #events: LifeEvent[] = [];
+  readonly #before: readonly string[];
   readonly #child: ChildProcess;
 
   constructor(cluster: string, socket = "/var/run/docker.sock") {
     this.#cluster = cluster;
-    const words = ["-H", `unix://${socket}`, "events", "--format", "{{json .}}"];
+    this.#before = this.#running();
+    // From now on, also when the program takes a while to begin.
+    const since = ["--since", String(Date.now() / 1_000)];
+    const words = ["-H", `unix://${socket}`, "events", "--format", "{{json .}}", ...since];
     words.push("--filter", "event=start", "--filter", "event=die");
     words.push(...filters(`berth.cluster=${cluster}`));
     this.#child = spawn("docker", words, { stdio: ["ignore", "pipe", "ignore"] });
@@ -57,12 +61,12 @@ export class LifeRecorder {
   /** Everything so far, once it agrees with what the engine says runs now. */
   async events(): Promise<readonly LifeEvent[]> {
     await eventually("the engine's events are here", () => {
-      const running = new Set<string>();
+      const running = new Set<string>(this.#before);
       for (const { action, container } of this.#events) {
         if (action === "start") running.add(container);
         else running.delete(container);
       }
-      const now = lines(docker("ps", "-q", "--no-trunc", ...filters(this.#label)));
+      const now = this.#running();
       return now.length === running.size && now.every((id) => running.has(id));
     });
     return [...this.#events];
@@ -78,8 +82,8 @@ export class LifeRecorder {
     this.#child.kill();
   }
 
-  get #label(): string {
-    return `berth.cluster=${this.#cluster}`;
+  #running(): string[] {
+    return lines(docker("ps", "-q", "--no-trunc", ...filters(`berth.cluster=${this.#cluster}`)));
   }
 
   #note(line: string): void {

@@ -33,6 +33,7 @@ export interface TaskRow {
     readonly state: string;
     readonly attempt: number;
     readonly ready: boolean;
+    readonly readyAt?: number;
     readonly containerId?: string;
     readonly exitCode?: number;
     readonly outcome?: string;

@@ -3,9 +3,11 @@
 import { BUILD } from "./build-stack.ts";
 import { ENGINE } from "./engine-stack.ts";
 import { EXTERNAL } from "./external-stack.ts";
+import { HEALTH } from "./health-stack.ts";
 import { FAILING, LIFE } from "./life-stack.ts";
 import { NETWORK, NETWORK_OWNER } from "./network-stack.ts";
 import { PROCESS } from "./process-stack.ts";
+import { ROLLOUT } from "./rollout-stack.ts";
 import type { KeyStack } from "./scene.ts";
 import { STORAGE } from "./storage-stack.ts";
 
@@ -20,6 +22,8 @@ export const KEY_STACKS: readonly KeyStack[] = [
   ENGINE,
   FAILING,
   LIFE,
+  HEALTH,
+  ROLLOUT,
 ];
 
 /** Proof by a test that stands beside what it tests. */
