@@ -155,9 +155,9 @@ export class LabHost {
   }
 
   /** The first host: server, agent, net and an engine that Berth supervises. */
-  startServer(): Promise<string> {
+  startServer(...options: string[]): Promise<string> {
     const words = ["--node", this.name, "--engine-socket", this.socket, "--consent"];
-    return this.must("platform", "start", "--cluster-range", this.#lab.range, ...words);
+    return this.must("platform", "start", "--cluster-range", this.#lab.range, ...words, ...options);
   }
 
   /** Runs the line that `berth node join` printed, as a person pastes it. */
@@ -217,6 +217,12 @@ export class LabHost {
         resolve({ code, stdout, stderr });
       });
     });
+  }
+
+  /** Begins a program inside that runs until the host loses its power, or its pid is ended. */
+  begin(...argv: string[]): ChildProcess {
+    const words = ["-t", String(this.#init), "-m", "-u", "-n", "-p", "--", ...argv];
+    return spawn("nsenter", words, { cwd: this.folder, stdio: "ignore" });
   }
 
   async inside(...argv: string[]): Promise<string> {

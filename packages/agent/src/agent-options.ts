@@ -2,7 +2,7 @@
 
 import type { Clock, Driver, Logger, Prng } from "@berth/base";
 import type { NodeNetworkModel } from "@berth/network";
-import type { ApiClient, NodeStatus } from "@berth/protocol";
+import type { ApiClient, NodeStatus, ServerAddress } from "@berth/protocol";
 import type { HostFacts } from "./host-facts.ts";
 import type { LogFiles } from "./logs/files.ts";
 import type { NetPort } from "./net/net-port.ts";
@@ -81,6 +81,8 @@ export interface AgentOptions {
     /** Where it answers. */
     readonly socketPath: string;
   };
+  /** The servers of the cluster are told, or have changed: whoever owns `api` goes by it. */
+  readonly onServers?: (servers: readonly ServerAddress[]) => void;
   /** For kill tests: called at every boundary of every operation. */
   readonly onBoundary?: BoundaryHook;
 }

@@ -410,6 +410,8 @@ class RunningAgent implements Agent {
       },
       onDial: (dial) => void this.#sessions.dial(dial),
       onCertificate: () => this.#certificates.wake(),
+      protocol: () => this.#node.protocol,
+      onServers: (servers) => this.#options.onServers?.(servers),
       onContact: (isUp, problem) => this.#contact(isUp, problem),
     });
   }

@@ -50,6 +50,8 @@ export interface ControlPlaneOptions {
   readonly fenceHook?: FenceHook;
   /** Other servers share the store: who acts is elected. Absent: this one acts, whatever was before. */
   readonly shared?: true;
+  /** The machine of this server as a node, by which others know it. */
+  readonly serverNode?: string;
 }
 
 export class ControlPlane {
@@ -121,6 +123,7 @@ export class ControlPlane {
         log,
         driver,
         server: this.ids.identifier(),
+        ...(options.serverNode === undefined ? {} : { node: options.serverNode }),
         onGain: (conditions) => {
           this.#leadership = conditions;
           this.#act();
@@ -241,9 +244,10 @@ export class ControlPlane {
    * dead cannot write any more, because each of its writes compares this key.
    */
   async #lead(): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store, clock, serverNode } = this.#options;
     const key = keys.leader();
-    const value = encode({ server: this.ids.identifier(), since: clock.now() });
+    const node = serverNode === undefined ? {} : { node: serverNode };
+    const value = encode({ server: this.ids.identifier(), ...node, since: clock.now() });
     const { revision } = await store.txn({ compare: [], then: [{ kind: "put", key, value }] });
     this.#leadership = [{ key, target: "modRevision", op: "=", value: revision }];
     await this.state.waitFor(revision);

@@ -45,6 +45,7 @@ export const KINDS = {
   cluster: { cluster: true, writer: "server at its first start" },
   leader: { cluster: true, writer: "the server that leads" },
   server: { cluster: true, writer: "the server itself; vanishes with its lease" },
+  "server-address": { cluster: true, writer: "the server itself; garbage controller (removal)" },
 } as const satisfies Readonly<Record<string, { cluster: boolean; writer: string }>>;
 
 export type Kind = keyof typeof KINDS;
@@ -192,4 +193,6 @@ export const keys = {
   cluster: () => clusterKey("cluster", "self"),
   leader: () => clusterKey("leader", "self"),
   server: (id: string) => clusterKey("server", id),
+  /** By the name of the machine as a node. */
+  serverAddress: (node: string) => clusterKey("server-address", node),
 } as const;

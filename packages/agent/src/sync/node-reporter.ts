@@ -14,7 +14,12 @@ import {
   MINUTE_MS,
   SECOND_MS,
 } from "@berth/base";
-import { type ApiClient, asProtocolError, type NodeStatus } from "@berth/protocol";
+import {
+  type ApiClient,
+  asProtocolError,
+  type NodeStatus,
+  PROTOCOL_VERSION_FIRST,
+} from "@berth/protocol";
 
 /** Renewals within one lease: two may be lost. */
 const RENEWALS_PER_LEASE = 3;
@@ -48,6 +53,7 @@ export class NodeReporter {
   #leaseMs = LEASE_MS_UNKNOWN;
   /** When the newest call was sent by which a server took the lease for renewed; monotonic. */
   #renewedAt = Number.NEGATIVE_INFINITY;
+  #protocol = PROTOCOL_VERSION_FIRST;
   #sent: { readonly text: string; readonly at: number } | undefined;
 
   constructor(options: NodeReporterOptions) {
@@ -63,6 +69,11 @@ export class NodeReporter {
       periodMs: LOOK_PERIOD_MS,
       run: (signal) => this.#reportIfNew(signal),
     });
+  }
+
+  /** Newest protocol of the server that answered the last report. */
+  get protocol(): number {
+    return this.#protocol;
   }
 
   /** Something that the report says has changed. */
@@ -93,6 +104,7 @@ export class NodeReporter {
     const answer = await api.call("reportNode", { params: { node }, body, signal });
     this.heard(sentMs, sentAt);
     this.#leaseMs = answer.leaseMs;
+    this.#protocol = answer.protocol ?? PROTOCOL_VERSION_FIRST;
     this.#sent = { text: textOf(current), at: clock.monotonic() };
     this.#lease.wake();
     return answer.cluster;

@@ -10,7 +10,9 @@ import {
   type ApiClient,
   asProtocolError,
   type DialRequest,
+  PROTOCOL_SERVER_ADDRESSES,
   ProtocolError,
+  type ServerAddress,
   type WatchEvent,
 } from "@berth/protocol";
 import { type DirectoryIntake, isOfDirectory } from "./directory-intake.ts";
@@ -35,6 +37,10 @@ export interface ServerLinkOptions {
   readonly onDial: (dial: DialRequest) => void;
   /** A certificate of the cluster is there, is another, or is gone. */
   readonly onCertificate: () => void;
+  /** Newest protocol of the server that the report went to. */
+  readonly protocol: () => number;
+  /** Servers of the cluster and where they are, all of them, as often as that changes. */
+  readonly onServers: (servers: readonly ServerAddress[]) => void;
   /** Contact is there, or was lost. */
   readonly onContact: (isUp: boolean, problem?: string) => void;
 }
@@ -43,6 +49,9 @@ export class ServerLink {
   readonly #options: ServerLinkOptions;
   #position: string | undefined;
   #failures = 0;
+  /** By key; those of a list are told when it is complete. */
+  readonly #servers = new Map<string, ServerAddress>();
+  #isListing = false;
   /** Ends the present connection. */
   #connection = new AbortController();
 
@@ -100,6 +109,8 @@ export class ServerLink {
 
   async #follow(signal: AbortSignal): Promise<void> {
     const { api, node, intake, directory, onContact } = this.#options;
+    const { protocol } = this.#options;
+    const addresses = protocol() >= PROTOCOL_SERVER_ADDRESSES;
     const selectors = [
       { kind: "assignment" as const, node },
       { kind: "operation" as const, node },
@@ -108,9 +119,14 @@ export class ServerLink {
       { kind: "service" as const, node },
       { kind: "attachment" as const, node },
       { kind: "peer" as const, node },
+      ...(addresses ? [{ kind: "server-address" as const }] : []),
     ];
     const position = this.#position;
-    if (position === undefined) intake.beginList();
+    if (position === undefined) {
+      intake.beginList();
+      this.#servers.clear();
+      this.#isListing = true;
+    }
     directory.begin();
     const body = position === undefined ? { selectors } : { selectors, position };
     const events = await api.call("watch", { params: {}, body, signal });
@@ -123,10 +139,19 @@ export class ServerLink {
     onContact(false, "the server closed the stream");
   }
 
+  #tellServers(): void {
+    if (!this.#isListing) this.#options.onServers([...this.#servers.values()]);
+  }
+
   async #take(event: WatchEvent): Promise<void> {
     const { intake, directory, onDial, onCertificate, log } = this.#options;
     if ((event.type === "put" || event.type === "delete") && event.kind === "certificate") {
       return onCertificate();
+    }
+    if ((event.type === "put" || event.type === "delete") && event.kind === "server-address") {
+      if (event.type === "delete") this.#servers.delete(event.key);
+      else this.#servers.set(event.key, event.value as ServerAddress);
+      return this.#tellServers();
     }
     switch (event.type) {
       case "put":
@@ -139,6 +164,8 @@ export class ServerLink {
         await intake.synced(event.position);
         directory.listed();
         this.#position = event.position;
+        this.#isListing = false;
+        this.#tellServers();
         return;
       case "listed":
         return directory.listed(event.kinds);

@@ -2,12 +2,14 @@
 
 import { ProtocolError } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, textOption } from "../command.ts";
+import { endpointsIn } from "../connection/client.ts";
 import {
   chooseContext,
   configPath,
   LOCAL_CONTEXT,
   localContext,
   readConfig,
+  serversFileOf,
   writeConfig,
 } from "../connection/context.ts";
 import { EXIT } from "../exit-code.ts";
@@ -21,14 +23,24 @@ export const list: CommandDescription = {
     const config = readConfig(environment);
     const contexts = { [LOCAL_CONTEXT]: localContext(environment), ...config.contexts };
     const current = chooseContext(environment, undefined).name;
-    const rows = Object.entries(contexts).map(([name, context]) => [
-      name === current ? "*" : "",
-      name,
-      context.url,
-      `${context.project ?? "default"}/${context.environment ?? "main"}`,
-    ]);
-    if (output.json) output.line(JSON.stringify({ current, contexts: Object.keys(contexts) }));
-    else for (const line of table(["", "CONTEXT", "SERVER", "PROJECT"], rows)) output.line(line);
+    const rows = Object.entries(contexts).map(([name, context]) => {
+      const { file } = serversFileOf(environment, name, context);
+      const urls = endpointsIn({ url: context.url }, file).map(({ url }) => url);
+      const project = `${context.project ?? "default"}/${context.environment ?? "main"}`;
+      return { name, urls, project };
+    });
+    if (output.json) {
+      const servers = Object.fromEntries(rows.map(({ name, urls }) => [name, urls]));
+      output.line(JSON.stringify({ current, contexts: Object.keys(contexts), servers }));
+      return EXIT.done;
+    }
+    // The one that was configured first, under it those that it told of.
+    const lines = rows.flatMap(({ name, urls, project }) =>
+      urls.map((url, index) =>
+        index === 0 ? [name === current ? "*" : "", name, url, project] : ["", "", url, ""],
+      ),
+    );
+    for (const line of table(["", "CONTEXT", "SERVER", "PROJECT"], lines)) output.line(line);
     return EXIT.done;
   },
 };
@@ -50,7 +62,7 @@ export const add: CommandDescription = {
   details: `The token is read from BERTH_TOKEN or --token-file; it is kept in the config file, readable by you only.`,
   arguments: [
     { name: "context", summary: "a name for it", required: true },
-    { name: "url", summary: "http://HOST:PORT", required: true },
+    { name: "url", summary: "http://HOST:PORT; several, divided by commas", required: true },
   ],
   options: [
     { flags: "--token-file <path>", summary: "file that holds the token, read at each use" },
@@ -63,10 +75,10 @@ export const add: CommandDescription = {
   ],
   async run(input) {
     const [name = "", url = ""] = input.words;
-    if (!URL.canParse(url)) {
+    if (!url.split(",").every((each) => URL.canParse(each))) {
       throw new ProtocolError(
         "invalid_request",
-        `"${url}" is no address; expected http://HOST:PORT`,
+        `"${url}" is no address; expected http://HOST:PORT, several divided by commas`,
       );
     }
     const config = readConfig(input.environment);

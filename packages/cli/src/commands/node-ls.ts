@@ -9,7 +9,7 @@ import { type Output, table } from "../output/output.ts";
 
 export const command: CommandDescription = {
   summary: "nodes of the cluster",
-  examples: [{ line: "berth node ls", does: "state, engine and size of each" }],
+  examples: [{ line: "berth node ls", does: "state, engine, size and version of each" }],
   async run(input) {
     const { output, signal } = input;
     const api = input.connect();
@@ -29,6 +29,7 @@ export const command: CommandDescription = {
       status === undefined ? "" : formatBytes(status.capacity.memoryBytes),
       status === undefined ? "" : formatBytes(status.diskFreeBytes),
       status?.address ?? "",
+      status?.agentVersion ?? "",
     ]);
     const header = [
       "NODE",
@@ -39,6 +40,7 @@ export const command: CommandDescription = {
       "MEMORY",
       "DISK FREE",
       "ADDRESS",
+      "BERTH",
     ];
     for (const line of table(header, rows)) output.line(line);
     return EXIT.done;

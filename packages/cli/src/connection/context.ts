@@ -16,6 +16,7 @@ import { Type } from "typebox";
 import { parse, stringify } from "yaml";
 import { dataDirOf, type PlatformPaths, platformPaths } from "../platform/paths.ts";
 import { type PlatformSettings, readSettings } from "../platform/settings.ts";
+import { serversOfAgent, serversOfContext } from "./known-servers.ts";
 
 const Context = Type.Object(
   {
@@ -115,6 +116,18 @@ export function localContext(environment: Environment): Context {
     url: `http://${settings.host}:${settings.port}`,
     ...(token === undefined ? { tokenFile: paths.adminToken } : { token }),
   };
+}
+
+/** Where the servers of a context's cluster are noted, and whether the command line notes them itself. */
+export function serversFileOf(
+  environment: Environment,
+  name: string,
+  { url }: Context,
+): { readonly file: string; readonly learns: boolean } {
+  if (name === LOCAL_CONTEXT) {
+    return { file: serversOfAgent(localPaths(environment)), learns: false };
+  }
+  return { file: serversOfContext(environment, url), learns: true };
 }
 
 /** Where the platform of this machine and user keeps its things. */

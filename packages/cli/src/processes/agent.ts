@@ -9,7 +9,9 @@ import type { UnderlaySettings } from "@berth/agent/net/underlay";
 import { dockerRuntime } from "@berth/agent/runtime/docker";
 import { sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
-import { HttpClient } from "@berth/protocol/client/http-client";
+import type { ServerAddress } from "@berth/protocol";
+import { type AgentServers, agentServers } from "../connection/agent-servers.ts";
+import { serversOfAgent } from "../connection/known-servers.ts";
 import { firstLineOf } from "../image/run-program.ts";
 import { readIdentity, secureOptions } from "../joining/identity-file.ts";
 import { renewIdentity } from "../joining/renewal.ts";
@@ -36,13 +38,14 @@ const AGENT_STOP_MS = 10_000;
 
 await runProcessShell("agent", async (shell) => {
   const { paths, settings, clock, log, prng, driver } = shell;
-  const api = await serverClient(shell);
+  const { api, onServers } = await serverClient(shell);
   const hostDns = hostDnsOf(settings);
   const [program = process.execPath, ...words] = ownProcess("net");
   const onBoundary = haltHook();
   const agent = await startAgent({
     ...(onBoundary === undefined ? {} : { onBoundary }),
     nodeName: settings.node,
+    onServers,
     dataDir: paths.agent,
     runtimeDir: paths.run,
     api,
@@ -111,21 +114,28 @@ async function hostShutsDown(): Promise<boolean> {
 }
 
 /** The server on this machine by its token, the one of the cluster that was joined by a certificate. */
-async function serverClient(shell: ProcessShell): Promise<HttpClient> {
+async function serverClient(shell: ProcessShell): Promise<AgentServers> {
   const { paths, settings, clock, log, driver } = shell;
-  const { joined, host, port } = settings;
+  const { joined, host, port, node } = settings;
+  const file = serversOfAgent(paths);
   if (joined === undefined) {
-    return new HttpClient({ url: `http://${host}:${port}`, token: await tokenOf(shell) });
+    const token = await tokenOf(shell);
+    const configured = { url: `http://${host}:${port}`, token };
+    const asSelf = (url: string, { authority }: ServerAddress) => {
+      return { url, token, secure: () => ({ authority }) };
+    };
+    return agentServers({ node, file, configured, asSelf, log });
   }
   let identity = readIdentity(paths.identity);
-  const api = new HttpClient({ url: joined.url, secure: () => secureOptions(identity) });
+  const asSelf = (url: string) => ({ url, secure: () => secureOptions(identity) });
+  const servers = agentServers({ node, file, configured: asSelf(joined.url), asSelf, log });
   renewIdentity({
-    ...{ api, file: paths.identity, driver, clock, log, identity: () => identity },
+    ...{ api: servers.api, file: paths.identity, driver, clock, log, identity: () => identity },
     use: (fresh) => {
       identity = fresh;
     },
   });
-  return api;
+  return servers;
 }
 
 async function tokenOf({ paths, clock, log }: ProcessShell): Promise<string> {

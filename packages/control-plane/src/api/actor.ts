@@ -20,12 +20,19 @@ export type Actor =
     }
   /** A host that may join. */
   | { readonly role: "joiner"; readonly name: string; readonly tokenHash: string }
+  /** Another server of the cluster. */
+  | { readonly role: "server"; readonly name: string }
   | { readonly role: "nobody"; readonly name: string };
 
 export const NOBODY: Actor = { role: "nobody", name: "nobody" };
 
 /** Routes of users that agents need too. */
-const AGENT_ROUTES: ReadonlySet<RouteId> = new Set(["watch", "version", "readiness"]);
+const AGENT_ROUTES: ReadonlySet<RouteId> = new Set([
+  "watch",
+  "version",
+  "readiness",
+  "listServers",
+]);
 /** Routes of users that agents may call for their own node. */
 const OWN_NODE_ROUTES: ReadonlySet<RouteId> = new Set(["getNode"]);
 
@@ -44,7 +51,11 @@ export function checkAccess(
     case "nobody":
       throw new ProtocolError("unauthenticated", "this needs a token");
     case "admin":
-      return;
+      if (route.access !== "server") return;
+      throw new ProtocolError("forbidden", `only servers of the cluster call ${route.id}`);
+    case "server":
+      if (route.access === "server") return;
+      throw new ProtocolError("forbidden", `a server may not call ${route.id}`);
     case "agent":
       checkAgent(actor, route, params);
       return;

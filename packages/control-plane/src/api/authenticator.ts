@@ -69,6 +69,7 @@ export class Authenticator {
     if (peer.kind === "foreign") {
       throw new ProtocolError("foreign_cluster", `this cluster does not know you: ${peer.why}`);
     }
+    if (peer.kind === "server") return { role: "server", name: "server" };
     const { node, member } = peer;
     const known = this.#known.members.get(keys.member(node))?.value;
     if (known?.id !== member) throw this.#notMember(node, member, known !== undefined);

@@ -6,6 +6,7 @@
 import type { Clock, Driver, Logger } from "@berth/base";
 import type { Blobs } from "../blobs/port.ts";
 import { CLOSED_ENTRANCE, type ClusterEntrance } from "../joining/entrance.ts";
+import type { SessionRelay } from "../servers/session-relay.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
@@ -25,6 +26,10 @@ export interface ApiOptions {
   /** Follows `store`; started by the caller. */
   readonly state: ClusterState;
   readonly blobs: Blobs;
+  /** Those on this very server, where `blobs` also asks others. */
+  readonly ownBlobs?: Blobs;
+  /** The way to nodes that are connected to other servers, where there are any. */
+  readonly relay?: SessionRelay;
   readonly control: Controls;
   readonly settings: ControlPlaneSettings;
   readonly secrets: SecretBox;
@@ -55,7 +60,10 @@ export function createApi(options: ApiOptions): Api {
   const { store, state, driver, clock, newId } = options;
   const metrics = options.metrics ?? new ApiMetrics();
   const watches = new WatchHub({ state, store, clock });
-  const sessions = new SessionHub({ watches, clock, newId });
+  const sessions = new SessionHub({
+    ...{ watches, clock, newId },
+    ...(options.relay === undefined ? {} : { relay: options.relay }),
+  });
   const audit = new AuditLog({ store, clock, driver, newId });
   const { settings } = options;
   metrics.watchParts({ state, driver, watches, sessions, audit, settings });
@@ -63,6 +71,7 @@ export function createApi(options: ApiOptions): Api {
     store,
     state,
     blobs: options.blobs,
+    ownBlobs: options.ownBlobs ?? options.blobs,
     control: options.control,
     settings,
     watches,

@@ -17,6 +17,7 @@ import * as policies from "./handlers/policies.ts";
 import * as records from "./handlers/records.ts";
 import * as registries from "./handlers/registries.ts";
 import * as routes from "./handlers/routes.ts";
+import * as servers from "./handlers/servers.ts";
 import * as stackViews from "./handlers/stack-views.ts";
 import * as stacks from "./handlers/stacks.ts";
 import * as tasks from "./handlers/tasks.ts";
@@ -101,6 +102,11 @@ export const handlers: HandlerTable = {
   hasBlobs: blobs.hasBlobs,
   getBlob: blobs.getBlob,
   getNodeBlob: blobs.getNodeBlob,
+  listServers: servers.listServers,
+  relaySession: servers.relaySession,
+  getServerBlob: servers.getServerBlob,
+  putServerBlob: servers.putServerBlob,
+  listServerBlobs: servers.listServerBlobs,
   joinScript: joining.joinScript,
   getSoftware: joining.getSoftware,
   createJoinToken: joining.createJoinToken,

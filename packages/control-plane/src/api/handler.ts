@@ -30,7 +30,10 @@ import type { WatchHub } from "./watch-hub.ts";
 export interface ApiContext {
   readonly store: Store;
   readonly state: ClusterState;
+  /** Those of the cluster: on this server, or taken from another. */
   readonly blobs: Blobs;
+  /** Those that lie on this very server. */
+  readonly ownBlobs: Blobs;
   readonly control: Controls;
   readonly settings: ControlPlaneSettings;
   readonly watches: WatchHub;

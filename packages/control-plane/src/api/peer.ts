@@ -9,4 +9,6 @@ export type Peer =
       /** End of the certificate. */
       readonly notAfter: number;
     }
+  /** Another server of this cluster. */
+  | { readonly kind: "server" }
   | { readonly kind: "foreign"; readonly why: string };

@@ -7,14 +7,28 @@
  */
 
 import type { CancelTimer, Clock } from "@berth/base";
-import { SECOND_MS } from "@berth/base";
-import { type DialRequest, type FrameStream, ProtocolError } from "@berth/protocol";
+import { SECOND_MS, sleep } from "@berth/base";
+import {
+  asProtocolError,
+  type DialRequest,
+  type FrameStream,
+  ProtocolError,
+} from "@berth/protocol";
+import type { SessionRelay } from "../servers/session-relay.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
 /** An agent that has a stream dials in milliseconds; one that does not in this time is in trouble. */
 export const DIAL_TIMEOUT_MS = 10 * SECOND_MS;
 /** Each holds two sockets of the 20,000 files that a process may open. */
 export const SESSIONS_MAX = 2_000;
+
+/**
+ * An agent whose server has gone is connected to another one within two seconds; who asks meanwhile waits so long
+ * at most ...
+ */
+export const COMING_WAIT_MS = 4 * SECOND_MS;
+/** ... and looks so often. */
+const COMING_PAUSE_MS = 250;
 
 interface Session {
   readonly node: string;
@@ -32,16 +46,20 @@ export class SessionHub {
   readonly #watches: Pick<WatchHub, "dial">;
   readonly #clock: Clock;
   readonly #newId: () => string;
+  readonly #relay: SessionRelay | undefined;
   readonly #sessions = new Map<string, Session>();
 
   constructor(options: {
     readonly watches: Pick<WatchHub, "dial">;
     readonly clock: Clock;
     readonly newId: () => string;
+    /** The way to nodes that are connected to other servers. */
+    readonly relay?: SessionRelay;
   }) {
     this.#watches = options.watches;
     this.#clock = options.clock;
     this.#newId = options.newId;
+    this.#relay = options.relay;
   }
 
   get size(): number {
@@ -55,6 +73,30 @@ export class SessionHub {
    * @throws ProtocolError `node_unreachable` when the agent has no stream or does not dial in time.
    */
   async open(
+    node: string,
+    request: DialRequest["request"],
+    signal: AbortSignal,
+  ): Promise<AgentStream> {
+    const until = this.#clock.monotonic() + COMING_WAIT_MS;
+    for (;;) {
+      try {
+        return await this.openHere(node, request, signal);
+      } catch (error) {
+        if (this.#relay === undefined || !isElsewhere(error)) throw error;
+        const stream = await this.#relay.open(node, request, signal);
+        if (stream !== undefined) return closing(stream, () => {}, signal);
+        if (!this.#relay.isExpected(node) || this.#clock.monotonic() >= until) throw error;
+        await sleep(this.#clock, COMING_PAUSE_MS, signal);
+      }
+    }
+  }
+
+  /**
+   * As `open`, only by an agent that is connected to this very server: for another server that asks.
+   *
+   * @throws ProtocolError `node_unreachable`, without `deadlineMs` in its details when the agent has no stream here.
+   */
+  async openHere(
     node: string,
     request: DialRequest["request"],
     signal: AbortSignal,
@@ -129,6 +171,12 @@ export class SessionHub {
       });
     });
   }
+}
+
+/** The agent has no stream to this server: it was not asked in vain. */
+function isElsewhere(error: unknown): boolean {
+  const { code, details } = asProtocolError(error);
+  return code === "node_unreachable" && details["deadlineMs"] === undefined;
 }
 
 function unreachable(node: string, timeoutMs?: number): ProtocolError {

@@ -31,6 +31,8 @@ export function facetsOf(kind: StoredWatchKind, entity: Entity<Held[StoredWatchK
     case "event":
     case "certificate":
       return entity.value as Facets;
+    case "server-address":
+      return { node: (entity.value as Held["server-address"]).node };
     case "node":
     case "node-status":
       return { node: (entity.value as Held["node"]).name };

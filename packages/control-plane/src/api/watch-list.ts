@@ -87,6 +87,8 @@ function candidates(view: ClusterView, kind: StoredWatchKind, selector: WatchSel
         : view.certificates.all();
     case "operation":
       return node === undefined ? view.operations.all() : view.operations.by("node", node);
+    case "server-address":
+      return view.serverAddresses.all();
     case "node":
       return view.nodes.all();
     case "node-status":

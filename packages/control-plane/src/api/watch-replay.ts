@@ -22,6 +22,7 @@ const SHOWN: Readonly<Record<StoredWatchKind, true>> = {
   operation: true,
   event: true,
   certificate: true,
+  "server-address": true,
 };
 
 export function isShown(kind: Kind): kind is StoredWatchKind {

@@ -9,6 +9,7 @@
 import { isFinal, type Stack, stackKey } from "@berth/protocol";
 import { Unit } from "../plan/unit.ts";
 import { liveReleaseNumbers } from "../release/claims.ts";
+import { SERVER_FORGOTTEN_MS } from "../servers/server-addresses.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Entity } from "../state/entity-table.ts";
@@ -31,6 +32,7 @@ export function findGarbage(view: ClusterView, now: number, retention: Retention
       ]),
     ...oldEvents(view, now, retention),
     ...oldOperations(view, now, retention),
+    ...view.serverAddresses.all().filter(({ value }) => now - value.at > SERVER_FORGOTTEN_MS),
   ];
   return rows.map(({ key, revision }) => {
     const unit = new Unit();

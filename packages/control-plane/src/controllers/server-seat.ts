@@ -32,6 +32,8 @@ export interface ServerSeatOptions {
   readonly driver: Driver;
   /** Names this life of this server. */
   readonly server: string;
+  /** Its machine as a node. */
+  readonly node?: string;
   /** This server leads from now on, for as long as `conditions` hold. The state shows that it does. */
   readonly onGain: (conditions: readonly Compare[]) => void;
   /** It leads no more; resolves when it has stopped acting. */
@@ -41,6 +43,8 @@ export interface ServerSeatOptions {
 export class ServerSeat {
   readonly #options: ServerSeatOptions;
   readonly #heard = new Set<string>();
+  /** Of whom was told in the last two periods. */
+  #told: readonly [ReadonlySet<string>, ReadonlySet<string>] = [new Set(), new Set()];
   #loop: Loop | undefined;
   #endListening: (() => void) | undefined;
   #leaseId: LeaseId | undefined;
@@ -81,6 +85,8 @@ export class ServerSeat {
   /** An agent was heard of while this server does not lead. */
   heard(node: string): void {
     this.#heard.add(node);
+    // It came from another server, whose word of it may be a second old: its lease must not end meanwhile.
+    if (!this.#told.some((names) => names.has(node))) this.#loop?.wake();
   }
 
   #onChange(batch: ChangeBatch): void {
@@ -145,7 +151,7 @@ export class ServerSeat {
     // One without a lease is of a server that had the store for itself.
     if (entry?.leaseId !== undefined) return undefined;
     const before = entry?.modRevision ?? 0;
-    const value = encode({ server, since: clock.now() });
+    const value = encode({ server, ...this.#node(), since: clock.now() });
     const { succeeded, revision } = await store.txn(
       {
         compare: [{ key, target: "modRevision", op: "=", value: before }],
@@ -163,12 +169,18 @@ export class ServerSeat {
     await onLoss();
   }
 
+  #node(): { readonly node?: string } {
+    const { node } = this.#options;
+    return node === undefined ? {} : { node };
+  }
+
   async #tellPresence(leaseId: LeaseId, signal: AbortSignal): Promise<void> {
     const { store, clock, server } = this.#options;
     if (this.#isPresent && this.#heard.size === 0) return;
     const heard = [...this.#heard];
     this.#heard.clear();
-    const value = encode({ server, since: clock.now(), heard });
+    this.#told = [new Set(heard), this.#told[0]];
+    const value = encode({ server, ...this.#node(), since: clock.now(), heard });
     const put = { kind: "put", key: keys.server(server), value, leaseId } as const;
     await store.txn({ compare: [], then: [put] }, { signal });
     this.#isPresent = true;

@@ -14,6 +14,7 @@ import {
   type Driver,
   HOUR_MS,
   type Logger,
+  type Loop,
   present,
   SECOND_MS,
 } from "@berth/base";
@@ -25,6 +26,7 @@ import { factsOfPem } from "../certificates/read-certificate.ts";
 import type { Vault } from "../certificates/vault.ts";
 import { issueIdentity, newPrivateKey } from "../certificates/x509.ts";
 import { HttpServer, type SecureIdentity } from "../server/http-server.ts";
+import { tellAddress } from "../servers/server-addresses.ts";
 import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
 import type { ClusterEntrance, OpenEntrance, Software } from "./entrance.ts";
@@ -52,6 +54,11 @@ export interface ClusterPortOptions {
   readonly addresses: () => readonly string[];
   readonly hostNames: readonly string[];
   readonly software: Software;
+  /** This machine as a node, and the version: what its address row says. */
+  readonly node: string;
+  readonly version: string;
+  /** Other servers share the store: they are to reach this one, whether hosts have joined or not. */
+  readonly isAlwaysOpen: boolean;
 }
 
 interface Opened {
@@ -59,6 +66,7 @@ interface Opened {
   readonly port: number;
   readonly key: string;
   readonly fingerprint: string;
+  identity: SecureIdentity;
   renewAt: number;
 }
 
@@ -66,13 +74,15 @@ export class ClusterPort implements ClusterEntrance {
   readonly software: Software;
   readonly #options: ClusterPortOptions;
   readonly #endListening: () => void;
+  readonly #loop: Loop;
   #opening: Promise<Opened> | undefined;
+  #opened: Opened | undefined;
 
   constructor(options: ClusterPortOptions) {
     this.#options = options;
     this.software = options.software;
     this.#endListening = options.state.onChange((batch) => this.#onChange(batch));
-    options.driver.add({
+    this.#loop = options.driver.add({
       name: "cluster-port",
       purpose: "keeps the port for other hosts open while there are any, and its certificate fresh",
       periodMs: LOOK_PERIOD_MS,
@@ -85,9 +95,16 @@ export class ClusterPort implements ClusterEntrance {
       this.#opening = undefined;
       throw error;
     });
+    // Tells the address, where that was not done.
+    if (this.#opened === undefined) this.#loop.wake();
     const { key, port, fingerprint } = await this.#opening;
     const urls = this.#options.addresses().map((address) => `https://${address}:${port}`);
     return { urls, serverPin: pinOf(key), fingerprint };
+  }
+
+  /** What this server shows to others; absent until the port is open. */
+  identity(): SecureIdentity | undefined {
+    return this.#opened?.identity;
   }
 
   async reach(address: string, port: number) {
@@ -126,12 +143,19 @@ export class ClusterPort implements ClusterEntrance {
     const { view } = this.#options.state;
     const now = clock.now();
     const lives = view.joinTokens.all().some(({ value }) => value.expiresAt > now);
-    if (!lives && view.members.all().length === 0) return;
-    await this.open();
+    const isWanted = this.#options.isAlwaysOpen || lives || view.members.all().length > 0;
+    if (!isWanted) return;
+    const { urls } = await this.open();
     const opened = await this.#opening;
-    if (opened === undefined || opened.renewAt > now) return;
+    if (opened === undefined) return;
+    this.#opened = opened;
+    const { store, node, version } = this.#options;
+    const { authority } = opened.identity;
+    await tellAddress({ node, urls, authority, version }, { store, view, now });
+    if (opened.renewAt > now) return;
     const { identity, renewAt } = await this.#identity(opened.key);
     opened.server.renew(identity);
+    opened.identity = identity;
     opened.renewAt = renewAt;
   }
 
@@ -146,7 +170,7 @@ export class ClusterPort implements ClusterEntrance {
     });
     const url = await server.listen(listen);
     log.info("the cluster's port is open", { url });
-    return { server, key, fingerprint, port: Number(new URL(url).port), renewAt };
+    return { server, key, fingerprint, port: Number(new URL(url).port), identity, renewAt };
   }
 
   async #identity(key: string): Promise<{ identity: SecureIdentity; renewAt: number }> {

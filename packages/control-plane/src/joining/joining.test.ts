@@ -126,7 +126,7 @@ test("a member may call for its own node only, and nothing that is for users", a
   const scope = { project: "default", environment: "main", stack: "shop", service: "web" };
   const others = { volume: "v", certificate: "c", release: "1", deployment: "d0000001" };
   const params = { ...parts, digest, ...scope, ...others, server: "r.example", parameter: "P" };
-  const allowed = new Set<RouteId>(["watch", "version", "readiness"]);
+  const allowed = new Set<RouteId>(["watch", "version", "readiness", "listServers"]);
   for (const [name, route] of Object.entries(routes)) {
     const id = name as RouteId;
     if (route.access === "public" || allowed.has(id)) continue;

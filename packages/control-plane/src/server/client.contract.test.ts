@@ -50,7 +50,7 @@ for (const { name, make } of clients) {
       const client = make();
       assert.equal(await client.call("health", { params: {} }), "ok\n");
       const { cluster, protocol } = await client.call("version", { params: {} });
-      assert.deepEqual({ cluster, protocol }, { cluster: "c0ffee00", protocol: 1 });
+      assert.deepEqual({ cluster, protocol }, { cluster: "c0ffee00", protocol: 2 });
       const { items } = await client.call("listTasks", {
         params: env,
         query: { service: "web", limit: "10" },

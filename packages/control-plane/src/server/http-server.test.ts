@@ -78,7 +78,7 @@ test("every route but the public ones refuses a missing, a forged and a foreign 
     // The agent of node-1, at routes of users and of node-2.
     const agent = { authorization: `Bearer ${AGENT_TOKEN}` };
     const foreign = await request(path, { method, headers: agent });
-    const open = ["watch", "version", "readiness"].includes(id);
+    const open = ["watch", "version", "readiness", "listServers"].includes(id);
     assert.equal(foreign.status === 403, !open, `${id} for an agent: ${foreign.status}`);
   }
 });
@@ -321,7 +321,7 @@ test("an agent joins with its report and renews its lease", async () => {
   const params = { node: "node-1" };
   const status = nodeStatusRow();
   const joined = await agent.call("reportNode", { params, body: { status } });
-  assert.deepEqual(joined, { cluster: "c0ffee00", leaseMs: 3_000 });
+  assert.deepEqual(joined, { cluster: "c0ffee00", leaseMs: 3_000, protocol: 2 });
   await agent.call("renewLease", { params });
   // A report renews before its write and after it.
   assert.deepEqual(fixture.renewed, ["node-1", "node-1", "node-1"]);

@@ -35,8 +35,15 @@ export class PeerReader {
       certificate.checkIssued(this.#authority) && certificate.verify(this.#authority.publicKey);
     if (!isOurs) return { kind: "foreign", why: "another authority made your certificate" };
     const identity = parseIdentity(certificate.subjectAltName);
-    if (identity?.kind !== "node") {
-      return { kind: "foreign", why: "your certificate is not that of a node" };
+    if (identity === undefined) {
+      return { kind: "foreign", why: "your certificate is not that of a node or server" };
+    }
+    if (identity.kind === "server") {
+      // Servers renew at half of a month: one whose certificate has expired is no server any more.
+      const isOver = Date.parse(certificate.validTo) <= Date.now();
+      return isOver
+        ? { kind: "foreign", why: "your certificate as a server has expired" }
+        : { kind: "server" };
     }
     const { node, member } = identity;
     return { kind: "member", node, member, notAfter: Date.parse(certificate.validTo) };

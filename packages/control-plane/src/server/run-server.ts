@@ -14,6 +14,7 @@ import { ApiMetrics } from "../api/api-metrics.ts";
 import { createApi } from "../api/create-api.ts";
 import { SecretBox } from "../api/secret-box.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
+import type { Blobs } from "../blobs/port.ts";
 import { programHook } from "../certificates/acme/hook.ts";
 import { httpsTransport } from "../certificates/acme/transport.ts";
 import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
@@ -22,7 +23,11 @@ import { ControlPlane } from "../control-plane.ts";
 import { fenceProgram } from "../hooks/fence-program.ts";
 import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
 import type { Software } from "../joining/entrance.ts";
+import { HttpPeers } from "../servers/http-peers.ts";
+import { ReplicatedBlobs } from "../servers/replicated-blobs.ts";
+import { sessionRelay } from "../servers/session-relay.ts";
 import { type ControlPlaneSettings, DEFAULT_SETTINGS } from "../settings.ts";
+import type { ClusterState } from "../state/cluster-state.ts";
 import { dataPaths, makeDataDir } from "./data-dir.ts";
 import { ensureSecretKey, ensureToken } from "./first-start.ts";
 import { HttpServer, type ListenAddress } from "./http-server.ts";
@@ -124,48 +129,40 @@ async function serve(
   const prng = new Prng(randomBytes(6).readUIntBE(0, 6));
   const driver = new Driver({ clock, log, prng });
   const control = new ControlPlane({
-    store,
-    clock,
-    log,
+    ...{ store, clock, log, driver, settings },
     prng: prng.fork(),
-    driver,
-    settings,
+    serverNode: options.nodeName,
     ...(opened.isShared ? { shared: true } : {}),
     certificates: certificatePorts(options, secrets),
     ...fencing(options, settings),
   });
-  const blobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
+  const ownBlobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
   await control.start();
-  const base = {
-    store,
-    driver,
-    clock,
-    log,
-    hostNames: options.hostNames ?? [],
-    newId: newRandomId,
-  };
+  const hostNames = options.hostNames ?? [];
+  const base = { store, driver, clock, log, hostNames, newId: newRandomId };
   const entrance = clusterPortOf(options, {
     ...base,
     state: control.state,
     vault: new Vault({ box: secrets, store }),
     cluster: () => control.clusterId(),
     dispatcher: () => api.dispatcher,
+    ...{ node: options.nodeName, version, isAlwaysOpen: opened.isShared },
   });
+  const others = opened.isShared
+    ? othersOf(options, { state: control.state, entrance, ownBlobs, driver })
+    : undefined;
   const api = createApi({
     ...base,
     ...(entrance === undefined ? {} : { entrance }),
     state: control.state,
-    blobs,
-    control,
-    settings,
-    secrets,
-    version,
-    metrics,
+    ...(others ?? { blobs: ownBlobs }),
+    ...{ ownBlobs, control, settings, secrets, version, metrics },
   });
   const http = new HttpServer({ ...base, dispatcher: api.dispatcher });
   const stop = once(async () => {
     api.close();
     await Promise.all([http.stop(), entrance?.stop()]);
+    others?.peers.close();
     await control.stop();
     await api.flush().catch((error: unknown) => log.error("audit record not written", { error }));
     await driver.stop();
@@ -180,6 +177,23 @@ async function serve(
     await stop();
     throw error;
   }
+}
+
+/** What a server that shares its store does with the others. */
+function othersOf(
+  { nodeName, log }: RunServerOptions,
+  parts: {
+    readonly state: ClusterState;
+    readonly entrance: ClusterPort | undefined;
+    readonly ownBlobs: Blobs;
+    readonly driver: Driver;
+  },
+) {
+  const { state, entrance, ownBlobs, driver } = parts;
+  const identity = () => entrance?.identity();
+  const peers = new HttpPeers({ own: nodeName, view: state.view, identity });
+  const blobs = new ReplicatedBlobs({ own: ownBlobs, peers, driver, log });
+  return { peers, blobs, relay: sessionRelay(peers, state.view) };
 }
 
 /** What the certificate controller reaches the outside by. */

@@ -33,6 +33,8 @@ export interface ClusterIdentity {
 export interface Leadership {
   /** Names one life of one server process. */
   readonly server: string;
+  /** Its machine as a node; servers before protocol 2 do not say it. */
+  readonly node?: string;
   readonly since: number;
 }
 
@@ -40,6 +42,8 @@ export interface Leadership {
 export interface ServerPresence {
   /** Names one life of one server process. */
   readonly server: string;
+  /** Its machine as a node; servers before protocol 2 do not say it. */
+  readonly node?: string;
   readonly since: number;
   /** Nodes whose agents were heard of by this server, which does not lead, since it said so last. */
   readonly heard: readonly string[];

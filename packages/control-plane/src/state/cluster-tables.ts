@@ -28,6 +28,7 @@ import type {
   Release,
   Removal,
   Scale,
+  ServerAddress,
   Stack,
   StackScope,
   Task,
@@ -72,6 +73,7 @@ export interface Held {
   readonly cluster: ClusterIdentity;
   readonly leader: Leadership;
   readonly server: ServerPresence;
+  readonly "server-address": ServerAddress;
 }
 export type HeldKind = keyof Held;
 
@@ -128,6 +130,7 @@ export interface ClusterView {
   readonly cluster: ReadTable<ClusterIdentity>;
   readonly leader: ReadTable<Leadership>;
   readonly servers: ReadTable<ServerPresence>;
+  readonly serverAddresses: ReadTable<ServerAddress>;
 }
 
 type ClaimIndex =
@@ -212,6 +215,7 @@ export class ClusterTables implements ClusterView {
   readonly cluster = new EntityTable<ClusterIdentity>({});
   readonly leader = new EntityTable<Leadership>({});
   readonly servers = new EntityTable<ServerPresence>({});
+  readonly serverAddresses = new EntityTable<ServerAddress>({});
 
   /** The table of a kind. */
   table<K extends HeldKind>(kind: K): EntityTable<Held[K], string> {
@@ -249,6 +253,7 @@ export class ClusterTables implements ClusterView {
     cluster: this.cluster,
     leader: this.leader,
     server: this.servers,
+    "server-address": this.serverAddresses,
   };
 }
 

@@ -27,11 +27,12 @@ export type DownloadId =
   | "getBlob"
   | "getNodeBlob"
   | "getNodeImage"
+  | "getServerBlob"
   | "getVolumeContent"
   | "backupVolume";
 
 /** Routes whose answer is a stream in both directions. */
-export type UpgradeId = "execTask" | "openSession" | "restoreVolume";
+export type UpgradeId = "execTask" | "openSession" | "restoreVolume" | "relaySession";
 
 /** Both directions of an upgraded stream. */
 export interface FrameStream {

@@ -6,9 +6,9 @@ import type { DeepReadonly } from "../schema.ts";
 
 /**
  * Who may call. `node`: the agent whose node stands in the path, or an administrator. `join`: a host that has a
- * token for joining, or an administrator.
+ * token for joining, or an administrator. `server`: another server of the cluster, nobody else.
  */
-export type Access = "public" | "user" | "admin" | "node" | "join";
+export type Access = "public" | "user" | "admin" | "node" | "join" | "server";
 
 /** How the answer's body looks. */
 export type Answer =

@@ -38,6 +38,7 @@ import { certificateRoutes } from "./certificate-routes.ts";
 import { externalRoutes } from "./external-routes.ts";
 import { joinRoutes } from "./join-routes.ts";
 import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
+import { serverRoutes } from "./server-routes.ts";
 
 const ENV = "/v1/projects/{project}/environments/{environment}";
 const STACK = `${ENV}/stacks/{stack}` as const;
@@ -638,6 +639,7 @@ export const routes = {
     errors: ["not_found", "limit_exceeded"],
   },
   ...joinRoutes,
+  ...serverRoutes,
   getNodeStanding: {
     method: "GET",
     path: "/v1/nodes/{node}/standing",
@@ -664,7 +666,12 @@ export const routes = {
     body: Type.Object({ cluster: Type.Optional(Type.String()), status: NodeStatus }),
     answer: {
       kind: "json",
-      schema: Type.Object({ cluster: Type.String(), leaseMs: Type.Number() }),
+      schema: Type.Object({
+        cluster: Type.String(),
+        leaseMs: Type.Number(),
+        /** Newest protocol of the server; one that says none speaks the first. */
+        protocol: Type.Optional(Type.Integer()),
+      }),
     },
     errors: ["foreign_cluster", "conflict"],
     unaudited: true,

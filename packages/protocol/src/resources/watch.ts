@@ -38,6 +38,7 @@ export const WATCH_KINDS = [
   "service",
   "attachment",
   "peer",
+  "server-address",
 ] as const;
 export type WatchKind = (typeof WATCH_KINDS)[number];
 

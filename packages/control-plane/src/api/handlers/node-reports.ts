@@ -6,7 +6,7 @@
  */
 
 import { MINUTE_MS } from "@berth/base";
-import { keys, type Node, type NodeStatus, ProtocolError } from "@berth/protocol";
+import { keys, type Node, type NodeStatus, PROTOCOL_VERSION, ProtocolError } from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
 import { specOfTask } from "../../release/spec-of-task.ts";
@@ -42,7 +42,7 @@ export const reportNode: Handler<"reportNode"> = async (request, context) => {
     withStatus(view, body.status, clock.now(), settings),
   );
   context.control.renewLease(params.node);
-  return { cluster, leaseMs: context.settings.leaseMs };
+  return { cluster, leaseMs: context.settings.leaseMs, protocol: PROTOCOL_VERSION };
 };
 
 /**

@@ -1,13 +1,11 @@
 /** What is asked of the server itself: life, readiness, figures, its own description. */
 
 import { SECOND_MS, sleep } from "@berth/base";
-import { openApiDocument, ProtocolError } from "@berth/protocol";
+import { openApiDocument, PROTOCOL_VERSION, ProtocolError } from "@berth/protocol";
 import { everything } from "../../store/copy-store.ts";
 import type { Store } from "../../store/port.ts";
 import type { ApiContext, Handler } from "../handler.ts";
 
-/** Raised when a change of the protocol makes older clients misunderstand. */
-export const PROTOCOL_VERSION = 1;
 /** A store that does not answer a read within this time cannot serve. */
 const READY_TIMEOUT_MS = 2 * SECOND_MS;
 

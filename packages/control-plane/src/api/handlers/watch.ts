@@ -23,6 +23,7 @@ const AGENT_KINDS: Readonly<Partial<Record<WatchKind, "own" | "all">>> = {
   stack: "all",
   scale: "all",
   certificate: "all",
+  "server-address": "all",
 };
 
 export const watch: Handler<"watch"> = ({ body, actor, signal }, { watches }) => {
