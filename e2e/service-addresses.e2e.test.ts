@@ -112,6 +112,18 @@ test("a task on two networks reaches the services of both", async () => {
   }
 });
 
+test("a service has an address of its own on each of its networks, by which its name answers there", async () => {
+  const [front, back] = [await addressOf("left/client", "web"), await addressOf("left/db", "web")];
+  assert.notEqual(front, back);
+  for (const [from, address, other] of [
+    ["left/client", front, back],
+    ["left/db", back, front],
+  ] as const) {
+    assert.match(await inside(from, fetchLine(address)), /200 OK/, `${from} by ${address}`);
+    assert.equal(await inside(from, `${fetchLine(other)} || true`), "", `${from} by ${other}`);
+  }
+});
+
 test("the address survives a release; without a copy it refuses at once", async () => {
   const address = await addressOf("left/client", "web");
   await host.deploy("left", LEFT.replaceAll("mkdir /www", "mkdir  /www"));

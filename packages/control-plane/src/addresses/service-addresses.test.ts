@@ -6,7 +6,7 @@ import { keys } from "@berth/protocol";
 import { declaredServices } from "../directory/declared.ts";
 import { removeStack, scaleService } from "../release/stack-commands.ts";
 import { ModelCluster, SHOP } from "../testing/model-cluster.ts";
-import { serviceSpec, stackSpec } from "../testing/specs.ts";
+import { NETWORK, serviceSpec, stackSpec } from "../testing/specs.ts";
 
 const OTHER = { ...SHOP, stack: "other" };
 
@@ -39,6 +39,40 @@ test("each service has an address of its own, outside the networks, and keeps it
   );
   await cluster.until(() => cluster.stack()?.goodRelease === 2, "release 2 is good");
   assert.deepEqual(addresses(cluster), first);
+});
+
+test("on each of its networks it has an address of its own, kept over releases, given back with the network", async () => {
+  const cluster = new ModelCluster();
+  await cluster.start("node-1");
+  const uses = { front: { aliases: [] }, back: { aliases: [] } };
+  const deploy = async (networks: typeof uses | Pick<typeof uses, "front">, release: number) => {
+    const web = serviceSpec({ networks, environment: { RELEASE: String(release) } });
+    await cluster.deploy(stackSpec({ web }, { networks: { front: NETWORK, back: NETWORK } }));
+    await cluster.until(
+      () => cluster.stack()?.goodRelease === release,
+      `release ${release} is good`,
+    );
+  };
+  const { view } = cluster.plane.state;
+  const found = () =>
+    declaredServices(view, SHOP).flatMap(({ networks }) =>
+      networks.map(({ networkId, virtualAddress }) => `${networkId} ${virtualAddress}`),
+    );
+  await deploy(uses, 1);
+  const first = found();
+  assert.equal(new Set(first.map((each) => each.split(" ")[0])).size, 2);
+  assert.equal(new Set(first.map((each) => each.split(" ")[1])).size, 2);
+  for (const each of first) assert.match(each, /^[0-9a-f]{8} 10\.79\./);
+  await deploy(uses, 2);
+  assert.deepEqual(found(), first);
+  await deploy({ front: { aliases: [] } }, 3);
+  await cluster.pass(120_000);
+  assert.equal(view.claims.by("kind", "service-address").length, 1);
+  const front = view.networks.get(keys.network(SHOP, "front"))?.value.id;
+  assert.deepEqual(
+    found(),
+    first.filter((each) => each.startsWith(`${front} `)),
+  );
 });
 
 test("with dnsrr there is none; a service that becomes so gives its address back", async () => {

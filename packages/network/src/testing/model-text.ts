@@ -15,6 +15,8 @@
  *
  * `wish` adds fields to a route or port that stands above, `ingress` to the whole.
  *
+ * A service with another address on each network: `vip=n1:10.9.0.1,n2:10.9.1.1`.
+ *
  * With IPv6: `net6=fd00:1::/64` of a network, `ip6=` of an endpoint or attachment, `vip6=` of a service.
  */
 
@@ -66,7 +68,7 @@ const LINES: Readonly<Record<string, Line>> = {
       networks: networkIds.map((networkId) => ({
         networkId,
         aliases: items(options.get("alias")),
-        ...(vip === undefined ? {} : { virtualAddress: vip }),
+        ...addressOn(vip, networkId),
         ...(vip6 === undefined ? {} : { virtualAddress6: vip6 }),
       })),
       endpointMode: options.has("dnsrr") ? "dnsrr" : "vip",
@@ -229,6 +231,13 @@ export function modelOf(text: string): NodeNetworkModel {
 }
 
 const OPTION = /^(internal|draining|remote|dnsrr|[a-z]+6?=[^"{]*)$/;
+
+/** One for all networks, or each network's own after its identifier. */
+function addressOn(vip: string | undefined, networkId: string): { virtualAddress?: string } {
+  if (vip?.includes(":") !== true) return vip === undefined ? {} : { virtualAddress: vip };
+  const own = items(vip).find((item) => item.startsWith(`${networkId}:`));
+  return own === undefined ? {} : { virtualAddress: own.slice(networkId.length + 1) };
+}
 
 /** `shop`, or `project/environment/stack`. */
 function scope(text: string): Omit<ServiceName, "service"> {
