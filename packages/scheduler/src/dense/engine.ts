@@ -27,11 +27,11 @@ export interface EngineOptions extends DenseOptions {
 }
 
 /**
- * Asks after which the mix is learned for the first time; then whenever they have become twice as many. Early: what is
- * placed before lies without regard to what devices are worth, and of a published trace the first 64 to 512 of 10,000 asks cost
- * 0.3 to 1.6 points of allocation, while a rough mix is nearly as good as the true one.
+ * When the mix is learned from the asks so far: early, for what is placed before lies without regard to what devices are
+ * worth, and often while each ask changes it (whenever there are a quarter more of them), because even a rough mix is
+ * nearly as good as the true one. Each time all nodes are valued anew, so a long trace does it only when it has doubled.
  */
-const LEARN_FIRST = 16;
+const LEARN = { first: 4, growth: 1.25, oftenUntil: 4_096, growthLater: 2 } as const;
 
 interface LastRefusal {
   readonly shape: Shape;
@@ -50,7 +50,7 @@ export class Engine {
   readonly #history: MixCounter | undefined;
   readonly #explains: boolean;
   #lastRefusal: LastRefusal | undefined;
-  #learnAt = LEARN_FIRST;
+  #learnAt: number = LEARN.first;
   #hasMix = false;
 
   constructor(nodes: readonly NodeModel[], options: EngineOptions) {
@@ -215,7 +215,8 @@ export class Engine {
     if (this.#history === undefined) return;
     this.#history.add(ask.requests);
     if (this.#history.total < this.#learnAt) return;
-    this.#learnAt *= 2;
+    const isOften = this.#learnAt < LEARN.oftenUntil;
+    this.#learnAt = Math.ceil(this.#learnAt * (isOften ? LEARN.growth : LEARN.growthLater));
     this.#learn(this.#history.mix());
   }
 

@@ -87,29 +87,35 @@ export class Fragmentation {
 
   #lostAt(node: number): number {
     let lost = 0;
-    for (const usual of this.#usual) lost += usual.share * this.#uselessFor(usual, node);
+    let kind = -1;
+    let all = 0;
+    for (const usual of this.#usual) {
+      // Mostly there is one kind.
+      if (usual.kind !== kind) {
+        kind = usual.kind;
+        all = this.#cluster.devices.sums(node, kind).free;
+      }
+      lost += usual.share * (all - (all === 0 ? 0 : this.#usefulFor(usual, node)));
+    }
     return lost;
   }
 
-  #uselessFor(usual: Usual, node: number): number {
-    const { devices } = this.#cluster;
+  /** Free thousandths that the ask could use; none where it does not fit. */
+  #usefulFor({ dims, amounts, kind, count, shareMillis, models }: Usual, node: number): number {
+    const { devices, free, width } = this.#cluster;
+    for (let at = 0; at < dims.length; at++) {
+      if ((free[node * width + (dims[at] ?? 0)] ?? 0) < (amounts[at] ?? 0)) return 0;
+    }
     const end = devices.start[node + 1] ?? 0;
-    let all = 0;
     let useful = 0;
     let able = 0;
     for (let at = devices.start[node] ?? 0; at < end; at++) {
-      if (devices.kindOf[at] !== usual.kind) continue;
-      const free = devices.free[at] ?? 0;
-      all += free;
-      if (free < usual.shareMillis || usual.models[devices.modelOf[at] ?? 0] === 0) continue;
+      const millis = devices.free[at] ?? 0;
+      if (millis < shareMillis || devices.kindOf[at] !== kind) continue;
+      if (models[devices.modelOf[at] ?? 0] === 0) continue;
       able++;
-      useful += free;
+      useful += millis;
     }
-    return able >= usual.count && this.#hasResources(usual, node) ? all - useful : all;
-  }
-
-  #hasResources({ dims, amounts }: Usual, node: number): boolean {
-    const { free, width } = this.#cluster;
-    return dims.every((dim, at) => (free[node * width + dim] ?? 0) >= (amounts[at] ?? 0));
+    return able >= count ? useful : 0;
   }
 }
