@@ -67,6 +67,8 @@ export class AgentBox {
   readonly clock = new ManualClock();
   readonly server = new ScriptedServer();
   readonly net = new FakeNet();
+  /** Names of the servers, as they were told last. */
+  servers: readonly string[] = [];
   /** While true, the disk under the database is full; or there is no room for rows of one table. */
   isDiskFull: boolean | Table = false;
   readonly db = new MemoryDb((changes) => {
@@ -100,6 +102,9 @@ export class AgentBox {
     this.#runtime = new FakeRuntime(host);
     this.#driver = new Driver({ clock, log: silentLogger, prng });
     const starting = startAgent({
+      onServers: (servers) => {
+        this.servers = servers.map(({ node }) => node);
+      },
       nodeName: "n1",
       dataDir: "/unused",
       runtimeDir: "/unused",

@@ -392,3 +392,19 @@ test("an agent that cannot write down the word to stop a task lives on and follo
   assert.ok(await box.until(() => box.server.statuses.get("task01")?.state === "removed"));
   box.kill();
 });
+
+test("servers are asked where they are where that is known, and an older one is not", async () => {
+  const box = new AgentBox(9);
+  const address = { authority: "pem", version: "0.1.0", protocol: 2, at: 0 };
+  await box.start();
+  assert.ok(await box.until(() => box.server.watched.length > 0));
+  assert.ok(!box.server.watched.includes("server-address"), "the first protocol has none");
+  box.server.protocol = 2;
+  box.server.breakStreams();
+  box.server.tellAddress({ ...address, node: "a", urls: ["https://10.0.0.1:7711"] });
+  assert.ok(await box.until(() => box.servers.length === 1));
+  box.server.tellAddress({ ...address, node: "b", urls: ["https://10.0.0.2:7711"] });
+  assert.ok(await box.until(() => box.servers.length === 2));
+  assert.deepEqual(box.servers, ["a", "b"]);
+  box.kill();
+});

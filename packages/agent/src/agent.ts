@@ -391,12 +391,11 @@ class RunningAgent implements Agent {
   }
 
   #makeLink(): ServerLink {
-    const { api, nodeName: node, driver, log, prng } = this.#options;
+    const { api, nodeName: node, driver, log, prng, onServers = () => {} } = this.#options;
     const { state } = this.#parts;
     return new ServerLink({
-      ...{ api, node, driver, log },
+      ...{ api, node, driver, log, onServers, intake: this.#intake },
       prng: prng.fork(),
-      intake: this.#intake,
       directory: new DirectoryIntake({
         ...{ state, driver },
         isTrusted: () => this.#intake.isTrusted,
@@ -411,7 +410,6 @@ class RunningAgent implements Agent {
       onDial: (dial) => void this.#sessions.dial(dial),
       onCertificate: () => this.#certificates.wake(),
       protocol: () => this.#node.protocol,
-      onServers: (servers) => this.#options.onServers?.(servers),
       onContact: (isUp, problem) => this.#contact(isUp, problem),
     });
   }

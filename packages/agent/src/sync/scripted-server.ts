@@ -19,6 +19,7 @@ import {
   type OperationReport,
   ProtocolError,
   type RouteId,
+  type ServerAddress,
   type TaskStatus,
   type WatchEvent,
   type WatchKind,
@@ -38,7 +39,8 @@ interface Stored {
     | "service"
     | "attachment"
     | "peer"
-    | "certificate";
+    | "certificate"
+    | "server-address";
   readonly value: unknown;
 }
 
@@ -65,6 +67,10 @@ export class ScriptedServer {
   readonly sessions = new Map<string, FrameStream>();
   readonly calls: string[] = [];
   node: NodeStatus | undefined;
+  /** Absent: as a server that says none. */
+  protocol: number | undefined;
+  /** What was selected by the newest watch. */
+  watched: readonly string[] = [];
   leases = 0;
   certificates: NodeCertificates = { certificates: [] };
   /** What the node said that it serves with, last. */
@@ -101,6 +107,10 @@ export class ScriptedServer {
   /** Says that a certificate has changed; which one, the agent does not look at. */
   announceCertificate(): void {
     this.#put("certificate/any", { kind: "certificate", value: {} });
+  }
+
+  tellAddress(address: ServerAddress): void {
+    this.#put(keys.serverAddress(address.node), { kind: "server-address", value: address });
   }
 
   dial(dial: DialRequest): void {
@@ -166,7 +176,10 @@ export class ScriptedServer {
           throw new ProtocolError("foreign_cluster", "the node is of another cluster");
         }
         this.node = body["status"] as NodeStatus;
-        return { cluster: this.cluster, leaseMs: LEASE_MS };
+        return {
+          ...{ cluster: this.cluster, leaseMs: LEASE_MS },
+          ...(this.protocol === undefined ? {} : { protocol: this.protocol }),
+        };
       }
       case "renewLease":
         this.leases++;
@@ -181,6 +194,7 @@ export class ScriptedServer {
       case "getTaskSecrets":
         return this.secrets.get(params["task"] ?? "") ?? {};
       case "watch":
+        this.watched = (body["selectors"] as { readonly kind: string }[]).map(({ kind }) => kind);
         return this.#watch(body["position"] as string | undefined, signal);
       default:
         throw new ProtocolError("not_implemented", `${id} is not scripted`);

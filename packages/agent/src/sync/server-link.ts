@@ -52,6 +52,7 @@ export class ServerLink {
   /** By key; those of a list are told when it is complete. */
   readonly #servers = new Map<string, ServerAddress>();
   #isListing = false;
+  #asksForServers = false;
   /** Ends the present connection. */
   #connection = new AbortController();
 
@@ -111,6 +112,9 @@ export class ServerLink {
     const { api, node, intake, directory, onContact } = this.#options;
     const { protocol } = this.#options;
     const addresses = protocol() >= PROTOCOL_SERVER_ADDRESSES;
+    // From a position only changes would be told, of addresses that were never listed: the server was an older one.
+    if (addresses && !this.#asksForServers) this.#position = undefined;
+    this.#asksForServers = addresses;
     const selectors = [
       { kind: "assignment" as const, node },
       { kind: "operation" as const, node },
