@@ -137,3 +137,48 @@ const list = Array.from(
 measure("10 MB of small values", `${stack}x-list:\n${list.join("")}`, 500, LARGE_RUNS);
 const variables = Array.from({ length: 280_000 }, (_, index) => `  - \${UNSET:-value-${index}}\n`);
 measure("10 MB of variables", `${stack}x-list:\n${variables.join("")}`, 500, LARGE_RUNS);
+
+/** Small files that ask for endless work: refusing them must cost as little as reading a large one. */
+const HOSTILE: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
+  ["aliases of aliases", laughs(), /aliases repeat more than/],
+  ["50,000 brackets", `x-a: ${"[".repeat(50_000)}`, /deeper than|is not YAML/],
+  [
+    "ranges of ports",
+    `services: {w: {image: x, ports: [${'"1-65535", '.repeat(100_000)}]}}`,
+    /stand for more than/,
+  ],
+  [
+    "a large service extended",
+    `services:\n  base: {image: x, cap_add: [${"x, ".repeat(3000)}]}\n${Array.from(
+      { length: 4000 },
+      (_, index) => `  s${index}: {extends: base}\n`,
+    ).join("")}`,
+    /says more than/,
+  ],
+  ["mistakes in every line", "services:\n  web:\n    image nginx\n".repeat(4_000), /./],
+];
+
+function laughs(): string {
+  const row = (name: string, item: string) =>
+    `x-${name}: &${name} [${Array.from({ length: 10 }, () => item).join(", ")}]\n`;
+  return [..."abcdefghi"]
+    .map((name, level, names) => row(name, level === 0 ? "x" : `*${names[level - 1]}`))
+    .join("");
+}
+
+for (const [name, text, problem] of HOSTILE) {
+  const before = process.cpuUsage();
+  const refused = loadCompose({
+    files: ["/p/compose.yaml"],
+    environment: {},
+    fs: memoryFiles({ "/p/compose.yaml": text }),
+  });
+  const { user, system } = process.cpuUsage(before);
+  const processorMs = (user + system) / 1000;
+  assert.match(refused.ok ? "" : (refused.problems[0]?.message ?? ""), problem, name);
+  console.log(
+    values.json
+      ? JSON.stringify({ bench: "load", name, bytes: text.length, processorMs })
+      : `${name.padEnd(26)} ${(text.length / 1e6).toFixed(2).padStart(5)} MB  refused  processor ${processorMs.toFixed(0)} ms`,
+  );
+}

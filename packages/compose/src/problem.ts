@@ -28,6 +28,8 @@ export interface ComposeProblem {
 export interface ProblemExtras {
   readonly expected?: string | undefined;
   readonly suggestion?: string | undefined;
+  /** Says that something is not there: nobody knows where a part of the files could not be read. */
+  readonly absence?: true;
 }
 
 /** More than this many problems are not kept: the first ones explain the rest. */
@@ -40,6 +42,7 @@ export class Problems {
   readonly #seen = new Set<string>();
   /** File and offset of every error. */
   readonly #places = new Set<string>();
+  #incomplete = false;
 
   error(origin: Origin, path: string, message: string, extras: ProblemExtras = {}): undefined {
     this.#add(this.#errors, "error", { origin, path, message, extras });
@@ -57,14 +60,27 @@ export class Problems {
 
   /** An empty collection to try something with. */
   fork(): Problems {
-    return new Problems();
+    const forked = new Problems();
+    forked.#incomplete = this.#incomplete;
+    return forked;
   }
 
   /** Takes over what `other` collected. */
   adopt(other: Problems): void {
     for (const problem of other.#errors) this.#keep(this.#errors, problem);
     for (const place of other.#places) this.#places.add(place);
+    this.#incomplete ||= other.#incomplete;
     for (const problem of other.#warnings) this.#keep(this.#warnings, problem);
+  }
+
+  /** What stands at a place was told of: that it is nothing, or unknown, is not said again. */
+  isTold(origin: Origin): void {
+    this.#places.add(placeOf(origin));
+  }
+
+  /** A part of the files could not be read: what is not there may be in it. */
+  isIncomplete(): void {
+    this.#incomplete = true;
   }
 
   /** Whether an error was recorded at this very place. */
@@ -97,6 +113,7 @@ export class Problems {
   ): void {
     if (list.length >= PROBLEMS_MAX) return;
     const { origin, path, message, extras } = found;
+    if (extras.absence === true && this.#incomplete) return;
     if (severity === "error") this.#places.add(placeOf(origin));
     const { line, column } = positionOf(origin);
     this.#keep(list, {

@@ -74,6 +74,7 @@ export function refuse(
   // What could not be read stands as nothing: it was told at the same place.
   if (problem.found === "is nothing" && reading.problems.hasErrorAt(at)) return undefined;
   return reading.problems.error(at, path, problem.found, {
+    ...(problem.found === "is nothing" ? { absence: true } : {}),
     expected: problem.expected,
     suggestion: problem.suggestion,
   });

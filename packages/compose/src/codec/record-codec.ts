@@ -117,7 +117,7 @@ function readRecord<T>(map: MapTree, path: string, reading: Reading, shape: Shap
   for (const each of shape.byKey.values()) {
     if (each.required !== true || map.entries.has(each.key)) continue;
     complete = false;
-    const extras = each.missing === undefined ? {} : { expected: each.missing };
+    const extras = { absence: true, expected: each.missing } as const;
     reading.problems.error(map, path, `the key ${each.key} is missing`, extras);
   }
   if (extensions.length > 0) value["extensions"] = Object.fromEntries(extensions) as Extensions;
@@ -132,6 +132,8 @@ function unknownKey(
   shape: Shape,
 ): void {
   const { misplaced } = shape.form;
+  // A line whose colon is missing was told at the same place.
+  if (reading.problems.hasErrorAt(entry.key)) return;
   const known =
     misplaced !== undefined && Object.hasOwn(misplaced, key) ? misplaced[key] : undefined;
   const near =

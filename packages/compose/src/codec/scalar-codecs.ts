@@ -26,17 +26,19 @@ export const text: Codec<string> = {
   schema: { type: "string" },
 };
 
-/** Text, also written as a number. */
-export const textOrNumber: Codec<string> = {
+/** Text, also written as a whole number. Fractions and exponents would print as something else than was written. */
+export const textOrInteger: Codec<string> = {
   read(tree, path, reading) {
-    if (tree.kind === "scalar" && ["string", "int", "float"].includes(tree.type)) return tree.text;
+    if (tree.kind === "scalar" && (tree.type === "string" || tree.type === "int")) return tree.text;
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,
-      expected: "text or a number",
+      expected: "text or a whole number",
+      suggestion:
+        tree.kind === "scalar" && tree.type === "float" ? JSON.stringify(tree.text) : undefined,
     });
   },
   print: (value) => value,
-  schema: { type: ["string", "number"] },
+  schema: { type: ["string", "integer"] },
 };
 
 const TRUE_WORDS: ReadonlySet<string> = new Set(["true", "y", "yes", "on"]);

@@ -1,5 +1,5 @@
 import type { ComposeProject } from "../model/project-model.ts";
-import type { ComposeProblem } from "../problem.ts";
+import type { ComposeProblem, ProblemExtras } from "../problem.ts";
 
 /** What the checks share. */
 export interface Check {
@@ -9,9 +9,5 @@ export interface Check {
   wrote(path: string): boolean;
   /** Whether there is an error already that `is` holds for. */
   hasErrorThat(is: (problem: ComposeProblem) => boolean): boolean;
-  error(
-    path: string,
-    message: string,
-    extras?: { expected?: string; suggestion?: string | undefined },
-  ): void;
+  error(path: string, message: string, extras?: ProblemExtras): void;
 }

@@ -23,6 +23,9 @@ export function checkDependencies(check: Check): void {
 }
 
 function checkMissing(check: Check, path: string, other: string): void {
+  // What stands there and could not be read was told of.
+  if (!check.allServices.includes(other) && other !== "" && check.wrote(`services.${other}`))
+    return;
   const place = placeOfReference(check, path, other);
   if (check.allServices.includes(other)) {
     check.error(place, `the service ${JSON.stringify(other)} belongs to no active profile`, {
@@ -31,6 +34,7 @@ function checkMissing(check: Check, path: string, other: string): void {
     return;
   }
   check.error(place, `there is no service ${JSON.stringify(other)}`, {
+    absence: true,
     suggestion: nearestWord(other, check.allServices),
   });
 }

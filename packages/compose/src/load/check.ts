@@ -54,7 +54,10 @@ function checkImage(check: Check, service: ComposeService, path: string): void {
       problem.path.startsWith(`${path}.<<`) ||
       (problem.path.startsWith(`${path}.`) && /^(image|build)/.test(problem.suggestion ?? ""));
     if (check.hasErrorThat(isMeant)) return;
-    check.error(path, "has neither image nor build", { expected: "one of the two" });
+    check.error(path, "has neither image nor build", {
+      absence: true,
+      expected: "one of the two",
+    });
   }
   if (build?.dockerfile !== undefined && build.dockerfileInline !== undefined) {
     check.error(`${path}.build`, "dockerfile and dockerfile_inline exclude each other");
@@ -73,6 +76,7 @@ function checkImage(check: Check, service: ComposeService, path: string): void {
     check.error(
       `${path}.build.additional_contexts.${name}`,
       `there is no service ${target} with a build`,
+      { absence: true },
     );
   }
 }
@@ -117,6 +121,7 @@ function refer(
 ): void {
   if (Object.hasOwn(among, name) || (name !== "" && check.wrote(`${kind}s.${name}`))) return;
   check.error(path, `there is no ${kind} ${JSON.stringify(name)} in the file`, {
+    absence: true,
     suggestion: nearestWord(name, Object.keys(among)),
     expected: expectedName(kind, Object.keys(among)),
   });
@@ -178,7 +183,7 @@ function checkWatch(check: Check, service: ComposeService, path: string): void {
   for (const [index, watch] of (service.develop?.watch ?? []).entries()) {
     if (watch.target !== undefined || watch.action === "rebuild" || watch.action === "restart")
       continue;
-    check.error(`${path}.develop.watch[${index}]`, "the key target is missing");
+    check.error(`${path}.develop.watch[${index}]`, "the key target is missing", { absence: true });
   }
 }
 

@@ -111,8 +111,12 @@ export function withVariables(session: Session, context: FileContext, document: 
   return tree.kind === "map" ? tree : document;
 }
 
-/** Without a byte-order mark and with one kind of line break; lines and columns stay what they were. */
+/**
+ * Without a byte-order mark and with one kind of line break; lines and columns stay what they were. The next-line character is
+ * a line break of YAML 1.1, as in the reference.
+ */
 function normalizeText(text: string): string {
   const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
-  return bare.includes("\r") ? bare.replaceAll("\r\n", "\n") : bare;
+  const lines = bare.includes("\r") ? bare.replaceAll("\r\n", "\n") : bare;
+  return lines.includes("\u0085") ? lines.replaceAll("\u0085", "\n") : lines;
 }

@@ -63,7 +63,7 @@ class ExtendsResolver {
     const reference = valueAt(service, "extends");
     if (service?.kind !== "map" || reference === undefined) return service;
     const own = withoutEntry(service, "extends");
-    const merged = this.#extend(place, own, reference, chain);
+    const merged = reference.mark === "reset" ? own : this.#extend(place, own, reference, chain);
     const ofFile = this.#resolved.get(place.services) ?? new Map<string, Tree>();
     this.#resolved.set(place.services, ofFile.set(place.name, merged));
     return merged;
@@ -90,6 +90,7 @@ class ExtendsResolver {
         path,
         `there is no service ${target.name} in ${target.context.file}`,
         {
+          absence: true,
           suggestion: nearestWord(target.name, target.services.entries.keys()),
         },
       );
@@ -116,7 +117,9 @@ class ExtendsResolver {
     }
     const name = valueAt(reference, "service");
     if (name?.kind !== "scalar" || name.type !== "string") {
-      return problems.error(name ?? reference, path, "the key service is missing or not text");
+      return problems.error(name ?? reference, path, "the key service is missing or not text", {
+        absence: true,
+      });
     }
     const file = valueAt(reference, "file");
     if (file === undefined || isNull(file)) return { ...place, name: name.text };

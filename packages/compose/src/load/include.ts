@@ -83,7 +83,8 @@ function readInclusion(session: Session, item: Tree, path: string): Inclusion | 
     });
   }
   const paths = textsOf(session, valueAt(item, "path"), `${path}.path`);
-  if (paths.length === 0) return session.problems.error(item, path, "the key path is missing");
+  if (paths.length === 0)
+    return session.problems.error(item, path, "the key path is missing", { absence: true });
   const envFiles = textsOf(session, valueAt(item, "env_file"), `${path}.env_file`);
   return { paths, projectDirectory: valueAt(item, "project_directory"), envFiles };
 }

@@ -23,6 +23,7 @@ export function selectServices(
       // A dependency that is missing was told with its place already, or need not be there.
       if (named.includes(name)) {
         sources.error(problems, "services", `there is no service ${JSON.stringify(name)}`, {
+          absence: true,
           expected: `one of ${all.join(", ")}`,
           suggestion: nearestWord(name, all),
         });

@@ -3,7 +3,7 @@
  * or by the platform ("this port is taken").
  */
 
-import type { Problems } from "../problem.ts";
+import type { ProblemExtras, Problems } from "../problem.ts";
 import { type Origin, positionOf, type Tree } from "../tree/tree.ts";
 
 /** Where something was written. */
@@ -62,12 +62,7 @@ export class TreeSourceMap implements SourceMap {
   }
 
   /** Records an error at `path`. */
-  error(
-    problems: Problems,
-    path: string,
-    message: string,
-    extras: { expected?: string; suggestion?: string | undefined } = {},
-  ): void {
+  error(problems: Problems, path: string, message: string, extras: ProblemExtras = {}): void {
     problems.error(this.origin(path), path, message, extras);
   }
 }

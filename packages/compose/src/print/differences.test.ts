@@ -23,6 +23,8 @@ const ENVIRONMENT = { COMPOSE_PROJECT_NAME: "p" };
 interface Case {
   readonly of: string;
   readonly files: Readonly<Record<string, string>>;
+  /** The service in a second file. */
+  readonly over?: string;
   readonly format?: "json" | "yaml";
   readonly asWritten?: true;
   /** What is printed has this; or does not, or is refused with it. */
@@ -81,6 +83,22 @@ const CASES: readonly Case[] = [
     prints: '"A": "[::1]"',
     alone: true,
   }),
+  web("nothing", "{image: x, logging: {driver: a}}", {
+    over: "{logging: }",
+    prints: '"driver": "a"',
+  }),
+  web("override-nothing", "{image: x, command: a}", {
+    over: "{command: !override null}",
+    prints: '"command": null',
+  }),
+  web("unlike-forms", "{image: x, depends_on: [db]}\n  db: {image: x}", {
+    over: "{depends_on: cache}",
+    refuses: /depends_on {3}is "cache" here and a mapping in/,
+  }),
+  web("separators", "{image: x, hostname: a\u2028b}", { prints: '"hostname": "a\\u2028b"' }),
+  web("unlikely-values", "{image: x, deploy: {update_config: {max_failure_ratio: 1.5}}}", {
+    refuses: /max_failure_ratio {3}is the number 1.5/,
+  }),
   web("bare-dependency", "{image: x, depends_on: {db: }}\n  db: {image: x}", {
     prints: '"condition": "service_started"',
   }),
@@ -119,11 +137,22 @@ function bomb(): string {
   return `services: {web: {image: x}}\n${levels.join("")}`;
 }
 
+/** All files, the named ones first. */
+function filesOf({ files, over }: Case): readonly (readonly [string, string])[] {
+  const second = over === undefined ? [] : [["over.yaml", `services:\n  web: ${over}\n`] as const];
+  return [...Object.entries(files), ...second];
+}
+
+function namedFiles({ over }: Case): readonly string[] {
+  return over === undefined ? ["compose.yaml"] : ["compose.yaml", "over.yaml"];
+}
+
 /** What is printed, or a line for each error. */
-function said({ files, format = "json", asWritten }: Case): { printed?: string; errors?: string } {
-  const placed = Object.entries(files).map(([name, text]) => [`/p/${name}`, text]);
+function said(one: Case): { printed?: string; errors?: string } {
+  const { format = "json", asWritten } = one;
+  const placed = filesOf(one).map(([name, text]) => [`/p/${name}`, text]);
   const result = loadCompose({
-    files: ["/p/compose.yaml"],
+    files: namedFiles(one).map((name) => `/p/${name}`),
     environment: ENVIRONMENT,
     fs: memoryFiles(Object.fromEntries(placed)),
     ...(asWritten === true ? { interpolate: false, checkConsistency: false } : {}),
@@ -137,14 +166,22 @@ function said({ files, format = "json", asWritten }: Case): { printed?: string; 
 }
 
 /** The same of the reference; `undefined` when it refuses, or ends with a panic. */
-function reference(path: string, { files, format = "json", asWritten }: Case): string | undefined {
+function reference(path: string, one: Case): string | undefined {
+  const { format = "json", asWritten } = one;
   const folder = mkdtempSync(join(tmpdir(), "berth-differences-"));
   try {
-    for (const [name, text] of Object.entries(files)) {
+    for (const [name, text] of filesOf(one)) {
       mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), text);
     }
-    const words = ["config", "--format", format, ...(asWritten ? ["--no-interpolate"] : [])];
+    const named = namedFiles(one).flatMap((name) => ["-f", name]);
+    const words = [
+      ...named,
+      "config",
+      "--format",
+      format,
+      ...(asWritten ? ["--no-interpolate"] : []),
+    ];
     const { status, stdout } = spawnSync(path, words, {
       cwd: folder,
       env: { ...ENVIRONMENT, PATH: process.env["PATH"], HOME: folder },

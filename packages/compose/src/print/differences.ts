@@ -47,7 +47,7 @@ export const DIFFERENCES: readonly Difference[] = [
   ),
   row(
     `unlikely-values`,
-    `the type of a mount is a word of the specification, a port not 0, a number of copies or processors not below 0, a hook has a command`,
+    `the type of a mount is a word of the specification, a port not 0, a number of copies or processors not below 0, a ratio from 0 to 1, a mode at most 7777, a hook has a command`,
     `the reference takes any text and any number, and the engine refuses it later`,
   ),
   row(
@@ -64,6 +64,21 @@ export const DIFFERENCES: readonly Difference[] = [
     `address-list`,
     `a list of addresses in \`environment\` means the same in every file`,
     `the reference takes it only where files are merged`,
+  ),
+  row(
+    `override-nothing`,
+    `\`!override null\` is nothing`,
+    `the reference takes the word for a text, and runs the command \`null\``,
+  ),
+  row(
+    `unlike-forms`,
+    `a text laid over a table or a list of names, or a mapping over a list, is refused`,
+    `the reference drops it, or makes a line of it`,
+  ),
+  row(
+    `separators`,
+    `U+2028 and U+2029 are characters like others, as YAML 1.2 says`,
+    `the reference ends a line there, and refuses what follows`,
   ),
   row(
     `bare-dependency`,

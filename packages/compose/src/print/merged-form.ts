@@ -300,7 +300,8 @@ function mount(tree: Tree, _pattern: string, place: MergedPlace): Printed {
   if (bind.size > 0) form.set("bind", bind);
   const volume = new Map<string, Printed>();
   if (options.includes("nocopy")) volume.set("nocopy", true);
-  if (!isBind || volume.size > 0) form.set("volume", volume);
+  // The reference has a short cut for texts this short, and forgets the options there.
+  if ((!isBind && (written?.length ?? 0) > 2) || volume.size > 0) form.set("volume", volume);
   return form;
 }
 

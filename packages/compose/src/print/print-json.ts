@@ -46,13 +46,12 @@ const ESCAPED: ReadonlySet<string> = new Set(["<", ">", "&", "\u2028", "\u2029"]
 
 function quote(text: string): string {
   const json = JSON.stringify(text.toWellFormed());
-  if (!/[<>&\u2028\u2029\\]/.test(json)) return json;
+  if (!/[<>&\u2028\u2029]/.test(json)) return json;
   let result = "";
   for (let at = 0; at < json.length; at++) {
     const char = json[at] ?? "";
     if (char === "\\") {
-      const pair = json.slice(at, at + 2);
-      result += pair === "\\b" ? "\\u0008" : pair === "\\f" ? "\\u000c" : pair;
+      result += json.slice(at, at + 2);
       at++;
     } else result += ESCAPED.has(char) ? unicodeEscape(char) : char;
   }

@@ -90,6 +90,19 @@ const FORMS: readonly (readonly [string, string, string])[] = [
     web("volumes: ['\\\\s\\x:/b']"),
     '"source": "/p/\\\\\\\\s\\\\x"',
   ],
+  ["hosts without addresses are an empty list", web("extra_hosts: {a: []}"), '"extra_hosts": []'],
+  ["no hosts are nothing", web("extra_hosts: []"), '"entrypoint": null, "image"'],
+  ["a limit has any name", web("ulimits: {NOFILE: 5}"), '"NOFILE": 5'],
+  [
+    "a fraction is cut off a mode",
+    `${web("configs: [{source: c, mode: 1.5}]")}configs: {c: {file: c}}\n`,
+    '"mode": 1',
+  ],
+  ["a tag that YAML does not know makes text", web("hostname: !own 0x10"), '"hostname": "0x10"'],
+  ["so does !override", web("hostname: !override 12"), '"hostname": "12"'],
+  ["a number that no float holds is text", web("labels: {a: 1e400}"), '"a": "1e400"'],
+  ["a next-line character ends a line", web("hostname: 'a\u0085b'"), '"hostname": "a b"'],
+  ["backspace and form feed", web('labels: {a: "\\b\\f"}'), '"a": "\\b\\f"'],
   ["expose takes any text", web("expose: [web]"), '"expose": [ "web" ]'],
 ];
 
@@ -125,6 +138,11 @@ const MERGES: readonly (readonly [string, string, string, string])[] = [
     "depends_on: {db: {condition: service_started}}",
     '"condition": "service_started", "restart": true, "required": false',
   ],
+  ["an empty text over a table says nothing", "environment: {A: 1}", "environment: ''", '"A": "1"'],
+  ["an empty text over names says nothing", "depends_on: [db]", "depends_on: ''", '"db": {'],
+  ["an empty mapping over a list says nothing", "dns: 1.1.1.1", "dns: {}", '"1.1.1.1"'],
+  ["an empty list over a build says nothing", "build: /a", "build: []", '"context": "/a"'],
+  ["extends is taken back", "user: a", "extends: !reset db", '"user": "a"'],
   ["scale is deploy.replicas", "deploy: {mode: replicated}", "scale: 3", '"replicas": 3'],
 ];
 

@@ -2,6 +2,7 @@
  * `build` and `develop` of a service, and `ulimits`, which a build has, too.
  */
 
+import { nearestWord } from "@berth/base";
 import { type Codec, refuse } from "../codec/codec.ts";
 import {
   environmentTable,
@@ -22,8 +23,7 @@ import { extraHosts } from "./host-codecs.ts";
 import { buildSecretReferences } from "./mount-codecs.ts";
 import { buildContext, buildContextOf, hostPath, hostPathOf } from "./path-codecs.ts";
 
-const ulimitPair = record<Ulimit>({
-  single: field("single", bool, { hidden: true }),
+const ulimitPair = record<Omit<Ulimit, "single">>({
   soft: field("soft", integer({ min: -1 }), { required: true }),
   hard: field("hard", integer({ min: -1 }), { required: true }),
 });
@@ -52,12 +52,22 @@ const LIMIT_NAMES = [
   ..."sigpending stack".split(" "),
 ];
 
-/** `ulimits`. */
-export const ulimits = tableOf(ulimit, {
-  names: /^[a-z]+$/,
-  namesExpected: "the name of a limit such as nofile",
-  likelyNames: LIMIT_NAMES,
-});
+const ulimitTable = tableOf(ulimit);
+
+/** `ulimits`. Names are any to the reference, and the engine refuses what is no limit: they are warned of. */
+export const ulimits: typeof ulimitTable = {
+  ...ulimitTable,
+  read(tree, path, reading) {
+    for (const [name, { key }] of tree.kind === "map" ? tree.entries : []) {
+      if (LIMIT_NAMES.includes(name)) continue;
+      reading.problems.warn(key, `${path}.${name}`, "is no limit, which the engine refuses", {
+        expected: "the name of a limit such as nofile",
+        suggestion: nearestWord(name.toLowerCase(), LIMIT_NAMES),
+      });
+    }
+    return ulimitTable.read(tree, path, reading);
+  },
+};
 
 /** Agent sockets and keys: `[default]`, `[id=path]` or a mapping. */
 const ssh: Codec<Readonly<Record<string, string>>> = {
@@ -132,7 +142,7 @@ const buildWords = record<Build>(
     network: field("network", text),
     target: field("target", text),
     secrets: field("secrets", buildSecretReferences),
-    shmSizeBytes: field("shm_size", bytes()),
+    shmSizeBytes: field("shm_size", bytes({ whole: true })),
     tags: field("tags", uniqueTexts),
     ulimits: field("ulimits", ulimits),
     platforms: field("platforms", texts),

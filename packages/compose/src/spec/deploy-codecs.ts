@@ -34,7 +34,9 @@ const deviceCount: Codec<number> = {
   read(tree, path, reading) {
     if (tree.kind === "scalar" && tree.text.toLowerCase() === "all") return -1;
     const value =
-      tree.kind === "scalar" && /^(-1|\d{1,9})$/.test(tree.text) ? Number(tree.text) : undefined;
+      tree.kind === "scalar" && tree.type !== "float" && /^(-1|\d{1,9})$/.test(tree.text)
+        ? Number(tree.text)
+        : undefined;
     if (value !== undefined || isUnexpanded(tree, reading)) return value ?? 0;
     return refuse(reading, tree, path, {
       found: `is ${kindName(tree)}`,
@@ -74,7 +76,9 @@ const reservedDevices = list<DeviceRequest>({
   read(tree, path, reading) {
     const read = deviceRequest.read(tree, path, reading);
     if (read === undefined || read.capabilities !== undefined) return read;
-    return reading.problems.error(tree, path, "the key capabilities is missing");
+    return reading.problems.error(tree, path, "the key capabilities is missing", {
+      absence: true,
+    });
   },
 });
 

@@ -23,9 +23,10 @@ export const extraHosts: Codec<readonly string[]> = {
         refuse(reading, at, path, { found: `is ${kindName(at)}`, expected: "NAME=ADDRESS" });
       } else hosts.push(`${host}=${bare(address)}`);
     }
-    return hosts.sort(compareBytes);
+    // A mapping whose hosts have no addresses prints as an empty list, one without hosts is nothing: as in the reference.
+    return pairs.length === 0 && isEmpty(tree) ? undefined : hosts.sort(compareBytes);
   },
-  print: (hosts) => (hosts.length === 0 ? undefined : hosts),
+  print: (hosts) => hosts,
   schema: {
     oneOf: [
       {
@@ -38,6 +39,12 @@ export const extraHosts: Codec<readonly string[]> = {
     ],
   },
 };
+
+function isEmpty(tree: Tree): boolean {
+  return tree.kind === "map"
+    ? tree.entries.size === 0
+    : tree.kind === "seq" && tree.items.length === 0;
+}
 
 interface HostPair {
   readonly host: string;

@@ -35,7 +35,7 @@ const volumeOptions = record<VolumeOptions>({
 
 const tmpfsOptions = record<TmpfsOptions>({
   sizeBytes: field("size", bytes({ whole: true })),
-  mode: field("mode", integer({ min: 0, max: 0o7777, unquoted: true })),
+  mode: field("mode", integer({ min: 0, max: 0o7777, unquoted: true, truncate: true })),
 });
 
 const imageOptions = record<ImageMountOptions>({ subpath: field("subpath", text) });
@@ -109,7 +109,7 @@ function longMount(
 ): ServiceMount | undefined {
   const { type, source, target, ...rest } = written;
   if (target === undefined || target === "") {
-    return reading.problems.error(tree, path, "the key target is missing");
+    return reading.problems.error(tree, path, "the key target is missing", { absence: true });
   }
   const base = { ...rest, target: containerPath(target) };
   if (type === "bind") {
@@ -180,7 +180,7 @@ const fileReference = record<FileReference>(
     target: field("target", text),
     uid: field("uid", text),
     gid: field("gid", text),
-    mode: field("mode", integer({ min: 0, max: 0o7777 }), { keepZero: true }),
+    mode: field("mode", integer({ min: 0, max: 0o7777, truncate: true }), { keepZero: true }),
   },
   {
     expand: (tree, path, reading) => {
@@ -218,7 +218,7 @@ export const buildSecretReferences = list(fileReference);
 const device = record<DeviceMapping>(
   {
     source: field("source", text, { required: true }),
-    target: field("target", text),
+    target: field("target", text, { required: true }),
     permissions: field("permissions", text),
   },
   {

@@ -5,7 +5,7 @@
 import { type Codec, refuse } from "../codec/codec.ts";
 import { list, uniqueBy } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
-import { integer, isUnexpanded, text, textOrNumber } from "../codec/scalar-codecs.ts";
+import { integer, isUnexpanded, text, textOrInteger } from "../codec/scalar-codecs.ts";
 import type { ServicePort } from "../model/service-model.ts";
 import { kindName } from "../tree/tree.ts";
 import { parsePortSpec } from "./port-spec.ts";
@@ -18,7 +18,7 @@ const longPort = record<ServicePort>({
   mode: field("mode", text),
   hostIp: field("host_ip", text),
   target: field("target", integer({ min: 1, max: PORT_MAX }), { required: true }),
-  published: field("published", textOrNumber),
+  published: field("published", textOrInteger),
   protocol: field("protocol", text),
   appProtocol: field("app_protocol", text),
 });
@@ -84,7 +84,7 @@ const EXPOSE = /^(\d{1,5}(-\d{1,5})?(\/[a-zA-Z]+)?)?$/;
 
 const exposeEntry: Codec<string> = {
   read(tree, path, reading) {
-    const written = textOrNumber.read(tree, path, reading);
+    const written = textOrInteger.read(tree, path, reading);
     if (written === undefined || EXPOSE.test(written) || isUnexpanded(tree, reading))
       return written;
     reading.problems.warn(tree, path, `is ${JSON.stringify(written)}, which opens nothing`, {
@@ -93,7 +93,7 @@ const exposeEntry: Codec<string> = {
     return written;
   },
   print: (value) => value,
-  schema: textOrNumber.schema,
+  schema: textOrInteger.schema,
 };
 
 /** `expose`. */

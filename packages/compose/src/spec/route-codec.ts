@@ -14,7 +14,7 @@ import {
   integer,
   oneOf,
   text,
-  textOrNumber,
+  textOrInteger,
 } from "../codec/scalar-codecs.ts";
 import type {
   ErrorPageWish,
@@ -43,7 +43,7 @@ function shortFor(key: string, words: string) {
 
 const header = record<HeaderWish>(
   {
-    exact: field("exact", textOrNumber),
+    exact: field("exact", textOrInteger),
     prefix: field("prefix", text),
     regex: field("regex", text),
     present: field("present", bool),

@@ -24,7 +24,7 @@ import {
   isUnexpanded,
   oneOf,
   text,
-  textOrNumber,
+  textOrInteger,
 } from "../codec/scalar-codecs.ts";
 import type {
   BlkioConfig,
@@ -60,7 +60,7 @@ import { hostPath } from "./path-codecs.ts";
 import { expose, ports } from "./port-codecs.ts";
 
 const blkioLimitWords = record<BlkioLimit>(
-  { path: field("path", text), rate: field("rate", bytes()) },
+  { path: field("path", text), rate: field("rate", bytes({ whole: true })) },
   { closed: true },
 );
 const blkioWeightWords = record<BlkioWeight>(
@@ -300,7 +300,7 @@ export const service = record<ComposeService>(
     expose: field("expose", expose),
     externalLinks: field("external_links", distinctTexts),
     extraHosts: field("extra_hosts", extraHosts),
-    groupAdd: field("group_add", list(textOrNumber, { distinct: true })),
+    groupAdd: field("group_add", list(textOrInteger, { distinct: true })),
     gpus: field("gpus", gpus),
     hostname: field("hostname", text),
     healthcheck: field("healthcheck", healthcheck),

@@ -9,7 +9,7 @@
 import type { Problems } from "../problem.ts";
 import { compareBytes } from "../text/go-number.ts";
 import { keyValueMap, namesMap } from "./key-values.ts";
-import { type MergeRule, mergeRuleAt, RULES } from "./merge-rules.ts";
+import { type MergeRule, mergeRuleAt, RULES, type SpecialMerge } from "./merge-rules.ts";
 import {
   isNull,
   kindName,
@@ -67,7 +67,7 @@ function merge(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
   if (isNull(over)) return base;
   if (isNull(base)) return settle(over);
   if (special !== undefined) {
-    const pair = SPECIALS[special](base, over);
+    const pair = SPECIALS[special](base, isEmpty(over) ? emptyLike(over, special) : over);
     if (pair === undefined) return settle(over);
     if (special === "keyValues") {
       return mergeTables(inLineOrder(pair[0], base), inLineOrder(pair[1], over), place, problems);
@@ -75,6 +75,20 @@ function merge(base: Tree, over: Tree, place: Place, problems: Problems): Tree {
     return mergeAlike(pair[0], pair[1], place, problems);
   }
   return mergeAlike(base, over, place, problems);
+}
+
+/** An empty text, list or mapping: laid over a table or a list it says nothing, whatever its kind. */
+function isEmpty(tree: Tree): boolean {
+  if (tree.kind === "scalar") return tree.type === "string" && tree.text === "";
+  return tree.kind === "map" ? tree.entries.size === 0 : tree.items.length === 0;
+}
+
+const TABLES: ReadonlySet<SpecialMerge> = new Set(["keyValues", "names", "dependencies"]);
+
+function emptyLike(tree: Tree, special: SpecialMerge): Tree {
+  if (TABLES.has(special) || (special === "build" && tree.kind === "seq"))
+    return mapTree(tree, new Map());
+  return special === "list" && tree.kind === "map" ? seqTree(tree, []) : tree;
 }
 
 /** Lines of a mapping are sorted, those of a list stay in their order. */

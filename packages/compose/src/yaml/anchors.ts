@@ -60,6 +60,7 @@ export class Anchors {
     if (tree === undefined) {
       const near = nearestWord(name, this.#trees.keys());
       this.#problems.error(origin, path, `there is no anchor &${name} before this alias`, {
+        absence: true,
         suggestion: near === undefined ? undefined : `*${near}`,
       });
       return nullTree(origin);

@@ -31,7 +31,9 @@ function compare(text: string): boolean {
   const fast = parseFast(source, ours);
   if (fast.tree === undefined) return false;
   const theirs = new Problems();
-  const [tree, ...more] = parseWithPackage(source, theirs);
+  const {
+    trees: [tree, ...more],
+  } = parseWithPackage(source, theirs);
   const context = JSON.stringify(text);
   assert.equal(more.length, 0, `more than one document in ${context}`);
   if (tree === undefined) assert.ok(isNull(fast.tree), context);

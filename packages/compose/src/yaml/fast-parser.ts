@@ -7,7 +7,15 @@
  */
 
 import type { Problems } from "../problem.ts";
-import { nullTree, type Source, scalar, seqTree, type Tree, textTree } from "../tree/tree.ts";
+import {
+  isNull,
+  nullTree,
+  type Source,
+  scalar,
+  seqTree,
+  type Tree,
+  textTree,
+} from "../tree/tree.ts";
 import type { Anchors } from "./anchors.ts";
 import { readBlockScalar } from "./block-scalar.ts";
 import { type Cursor, GiveUp, HASH, NEWLINE, SPACE, TAB } from "./cursor.ts";
@@ -40,6 +48,9 @@ export function parseFast(
     return { tree: undefined, offset: error.offset, reason: error.message };
   }
 }
+
+/** Tags that say nothing about a value's type. */
+const MARKS: ReadonlySet<string> = new Set(["!reset", "!override"]);
 
 const DASH = 45;
 const COLON = 58;
@@ -229,6 +240,9 @@ class FastParser {
     if (properties === undefined) return this.#content(place.parentIndent, path);
     if (properties.anchor !== undefined) this.#anchors.open(properties.anchor, path);
     const content = this.#afterProperties(place);
+    // The two readers would name other places.
+    if (isNull(content) && !MARKS.has(properties.tag ?? "!reset"))
+      cursor.giveUp("a tag on nothing");
     const tree = applyTag(content, properties.tag, path, this.#problems);
     if (properties.anchor !== undefined) this.#anchors.close(properties.anchor, tree);
     return tree;

@@ -31,11 +31,12 @@ import {
 import { Anchors } from "./anchors.ts";
 import { MapBuilder } from "./map-builder.ts";
 import { resolvePlain } from "./plain-scalar.ts";
+import type { ReadText } from "./recover.ts";
 import { applyTag } from "./tag.ts";
 import { yamlProblem } from "./yaml-words.ts";
 
-/** Parses `source`; what is wrong goes to `problems`. */
-export function parseWithPackage(source: Source, problems: Problems): readonly Tree[] {
+/** Parses `source`. Problems of content go to `problems`, the first mistake of syntax is part of the answer. */
+export function parseWithPackage(source: Source, problems: Problems): ReadText {
   try {
     const parsed = parseAllDocuments(source.text, {
       schema: "failsafe",
@@ -46,12 +47,20 @@ export function parseWithPackage(source: Source, problems: Problems): readonly T
       merge: false,
     });
     const documents: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
-    return documents.map((document) => new Converter(source, problems).document(document));
+    const broken = documents.find((document) => document.errors.length > 0);
+    const [first] = broken?.errors ?? [];
+    if (broken !== undefined && first !== undefined) {
+      // What the package makes of a broken text would only add problems that are none.
+      return { trees: [], mistake: yamlProblem(first, source.text, broken) };
+    }
+    return {
+      trees: documents.map((document) => new Converter(source, problems).document(document)),
+    };
   } catch (error) {
     // The package recurses: nesting far over the limit ends its stack, and only that is expected here.
     if (!(error instanceof RangeError)) throw error;
     problems.error({ source, offset: 0 }, "", `is nested deeper than ${DEPTH_MAX} levels`);
-    return [];
+    return { trees: [] };
   }
 }
 
@@ -68,13 +77,6 @@ class Converter {
   }
 
   document(document: Document.Parsed): Tree {
-    const [first] = document.errors;
-    if (first !== undefined) {
-      const { offset, message, ...extras } = yamlProblem(first, this.#source.text, document);
-      this.#problems.error(this.#at(offset), "", message, extras);
-    }
-    // What the package makes of a broken text would only add problems that are none.
-    if (document.errors.length > 0) return nullTree(this.#at(0));
     return this.#node(document.contents, { depth: 0, path: "", fallback: 0 });
   }
 

@@ -12,26 +12,29 @@ import type { Source, Tree } from "../tree/tree.ts";
 import { parseFast } from "./fast-parser.ts";
 import { LOOSE_TEXT } from "./flow-scalars.ts";
 import { parseWithPackage } from "./package-parser.ts";
+import { type ReadText, recover } from "./recover.ts";
 
 /** The package needs about 2 s for this much in the worst case seen. */
 const PACKAGE_CHARS_MAX = 1024 * 1024;
 
 /** Parses `source`; what is wrong goes to `problems`. */
 export function parseYaml(source: Source, problems: Problems): readonly Tree[] {
+  const { trees, mistake } = readText(source, problems);
+  return mistake === undefined ? trees : recover(source, mistake, problems, readText);
+}
+
+function readText(source: Source, problems: Problems): ReadText {
   const fast = parseFast(source, problems);
-  if (fast.tree !== undefined) return [fast.tree];
+  if (fast.tree !== undefined) return { trees: [fast.tree] };
   if (fast.reason === LOOSE_TEXT) {
     const loose = parseFast(source, problems, { looseQuotes: true });
-    if (loose.tree !== undefined) return [loose.tree];
+    if (loose.tree !== undefined) return { trees: [loose.tree] };
   }
   if (source.text.length <= PACKAGE_CHARS_MAX) return parseWithPackage(source, problems);
-  problems.error(
-    { source, offset: fast.offset },
-    "",
-    `is not YAML here, as far as can be told: ${fast.reason}`,
-    {
-      expected: "simple block or flow style; files over 1 MB are read by a simpler reader",
-    },
-  );
-  return [];
+  const mistake = {
+    offset: fast.offset,
+    message: `is not YAML here, as far as can be told: ${fast.reason}`,
+    expected: "simple block or flow style; files over 1 MB are read by a simpler reader",
+  };
+  return { trees: [], mistake };
 }

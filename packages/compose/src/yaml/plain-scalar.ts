@@ -55,7 +55,9 @@ function resolveNumber(text: string): Resolved | undefined {
     if (integer !== undefined) return { type: "int", text: integer };
   }
   if (!FLOAT.test(digits)) return undefined;
-  return { type: "float", text: goFloat(Number(digits)) };
+  const value = Number(digits);
+  // What no float holds is text, as in the reference.
+  return Number.isFinite(value) ? { type: "float", text: goFloat(value) } : undefined;
 }
 
 /** Decimal text of an integer that fits 64 bits. */

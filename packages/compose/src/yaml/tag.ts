@@ -1,17 +1,17 @@
 /**
  * Tags: `!reset` and `!override` of the specification, and YAML's own `!!str`, `!!int` and so on, which fix the
- * type of a scalar. Other tags say nothing to us and are passed over, as the reference implementation does.
+ * type of a scalar. Other tags make text of a scalar and say nothing of the rest, as in the reference implementation.
  */
 
 import type { Problems } from "../problem.ts";
-import { scalar, type Tree, textTree } from "../tree/tree.ts";
+import { isNull, scalar, type Tree, textTree } from "../tree/tree.ts";
 import { resolvePlain } from "./plain-scalar.ts";
 
 /** A word for nothing where a value stands; nothing at all has the place of its key. */
-const NULL_WORD = /^(?:!!str\s+)?(~|null|Null|NULL)(?=[\s,\]}#]|$)(?!\s*:)/;
+const NULL_WORD = /^(?:!\S+\s+)?(~|null|Null|NULL)(?=[\s,\]}#]|$)(?!\s*:)/;
 
 /** A time may have a space inside. */
-const TIME_WORD = /^(?:!!str\s+)?([^\n,\]}#]*[^\s,\]}#])/;
+const TIME_WORD = /^(?:!\S+\s+)?([^\n,\]}#]*[^\s,\]}#])/;
 
 const YAML_TAG = "tag:yaml.org,2002:";
 
@@ -24,8 +24,9 @@ export function applyTag(
 ): Tree {
   if (tag === undefined || tag === "") return tree;
   if (tag === "!reset") return { ...tree, mark: "reset" };
-  if (tag === "!override") return { ...tree, mark: "override" };
-  if (!tag.startsWith(YAML_TAG) || tree.kind !== "scalar") return tree;
+  if (tag === "!override") return { ...(isNull(tree) ? tree : asText(tree)), mark: "override" };
+  if (!tag.startsWith(YAML_TAG)) return asText(tree);
+  if (tree.kind !== "scalar") return tree;
   const type = tag.slice(YAML_TAG.length);
   if (type === "str") return textTree(tree, sourceText(tree));
   const resolved = resolvePlain(tree.text);
@@ -40,6 +41,12 @@ export function applyTag(
     problems.error(tree, path, `${JSON.stringify(tree.text)} is not of type !!${type}`);
   }
   return tree;
+}
+
+/** A scalar with a tag that YAML does not know is text, as in the reference: nothing says what else. */
+function asText(tree: Tree): Tree {
+  if (tree.kind !== "scalar" || tree.type === "string") return tree;
+  return textTree(tree, sourceText(tree));
 }
 
 /** The UTF-8 text that base64 stands for. */
@@ -59,5 +66,5 @@ function sourceText(tree: Tree & { readonly kind: "scalar" }): string {
   if (tree.type === "timestamp")
     return tree.source.text.slice(tree.offset).match(TIME_WORD)?.[1] ?? tree.text;
   const rest = tree.source.text.slice(tree.offset, tree.offset + 400);
-  return /^(?:!!str\s+)?([^\s,\]}#]*)/.exec(rest)?.[1] ?? tree.text;
+  return /^(?:!\S+\s+)?([^\s,\]}#]*)/.exec(rest)?.[1] ?? tree.text;
 }

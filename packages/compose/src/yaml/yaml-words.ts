@@ -26,7 +26,7 @@ export function yamlProblem(
     case "BAD_INDENT":
       return badIndent(error, text, document);
     case "MISSING_CHAR":
-      return missingChar(error, document);
+      return missingChar(error, text, document);
     case "BAD_SCALAR_START":
       return quotesNeeded(offset, `begins with ${JSON.stringify(text[offset] ?? "")}`);
     case "BAD_ALIAS":
@@ -77,11 +77,7 @@ function quotesNeeded(offset: number, what: string): YamlProblem {
 function badIndent(error: YAMLError, text: string, document: Document.Parsed): YamlProblem {
   const [offset] = error.pos;
   if (error.message.startsWith("Flow")) {
-    const open = lastOpen(
-      document,
-      text.length,
-      (node) => isCollection(node) && node.flow === true,
-    );
+    const open = openBracket(document, text, offset);
     const sign = text[open ?? offset] === "{" ? "{" : "[";
     const end = sign === "{" ? "}" : "]";
     return {
@@ -97,8 +93,9 @@ function badIndent(error: YAMLError, text: string, document: Document.Parsed): Y
   };
 }
 
-function missingChar(error: YAMLError, document: Document.Parsed): YamlProblem {
+function missingChar(error: YAMLError, text: string, document: Document.Parsed): YamlProblem {
   const [offset] = error.pos;
+  if (error.message.startsWith("Implicit map keys")) return noColon(offset, text);
   const quote = /closing (["'])/.exec(error.message)?.[1];
   if (quote === undefined) return { offset, message: `is not YAML: ${lowered(error.message)}` };
   const kind = quote === '"' ? "QUOTE_DOUBLE" : "QUOTE_SINGLE";
@@ -124,6 +121,20 @@ function blockAsKey(offset: number, text: string): YamlProblem {
     message: `the line is indented by ${indentOf(text, offset)}, as no line above it that it could belong to`,
     expected: "the column of its sisters",
   };
+}
+
+/** The innermost bracket that is still open at `offset`, where a line begins that it cannot hold. */
+function openBracket(document: Document.Parsed, text: string, offset: number): number | undefined {
+  const isFlow = (node: Node) => isCollection(node) && node.flow === true;
+  const held = text.slice(0, offset).trimEnd().length;
+  let found: number | undefined;
+  visit(document, {
+    Node: (_key, node) => {
+      const [start, valueEnd] = node.range ?? [offset, 0];
+      if (isFlow(node) && start < held && valueEnd > held) found = start;
+    },
+  });
+  return found ?? lastOpen(document, text.length, isFlow);
 }
 
 /** Where the last node begins that is of a kind and reaches up to `end`. */
