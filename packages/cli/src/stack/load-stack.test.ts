@@ -53,6 +53,19 @@ async function imageOf(input: CommandInput): Promise<string | undefined> {
   return `${project.name} ${project.services["web"]?.image}`;
 }
 
+test("an override file lies over a file that was found, not over one that was named", async (context) => {
+  const folder = folderOf(context, {
+    "docker-compose.yml": SHOP,
+    "docker-compose.yaml": SHOP.replace("a:", "later:"),
+    "docker-compose.override.yml": "services: {web: {image: 'last'}}\n",
+    "compose.override.yaml": "services: {web: {image: 'over'}}\n",
+    "deep/x": "",
+  });
+  assert.equal(await imageOf(inputIn(folder)), "shop over");
+  assert.equal(await imageOf(inputIn(join(folder, "deep"))), "shop over");
+  assert.equal(await imageOf(inputIn(folder, { file: ["docker-compose.yml"] })), "shop a:none");
+});
+
 test("the file is found here or above, by Compose's names in their order", async (context) => {
   const folder = folderOf(context, {
     "docker-compose.yml": SHOP.replace("a:", "old:"),

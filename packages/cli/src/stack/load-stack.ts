@@ -21,7 +21,7 @@ export const FILE_OPTIONS: readonly OptionDescription[] = [
   {
     flags: "-f, --file <path...>",
     summary: "Compose file, - for standard input; later ones lie over earlier ones",
-    fallback: "compose.yaml here or in a folder above",
+    fallback: "compose.yaml here or in a folder above, with compose.override.yaml",
   },
   {
     flags: "--stack <name>",
@@ -38,7 +38,15 @@ export const FILE_OPTIONS: readonly OptionDescription[] = [
 ];
 
 /** Looked for in this order, as Compose does. */
-const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/** The first of these beside a file that was looked for lies over it, as in Compose; not over one that was named. */
+const OVERRIDE_NAMES = [
+  "compose.override.yml",
+  "compose.override.yaml",
+  "docker-compose.override.yml",
+  "docker-compose.override.yaml",
+];
 
 /** What one label of DNS holds (RFC 1123). */
 const NAME_LENGTH_MAX = 63;
@@ -147,7 +155,7 @@ function filesOf(input: CommandInput): GivenFile[] {
   const given = listOption(input, "file");
   const fromEnvironment = (input.environment["COMPOSE_FILE"] ?? "").split(":").filter(Boolean);
   const names = given.length > 0 ? given : fromEnvironment;
-  if (names.length === 0) return [foundFile(input.workingDirectory)];
+  if (names.length === 0) return foundFiles(input.workingDirectory);
   return names.map((name) => ({
     given: name,
     path: name === "-" ? join(input.workingDirectory, STDIN_NAME) : absolute(name, input),
@@ -158,11 +166,15 @@ function absolute(name: string, input: CommandInput): string {
   return isAbsolute(name) ? name : resolve(input.workingDirectory, name);
 }
 
-function foundFile(start: string): GivenFile {
+function foundFiles(start: string): GivenFile[] {
   for (let folder = start; ; folder = dirname(folder)) {
     for (const name of FILE_NAMES) {
       const path = join(folder, name);
-      if (existsSync(path)) return { given: name, path };
+      if (!existsSync(path)) continue;
+      const override = OVERRIDE_NAMES.find((each) => existsSync(join(folder, each)));
+      const over =
+        override === undefined ? [] : [{ given: override, path: join(folder, override) }];
+      return [{ given: name, path }, ...over];
     }
     if (folder === dirname(folder)) break;
   }
