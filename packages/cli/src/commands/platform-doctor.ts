@@ -7,6 +7,7 @@ import { showFinding } from "../output/finding-line.ts";
 import type { Check, Finding } from "../platform/finding.ts";
 import * as host from "../platform/host-checks.ts";
 import * as platform from "../platform/platform-checks.ts";
+import { servers } from "../platform/server-reach.ts";
 
 export const command: CommandDescription = {
   summary: "check everything that Berth needs, and say what to do",
@@ -34,6 +35,7 @@ const CHECKS: readonly Check[] = [
   host.addressRange,
   host.httpPort,
   platform.server,
+  servers,
   platform.certificates,
   platform.hostNames,
   platform.secretFiles,
