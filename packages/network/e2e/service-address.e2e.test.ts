@@ -39,6 +39,18 @@ const TCP_CLIENT = `
     socket.on('error', (error) => done(error.code + ' ' + (performance.now() - started < 500 ? 'soon' : 'late')));
   });
   (async () => { for (let i = 0; i < count; i++) console.log(await ask()); process.exit(); })()`;
+/** Listens for one connection, then no more: answers it, or ends it by a reset (`reset`). */
+const ONE_ANSWER = `
+  const server = require('net').createServer((socket) => {
+    server.close();
+    socket.once('data', () => process.argv[1] === 'reset' ? socket.resetAndDestroy() : socket.end('answered'));
+  }).listen(9090, '0.0.0.0', () => console.log('listens'));`;
+/** Always from the same port. */
+const SAME_PORT_CLIENT = `
+  const socket = require('net').connect({ host: process.argv[1], port: 9090, localPort: 40123 }, () => socket.write('x'));
+  socket.on('connectionAttempt', () => console.log('asks'));
+  socket.on('data', (data) => { console.log(String(data)); socket.destroy(); });
+  socket.on('error', (error) => console.log(error.code));`;
 /** One socket: a datagram each time that a line comes, and what was said within 300 ms. */
 const UDP_CLIENT = `
   const [address, port] = process.argv.slice(1);
@@ -236,6 +248,35 @@ inNamespace(import.meta.url, () => {
     assert.equal(await say(), "web1 10.77.0.20");
     assert.deepEqual(new Set(await ask("client", ADDRESS, 10)), new Set(["web2 10.77.0.20"]));
     child.kill("SIGKILL");
+  });
+
+  test("a port that is used again after a copy's reset leads to a ready copy, not to the one that is gone", async (t) => {
+    const program = async (name: string, script: string, argument: string) => {
+      const words = ["-t", String(container(name).pid), "-n", process.execPath, "-e", script];
+      const child = spawn("nsenter", [...words, argument], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      t.after(() => child.kill("SIGKILL"));
+      let said = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
+      await until(`${name} speaks`, 10_000, () => (said === "" ? undefined : true));
+      const ended = once(child, "exit");
+      return async () => {
+        await ended;
+        return said.trim().split("\n").at(-1);
+      };
+    };
+    const askFromSamePort = () => program("client", SAME_PORT_CLIENT, ADDRESS);
+    await follow({ copies: { 1: "ready" } });
+    await program("web1", ONE_ANSWER, "reset");
+    assert.equal(await (await askFromSamePort())(), "ECONNRESET");
+    await follow({ copies: { 1: "draining", 2: "ready" } });
+    await program("web2", ONE_ANSWER, "answer");
+    const answer = await askFromSamePort();
+    await follow({ copies: { 2: "ready" } });
+    assert.equal(await answer(), "answered");
   });
 
   test("with affinity a source stays with its copy until that leaves or its time is over", async () => {

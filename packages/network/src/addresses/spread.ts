@@ -84,6 +84,15 @@ const SNAT_PRIORITY = 99;
 const AS_NODE = "snat ip to oifname map @node_addresses";
 /** After the look-up, and before the host decides where to send what was not translated. */
 const REFUSE_PRIORITY = -90;
+/**
+ * A copy that ends with a reset leaves its flow with the kernel for 10 s (`nf_conntrack_tcp_timeout_close`). A client
+ * that takes the same port again within them would be led to the copy that is gone, whoever is ready: its first packet
+ * is dropped instead, and the next one, a second later, finds the flow forgotten (`FlowKeeper`) and a ready copy.
+ * Flows that ended otherwise are opened anew by the kernel itself; living ones expire later than that.
+ */
+const REOPENED_AFTER_RESET =
+  "iifname @bridges ct direction original ct status dnat ct state established" +
+  " tcp flags & (syn | ack) == syn ct expiration <= 10s drop";
 
 function baseChains(): TableFrame["baseChains"] {
   const published = [
@@ -108,6 +117,7 @@ function baseChains(): TableFrame["baseChains"] {
       "refuse",
       [
         `type filter hook prerouting priority ${REFUSE_PRIORITY}; policy accept;`,
+        REOPENED_AFTER_RESET,
         ...FAMILIES.flatMap(({ protocol, suffix }) => {
           const refused = `iifname @bridges ${protocol} daddr @ranges${suffix}`;
           return [
