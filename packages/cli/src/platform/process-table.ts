@@ -22,11 +22,8 @@ export function ownProcess(name: "server" | "agent" | "net" | "supervise"): stri
   return [process.execPath, ...flags, file];
 }
 
-/**
- * One helper thread for compiling instead of four, and none for collecting: on heaps of some ten megabytes handing
- * the work over costs more than doing it.
- */
-const SMALL = ["--max-semi-space-size=1", "--v8-pool-size=1", "--single-threaded-gc"] as const;
+/** One helper thread for compiling and collecting instead of four. */
+const SMALL = ["--max-semi-space-size=1", "--v8-pool-size=1"] as const;
 
 /**
  * V8 keeps compiled code for one set of flags (`v8.cachedDataVersionTag()`): with a flag of another set, as most are,
@@ -35,9 +32,10 @@ const SMALL = ["--max-semi-space-size=1", "--v8-pool-size=1", "--single-threaded
  */
 export const PROCESS_FLAGS = {
   server: ["--max-semi-space-size=4"],
+  // On a heap of some ten megabytes handing collection over costs more than doing it.
   // Below 2 GiB V8 calls its built-in code where it is, instead of a copy of 2 MiB.
-  agent: [...SMALL, "--max-old-space-size=1024"],
-  // Without V8's middle compiler: what is hot reaches the optimizing one all the same.
+  agent: [...SMALL, "--single-threaded-gc", "--max-old-space-size=1024"],
+  // Its DNS thread frees a buffer a packet, which helpers do better. Without V8's middle compiler: what is hot reaches the optimizing one all the same.
   net: [...SMALL, "--optimize-for-size", "--no-maglev"],
   supervise: SMALL,
 } as const;
