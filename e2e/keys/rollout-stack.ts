@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type LifeEvent, LifeRecorder, mostAtOnce } from "../engine.ts";
+import type { StackRow } from "../stack-rows.ts";
 import { eventually } from "../test-platform.ts";
 import type { KeyStack, Scene } from "./scene.ts";
 
@@ -17,12 +18,17 @@ interface Versions {
   readonly tolerant?: string;
   readonly watched?: string;
   readonly back?: string;
-  readonly halted?: string;
 }
 
 const RUN = "exec sleep 100000";
 
-function compose({ paced, first, tolerant, watched, back, halted }: Versions = {}): string {
+/** `-2`, `-3` ...: copies of these numbers end with an error, the others run. */
+function failingAt(...slots: readonly number[]): string {
+  const which = slots.map((slot) => `*-${slot}`).join("|");
+  return `case $$(hostname) in ${which}) exit 7;; esac; ${RUN}`;
+}
+
+function compose({ paced, first, tolerant, watched, back }: Versions = {}): string {
   const service = (name: string, script: string | undefined, deploy: string) => `
   ${name}:
     image: berth/busybox
@@ -55,11 +61,6 @@ function compose({ paced, first, tolerant, watched, back, halted }: Versions = {
       "back",
       back,
       "{replicas: 3, update_config: {parallelism: 3, order: stop-first, monitor: 4s}, rollback_config: {parallelism: 1, delay: 3s, order: stop-first, monitor: 200ms}}",
-    ),
-    service(
-      "halted",
-      halted,
-      "{replicas: 3, update_config: {parallelism: 1, order: stop-first, monitor: 4s, failure_action: pause}}",
     ),
   ].join("")}
 `;
@@ -155,6 +156,20 @@ export const ROLLOUT: KeyStack = {
       },
     },
     {
+      keys: [`${UPDATE}.max_failure_ratio`],
+      says: "one of four may fail at 0.25, two may not",
+      look: async (at) => {
+        const good = await deploy(at, { tolerant: failingAt(2) });
+        assert.equal(good.code, 0, good.stderr);
+        const release = await releaseOf(at);
+        const bad = await deploy(at, { tolerant: failingAt(2, 3) });
+        assert.equal(bad.code, 1);
+        assert.match(bad.stderr, /rolled back/);
+        assert.equal(await releaseOf(at), release);
+        current = { ...current, tolerant: failingAt(2) };
+      },
+    },
+    {
       keys: [`${UPDATE}.monitor`, `${UPDATE}.failure_action`],
       says: "a copy that ends while it is watched fails the rollout, which goes back",
       look: async (at) => {
@@ -182,3 +197,8 @@ export const ROLLOUT: KeyStack = {
     },
   ],
 };
+
+async function releaseOf(at: Scene): Promise<number | undefined> {
+  const rows = await at.platform.json<StackRow>("ps");
+  return rows.find(({ stack }) => stack.stack === at.stack)?.stack.release;
+}
