@@ -23,8 +23,8 @@ const SUBNET = "127.0.9.0/24";
 const NETWORK = "n1";
 /** Both sides are this process, which a busy machine may stop for seconds: only silence for long is none. */
 const ANSWER_MS = 60_000;
-/** Until a question is asked again, as a resolver does. */
-const AGAIN_MS = 5_000;
+/** When a question is asked again, as by a resolver. */
+const AGAIN_MS = [5_000, 10_000, 20_000, 40_000];
 const PACKETS = 200;
 const STREAMS = 10;
 const MESSAGES_MAX = 6;
@@ -77,7 +77,7 @@ export class FuzzedServer {
 
   async #plainUdp(id: number): Promise<void> {
     const ask = () => this.#client.send(plainQuestion(id), this.#port, GATEWAY);
-    const again = setInterval(ask, AGAIN_MS);
+    const again = AGAIN_MS.map((ms) => setTimeout(ask, ms));
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new Error("no answer to a question")), ANSWER_MS);
     try {
@@ -87,8 +87,7 @@ export class FuzzedServer {
         if (isPlainAnswer(message, id)) return;
       }
     } finally {
-      clearInterval(again);
-      clearTimeout(timer);
+      for (const each of [...again, timer]) clearTimeout(each);
     }
   }
 
