@@ -1,0 +1,244 @@
+/**
+ * Three hosts with a server and a member of etcd each: what is asked at one is answered for all, the leader's host
+ * loses its power during a rollout, and etcd its majority. No read fails, and no write that was acknowledged is lost.
+ */
+
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { NodeStanding, ServerView } from "@berth/protocol";
+import { eventually, TestPlatform } from "../test-platform.ts";
+import { HostLab, type LabHost } from "./host-lab.ts";
+
+let lab: HostLab;
+const members = new Map<LabHost, ChildProcess>();
+
+before(async () => {
+  const maker = await TestPlatform.prepare();
+  await maker.must("image", "base", "berth/busybox", "--busybox-only");
+  rmSync(maker.folder, { recursive: true });
+  lab = await HostLab.boot("one", "two", "three");
+  for (const host of lab.hosts) startEtcd(host);
+  const [first] = lab.hosts;
+  assert.ok(first);
+  for (const host of lab.hosts) {
+    if (host !== first) {
+      mkdirSync(join(host.folder, "data"), { recursive: true, mode: 0o700 });
+      copyFileSync(join(first.folder, "data/secret.key"), join(host.folder, "data/secret.key"));
+    }
+    await host.startServer("--store", "etcd://127.0.0.1:2379");
+    host.loadImage("berth/busybox");
+  }
+});
+
+after(() => lab?.destroy());
+
+/** The member of a host; its data outlives the host's power, and a kill. */
+function startEtcd(host: LabHost): void {
+  const peers = lab.hosts.map(({ name, address }) => `${name}=http://${address}:2380`).join(",");
+  const own = `http://${host.address}:2380`;
+  const etcd = host.begin(
+    ...["etcd", "--name", host.name, "--data-dir", join(host.folder, "etcd")],
+    ...["--listen-client-urls", "http://127.0.0.1:2379"],
+    ...["--advertise-client-urls", "http://127.0.0.1:2379"],
+    ...["--listen-peer-urls", own, "--initial-advertise-peer-urls", own],
+    ...["--initial-cluster", peers, "--initial-cluster-state", "new", "--log-level", "error"],
+  );
+  members.set(host, etcd);
+}
+
+async function killEtcd(host: LabHost): Promise<void> {
+  await host.run("pkill", "-9", "-x", "etcd");
+  const etcd = members.get(host);
+  if (etcd !== undefined && etcd.exitCode === null) await once(etcd, "exit");
+}
+
+/** The node of the server that leads, as the server of `host` sees it; "" when none does. */
+async function leader(host: LabHost): Promise<string> {
+  const token = readFileSync(join(host.folder, "data/admin.token"), "utf8").trim();
+  const words = ["-sSf", "-H", `Authorization: Bearer ${token}`];
+  const { stdout } = await host.run("curl", ...words, "http://127.0.0.1:7710/v1/servers");
+  const { servers } = JSON.parse(stdout) as { readonly servers: readonly ServerView[] };
+  return servers.find(({ leads }) => leads)?.server.node ?? "";
+}
+
+async function running(asked: LabHost, service: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const { name } of lab.hosts) {
+    const { code, stdout } = await asked.berth("node", "describe", name, "--json");
+    if (code !== 0) continue;
+    const { copies, node } = JSON.parse(stdout) as NodeStanding;
+    if (node.contact !== "up") continue;
+    found.push(
+      ...copies
+        .filter(({ copy, state }) => copy.startsWith(service) && state === "running")
+        .map(() => name),
+    );
+  }
+  return found;
+}
+
+/** The file is a blob of the stack; `word` makes another release. */
+function web(word: string): string {
+  return `services:
+  web:
+    image: berth/busybox
+    command: ["httpd", "-f", "-p", "8080", "-h", "/www"]
+    stop_signal: SIGKILL
+    environment: { WORD: "${word}" }
+    configs: [{ source: page, target: /www/index.html }]
+    expose: ["8080"]
+    deploy: { replicas: 3 }
+    x-berth: { min_healthy: 200ms, drain: 0s }
+configs:
+  page: { file: ./page-${word} }
+`;
+}
+
+function deploy(host: LabHost, word: string): Promise<string> {
+  writeFileSync(join(host.folder, `page-${word}`), `page of ${word}\n`);
+  return host.deploy("web", web(word), "--timeout", "2m");
+}
+
+/** Lists at `host` all the time; answers what failed, and the longest time that one took. */
+function reads(host: LabHost) {
+  const failures: string[] = [];
+  let count = 0;
+  let longestMs = 0;
+  let goesOn = true;
+  const done = (async () => {
+    while (goesOn) {
+      const start = performance.now();
+      const { code, stderr } = await host.berth("ps", "--json");
+      longestMs = Math.max(longestMs, performance.now() - start);
+      count++;
+      if (code !== 0) failures.push(stderr.trim());
+    }
+  })();
+  return {
+    async stop() {
+      goesOn = false;
+      await done;
+      return { count, failures, longestMs: Math.round(longestMs) };
+    },
+  };
+}
+
+/** Sets labels at `host`, one after the other; answers those that were acknowledged. */
+function writes(host: LabHost, node: string) {
+  const acknowledged: string[] = [];
+  const failures: string[] = [];
+  let goesOn = true;
+  const done = (async () => {
+    for (let index = 0; goesOn; index++) {
+      const label = `${host.name}-${index}`;
+      const { code, stderr } = await host.berth("node", "set", node, "--label", `${label}=yes`);
+      if (code === 0) acknowledged.push(label);
+      else failures.push(stderr.trim());
+    }
+  })();
+  return {
+    async stop() {
+      goesOn = false;
+      await done;
+      return { acknowledged, failures };
+    },
+  };
+}
+
+async function labelsOf(asked: LabHost, node: string): Promise<Record<string, string>> {
+  const [found] = await asked.json<NodeStanding>("node", "describe", node);
+  return { ...found?.node.labels };
+}
+
+test("what is asked at one server is answered for all: files, logs, exec, addresses", async () => {
+  const [one, two, three] = lab.hosts;
+  assert.ok(one && two && three);
+  await deploy(two, "first");
+  assert.deepEqual((await running(three, "web/")).sort(), ["one", "three", "two"]);
+  for (const asked of lab.hosts) {
+    for (const slot of [1, 2, 3]) {
+      const page = await asked.must("exec", `web/web-${slot}`, "cat", "/www/index.html");
+      assert.equal(page, "page of first\n");
+    }
+    await eventually(`${asked.name} knows all servers`, async () => {
+      const [known] = await asked.json<{ servers: { local: string[] } }>("context", "ls");
+      const addresses = lab.hosts.map(({ address }) => `https://${address}:7711`);
+      return addresses.every((url) => known?.servers.local.includes(url));
+    });
+  }
+});
+
+test("the leader's host loses its power during a rollout", async (context) => {
+  const [any] = lab.hosts;
+  assert.ok(any);
+  const name = await leader(any);
+  const leading = lab.hosts.find((host) => host.name === name);
+  assert.ok(leading, `"${name}" leads`);
+  const [asked, other] = lab.hosts.filter((host) => host !== leading);
+  assert.ok(asked && other);
+  const reading = [reads(asked), reads(other)];
+  const writing = writes(other, asked.name);
+  const rollout = deploy(asked, "second");
+  await eventually("the rollout has begun", async () => {
+    return (await asked.must("ps", "--json")).includes('"release":2');
+  });
+  const from = performance.now();
+  const ms = () => Math.round(performance.now() - from);
+  await leading.cable("down");
+  await leading.powerOff();
+  await eventually("another server leads", async () => {
+    const now = await leader(asked);
+    return now !== "" && now !== leading.name;
+  });
+  context.diagnostic(`another server leads after ${ms()} ms`);
+  await rollout;
+  context.diagnostic(`the rollout is done after ${ms()} ms`);
+  await eventually("three copies run on two hosts", async () => {
+    return (await running(asked, "web/")).length === 3;
+  });
+  context.diagnostic(`three copies run after ${ms()} ms`);
+  for (const each of reading) {
+    const { count, failures, longestMs } = await each.stop();
+    context.diagnostic(`${count} reads, the longest ${longestMs} ms`);
+    assert.deepEqual(failures, []);
+  }
+  const { acknowledged, failures } = await writing.stop();
+  context.diagnostic(`${acknowledged.length} writes acknowledged, ${failures.length} not`);
+  const labels = await labelsOf(asked, asked.name);
+  assert.deepEqual(
+    acknowledged.filter((label) => labels[label] !== "yes"),
+    [],
+  );
+  await leading.boot();
+  startEtcd(leading);
+  await leading.startServer();
+  await eventually("the host is back", async () => {
+    const { stdout } = await asked.berth("node", "describe", leading.name, "--json");
+    return (JSON.parse(stdout) as NodeStanding).node.contact === "up";
+  });
+});
+
+test("etcd loses its majority and gets it back", async (context) => {
+  const [one, two, three] = lab.hosts;
+  assert.ok(one && two && three);
+  const before = await labelsOf(one, "one");
+  await one.must("node", "set", "one", "--label", "before=yes");
+  const reading = [reads(one), reads(three)];
+  for (const host of [two, three]) await killEtcd(host);
+  const refused = await one.berth("node", "set", "one", "--label", "meanwhile=yes");
+  context.diagnostic(`a write meanwhile: exit ${refused.code}, ${refused.stderr.trim()}`);
+  for (const host of [two, three]) startEtcd(host);
+  const from = performance.now();
+  await eventually("a write is taken again", async () => {
+    return (await one.berth("node", "set", "one", "--label", "after=yes")).code === 0;
+  });
+  context.diagnostic(`a write is taken ${Math.round(performance.now() - from)} ms after the start`);
+  for (const each of reading) assert.deepEqual((await each.stop()).failures, []);
+  const labels = await labelsOf(three, "one");
+  for (const label of [...Object.keys(before), "before", "after"]) assert.ok(labels[label], label);
+  assert.equal((await running(two, "web/")).length, 3);
+});
