@@ -35,7 +35,7 @@ export const PROCESS_FLAGS = {
   // On a heap of some ten megabytes handing collection over costs more than doing it.
   // Below 2 GiB V8 calls its built-in code where it is, instead of a copy of 2 MiB.
   agent: [...SMALL, "--single-threaded-gc", "--max-old-space-size=1024"],
-  // Its DNS thread frees a buffer a packet, which helpers do better. Without V8's middle compiler: what is hot reaches the optimizing one all the same.
+  // Without V8's middle compiler: what is hot reaches the optimizing one all the same.
   net: [...SMALL, "--optimize-for-size", "--no-maglev"],
   supervise: SMALL,
 } as const;
