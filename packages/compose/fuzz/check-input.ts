@@ -96,6 +96,8 @@ function isLostInPrint(service: ComposeService): boolean {
   const { blkioConfig, build, gpus, deploy, networkMode, develop } = service;
   if (networkMode === "" || blkioConfig !== undefined) return true;
   if (develop?.watch?.some(({ exec }) => exec?.command === null)) return true;
+  // A mapping of hosts without addresses prints as an empty list, which is nothing when it is read.
+  if (service.extraHosts?.length === 0 || build?.extraHosts?.length === 0) return true;
   if (service.devices?.some(({ source }) => source === "")) return true;
   const { context } = build ?? {};
   if (context?.kind === "local" && context.directory.original === "") return true;
