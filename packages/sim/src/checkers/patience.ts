@@ -17,7 +17,8 @@ export function patienceChecker(): Checker {
     name: "patience",
     onWritten(written, scene, speak) {
       for (const node of written.flatMap(nodeOf)) {
-        if (node.contact === "up") pausedUntil.delete(node.name);
+        // A hook that was on its way before the outage may have switched it off meanwhile: then it is dead.
+        if (node.contact === "up" || node.fence?.state === "done") pausedUntil.delete(node.name);
       }
       // Removed by force: somebody vouches for it.
       for (const name of written.flatMap(removedOf)) pausedUntil.delete(name);
@@ -38,7 +39,9 @@ function notePauses({ cluster: { facts } }: Scene, pausedUntil: Map<string, numb
   const { massOutageShare, massOutagePauseMs } = DEFAULT_SETTINGS;
   if (silent.length <= Math.max(1, nodes.length * massOutageShare)) return;
   const last = Math.max(...silent.map(({ contactChangedAt }) => contactChangedAt));
-  for (const { name } of silent) pausedUntil.set(name, last + massOutagePauseMs);
+  for (const { name, fence } of silent) {
+    if (fence?.state !== "done") pausedUntil.set(name, last + massOutagePauseMs);
+  }
 }
 
 function nodeOf(written: Written): Node[] {
