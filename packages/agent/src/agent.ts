@@ -30,7 +30,7 @@ import { NetSupervisor } from "./net/net-supervisor.ts";
 import { checkNetwork, namesAsked } from "./net/network-check.ts";
 import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
-import { ownPeer } from "./net/overlay-model.ts";
+import { ingressNetworks, ownPeer } from "./net/overlay-model.ts";
 import { routeReader } from "./net/route-reader.ts";
 import { RouteUsers } from "./net/route-users.ts";
 import { UnderlayWatch } from "./net/underlay-watch.ts";
@@ -93,6 +93,7 @@ class RunningAgent implements Agent {
   #isWatching = false;
   #isListed = false;
   #isUp = false;
+  #isIngress = false;
   #contactProblem: string | undefined = "no contact yet";
   #engineProblem: string | undefined;
 
@@ -185,9 +186,11 @@ class RunningAgent implements Agent {
     const { state, sockets, secrets } = this.#parts;
     const containers = this.#containers;
     const onChange = () => this.#net.changed();
-    const users = new RouteUsers({ driver, secrets, told: state.told, onChange });
+    const { told, neighbors } = state;
+    const users = new RouteUsers({ driver, secrets, told, neighbors, onChange });
     const sources = {
       ...{ state, containers, settings: this.#settings, usersOf: users.of, node: nodeName },
+      usersAtDoor: users.atDoor,
       cluster: () => this.#cluster(),
       forwarders: () => this.#forwarders,
       underlay: () => this.#underlay.found,
@@ -214,10 +217,10 @@ class RunningAgent implements Agent {
   }
 
   #makeNetworks(): NodeNetworks {
-    const { runtime, driver } = this.#options;
+    const { runtime, driver, nodeName: node } = this.#options;
     const { mtu } = this.#settings;
     return new NodeNetworks({
-      ...{ runtime, driver, state: this.#parts.state },
+      ...{ runtime, driver, node, state: this.#parts.state },
       cluster: () => this.#cluster(),
       isKnown: () => this.#isListed && this.#intake.isTrusted,
       hasBridge: (name) => this.#parts.host.hasInterface(name),
@@ -399,7 +402,10 @@ class RunningAgent implements Agent {
       directory: new DirectoryIntake({
         ...{ state, driver },
         isTrusted: () => this.#intake.isTrusted,
-        onChanged: () => this.#net.changed(),
+        onChanged: ({ copiesOnly }) => {
+          this.#net.changed();
+          if (!copiesOnly) this.#followRoutes();
+        },
       }),
       join: (signal) => this.#node.report(signal),
       pinned: () => state.server.cluster,
@@ -412,6 +418,16 @@ class RunningAgent implements Agent {
       protocol: () => this.#node.protocol,
       onContact: (isUp, problem) => this.#contact(isUp, problem),
     });
+  }
+
+  /** What this node answers for others may be another; most nodes answer nothing for others. */
+  #followRoutes(): void {
+    const { state } = this.#parts;
+    const before = this.#isIngress;
+    this.#isIngress = ingressNetworks(state.peers.values(), this.#options.nodeName).size > 0;
+    if (!before && !this.#isIngress) return;
+    this.#networks.routed();
+    this.#certificates.wake();
   }
 
   #addLoops(): void {

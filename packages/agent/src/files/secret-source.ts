@@ -52,6 +52,17 @@ export class SecretSource {
     return bytes;
   }
 
+  /**
+   * Who may pass the doors of a service whose copy `task` is another node's, by name of secret. Kept nowhere: a node
+   * that starts without the server lets nobody pass those doors.
+   */
+  async fetchAtDoor(task: string, signal: AbortSignal): Promise<ReadonlyMap<string, Buffer>> {
+    const { api, node } = this.#options;
+    const contents = await api.call("getTaskSecrets", { params: { node, task }, signal });
+    const entries = Object.entries(contents);
+    return new Map(entries.map(([name, text]) => [name, Buffer.from(text, "base64")]));
+  }
+
   #sealed(task: string): SealedSecrets | undefined {
     const sealed = this.#options.state.readSecret(task);
     if (typeof sealed !== "string") return undefined;

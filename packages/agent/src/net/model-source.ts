@@ -1,6 +1,6 @@
 /** The model of this node from what the agent holds: the present, each time that it is asked. */
 
-import type { Assignment, Underlay } from "@berth/protocol";
+import type { Assignment, DeclaredService, Underlay } from "@berth/protocol";
 import type { AgentSettings } from "../agent-options.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
@@ -17,6 +17,7 @@ export interface ModelSources {
   readonly settings: AgentSettings;
   readonly certificates: () => ServedCertificates;
   readonly usersOf: (assignment: Assignment, secret: string) => string | undefined;
+  readonly usersAtDoor: (service: DeclaredService, secret: string) => string | undefined;
   readonly cluster: () => string;
   /** The host's resolvers, unless the settings name others. */
   readonly forwarders: () => readonly string[];
@@ -35,7 +36,7 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     told: state.told.values(),
     records: state.records,
     networks: state.networks,
-    services: state.services.values(),
+    services: [...state.services.values()],
     neighbors: state.neighbors.values(),
     ...(underlay === undefined || state.peers.size === 0
       ? {}
@@ -55,6 +56,7 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     },
     certificates: certificates(),
     usersOf,
+    usersAtDoor: sources.usersAtDoor,
     domain: settings.domain,
     hostPolicy: settings.hostPolicy,
     forwarders: settings.forwarders ?? forwarders(),
@@ -66,5 +68,5 @@ export function modelOfNode(sources: ModelSources): ModelContent {
 function overlaySource({ state, node, interfaces }: ModelSources, underlay: Underlay) {
   const names = interfaces();
   const hasBridge = (name: string) => names?.has(name) ?? true;
-  return { underlay, node, hasBridge, peers: state.peers.values() };
+  return { underlay, node, hasBridge, peers: [...state.peers.values()] };
 }

@@ -319,6 +319,47 @@ test("a network ends at its node before its bridge is there, and where the node 
   }
 });
 
+test("a node for requests from outside answers declared routes without a copy; others leave them to it", () => {
+  const port = { target: 80, published: 8_088, protocol: "tcp" } as const;
+  const route = { host: "db.test", path: "/", port: 80 };
+  const declared: DeclaredService = {
+    ...{ ...SCOPE, service: "db", release: 1, ports: [] },
+    endpointMode: "vip",
+    networks: [{ networkId: "0000000c", aliases: [] }],
+    ingress: { networkId: "0000000c", routes: [route], ports: [port] },
+  };
+  const answered = (ingress: boolean | undefined, node = "n1") => {
+    const own = peer("0000000c", node, 254);
+    const peers = [ingress === undefined ? own : { ...own, ingress }];
+    const told = { services: [declared], overlay: { ...OVERLAY, peers } };
+    const { networks, ingress: requests } = modelOf([row("task01", WEB, READY)], true, told);
+    const hosts = requests.httpRoutes.flatMap((each) => each.hosts);
+    const ports = requests.tcpPorts.map(({ hostPort }) => hostPort);
+    return [networks.some(({ id }) => id === "0000000c"), hosts.includes("db.test"), ports];
+  };
+  const own = modelOf([row("task01", WEB, READY)], true, {}).ingress.tcpPorts;
+  const others = own.map(({ hostPort }) => hostPort);
+  assert.deepEqual(answered(true), [true, true, [...others, 8_088]]);
+  assert.deepEqual(answered(false), [false, false, others]);
+  assert.deepEqual(answered(undefined), [false, false, others]);
+  assert.deepEqual(answered(true, "n2"), [false, false, others], "another node's task");
+});
+
+test("a node that is told to leave routes to others does not answer those of its own copies", () => {
+  const hostsOf = (ingress: boolean | undefined) => {
+    const peers = [...NETWORKS.keys()].map((id) => ({
+      ...peer(id, "n1", 254),
+      ...answers(ingress),
+    }));
+    const told = { overlay: { ...OVERLAY, peers } };
+    const { httpRoutes, tcpPorts } = modelOf([row("task01", WEB, READY)], true, told).ingress;
+    return httpRoutes.length + tcpPorts.length;
+  };
+  const answers = (ingress: boolean | undefined) => (ingress === undefined ? {} : { ingress });
+  assert.ok(hostsOf(undefined) > 0);
+  assert.equal(hostsOf(false), 0);
+});
+
 test("another stack's network brings its own names, and its alias is found", () => {
   const options: SampleOptions = {
     task: { attachments: [attachment("0000000c", "10.64.3.9")] },

@@ -20,6 +20,7 @@ import {
 import {
   type Assignment,
   type Attachment,
+  type DeclaredIngress,
   type DeclaredService,
   type Network,
   type NetworkNeighbor,
@@ -29,7 +30,7 @@ import type { ToldTask } from "../state/agent-state.ts";
 import type { TaskRecord } from "../task/record.ts";
 import type { ServedCertificates } from "./node-certificates.ts";
 import { httpRoutesOf, type RoutedService, tcpPortsOf, udpPortsOf } from "./node-routes.ts";
-import { type OverlaySource, overlayModels, underlayOf } from "./overlay-model.ts";
+import { ingressNetworks, type OverlaySource, overlayModels, underlayOf } from "./overlay-model.ts";
 
 export interface ModelInput {
   readonly cluster: string;
@@ -39,7 +40,7 @@ export interface ModelInput {
   readonly isAlive: (record: TaskRecord) => boolean;
   readonly networks: ReadonlyMap<string, Network>;
   /** Declared services and tasks of other nodes, as the server told; also of networks not carried here. */
-  readonly services?: Iterable<DeclaredService>;
+  readonly services?: readonly DeclaredService[];
   readonly neighbors?: Iterable<NetworkNeighbor>;
   /** How networks reach other nodes; they end at this one when absent. */
   readonly overlay?: OverlaySource;
@@ -48,6 +49,8 @@ export interface ModelInput {
   readonly certificates?: ServedCertificates;
   /** Lines of a secret that names the users of a route; `undefined` while they are not known. */
   readonly usersOf?: (assignment: Assignment, secret: string) => string | undefined;
+  /** As `usersOf`, of a service without a copy here. */
+  readonly usersAtDoor?: (service: DeclaredService, secret: string) => string | undefined;
   readonly domain: string;
   readonly forwarders: readonly string[];
   readonly hostPolicy: NodeNetworkModel["hostPolicy"];
@@ -85,7 +88,7 @@ export function nodeNetworkModel(input: ModelInput): ModelContent {
   const carried = new Map(networks.map((network) => [network.id, network]));
   const neighbors = neighborsOn(input, carried);
   const underlay = underlayOf(input.overlay, networks);
-  const routed = [...specs.values()].flatMap((task) => routedOf(task, input));
+  const routed = routedServices(input, specs, carried);
   const udpPorts = routed.flatMap(udpPortsOf);
   return {
     format: MODEL_FORMAT,
@@ -148,6 +151,10 @@ function newestOfServices(present: readonly Present[]): ReadonlyMap<string, Pres
 
 function networksOf(input: ModelInput, present: readonly Present[]): NetworkModel[] {
   const used = new Set(present.flatMap(({ attachments }) => attachments.map((a) => a.networkId)));
+  const { overlay: ways } = input;
+  if (ways !== undefined) {
+    for (const id of ingressNetworks(ways.peers, ways.node)) used.add(id);
+  }
   const overlays = overlayModels(input.overlay);
   const models: NetworkModel[] = [];
   for (const id of [...used].sort()) {
@@ -342,6 +349,51 @@ function attachmentsOf({ assignment }: Present): AttachmentModel[] {
     taskId: task.id,
     slot: task.slot,
   }));
+}
+
+/**
+ * Whose routes this node answers: of networks that it is in for them, all that are declared, the same on each such
+ * node; of others those of its own copies, unless the server says that other nodes do.
+ */
+function routedServices(
+  input: ModelInput,
+  specs: ReadonlyMap<string, Present>,
+  carried: ReadonlyMap<string, NetworkModel>,
+): RoutedService[] {
+  const { overlay, services = [] } = input;
+  const answers = new Map<string, boolean | undefined>();
+  for (const { networkId, node, ingress } of overlay?.peers ?? []) {
+    if (node === overlay?.node) answers.set(networkId, ingress);
+  }
+  const declared = new Map<string, RoutedService>();
+  for (const service of services) {
+    const { ingress } = service;
+    if (ingress === undefined || !carried.has(ingress.networkId)) continue;
+    if (answers.get(ingress.networkId) !== true) continue;
+    const users = (secret: string) => input.usersAtDoor?.(service, secret);
+    declared.set(serviceKey(service), { ...routedAt(service, ingress), users });
+  }
+  const own = [...specs].flatMap(([key, task]) => {
+    const [routed] = routedOf(task, input);
+    if (routed === undefined || answers.get(routed.networkId) === false) return [];
+    const told = declared.get(key);
+    declared.delete(key);
+    return told === undefined ? [routed] : [{ ...told, users: usersOfBoth(routed, told) }];
+  });
+  return [...own, ...declared.values()];
+}
+
+function routedAt(
+  { project, environment, stack, service }: DeclaredService,
+  { networkId, routes, tcpRoutes, ports }: DeclaredIngress,
+): Omit<RoutedService, "users"> {
+  const spec = { routes, ports, ...(tcpRoutes === undefined ? {} : { tcpRoutes }) };
+  return { name: { project, environment, stack, service }, networkId, spec };
+}
+
+/** A node with a copy has its secrets anyway. */
+function usersOfBoth(own: RoutedService, told: RoutedService): RoutedService["users"] {
+  return (secret) => own.users(secret) ?? told.users(secret);
 }
 
 /** As the data plane's routes want it; nothing for a service that is on no network. */

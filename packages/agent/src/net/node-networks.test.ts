@@ -49,6 +49,7 @@ test("a range that a removed network still holds at the engine is freed for its 
   const driver = new Driver({ clock, log: silentLogger, prng: new Prng(1) });
   const present = new Map<string, NetworkRequest>();
   const networks = new NodeNetworks({
+    node: "node-1",
     runtime: engineWith(present),
     state: { told: new Map(), records: new Map(), peers: new Map() } as unknown as AgentState,
     cluster: () => "c1",
@@ -74,6 +75,7 @@ test("a bridge that somebody removed under a running task is made anew", async (
     },
   });
   const networks = new NodeNetworks({
+    node: "node-1",
     runtime: engineWith(present),
     state: {
       told: new Map([["task01", { assignment, intent: "run" }]]),

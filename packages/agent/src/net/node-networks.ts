@@ -1,5 +1,6 @@
 /**
- * Bridges of this node: made before the first container of a network, removed after its last.
+ * Bridges of this node: made before the first container of a network, or for routes into it, and removed after its
+ * last use.
  *
  * Making and removing take turns, and use is looked up inside the turn: a network that is being removed
  * while a task comes is made again before that task goes on.
@@ -11,7 +12,7 @@ import type { NetworkRequest, Runtime } from "../runtime/port.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { NetworksPort } from "../task/task-ports.ts";
 import { bridgeName } from "./node-network-model.ts";
-import { mtuOf, peersOf } from "./overlay-model.ts";
+import { ingressNetworks, mtuOf, peersOf } from "./overlay-model.ts";
 
 /** A redeployment brings the network back within seconds: waiting spares making it anew. */
 const REMOVE_AFTER_MS = 2_000;
@@ -22,6 +23,7 @@ export interface NodeNetworksOptions {
   readonly runtime: Runtime;
   readonly state: AgentState;
   readonly cluster: () => string;
+  readonly node: string;
   readonly driver: Driver;
   /** A bridge is there on the host. */
   readonly hasBridge: (name: string) => boolean;
@@ -36,13 +38,14 @@ export class NodeNetworks implements NetworksPort {
   readonly #options: NodeNetworksOptions;
   readonly #made = new Set<string>();
   readonly #loop: Loop;
+  readonly #bridges: Loop;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: NodeNetworksOptions) {
     this.#options = options;
-    options.driver.add({
+    this.#bridges = options.driver.add({
       name: "node-bridges",
-      purpose: "Makes bridges anew that somebody removed under the containers of this node.",
+      purpose: "Makes bridges for routes, and anew those that somebody removed.",
       periodMs: LOOK_PERIOD_MS,
       run: (signal) => this.#mend(signal),
     });
@@ -99,6 +102,12 @@ export class NodeNetworks implements NetworksPort {
     this.#loop.wake();
   }
 
+  /** Others may be the networks whose routes this node answers. */
+  routed(): void {
+    this.#bridges.wake();
+    this.#loop.wake();
+  }
+
   /** The engine restarted or lost things: what it has is not known any more. */
   forget(): void {
     this.#made.clear();
@@ -137,8 +146,9 @@ export class NodeNetworks implements NetworksPort {
   }
 
   #used(): ReadonlySet<string> {
-    const { told, records } = this.#options.state;
-    const used = new Set<string>();
+    const { state, node } = this.#options;
+    const { told, records } = state;
+    const used = new Set(ingressNetworks(state.peers.values(), node));
     for (const { assignment, intent } of told.values()) {
       const record = records.get(assignment.task.id);
       const isGone = record?.state === "removed" || (record === undefined && intent !== "run");

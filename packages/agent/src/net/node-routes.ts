@@ -33,7 +33,7 @@ const ANY_ADDRESS = "0.0.0.0";
 export interface RoutedService {
   readonly name: ServiceName;
   readonly networkId: string;
-  readonly spec: ServiceSpec;
+  readonly spec: Pick<ServiceSpec, "routes" | "tcpRoutes" | "ports">;
   /** Lines `name:hash` of a secret; `undefined` while it is not known. */
   readonly users: (secret: string) => string | undefined;
 }

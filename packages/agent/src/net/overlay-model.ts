@@ -11,7 +11,7 @@ export interface OverlaySource {
   readonly underlay: Underlay;
   readonly node: string;
   /** All nodes of networks that this node carries, itself included. */
-  readonly peers: Iterable<NetworkPeer>;
+  readonly peers: readonly NetworkPeer[];
   /** The bridge is there on the host: before, nothing can lead through it. */
   readonly hasBridge: (name: string) => boolean;
 }
@@ -61,6 +61,12 @@ export function ownPeer(
   node: string,
 ): NetworkPeer | undefined {
   return peers.get(keys.networkPeer(networkId, node));
+}
+
+/** Networks whose routes `node` answers, with and without a copy. */
+export function ingressNetworks(peers: Iterable<NetworkPeer>, node: string): ReadonlySet<string> {
+  const own = [...peers].filter((peer) => peer.node === node && peer.ingress === true);
+  return new Set(own.map(({ networkId }) => networkId));
 }
 
 function byNetwork(peers: Iterable<NetworkPeer>): ReadonlyMap<string, NetworkPeer[]> {

@@ -6,18 +6,27 @@
  * they are there a route lets nobody in. O(tasks with such routes).
  */
 
-import type { Driver, Loop } from "@berth/base";
-import type { Assignment } from "@berth/protocol";
+import type { Driver, Loop, LoopResult } from "@berth/base";
+import {
+  type Assignment,
+  type DeclaredService,
+  type NetworkNeighbor,
+  serviceKey,
+} from "@berth/protocol";
 import type { SecretSource } from "../files/secret-source.ts";
 import type { ToldTask } from "../state/agent-state.ts";
 
 const CHECK_PERIOD_MS = 60_000;
+/** Pause while the users of a service elsewhere cannot be had. */
+const RETRY_MS = 1_000;
 
 export interface RouteUsersOptions {
   readonly driver: Driver;
   /** Nobody's secrets are known without. */
   readonly secrets: SecretSource | undefined;
   readonly told: ReadonlyMap<string, ToldTask>;
+  /** Tasks of other nodes: of a service without a copy here, the server gives them by one of those. */
+  readonly neighbors: ReadonlyMap<string, NetworkNeighbor>;
   /** Called when contents have come. */
   readonly onChange: () => void;
 }
@@ -30,9 +39,10 @@ interface Known {
 export class RouteUsers {
   readonly #options: RouteUsersOptions;
   readonly #loop: Loop;
-  /** By task and secret. */
+  /** By task, or by service without a copy here, and secret. */
   #known = new Map<string, Known>();
   #wanted = new Set<string>();
+  readonly #wantedAtDoor = new Map<string, DeclaredService>();
 
   constructor(options: RouteUsersOptions) {
     this.#options = options;
@@ -58,7 +68,21 @@ export class RouteUsers {
     return known?.lines;
   };
 
-  async #run(signal: AbortSignal): Promise<void> {
+  /** As `of`, for a service whose copies are on other nodes. */
+  readonly atDoor = (service: DeclaredService, secret: string): string | undefined => {
+    const name = serviceKey(service);
+    const known = this.#known.get(keyOf(name, secret));
+    const version = service.ingress?.secrets?.[secret]?.version;
+    if (known !== undefined && known.version === version) return known.lines;
+    if (version !== undefined && !this.#wantedAtDoor.has(name)) {
+      this.#wantedAtDoor.set(name, service);
+      this.#loop.wake();
+    }
+    return known?.lines;
+  };
+
+  async #run(signal: AbortSignal): Promise<LoopResult> {
+    const isComplete = await this.#runAtDoor(signal);
     const { secrets, told, onChange } = this.#options;
     const wanted = [...this.#wanted];
     for (const id of wanted) {
@@ -71,6 +95,31 @@ export class RouteUsers {
     }
     this.#forget();
     if (wanted.length > 0) onChange();
+    if (!isComplete) return { againMs: RETRY_MS };
+  }
+
+  /** False when some could not be had: no copy is known yet, or the server cannot be asked. */
+  async #runAtDoor(signal: AbortSignal): Promise<boolean> {
+    const { secrets, neighbors, onChange } = this.#options;
+    let isComplete = true;
+    for (const [name, service] of [...this.#wantedAtDoor]) {
+      const copy = [...neighbors.values()].find((task) => serviceKey(task) === name);
+      const versions = service.ingress?.secrets ?? {};
+      const contents =
+        copy && (await secrets?.fetchAtDoor(copy.task, signal).catch(() => undefined));
+      signal.throwIfAborted();
+      if (contents === undefined) {
+        isComplete = false;
+        continue;
+      }
+      for (const [secret, { version }] of Object.entries(versions)) {
+        const lines = contents.get(secret)?.toString("utf8") ?? "";
+        this.#known.set(keyOf(name, secret), { version, lines });
+      }
+      this.#wantedAtDoor.delete(name);
+      onChange();
+    }
+    return isComplete;
   }
 
   #keep({ task, secrets }: Assignment, contents: ReadonlyMap<string, Buffer>): void {
@@ -83,7 +132,9 @@ export class RouteUsers {
   /** What belongs to tasks that are no more. */
   #forget(): void {
     for (const key of this.#known.keys()) {
-      if (!this.#options.told.has(key.split(" ", 1)[0] ?? "")) this.#known.delete(key);
+      const [owner = ""] = key.split(" ", 1);
+      // Of services elsewhere there are as many as routes with users.
+      if (!owner.includes("/") && !this.#options.told.has(owner)) this.#known.delete(key);
     }
   }
 }

@@ -22,7 +22,8 @@ export interface DirectoryIntakeOptions {
   readonly driver: Driver;
   /** What the server does not know may be dropped. */
   readonly isTrusted: () => boolean;
-  readonly onChanged: () => void;
+  /** `copiesOnly`: services and nodes are as they were. */
+  readonly onChanged: (what: { readonly copiesOnly: boolean }) => void;
 }
 
 const KINDS = ["service", "attachment", "peer"] as const;
@@ -98,7 +99,7 @@ export class DirectoryIntake {
       state.putNeighbors(neighbors.put, neighbors.gone),
       state.putPeers(peers.put, peers.gone),
     ];
-    onChanged();
+    onChanged({ copiesOnly: services.count + peers.count === 0 });
     await Promise.all(written);
   }
 }

@@ -17,6 +17,7 @@ import {
 } from "@berth/protocol";
 import { parseLines } from "@berth/protocol/client/ndjson";
 import { declaredServices, neighborOf, peerOf } from "../directory/declared.ts";
+import { claimNameOf } from "../release/claims.ts";
 import {
   type ApiFixture,
   nodeRow,
@@ -159,6 +160,9 @@ function seenBy(
       .filter(({ value }) => value.node === node)
       .flatMap(({ value }) => value.attachments.map(({ networkId }) => networkId)),
   );
+  for (const { key, value } of view.claims.by("node", node)) {
+    if (value.freeAt === undefined) carried.add(claimNameOf(key)[1] ?? "");
+  }
   const isOn = (networks: readonly { readonly networkId: string }[]) =>
     networks.some(({ networkId }) => carried.has(networkId));
   if (kind === "attachment") {
@@ -307,7 +311,8 @@ class Changes {
     }
     if (prng.chance(0.2)) return this.#delete(keys.claim(own));
     const leaving = prng.chance(0.2) ? { freeAt: 1 } : {};
-    return this.#fixture.put(keys.claim(own), { stack, node, ...leaving });
+    const answers = prng.chance(0.5) ? { ingress: prng.chance(0.5) } : {};
+    return this.#fixture.put(keys.claim(own), { stack, node, ...answers, ...leaving });
   }
 
   async #delete(key: string): Promise<void> {

@@ -50,9 +50,11 @@ function changesNodes({ kind, entity, previous }: Change): boolean {
   return essence(entity.value) !== essence(previous.value);
 }
 
-/** What of a node's report bears on placement: not its clock, nor free bytes. */
+/** What of a node's report bears on placement and ingress: not its clock, nor free bytes. */
 function essence(value: Held[HeldKind]): string {
-  const { capacity, reserved, platform, engine, diskPressure, devices } =
+  const { capacity, reserved, platform, engine, diskPressure, devices, underlay } =
     value as Held["node-status"];
-  return JSON.stringify([capacity, reserved, platform, engine.reachable, diskPressure, devices]);
+  const { reachable } = engine;
+  const canSpan = underlay !== undefined;
+  return JSON.stringify([capacity, reserved, platform, reachable, diskPressure, devices, canSpan]);
 }

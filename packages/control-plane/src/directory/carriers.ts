@@ -1,11 +1,12 @@
 /**
  * Which node carries which network: it has a task there, from the plan's commit until the task is gone
- * from the store. Knows what was so before the batch that is being followed.
+ * from the store, or an address of its own, for which routes are reason enough. Knows what was so before the batch that is being followed.
  *
  * Cost: O(networks of the task) a change.
  */
 
 import type { Task } from "@berth/protocol";
+import type { ClaimHolder } from "../state/claim-holder.ts";
 
 interface Use {
   readonly node: string;
@@ -25,13 +26,24 @@ export class Carriers {
 
   /** The task of `key` is this one now, or gone. */
   take(key: string, task: Task | undefined): void {
+    if (task === undefined) return this.#use(key, undefined);
+    const networks = task.attachments.map(({ networkId }) => networkId);
+    this.#use(key, { node: task.node, networks });
+  }
+
+  /** The claim of `key` on an address in `network` is this one now, or gone. */
+  takeClaim(key: string, network: string, claim: ClaimHolder | undefined): void {
+    const { node, freeAt } = claim ?? {};
+    const isHeld = node !== undefined && freeAt === undefined;
+    this.#use(key, isHeld ? { node, networks: [network] } : undefined);
+  }
+
+  #use(key: string, use: Use | undefined): void {
     const known = this.#uses.get(key);
-    if (task === undefined) this.#uses.delete(key);
+    if (use === undefined) this.#uses.delete(key);
     else {
-      const networks = task.attachments.map(({ networkId }) => networkId);
-      const use = { node: task.node, networks };
       this.#uses.set(key, use);
-      for (const network of networks) this.#count(network, use.node, 1);
+      for (const network of use.networks) this.#count(network, use.node, 1);
     }
     for (const network of known?.networks ?? []) this.#count(network, known?.node ?? "", -1);
   }

@@ -5,6 +5,7 @@
 
 import {
   type Attachment,
+  type DeclaredIngress,
   type DeclaredService,
   isFinal,
   keys,
@@ -15,6 +16,7 @@ import {
   type ReleaseService,
   type ServiceSpec,
   type StackScope,
+  secretsOfRoutes,
   servedPorts,
   stackKey,
   type Task,
@@ -24,6 +26,7 @@ import { embedAddress } from "../addresses/ipv6.ts";
 import { macOfAddress } from "../addresses/mac.ts";
 import { overlayIdOf } from "../addresses/overlay-ids.ts";
 import { addressOfClaim, serviceAddressOf } from "../addresses/service-addresses.ts";
+import { ingressNetwork, isRouted } from "../reconcile/ingress-nodes.ts";
 import { networkRoot } from "../release/network-root.ts";
 import { specOfTask } from "../release/spec-of-task.ts";
 import { type ClusterView, nodeAddressTerm } from "../state/cluster-tables.ts";
@@ -36,7 +39,7 @@ export function declaredServices(view: ClusterView, scope: StackScope): Declared
   if (release === undefined) return [];
   return Object.entries(release.services).flatMap(([name, service]) => {
     const networks = networksOf(view, release, service, name);
-    return networks.length === 0 ? [] : [declared(release, name, service.spec, networks)];
+    return networks.length === 0 ? [] : [declared(view, release, name, service, networks)];
   });
 }
 
@@ -49,12 +52,14 @@ export function sharesNetworks(view: ClusterView, scope: StackScope): boolean {
 }
 
 function declared(
+  view: ClusterView,
   release: Release,
   service: string,
-  spec: ServiceSpec,
+  { spec }: ReleaseService,
   networks: DeclaredService["networks"],
 ): DeclaredService {
   const { project, environment, stack, number } = release;
+  const ingress = declaredIngress(view, release, service, spec);
   return {
     project,
     environment,
@@ -65,6 +70,34 @@ function declared(
     ports: servedPorts(spec),
     ...(spec.affinity === undefined ? {} : { affinity: spec.affinity }),
     networks,
+    ...(ingress === undefined ? {} : { ingress }),
+  };
+}
+
+/** Addresses that every host has, as files name them. */
+const EVERYWHERE = new Set(["", "0.0.0.0", "::", "127.0.0.1", "::1"]);
+
+/** What a node without a copy needs to answer the service's routes. */
+function declaredIngress(
+  view: ClusterView,
+  release: Release,
+  service: string,
+  spec: ServiceSpec,
+): DeclaredIngress | undefined {
+  const networkId = isRouted(spec) ? ingressNetwork(view, release, service) : undefined;
+  if (networkId === undefined) return undefined;
+  const { routes, tcpRoutes } = spec;
+  // A port on one address of a host is for the nodes that have it: where its copies are.
+  const ports = spec.ports.filter(({ hostAddress = "" }) => EVERYWHERE.has(hostAddress));
+  const secrets: Record<string, { readonly version: string }> = {};
+  for (const name of secretsOfRoutes(routes)) {
+    const version = release.secrets[name]?.version;
+    if (version !== undefined) secrets[name] = { version };
+  }
+  return {
+    ...{ networkId, routes, ports },
+    ...(tcpRoutes === undefined ? {} : { tcpRoutes }),
+    ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
   };
 }
 
@@ -139,7 +172,9 @@ export function peerOf(view: ClusterView, network: string, node: string): Networ
   if (claim === undefined || overlayId === undefined || underlay === undefined) return undefined;
   const nodeAddress = addressOfClaim(claim.key);
   const mac = macOfAddress(nodeAddress);
-  return { networkId: network, node, overlayId, nodeAddress, mac, underlay };
+  const { ingress } = claim.value;
+  const peer = { networkId: network, node, overlayId, nodeAddress, mac, underlay };
+  return ingress === undefined ? peer : { ...peer, ingress };
 }
 
 /** A task that was given up is silent or leaving: nothing new goes to it. */

@@ -1,6 +1,6 @@
 /**
  * Which services, which tasks of other nodes and which of these nodes concern a node: those on the networks
- * that it carries, which are the networks of its own tasks.
+ * that it carries, which are the networks of its own tasks and those whose routes it answers.
  *
  * Kept from the changes of the cluster, so that a changed readiness costs the nodes of its networks and
  * nobody else. A change of what a node carries shows or hides everything on that network to that node
@@ -125,6 +125,9 @@ export class Directory {
       this.#carriers.take(key, value);
       this.#putNeighbor(key, value, state.revision);
     }
+    for (const { key, value } of claims.by("kind", "address")) {
+      this.#carriers.takeClaim(key, claimNameOf(key)[1] ?? "", value);
+    }
     for (const { value } of stacks.all()) this.#putServices(value, state.revision, new Map());
     for (const { value } of claims.by("kind", "overlay-id")) {
       this.#putPeers(value.network ?? "", state.revision, new Map());
@@ -238,6 +241,7 @@ export class Directory {
     const [what, network = ""] = parseKey(key)?.name ?? [];
     if (what === ("address" satisfies Claim["kind"])) {
       const nodes = [entity, previous].map((each) => (each?.value as ClaimHolder)?.node);
+      this.#carriers.takeClaim(key, network, entity?.value as ClaimHolder | undefined);
       for (const node of new Set(nodes)) {
         if (node !== undefined) this.#putPeer(network, node, revision, before);
       }

@@ -24,6 +24,7 @@ import { unchangedSince } from "../release/refusal.ts";
 import { encode } from "../state/decode.ts";
 import type { Compare } from "../store/port.ts";
 import type { WantedStart } from "./asks.ts";
+import { planIngress } from "./ingress-plan.ts";
 import { placeStarts, quotaWait } from "./place-starts.ts";
 import { type Obstacle, PlanContext, type PlanInput } from "./plan-context.ts";
 import { addGivingUp, addStart, type PlacedStart } from "./start-unit.ts";
@@ -70,7 +71,11 @@ export function makePlan(
   const txns = services.flatMap(({ service }) =>
     packUnits(units.get(service) ?? [], [...leadership, ...readConditions(input, service)]),
   );
-  return { txns, waits };
+  const forRoutes = packUnits(planIngress(context), [
+    ...leadership,
+    unchangedSince(input.stack.key, input.stack.revision),
+  ]);
+  return { txns: [...txns, ...forRoutes], waits };
 }
 
 /** The release and the number of copies by which the service was decided. */

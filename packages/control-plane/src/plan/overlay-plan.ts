@@ -13,6 +13,7 @@
 import { isFinal, type Network, overlayMtu, type Release, stackKey } from "@berth/protocol";
 import { fixedAddress } from "../addresses/fixed-address.ts";
 import { chooseOverlayId, OVERLAY_ID_MAX, overlayClaimOf } from "../addresses/overlay-ids.ts";
+import type { ClaimHolder } from "../state/claim-holder.ts";
 import { nodeAddressTerm } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import { statusOf } from "../state/status-of.ts";
@@ -31,6 +32,22 @@ export function ensureOverlay(
   if (view.nodes.size <= 1) return undefined;
   const nodes = nodesOf(context, network).add(node);
   if (nodes.size === 1) return undefined;
+  const full = takeOverlayId(context, network, unit);
+  if (full !== undefined) return full;
+  for (const each of nodes) {
+    const found = ensureNodeAddress(context, network, each, unit);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** An identifier for a network that has none. */
+export function takeOverlayId(
+  context: PlanContext,
+  network: Network,
+  unit: Unit,
+): Obstacle | undefined {
+  const { view } = context.input;
   const key = chooseOverlayId(view, network.id, new Set(context.overlays.values()));
   if (key === undefined) {
     const message = `no identifier for network ${network.name}: all ${OVERLAY_ID_MAX} are taken`;
@@ -39,10 +56,6 @@ export function ensureOverlay(
   unit.expect(key, undefined);
   unit.put(key, encode({ stack: stackKey(network), network: network.id }));
   context.overlays.set(network.id, key);
-  for (const each of nodes) {
-    const found = ensureNodeAddress(context, network, each, unit);
-    if (found !== undefined) return found;
-  }
   return undefined;
 }
 
@@ -85,11 +98,13 @@ function ensureNodeAddress(
   return undefined;
 }
 
-function takeNodeAddress(
+/** A new address of a node in the network; `more` says what else its claim says. */
+export function takeNodeAddress(
   context: PlanContext,
   network: Network,
   node: string,
   unit: Unit,
+  more: Pick<ClaimHolder, "ingress"> = {},
 ): Obstacle | undefined {
   const found = context.addresses.takeLast(network, addressesNamed(context.input.release));
   if (found === undefined) {
@@ -98,7 +113,7 @@ function takeNodeAddress(
     return obstacle("address", message);
   }
   unit.expect(found.claimKey, found.claimRevision);
-  unit.put(found.claimKey, encode({ stack: stackKey(network), node }));
+  unit.put(found.claimKey, encode({ stack: stackKey(network), node, ...more }));
   context.nodeAddresses.set(nodeAddressTerm(network.id, node), found.claimKey);
   return undefined;
 }

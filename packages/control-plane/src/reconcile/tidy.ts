@@ -27,6 +27,8 @@ import { type ClusterView, heldTerm, nodeAddressTerm } from "../state/cluster-ta
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import { statusOf } from "../state/status-of.ts";
+import { attachedNodes, isAttached } from "./attached-nodes.ts";
+import { ingressNodes, routedNetworks } from "./ingress-nodes.ts";
 import { earliest } from "./reconcile-service.ts";
 import { liveHolders } from "./resource-waits.ts";
 
@@ -122,7 +124,7 @@ function deletion({ key, revision }: Entity<ClaimHolder>): Unit {
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** By a task until its end is confirmed; by a node while a task of its is attached to the network. */
+/** By a task until its end is confirmed; by a node while a task of its is attached, or routes need it. */
 function isAddressHeld(
   view: ClusterView,
   { key, value }: Entity<ClaimHolder>,
@@ -159,28 +161,16 @@ function tidyAddress(
   return undefined;
 }
 
-/** A task keeps its address until its end is confirmed; a verdict confirms nothing. */
-function isAttached(view: ClusterView, id: string): boolean {
-  const [entity] = view.tasks.by("id", id);
-  if (entity === undefined) return false;
-  const status = statusOf(view, id);
-  return status === undefined || !isFinal(status.state);
-}
-
-/**
- * `network node` of every node that has a task attached to a network of the stack: also of one that was removed, which
- * runs such tasks again when it joins anew, and has to be reached then.
- */
+/** `network node` of every node that takes part in a network of the stack: by a task, or for its routes. */
 function nodesAttached(view: ClusterView, stack: Stack): ReadonlySet<string> {
   const attached = new Set<string>();
+  const routed = routedNetworks(view, stack);
+  const forRoutes = routed.size === 0 ? NONE : ingressNodes(view);
   for (const { value: network } of view.networks.by("stack", stackKey(stack))) {
-    for (const { value } of view.claims.by("network", network.id)) {
-      for (const id of value.tasks ?? []) {
-        const [task] = view.tasks.by("id", id);
-        if (task === undefined || !isAttached(view, id)) continue;
-        attached.add(nodeAddressTerm(network.id, task.value.node));
-      }
-    }
+    const nodes = attachedNodes(view, network.id);
+    for (const node of nodes) attached.add(nodeAddressTerm(network.id, node));
+    if (!routed.has(network.id)) continue;
+    for (const node of forRoutes) attached.add(nodeAddressTerm(network.id, node));
   }
   return attached;
 }

@@ -13,6 +13,8 @@ export interface ClaimHolder {
   readonly network?: string;
   /** Of an address in a network: the node that has it, instead of tasks. */
   readonly node?: string;
+  /** Of a node's address: whether the node answers the network's routes; absent while nobody has decided. */
+  readonly ingress?: boolean;
   /** Live tasks that hold it: one for an address or volume (all of one pod), several for a slot. */
   readonly tasks?: readonly string[];
   /**

@@ -4,7 +4,8 @@ import { Type } from "typebox";
 import { Identifier, Timestamp } from "../names.ts";
 import type { Of } from "../schema.ts";
 import { Underlay } from "./node.ts";
-import { Affinity } from "./service-spec.ts";
+import { RouteSpec, TcpRouteSpec } from "./route-spec.ts";
+import { Affinity, PublishedPort } from "./service-spec.ts";
 
 const scope = {
   project: Type.String(),
@@ -46,6 +47,18 @@ export const Network = Type.Object({
 });
 export type Network = Of<typeof Network>;
 
+/** How requests from outside reach a service, for nodes without a copy of it. */
+export const DeclaredIngress = Type.Object({
+  /** The service's first network: ingress nodes reach its copies there. */
+  networkId: Type.String(),
+  routes: Type.Array(RouteSpec),
+  tcpRoutes: Type.Optional(Type.Array(TcpRouteSpec)),
+  ports: Type.Array(PublishedPort),
+  /** Versions of the secrets that name users of routes. */
+  secrets: Type.Optional(Type.Record(Type.String(), Type.Object({ version: Type.String() }))),
+});
+export type DeclaredIngress = Of<typeof DeclaredIngress>;
+
 /**
  * A service as names and requests need it: there from the moment that its stack's release declares it,
  * with or without tasks. Made by the server from the stack's current release, for agents whose node carries
@@ -80,6 +93,8 @@ export const DeclaredService = Type.Object({
       virtualAddress6: Type.Optional(Type.String()),
     }),
   ),
+  /** Absent: nothing leads to it from outside. */
+  ingress: Type.Optional(DeclaredIngress),
 });
 export type DeclaredService = Of<typeof DeclaredService>;
 
@@ -125,6 +140,11 @@ export const NetworkPeer = Type.Object({
   /** Of the network's bridge on the node. */
   mac: Type.String(),
   underlay: Underlay,
+  /**
+   * Whether the node answers the routes that lead into this network, with or without a copy. Absent: nobody has
+   * decided yet, and it answers those of its own copies.
+   */
+  ingress: Type.Optional(Type.Boolean()),
 });
 export type NetworkPeer = Of<typeof NetworkPeer>;
 

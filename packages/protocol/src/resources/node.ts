@@ -89,6 +89,9 @@ export type Node = Of<typeof Node>;
 /** Names of labels and resources: as Compose's constraints can write them. */
 const NodeWord = Type.String({ pattern: "^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$" });
 
+/** With the value `true`: the node answers requests from outside. Where no node has it, all do. */
+export const INGRESS_LABEL = "berth.ingress";
+
 /** Labels, resources and taints that one node may have of each. */
 export const NODE_WORDS_MAX = 100;
 

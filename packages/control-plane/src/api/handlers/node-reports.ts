@@ -6,8 +6,17 @@
  */
 
 import { MINUTE_MS } from "@berth/base";
-import { keys, type Node, type NodeStatus, PROTOCOL_VERSION, ProtocolError } from "@berth/protocol";
+import {
+  keys,
+  type Node,
+  type NodeStatus,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  secretsOfRoutes,
+  type Task,
+} from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
+import { ingressNetwork, servesRoutes } from "../../reconcile/ingress-nodes.ts";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
 import { specOfTask } from "../../release/spec-of-task.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
@@ -133,13 +142,16 @@ export const reportOperation: Handler<"reportOperation"> = (request, context) =>
 export const getTaskSecrets: Handler<"getTaskSecrets"> = async ({ params, signal }, context) => {
   const { view } = context.state;
   const [task] = view.tasks.by("id", params.task);
-  if (task === undefined || task.value.node !== params.node) {
+  const isOwn = task?.value.node === params.node;
+  if (task === undefined || !(isOwn || answersFor(view, task.value, params.node))) {
     throw new ProtocolError("not_found", `node ${params.node} has no task ${params.task}`);
   }
   // The spec by which the task runs now: routes change without a new container, and their users with them.
   const found = specOfTask(view, task.value);
   const release = found?.release;
-  const wanted = found === undefined ? [] : secretReferences(found.service.spec);
+  const spec = found?.service.spec;
+  const atTheDoor = () => secretsOfRoutes(spec?.routes ?? []).map((name) => ({ name }));
+  const wanted = isOwn && spec !== undefined ? secretReferences(spec) : atTheDoor();
   const contents: Record<string, string> = {};
   for (const { name } of wanted) {
     const version = release?.secrets[name]?.version;
@@ -148,6 +160,13 @@ export const getTaskSecrets: Handler<"getTaskSecrets"> = async ({ params, signal
   }
   return contents;
 };
+
+/** Of a task elsewhere a node that answers its routes may know who may pass them, and nothing else. */
+function answersFor(view: ClusterView, task: Task, node: string): boolean {
+  const release = specOfTask(view, task)?.release;
+  const network = release && ingressNetwork(view, release, task.service);
+  return network !== undefined && servesRoutes(view, network, node) === true;
+}
 
 async function contentOf(context: ApiContext, key: string, signal: AbortSignal): Promise<string> {
   const { entry } = await context.store.get(key, { signal });
