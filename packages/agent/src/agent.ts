@@ -7,7 +7,7 @@
  * Design page: docs/design/agent.md
  */
 
-import type { Assignment, TaskState } from "@berth/protocol";
+import type { Assignment, FloatingPart, TaskState } from "@berth/protocol";
 import {
   type AgentOptions,
   type AgentSettings,
@@ -358,6 +358,7 @@ class RunningAgent implements Agent {
       settings: this.#settings,
       isOwnInterface: (name) => this.#networks.isOwn(name),
       underlay: () => this.#underlay.found,
+      floating: () => this.#parts.state.server.floating ?? [],
       conditions: () =>
         conditionsOf({
           engineProblem: this.#engineProblem,
@@ -378,6 +379,7 @@ class RunningAgent implements Agent {
       isJoined: () => this.#isUp,
       bootMs: () => this.#parts.host.bootMs(),
       onHeard: (sentMs) => this.#isolation.heard(sentMs),
+      onFloating: (parts) => void this.#takeFloating(parts),
     });
   }
 
@@ -428,6 +430,16 @@ class RunningAgent implements Agent {
     if (!before && !this.#isIngress) return;
     this.#networks.routed();
     this.#certificates.wake();
+  }
+
+  /** Kept for a start without the server. */
+  async #takeFloating(floating: readonly FloatingPart[]): Promise<void> {
+    const { state } = this.#parts;
+    if (JSON.stringify(floating) === JSON.stringify(state.server.floating ?? [])) return;
+    const written = state.putServer({ ...state.server, floating });
+    this.#net.changed();
+    await written;
+    this.#node.changed();
   }
 
   #addLoops(): void {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
-import { uptime } from "node:os";
+import { networkInterfaces, uptime } from "node:os";
 import { interfaceNames } from "@berth/network/interfaces";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { type HostDevices, hostDevices } from "./devices/host-devices.ts";
@@ -24,6 +24,8 @@ export interface HostFacts {
   hasInterface(name: string): boolean;
   /** All names of interfaces, as they are now; absent where every name that is asked for is there. */
   interfaces?(): ReadonlySet<string>;
+  /** Whether an interface has this address now; absent where nobody can tell. */
+  hasAddress?(address: string): boolean;
   /** DNS servers of the host, for names that are not ours. */
   forwarders(): Promise<readonly string[]>;
   /** Devices that tasks can have. */
@@ -66,6 +68,10 @@ export function linuxFacts(options: LinuxFactsOptions = {}): HostFacts {
     },
     hasInterface,
     interfaces: interfaceNames,
+    hasAddress: (address) =>
+      Object.values(networkInterfaces()).some((all) =>
+        all?.some((each) => each.address === address),
+      ),
     devices: () => hostDevices(options.devicesFile),
     underlay: findUnderlay,
     async forwarders() {

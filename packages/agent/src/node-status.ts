@@ -2,6 +2,7 @@
 
 import {
   asProtocolError,
+  type FloatingPart,
   IMAGE_NAMES_TOLD_MAX,
   IMAGES_TOLD_MAX,
   type LocalImage,
@@ -31,6 +32,8 @@ export interface NodeStatusSource {
   /** Where other nodes reach this one, as it was found last. */
   readonly underlay: () => NodeStatus["underlay"];
   /** A bridge of a network of this cluster, by its name. */
+  /** Floating addresses that this host may have. */
+  readonly floating: () => readonly FloatingPart[];
   readonly isOwnInterface: (name: string) => boolean;
 }
 
@@ -69,6 +72,11 @@ export class NodeStatusMaker {
       pids: await host.pidsMax(),
     };
     const { devices } = this.#devices;
+    const held = this.#source
+      .floating()
+      .map(({ address }) => address.split("/", 1)[0] ?? "")
+      .filter((address) => host.hasAddress?.(address) === true)
+      .sort();
     return {
       name: node,
       bootId: host.bootId,
@@ -91,6 +99,7 @@ export class NodeStatusMaker {
       ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
       ...(images === undefined ? {} : { images }),
       ...(devices.length === 0 ? {} : { devices: [...devices] }),
+      ...(held.length === 0 ? {} : { floating: held }),
       conditions: [...conditions(), ...deviceConditions(this.#devices)],
       reportedAt: clock.now(),
     };

@@ -41,6 +41,7 @@ const routing = () => import("./commands/route-commands.ts");
 const volume = () => import("./commands/volume-commands.ts");
 const volumeCopies = () => import("./commands/volume-copies.ts");
 const clusterBackup = () => import("./commands/platform-backup.ts");
+const ingress = () => import("./commands/ingress-commands.ts");
 const registry = () => import("./commands/registry-commands.ts");
 const nodeWords = () => import("./commands/node-set.ts");
 const availability = () => import("./commands/node-availability.ts");
@@ -223,6 +224,21 @@ const CLUSTER = rows("Cluster", [
     "node uncordon",
     "take a node back in",
     async () => ({ command: (await availability()).uncordon }),
+  ],
+  [
+    "ingress ls",
+    "nodes that answer requests from outside",
+    async () => ({ command: (await ingress()).list }),
+  ],
+  [
+    "ingress address set",
+    "have an address move between those nodes",
+    async () => ({ command: (await ingress()).setAddress }),
+  ],
+  [
+    "ingress address rm",
+    "give such an address up",
+    async () => ({ command: (await ingress()).removeAddress }),
   ],
   [
     "registry login",

@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Certificate, keys, type NetworkPeer, type RouteSpec } from "@berth/protocol";
+import {
+  type Certificate,
+  type DeclaredService,
+  keys,
+  type NetworkPeer,
+  type RouteSpec,
+} from "@berth/protocol";
 import { needsOfNode } from "./certificates/node-needs.ts";
 import { Directory } from "./directory/directory.ts";
 import { UNLABELLED_MAX } from "./reconcile/ingress-nodes.ts";
@@ -68,7 +74,8 @@ test("without labels every node takes part in a network with routes, and is told
   const directory = new Directory(cluster.plane.state);
   assert.equal(directory.list("attachment", away).length, 1);
   const [service] = directory.list("service", away);
-  assert.deepEqual((service?.value as { ingress?: { routes: unknown } }).ingress?.routes, [ROUTE]);
+  assert.ok(service && "ingress" in service.value);
+  assert.deepEqual((service.value as DeclaredService).ingress?.routes, [ROUTE]);
 });
 
 test("a network without routes is nobody's who has no copy, and one whose last route goes is left", async () => {

@@ -33,6 +33,24 @@ export interface IngressModel {
   readonly tlsVersionMin?: TlsVersion;
   /** Omitted: 64 MiB and 3 older files. */
   readonly accessLog?: AccessLogModel;
+  /** Addresses that one of several nodes has at a time. Default none. With some, `httpPort` is always bound. */
+  readonly floating?: readonly FloatingModel[];
+}
+
+/** This node's part in an address that moves between nodes (VRRP). */
+export interface FloatingModel {
+  /** `192.0.2.10/24`. */
+  readonly address: string;
+  /** Where it is; omitted: the interface whose range it is in. */
+  readonly interface?: string;
+  /** VRRP's number on the wire, 1 to 255. */
+  readonly router: number;
+  /** 1 to 254; the highest of those who can has the address. */
+  readonly priority: number;
+  /** Where the others reach this node. */
+  readonly source: string;
+  /** Where the other nodes are reached. */
+  readonly peers: readonly string[];
 }
 
 export type TlsVersion = "1.2" | "1.3";

@@ -13,6 +13,7 @@ import type {
   BasicAuthModel,
   CertificateModel,
   ErrorPageModel,
+  FloatingModel,
   HeaderChangeModel,
   HeaderMatchModel,
   HttpRouteModel,
@@ -46,6 +47,11 @@ import {
   textWhere,
   tolerantList,
 } from "./shape.ts";
+
+/** VRRP has 255 numbers on a wire. */
+const FLOATING_MAX = 255;
+/** Nodes that share an address. */
+const FLOATING_PEERS_MAX = 64;
 
 /** Routes and ports: each is a section of HAProxy's configuration. */
 export const ROUTES_MAX = 10_000;
@@ -234,6 +240,23 @@ const accessLog: Shape<AccessLogModel> = record({
   files: integer(0, 100),
 });
 
+const floating: Shape<FloatingModel> = record(
+  {
+    address: textWhere(
+      (value) =>
+        isIP(value.split("/")[0] ?? "") === 4 && /^[0-9.]+\/([1-9]|[12]\d|3[0-2])$/.test(value),
+      "an IPv4 address with its prefix",
+    ),
+    router: integer(1, 255),
+    priority: integer(1, 254),
+    source: ADDRESS,
+    peers: list(ADDRESS, FLOATING_PEERS_MAX),
+  },
+  {
+    interface: textWhere((name) => /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(name), "an interface"),
+  },
+);
+
 /** Everything about requests from outside. */
 export const ingressShape: Shape<IngressModel> = record(
   {
@@ -250,6 +273,7 @@ export const ingressShape: Shape<IngressModel> = record(
     proxyProtocolFrom: RANGES,
     tlsVersionMin: TLS_VERSION,
     accessLog,
+    floating: tolerantList(floating, FLOATING_MAX),
   },
 );
 

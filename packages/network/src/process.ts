@@ -36,6 +36,7 @@ import type {
   NetStatus,
   PartReport,
 } from "./report.ts";
+import { VrrpController } from "./vrrp/controller.ts";
 
 export interface NetOptions {
   /** Folder of this `net` alone; made when missing. Short: sockets in it have paths of at most 97 bytes. */
@@ -52,6 +53,8 @@ export interface NetOptions {
   /** `haproxy` and `nft`, found by PATH. */
   readonly haproxyProgram?: string;
   readonly nftProgram?: string;
+  /** `keepalived`, likewise; only where there are floating addresses. */
+  readonly keepalivedProgram?: string;
 }
 
 export interface NetProcess {
@@ -94,6 +97,7 @@ class Net implements NetProcess {
   readonly #firewall: FirewallController;
   readonly #addresses: AddressController;
   readonly #overlay: OverlayController;
+  readonly #vrrp: VrrpController;
   readonly #rulesWatch: RulesWatch;
   /** For the tables that outlive this process. */
   readonly #nft: NftSession;
@@ -148,6 +152,11 @@ class Net implements NetProcess {
       onUsable: () => void this.#followNamesAgain(),
     });
     this.#overlay = new OverlayController(options);
+    const { keepalivedProgram: program } = options;
+    this.#vrrp = new VrrpController({
+      ...{ clock: options.clock, log, driver: options.driver, dir: `${dataDir}/vrrp` },
+      ...(program === undefined ? {} : { program }),
+    });
     this.#rulesWatch = new RulesWatch({
       ...options,
       nftProgram,
@@ -215,6 +224,7 @@ class Net implements NetProcess {
       this.#firewall.close({ removeTable: options.firewall ?? false }),
       this.#addresses.close({ removeTable: options.firewall ?? false }),
       this.#overlay.close({ remove: options.firewall ?? false }),
+      this.#vrrp.close({ stop: options.ingress }),
     ]);
     this.#nft.close();
     // Last: the open socket keeps the process alive (timers do not) until all is done.
@@ -296,6 +306,8 @@ class Net implements NetProcess {
     const before = this.#ingress.boundPorts();
     await Promise.all([this.#applyFirewall(model), this.#ingress.apply(model)]);
     if (this.#ingress.boundPorts() !== before) await this.#applyFirewall(model);
+    const { floating = [], httpPort } = model.ingress;
+    await this.#vrrp.apply({ floating, httpPort });
     this.#applied.firewall = model.generation;
   }
 
@@ -338,7 +350,11 @@ class Net implements NetProcess {
     return {
       generation: this.#model?.generation ?? 0,
       dns: this.#part("dns", [...this.#dns.problems(), ...this.#leftOut("dns")]),
-      ingress: this.#part("ingress", [...this.#ingress.problems(), ...this.#leftOut("ingress")]),
+      ingress: this.#part("ingress", [
+        ...this.#ingress.problems(),
+        ...this.#vrrp.problems(),
+        ...this.#leftOut("ingress"),
+      ]),
       firewall: this.#part("firewall", this.#firewall.problems()),
       addresses: this.#part("addresses", this.#addresses.problems()),
       overlay: this.#part("overlay", this.#overlay.problems()),

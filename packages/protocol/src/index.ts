@@ -16,6 +16,7 @@ export * from "./protocol-version.ts";
 export * from "./resources/certificate.ts";
 export * from "./resources/cluster-trace.ts";
 export * from "./resources/external-file.ts";
+export * from "./resources/ingress.ts";
 export * from "./resources/member.ts";
 export * from "./resources/network.ts";
 export * from "./resources/network-check.ts";

@@ -37,6 +37,7 @@ export const KINDS = {
   member: { cluster: true, writer: "API" },
   removal: { cluster: true, writer: "API" },
   "join-token": { cluster: true, writer: "API" },
+  "floating-address": { cluster: true, writer: "API" },
   operation: { cluster: true, writer: "server, then agent of the node" },
   token: { cluster: true, writer: "API" },
   audit: { cluster: true, writer: "API" },
@@ -179,6 +180,7 @@ export const keys = {
   removal: (member: string) => clusterKey("removal", member),
   /** By the hash of the token. */
   joinToken: (hash: string) => clusterKey("join-token", hash),
+  floatingAddress: (address: string) => clusterKey("floating-address", address),
   operation: (node: string, id: string) => clusterKey("operation", node, id),
   token: (hash: string) => clusterKey("token", hash),
   audit: (id: string) => clusterKey("audit", id),

@@ -12,6 +12,7 @@ import type { Answer, RouteDescription } from "./api/route.ts";
 import { BODY_BYTES_MAX } from "./api/route.ts";
 import * as routeTable from "./api/routes.ts";
 import { ERRORS, type ErrorCode, PROBLEM_MEDIA_TYPE } from "./errors.ts";
+import * as ingressResources from "./resources/ingress.ts";
 import * as networkResources from "./resources/network.ts";
 import * as nodeResources from "./resources/node.ts";
 import * as planResources from "./resources/plan.ts";
@@ -99,6 +100,7 @@ function schemaNames(): NamedSchemas {
     taskResources,
     nodeResources,
     networkResources,
+    ingressResources,
     planResources,
     recordResources,
     watchResources,

@@ -1,6 +1,6 @@
 /** The model of this node from what the agent holds: the present, each time that it is asked. */
 
-import type { Assignment, DeclaredService, Underlay } from "@berth/protocol";
+import type { Assignment, DeclaredService, FloatingPart, Underlay } from "@berth/protocol";
 import type { AgentSettings } from "../agent-options.ts";
 import type { AgentState } from "../state/agent-state.ts";
 import type { Containers } from "../task/containers.ts";
@@ -49,6 +49,7 @@ export function modelOfNode(sources: ModelSources): ModelContent {
       ...(settings.proxyProtocolFrom === undefined
         ? {}
         : { proxyProtocolFrom: settings.proxyProtocolFrom }),
+      ...floatingOf(state.server.floating, underlay),
       bindAddress: settings.ingressBindAddress,
       httpRoutes: [],
       tcpPorts: [],
@@ -62,6 +63,12 @@ export function modelOfNode(sources: ModelSources): ModelContent {
     forwarders: settings.forwarders ?? forwarders(),
   });
   return settings.hostDns === undefined ? content : { ...content, hostDns: settings.hostDns };
+}
+
+/** Without an address of its own the node cannot tell the others that it is there. */
+function floatingOf(parts: readonly FloatingPart[] = [], underlay: Underlay | undefined) {
+  if (parts.length === 0 || underlay === undefined) return {};
+  return { floating: parts.map((part) => ({ ...part, source: underlay.address })) };
 }
 
 /** Looked at once a model: with many networks a look for each would take longer than the model. */

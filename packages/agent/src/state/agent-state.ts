@@ -9,6 +9,7 @@
 import type {
   Assignment,
   DeclaredService,
+  FloatingPart,
   Network,
   NetworkNeighbor,
   NetworkPeer,
@@ -37,6 +38,8 @@ export interface ServerMemory {
   /** When a call was sent that a server answered, on the boot-time clock; written where a deadline counts from it. */
   readonly contact?: { readonly bootId: string; readonly bootMs: number };
   readonly ingressHttpPort?: number;
+  /** This node's parts in floating addresses, as the server said last. */
+  readonly floating?: readonly FloatingPart[];
 }
 
 /** What a registry had under a reference, and when (wall time). */

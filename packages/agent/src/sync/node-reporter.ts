@@ -17,6 +17,7 @@ import {
 import {
   type ApiClient,
   asProtocolError,
+  type FloatingPart,
   type NodeStatus,
   PROTOCOL_VERSION_FIRST,
 } from "@berth/protocol";
@@ -44,6 +45,8 @@ export interface NodeReporterOptions {
   readonly bootMs: () => number;
   /** A server answered what was sent at `sentMs` (boot-time clock). */
   readonly onHeard: (sentMs: number) => void;
+  /** What part this node has in floating addresses now. */
+  readonly onFloating: (parts: readonly FloatingPart[]) => void;
 }
 
 export class NodeReporter {
@@ -111,15 +114,17 @@ export class NodeReporter {
   }
 
   async #renew(signal: AbortSignal): Promise<LoopResult> {
-    const { api, node, clock, isJoined, bootMs } = this.#options;
+    const { api, node, clock, isJoined, bootMs, onFloating } = this.#options;
     if (!isJoined()) return;
     const sentAt = clock.monotonic();
     const dueMs = this.#renewedAt + this.#leaseMs / RENEWALS_PER_LEASE - sentAt;
     if (dueMs > 0) return { againMs: dueMs };
     try {
       const sentMs = bootMs();
-      const { leaseMs } = await api.call("renewLease", { params: { node }, signal });
+      const call = { params: { node }, signal };
+      const { leaseMs, floating = [] } = await api.call("renewLease", call);
       this.heard(sentMs, sentAt);
+      onFloating(floating);
       this.#leaseMs = leaseMs;
       return { againMs: this.#leaseMs / RENEWALS_PER_LEASE };
     } catch (error) {

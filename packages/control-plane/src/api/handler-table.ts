@@ -6,6 +6,7 @@ import * as blobs from "./handlers/blobs.ts";
 import * as certificates from "./handlers/certificates.ts";
 import * as externalFiles from "./handlers/external-files.ts";
 import * as images from "./handlers/images.ts";
+import * as ingress from "./handlers/ingress.ts";
 import * as joining from "./handlers/joining.ts";
 import * as networkChecks from "./handlers/network-checks.ts";
 import * as networks from "./handlers/networks.ts";
@@ -73,6 +74,9 @@ export const handlers: HandlerTable = {
   listNodes: nodes.listNodes,
   getNode: nodes.getNode,
   getNodeStanding: nodes.getNodeStanding,
+  getIngress: ingress.getIngress,
+  putFloatingAddress: ingress.putFloatingAddress,
+  removeFloatingAddress: ingress.removeFloatingAddress,
   readClusterTrace: nodes.readClusterTrace,
   setNodeAvailability: nodes.setNodeAvailability,
   getPolicy: policies.getPolicy,

@@ -26,9 +26,8 @@ export class Carriers {
 
   /** The task of `key` is this one now, or gone. */
   take(key: string, task: Task | undefined): void {
-    if (task === undefined) return this.#use(key, undefined);
-    const networks = task.attachments.map(({ networkId }) => networkId);
-    this.#use(key, { node: task.node, networks });
+    const networks = task?.attachments.map(({ networkId }) => networkId) ?? [];
+    this.#use(key, task && { node: task.node, networks });
   }
 
   /** The claim of `key` on an address in `network` is this one now, or gone. */

@@ -17,6 +17,7 @@ import type {
   Deployment,
   EnvironmentScope,
   Event,
+  FloatingAddress,
   JoinToken,
   Kind,
   Member,
@@ -66,6 +67,7 @@ export interface Held {
   readonly "node-status": NodeStatus;
   readonly member: Member;
   readonly "join-token": JoinToken;
+  readonly "floating-address": FloatingAddress;
   readonly removal: Removal;
   readonly operation: Operation;
   readonly token: Token;
@@ -118,6 +120,7 @@ export interface ClusterView {
   readonly nodeStatuses: ReadTable<NodeStatus>;
   readonly members: ReadTable<Member>;
   readonly joinTokens: ReadTable<JoinToken>;
+  readonly floatingAddresses: ReadTable<FloatingAddress>;
   readonly removals: ReadTable<Removal>;
   /** By `node`, `stack` and `id`. */
   readonly operations: ReadTable<Operation, "node" | "stack" | "id">;
@@ -189,6 +192,7 @@ export class ClusterTables implements ClusterView {
   readonly nodeStatuses = new EntityTable<NodeStatus>({});
   readonly members = new EntityTable<Member>({});
   readonly joinTokens = new EntityTable<JoinToken>({});
+  readonly floatingAddresses = new EntityTable<FloatingAddress>({});
   readonly removals = new EntityTable<Removal>({});
   readonly operations = new EntityTable<Operation, "node" | "stack" | "id">({
     node: (operation) => operation.node,
@@ -246,6 +250,7 @@ export class ClusterTables implements ClusterView {
     "node-status": this.nodeStatuses,
     member: this.members,
     "join-token": this.joinTokens,
+    "floating-address": this.floatingAddresses,
     removal: this.removals,
     operation: this.operations,
     token: this.tokens,

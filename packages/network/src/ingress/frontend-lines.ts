@@ -5,6 +5,7 @@
  */
 
 import type { NodeNetworkModel } from "../model.ts";
+import { MONITOR_PATH } from "../vrrp/config.ts";
 import { ERROR_LOG_FORMAT, HTTP_LOG_FORMAT, TCP_LOG_FORMAT } from "./access-log-format.ts";
 import { asksForScheme } from "./backend-lines.ts";
 import { namesPath, tablePaths } from "./map-files.ts";
@@ -102,7 +103,7 @@ function httpLines(
     ...owned([
       "option idle-close-on-response",
       ...logLines(settings, HTTP_LOG_FORMAT),
-      ...(scheme === "http" ? acmeLines(model) : []),
+      ...(scheme === "http" ? [...monitorLines(model), ...acmeLines(model)] : []),
       ...clientLines(model, scheme),
       "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
     ]),
@@ -113,6 +114,11 @@ function httpLines(
       "default_backend berth:unknown-host",
     ]),
   ];
+}
+
+/** Nobody logs, counts or forwards what asks whether this HAProxy answers. */
+function monitorLines({ ingress }: NodeNetworkModel): string[] {
+  return (ingress.floating ?? []).length === 0 ? [] : [`monitor-uri ${MONITOR_PATH}`];
 }
 
 /** An answer to HTTP-01 needs nothing but the account's thumbprint: any node can give it. */

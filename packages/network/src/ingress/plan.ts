@@ -163,7 +163,9 @@ function httpBinds(
       if (tls === "required") problems.push({ code: "no_https", id, detail: reason });
     }
   }
-  const needsHttp = routes.length > 0 || model.acmeThumbprint !== undefined;
+  // Whoever has a floating address is asked there whether it can serve.
+  const isAsked = (model.ingress.floating ?? []).length > 0;
+  const needsHttp = routes.length > 0 || model.acmeThumbprint !== undefined || isAsked;
   return [
     ...(needsHttp ? [bind("http", httpPort, routes)] : []),
     ...(serves && secure.length > 0 ? [bind("https", httpsPort, secure)] : []),

@@ -36,6 +36,8 @@ const checked = {
   digest: Digest,
   server: RegistryServer,
   parameter: ParameterName,
+  /** Of IPv4. */
+  address: Type.String({ pattern: "^[0-9.]{7,15}$" }),
 } as const satisfies Readonly<Record<PathParameter, TSchema>>;
 
 export const parameterSchemas: Readonly<Record<string, TSchema>> = checked;

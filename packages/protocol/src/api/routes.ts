@@ -6,6 +6,12 @@
 import { Type } from "typebox";
 import { Name } from "../names.ts";
 import { ClusterTraceLine } from "../resources/cluster-trace.ts";
+import {
+  FloatingAddress,
+  FloatingPart,
+  FloatingWish,
+  IngressStanding,
+} from "../resources/ingress.ts";
 import { Network, Volume } from "../resources/network.ts";
 import { NetworkCheckPair } from "../resources/network-check.ts";
 import {
@@ -640,6 +646,31 @@ export const routes = {
   },
   ...joinRoutes,
   ...serverRoutes,
+  getIngress: {
+    method: "GET",
+    path: "/v1/ingress",
+    summary: "Nodes that answer requests from outside, and floating addresses.",
+    access: "user",
+    answer: { kind: "json", schema: IngressStanding },
+    errors: [],
+  },
+  putFloatingAddress: {
+    method: "POST",
+    path: "/v1/ingress/addresses",
+    summary: "An address that one of the nodes for requests from outside has at a time.",
+    access: "admin",
+    body: FloatingWish,
+    answer: { kind: "json", schema: FloatingAddress },
+    errors: ["invalid_request", "conflict", "limit_exceeded"],
+  },
+  removeFloatingAddress: {
+    method: "DELETE",
+    path: "/v1/ingress/addresses/{address}",
+    summary: "No node has the address any more.",
+    access: "admin",
+    answer: { kind: "json", schema: FloatingAddress },
+    errors: ["not_found"],
+  },
   getNodeStanding: {
     method: "GET",
     path: "/v1/nodes/{node}/standing",
@@ -681,7 +712,14 @@ export const routes = {
     path: "/v1/nodes/{node}/lease",
     summary: "The agent is alive.",
     access: "node",
-    answer: { kind: "json", schema: Type.Object({ leaseMs: Type.Number() }) },
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        leaseMs: Type.Number(),
+        /** The node's parts in floating addresses. Absent: none. */
+        floating: Type.Optional(Type.Array(FloatingPart)),
+      }),
+    },
     errors: ["not_found"],
     unaudited: true,
   },

@@ -207,6 +207,8 @@ export const NodeStatus = Type.Object({
   address: Type.String(),
   /** Where other nodes send what networks that span hosts carry; absent when the host has no address. */
   underlay: Type.Optional(Underlay),
+  /** Floating addresses that the host has now. */
+  floating: Type.Optional(Type.Array(Type.String())),
   /** Ranges that the host itself uses (interfaces, routes), ours left out: no network may overlap. */
   hostRanges: Type.Optional(
     Type.Array(Type.Object({ range: Type.String(), interface: Type.String() })),

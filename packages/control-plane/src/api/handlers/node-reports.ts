@@ -16,6 +16,7 @@ import {
   type Task,
 } from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
+import { floatingParts } from "../../reconcile/floating-addresses.ts";
 import { ingressNetwork, servesRoutes } from "../../reconcile/ingress-nodes.ts";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
 import { specOfTask } from "../../release/spec-of-task.ts";
@@ -104,7 +105,9 @@ export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
     throw new ProtocolError("not_found", `there is no node ${params.node}`);
   }
   context.control.renewLease(params.node);
-  return { leaseMs: context.settings.leaseMs };
+  const floating = floatingParts(context.state.view, params.node);
+  const { leaseMs } = context.settings;
+  return floating.length === 0 ? { leaseMs } : { leaseMs, floating };
 };
 
 export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
