@@ -212,6 +212,8 @@ test("a floating address moves when its host loses power, is drained, or loses i
 });
 
 test("without the power of one host the others answer on", async (context) => {
+  await first.deploy("shop", stack(3));
+  await eventually("it has a copy", async () => (await nodesOf("shop/web")).includes(home.name));
   const others = lab.hosts.filter((host) => host !== home);
   let turn = 0;
   const load = await underLoad(
@@ -220,7 +222,7 @@ test("without the power of one host the others answer on", async (context) => {
       await home.powerOff();
       await eventually("its copies are replaced", async () => {
         const nodes = await nodesOf("shop/web");
-        return nodes.length === 2 && !nodes.includes(home.name);
+        return nodes.length === 3 && !nodes.includes(home.name);
       });
     },
   );
