@@ -7,7 +7,7 @@
  * Design page: docs/design/agent.md
  */
 
-import type { Assignment, FloatingPart, TaskState } from "@berth/protocol";
+import type { Assignment, TaskState } from "@berth/protocol";
 import {
   type AgentOptions,
   type AgentSettings,
@@ -24,13 +24,14 @@ import { DiskKeeper } from "./disk-keeper.ts";
 import { addHousekeeping } from "./housekeeping.ts";
 import { Isolation } from "./isolation.ts";
 import { connectionsOf } from "./net/container-sockets.ts";
+import { IngressPart } from "./net/ingress-part.ts";
 import { modelOfNode } from "./net/model-source.ts";
 import { NetLink } from "./net/net-link.ts";
 import { NetSupervisor } from "./net/net-supervisor.ts";
 import { checkNetwork, namesAsked } from "./net/network-check.ts";
 import { NodeCertificates } from "./net/node-certificates.ts";
 import { NodeNetworks } from "./net/node-networks.ts";
-import { ingressNetworks, ownPeer } from "./net/overlay-model.ts";
+import { ownPeer } from "./net/overlay-model.ts";
 import { routeReader } from "./net/route-reader.ts";
 import { RouteUsers } from "./net/route-users.ts";
 import { UnderlayWatch } from "./net/underlay-watch.ts";
@@ -39,9 +40,9 @@ import { Prober } from "./probes/prober.ts";
 import type { ContainerState } from "./runtime/port.ts";
 import { stopTasks, stopTold } from "./stop-tasks.ts";
 import { DirectoryIntake } from "./sync/directory-intake.ts";
+import { imageResolver } from "./sync/image-resolver.ts";
 import { NodeReporter } from "./sync/node-reporter.ts";
 import { Operations } from "./sync/operations.ts";
-import { BUILDS_MAX, RESOLVES_MAX } from "./sync/resolve-images.ts";
 import { ServerLink } from "./sync/server-link.ts";
 import { Sessions } from "./sync/sessions.ts";
 import { StatusReporter } from "./sync/status-reporter.ts";
@@ -93,7 +94,7 @@ class RunningAgent implements Agent {
   #isWatching = false;
   #isListed = false;
   #isUp = false;
-  #isIngress = false;
+  readonly #ingress: IngressPart;
   #contactProblem: string | undefined = "no contact yet";
   #engineProblem: string | undefined;
 
@@ -114,6 +115,11 @@ class RunningAgent implements Agent {
       },
     });
     this.#certificates = this.#makeCertificates();
+    this.#ingress = new IngressPart({
+      ...{ state: parts.state, node: options.nodeName },
+      ...{ networks: this.#networks, certificates: this.#certificates, net: this.#net },
+      onFloating: () => this.#node.changed(),
+    });
     this.#prober = new Prober({
       clock: options.clock,
       driver: options.driver,
@@ -288,27 +294,15 @@ class RunningAgent implements Agent {
 
   #makeOperations(): Operations {
     const { api, nodeName: node, clock, driver, log, runtime } = this.#options;
-    const { state, blobs, fetcher, ledger } = this.#parts;
+    const { fetcher, ledger } = this.#parts;
     return new Operations({
       ...{ fetcher, ledger, api, node, clock, driver, log },
       volumes: this.#volumes,
       portsTaken: (wishes) => this.#parts.host.portsTaken(wishes),
-      resolver: {
-        runtime,
-        credentials: this.#parts.credentials,
-        cluster: () => this.#cluster(),
-        resolves: new Slots(RESOLVES_MAX),
-        builds: new Slots(BUILDS_MAX),
-        fetchContext: (digest, signal) => blobs.stream(digest, signal),
-        builtBefore: (key) => state.builtBefore(key),
-        noteBuilt: async (key, imageId) => {
-          await state.noteBuilt(key, imageId);
-          await ledger.noteOwn(imageId, clock.now());
-        },
-        lookUps: state,
-        clock,
+      resolver: imageResolver({
+        ...{ runtime, clock, parts: this.#parts, cluster: () => this.#cluster() },
         refusesBuilds: () => this.#disk.refusesBuilds,
-      },
+      }),
     });
   }
 
@@ -379,7 +373,7 @@ class RunningAgent implements Agent {
       isJoined: () => this.#isUp,
       bootMs: () => this.#parts.host.bootMs(),
       onHeard: (sentMs) => this.#isolation.heard(sentMs),
-      onFloating: (parts) => void this.#takeFloating(parts),
+      onFloating: (parts) => void this.#ingress.take(parts),
     });
   }
 
@@ -406,7 +400,7 @@ class RunningAgent implements Agent {
         isTrusted: () => this.#intake.isTrusted,
         onChanged: ({ copiesOnly }) => {
           this.#net.changed();
-          if (!copiesOnly) this.#followRoutes();
+          if (!copiesOnly) this.#ingress.follow();
         },
       }),
       join: (signal) => this.#node.report(signal),
@@ -420,26 +414,6 @@ class RunningAgent implements Agent {
       protocol: () => this.#node.protocol,
       onContact: (isUp, problem) => this.#contact(isUp, problem),
     });
-  }
-
-  /** What this node answers for others may be another; most nodes answer nothing for others. */
-  #followRoutes(): void {
-    const { state } = this.#parts;
-    const before = this.#isIngress;
-    this.#isIngress = ingressNetworks(state.peers.values(), this.#options.nodeName).size > 0;
-    if (!before && !this.#isIngress) return;
-    this.#networks.routed();
-    this.#certificates.wake();
-  }
-
-  /** Kept for a start without the server. */
-  async #takeFloating(floating: readonly FloatingPart[]): Promise<void> {
-    const { state } = this.#parts;
-    if (JSON.stringify(floating) === JSON.stringify(state.server.floating ?? [])) return;
-    const written = state.putServer({ ...state.server, floating });
-    this.#net.changed();
-    await written;
-    this.#node.changed();
   }
 
   #addLoops(): void {

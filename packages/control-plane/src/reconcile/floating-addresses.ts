@@ -25,25 +25,31 @@ export function floatingAddresses(view: ClusterView): FloatingAddress[] {
 
 /** Nodes that may have the address of this place in the order, the one that has it by choice first. */
 export function floatingNodes(view: ClusterView, place: number): string[] {
-  const nodes = [...ingressNodes(view)]
-    .filter((name) => view.nodes.get(keys.node(name))?.value.availability !== "draining")
-    .sort()
-    .slice(0, FLOATING_NODES_MAX);
+  return orderOf(view, place).filter((name) => !isDraining(view, name));
+}
+
+/** With those that are drained: what the others are told stays as it is, and nothing of theirs begins anew. */
+function orderOf(view: ClusterView, place: number): string[] {
+  const nodes = [...ingressNodes(view)].sort().slice(0, FLOATING_NODES_MAX);
   const first = nodes.length === 0 ? 0 : place % nodes.length;
   return [...nodes.slice(first), ...nodes.slice(0, first)];
 }
 
 /** What `node` is told: its part in each address. */
 export function floatingParts(view: ClusterView, node: string): FloatingPart[] {
-  if (view.floatingAddresses.size === 0) return [];
+  if (view.floatingAddresses.size === 0 || isDraining(view, node)) return [];
   return floatingAddresses(view).flatMap((floating, place) => {
-    const nodes = floatingNodes(view, place);
+    const nodes = orderOf(view, place);
     const rank = nodes.indexOf(node);
     if (rank < 0) return [];
     const peers = nodes.filter((name) => name !== node).flatMap((name) => reachedAt(view, name));
     const { createdAt: _createdAt, ...rest } = floating;
     return [{ ...rest, priority: PRIORITY_FIRST - rank, peers }];
   });
+}
+
+function isDraining(view: ClusterView, node: string): boolean {
+  return view.nodes.get(keys.node(node))?.value.availability === "draining";
 }
 
 function reachedAt(view: ClusterView, node: string): string[] {

@@ -14,6 +14,8 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { networkInterfaces } from "node:os";
@@ -45,6 +47,8 @@ const LOOK_PERIOD_MS = 4_000;
 const LOOP_NAME = "floating-addresses";
 /** Reading a file of 255 addresses takes milliseconds. */
 const CHECK_TIMEOUT_MS = 10_000;
+/** Its log begins anew beyond this. */
+const LOG_BYTES_MAX = 1024 * 1024;
 /** Of keepalived's own words in a problem. */
 const DETAIL_CHARACTERS_MAX = 400;
 
@@ -55,6 +59,8 @@ export class VrrpController {
   #input: VrrpInput = { floating: [], httpPort: 0 };
   #queue: Promise<unknown> = Promise.resolve();
   #problems: readonly NetProblem[] = [];
+  /** Pid of the one that this process started last. */
+  #started: number | undefined;
 
   constructor(options: VrrpControllerOptions) {
     this.#options = options;
@@ -113,6 +119,7 @@ export class VrrpController {
   async #run(placed: readonly PlacedFloating[], httpPort: number): Promise<NetProblem[]> {
     const { dir, clock, log } = this.#options;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#shortenLog();
     const checkProgram = `${dir}/answers`;
     const text = vrrpConfig(placed, { checkProgram });
     const check = checkText(httpPort);
@@ -148,13 +155,14 @@ export class VrrpController {
 
   #start(): void {
     const { dir } = this.#options;
-    const out = openSync(`${dir}/keepalived.log`, "w", 0o600);
+    const out = openSync(this.#log, "a", 0o600);
     const args = ["--dont-fork", "--vrrp", "--log-console", "--use-file", this.#file];
     args.push("--pid", `${dir}/keepalived.pid`, "--vrrp_pid", `${dir}/vrrp.pid`);
     const child = spawn(this.#program, args, { detached: true, stdio: ["ignore", out, out] });
     child.on("error", ({ message }) => {
       this.#problems = [failed(message)];
     });
+    this.#started = child.pid;
     child.unref();
     closeSync(out);
   }
@@ -168,10 +176,23 @@ export class VrrpController {
 
   /** Of the keepalived that reads our file, and of no other one. */
   #pid(): number | undefined {
-    const pid = Number(contentOf(`${this.#options.dir}/keepalived.pid`)?.trim());
-    if (!Number.isInteger(pid) || pid <= 1) return undefined;
-    const words = contentOf(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
-    return words.includes(this.#file) ? pid : undefined;
+    // It writes its file a moment after its start.
+    const written = Number(contentOf(`${this.#options.dir}/keepalived.pid`)?.trim());
+    return [written, this.#started].find((pid) => {
+      if (pid === undefined || !Number.isInteger(pid) || pid <= 1) return false;
+      const words = contentOf(`/proc/${pid}/cmdline`)?.split("\0") ?? [];
+      return words.includes(this.#file);
+    });
+  }
+
+  /** A neighbour on the wire that speaks with our number is a line five times a second. */
+  #shortenLog(): void {
+    const size = statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > LOG_BYTES_MAX) truncateSync(this.#log);
+  }
+
+  get #log(): string {
+    return `${this.#options.dir}/keepalived.log`;
   }
 
   get #file(): string {
