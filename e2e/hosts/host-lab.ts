@@ -134,9 +134,10 @@ export class LabHost {
     const wire = await this.#lab.wirePid();
     const end = `v-${this.name}`;
     const peer = ["peer", "name", "eth0", "netns", String(this.#init)];
-    // Of a host that was switched off: it goes when the last who looked inside lets go.
-    if (inWire(wire, "ip", "-o", "link").includes(` ${end}@`))
-      inWire(wire, "ip", "link", "del", end);
+    // Connections that could not say goodbye keep a dead host's network, and its cable, for minutes.
+    if (inWire(wire, "ip", "-o", "link", "show").includes(` ${end}@`)) {
+      inWire(wire, "ip", "link", "delete", end);
+    }
     inWire(wire, "ip", "link", "add", end, "type", "veth", ...peer);
     inWire(wire, "ip", "link", "set", end, "master", "br0", "up");
     await this.inside("ip", "address", "add", `${this.address}/24`, "dev", "eth0");

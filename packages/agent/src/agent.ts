@@ -118,7 +118,6 @@ class RunningAgent implements Agent {
     this.#ingress = new IngressPart({
       ...{ state: parts.state, node: options.nodeName },
       ...{ networks: this.#networks, certificates: this.#certificates, net: this.#net },
-      onFloating: () => this.#node.changed(),
     });
     this.#prober = new Prober({
       clock: options.clock,
@@ -192,8 +191,7 @@ class RunningAgent implements Agent {
     const { state, sockets, secrets } = this.#parts;
     const containers = this.#containers;
     const onChange = () => this.#net.changed();
-    const { told, neighbors } = state;
-    const users = new RouteUsers({ driver, secrets, told, neighbors, onChange });
+    const users = new RouteUsers({ driver, secrets, state, onChange });
     const sources = {
       ...{ state, containers, settings: this.#settings, usersOf: users.of, node: nodeName },
       usersAtDoor: users.atDoor,

@@ -13,8 +13,6 @@ export interface IngressPartOptions {
   readonly networks: Pick<NodeNetworks, "routed">;
   readonly certificates: Pick<NodeCertificates, "wake">;
   readonly net: Pick<NetLink, "changed">;
-  /** Its parts in floating addresses are others. */
-  readonly onFloating: () => void;
 }
 
 export class IngressPart {
@@ -37,11 +35,10 @@ export class IngressPart {
 
   /** The server's word; kept for a start without it. */
   async take(floating: readonly FloatingPart[]): Promise<void> {
-    const { state, net, onFloating } = this.#options;
+    const { state, net } = this.#options;
     if (JSON.stringify(floating) === JSON.stringify(state.server.floating ?? [])) return;
     const written = state.putServer({ ...state.server, floating });
     net.changed();
-    onFloating();
     await written;
   }
 }

@@ -30,8 +30,7 @@ function scene() {
   };
   const users = new RouteUsers({
     driver,
-    told,
-    neighbors,
+    state: { told, neighbors },
     secrets: { read, fetchAtDoor } as unknown as SecretSource,
     onChange: () => changes++,
   });

@@ -24,9 +24,11 @@ export interface RouteUsersOptions {
   readonly driver: Driver;
   /** Nobody's secrets are known without. */
   readonly secrets: SecretSource | undefined;
-  readonly told: ReadonlyMap<string, ToldTask>;
-  /** Tasks of other nodes: of a service without a copy here, the server gives them by one of those. */
-  readonly neighbors: ReadonlyMap<string, NetworkNeighbor>;
+  /** Tasks here; and those of others, by which the server gives users of a service without a copy here. */
+  readonly state: {
+    readonly told: ReadonlyMap<string, ToldTask>;
+    readonly neighbors: ReadonlyMap<string, NetworkNeighbor>;
+  };
   /** Called when contents have come. */
   readonly onChange: () => void;
 }
@@ -83,10 +85,10 @@ export class RouteUsers {
 
   async #run(signal: AbortSignal): Promise<LoopResult> {
     const isComplete = await this.#runAtDoor(signal);
-    const { secrets, told, onChange } = this.#options;
+    const { secrets, state, onChange } = this.#options;
     const wanted = [...this.#wanted];
     for (const id of wanted) {
-      const assignment = told.get(id)?.assignment;
+      const assignment = state.told.get(id)?.assignment;
       // While the server cannot be asked and no sealed copy is there, the driver tries again.
       if (assignment !== undefined && secrets !== undefined) {
         this.#keep(assignment, await secrets.read(assignment, signal));
@@ -100,10 +102,10 @@ export class RouteUsers {
 
   /** False when some could not be had: no copy is known yet, or the server cannot be asked. */
   async #runAtDoor(signal: AbortSignal): Promise<boolean> {
-    const { secrets, neighbors, onChange } = this.#options;
+    const { secrets, state, onChange } = this.#options;
     let isComplete = true;
     for (const [name, service] of [...this.#wantedAtDoor]) {
-      const copy = [...neighbors.values()].find((task) => serviceKey(task) === name);
+      const copy = [...state.neighbors.values()].find((task) => serviceKey(task) === name);
       const versions = service.ingress?.secrets ?? {};
       const contents =
         copy && (await secrets?.fetchAtDoor(copy.task, signal).catch(() => undefined));
@@ -134,7 +136,7 @@ export class RouteUsers {
     for (const key of this.#known.keys()) {
       const [owner = ""] = key.split(" ", 1);
       // Of services elsewhere there are as many as routes with users.
-      if (!owner.includes("/") && !this.#options.told.has(owner)) this.#known.delete(key);
+      if (!owner.includes("/") && !this.#options.state.told.has(owner)) this.#known.delete(key);
     }
   }
 }
