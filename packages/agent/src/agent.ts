@@ -235,11 +235,11 @@ class RunningAgent implements Agent {
 
   #makeStatuses(): StatusReporter {
     const { api, nodeName: node, clock, driver, log } = this.#options;
-    const { state } = this.#parts;
+    const { state, host } = this.#parts;
     return new StatusReporter({
-      ...{ api, node, clock, driver },
-      bootMs: () => this.#parts.host.bootMs(),
+      ...{ api, node, clock, driver, bootMs: () => host.bootMs() },
       onHeard: (sentMs, sentAt) => this.#node.heard(sentMs, sentAt),
+      onFloating: (parts) => void this.#ingress.take(parts),
       isJoined: () => this.#isUp,
       onStop: (tasks) => {
         // A store whose list is not trusted in full may not end what it does not know.

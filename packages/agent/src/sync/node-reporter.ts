@@ -24,8 +24,6 @@ import {
 
 /** Renewals within one lease: two may be lost. */
 const RENEWALS_PER_LEASE = 3;
-/** Between renewals at least, whatever else is reported. */
-const ASK_PERIOD_MS = 5 * SECOND_MS;
 /** Pause after a failed renewal. */
 const RETRY_MS = 500;
 /** Before the server has said how long a lease is. */
@@ -59,7 +57,6 @@ export class NodeReporter {
   /** When the newest call was sent by which a server took the lease for renewed; monotonic. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #protocol = PROTOCOL_VERSION_FIRST;
-  #askedAt = Number.NEGATIVE_INFINITY;
   #sent: { readonly text: string; readonly at: number } | undefined;
 
   constructor(options: NodeReporterOptions) {
@@ -121,9 +118,7 @@ export class NodeReporter {
     if (!isJoined()) return;
     const sentAt = clock.monotonic();
     const dueMs = this.#renewedAt + this.#leaseMs / RENEWALS_PER_LEASE - sentAt;
-    // Other reports keep the lease; what this node has of floating addresses only a renewal says.
-    if (dueMs > 0 && sentAt - this.#askedAt < ASK_PERIOD_MS) return { againMs: dueMs };
-    this.#askedAt = sentAt;
+    if (dueMs > 0) return { againMs: dueMs };
     try {
       const sentMs = bootMs();
       const call = { params: { node }, signal };

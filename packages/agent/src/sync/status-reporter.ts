@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Driver, Loop, LoopResult } from "@berth/base";
-import type { ApiClient, TaskStatus } from "@berth/protocol";
+import type { ApiClient, FloatingPart, TaskStatus } from "@berth/protocol";
 
 /** What one call takes (the route's own limit). */
 const BATCH_MAX = 500;
@@ -26,6 +26,8 @@ export interface StatusReporterOptions {
   readonly bootMs: () => number;
   /** A server answered what was sent at `sentMs` (boot-time clock), `sentAt` (monotonic). */
   readonly onHeard: (sentMs: number, sentAt: number) => void;
+  /** What part this node has in floating addresses now. */
+  readonly onFloating: (parts: readonly FloatingPart[]) => void;
   /** Before it there is nobody to report to. */
   readonly isJoined: () => boolean;
 }
@@ -80,11 +82,12 @@ export class StatusReporter {
   }
 
   async #send(statuses: readonly TaskStatus[], signal: AbortSignal): Promise<void> {
-    const { api, node, clock, bootMs, onHeard, onStop } = this.#options;
+    const { api, node, clock, bootMs, onHeard, onFloating, onStop } = this.#options;
     const options = { params: { node }, body: { statuses }, signal };
     const sent = [bootMs(), clock.monotonic()] as const;
-    const { stop } = await api.call("reportTasks", options);
+    const { stop, floating = [] } = await api.call("reportTasks", options);
     onHeard(...sent);
+    onFloating(floating);
     for (const status of statuses) {
       if (this.#waiting.get(status.task) === status) this.#waiting.delete(status.task);
     }

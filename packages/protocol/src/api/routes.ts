@@ -734,6 +734,8 @@ export const routes = {
       schema: Type.Object({
         /** Tasks that are unknown or have a verdict: stop them. */
         stop: Type.Array(Type.String()),
+        /** As with a renewal of the lease, which this is as well. */
+        floating: Type.Optional(Type.Array(FloatingPart)),
       }),
     },
     errors: [],

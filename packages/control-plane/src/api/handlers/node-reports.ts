@@ -7,6 +7,7 @@
 
 import { MINUTE_MS } from "@berth/base";
 import {
+  type FloatingPart,
   keys,
   type Node,
   type NodeStatus,
@@ -105,9 +106,8 @@ export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
     throw new ProtocolError("not_found", `there is no node ${params.node}`);
   }
   context.control.renewLease(params.node);
-  const floating = floatingParts(context.state.view, params.node);
   const { leaseMs } = context.settings;
-  return floating.length === 0 ? { leaseMs } : { leaseMs, floating };
+  return { leaseMs, ...floatingOf(context.state.view, params.node) };
 };
 
 export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
@@ -121,8 +121,14 @@ export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
     );
     stop.push(...answered);
   }
-  return { stop };
+  return { stop, ...floatingOf(context.state.view, params.node) };
 };
+
+/** What renews the lease says it: nothing costs nothing. */
+function floatingOf(view: ClusterView, node: string): { readonly floating?: FloatingPart[] } {
+  const floating = floatingParts(view, node);
+  return floating.length === 0 ? {} : { floating };
+}
 
 const FINISHED: ReadonlySet<string> = new Set(["done", "failed"]);
 
