@@ -121,16 +121,22 @@ test("a host joins by a token, and its certificate is what it is known by", asyn
 test("a member may call for its own node only, and nothing that is for users", async () => {
   const { client } = await joined(ours, "liar");
   await report(client, "liar");
-  const parts = { node: "node-2", task: "task0001", operation: "op000001", session: "se000001" };
-  const digest = `sha256:${"0".repeat(64)}`;
-  const scope = { project: "default", environment: "main", stack: "shop", service: "web" };
-  const others = { volume: "v", certificate: "c", release: "1", deployment: "d0000001" };
-  const params = { ...parts, digest, ...scope, ...others, server: "r.example", parameter: "P" };
+  const known: Readonly<Record<string, string>> = {
+    node: "node-2",
+    digest: `sha256:${"0".repeat(64)}`,
+    release: "1",
+  };
+  // What a route is about exists nowhere: the right is looked at before.
+  const paramsOf = (path: string) =>
+    Object.fromEntries(
+      [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => [name, known[name] ?? "other0000"]),
+    );
   const allowed = new Set<RouteId>(["watch", "version", "readiness", "listServers"]);
   for (const [name, route] of Object.entries(routes)) {
     const id = name as RouteId;
     if (route.access === "public" || allowed.has(id)) continue;
     // The shape of the rest does not matter: it is not looked at before the right is.
+    const params = paramsOf(route.path);
     await assert.rejects(client.call(id, { params } as never), refused("forbidden"), id);
   }
   const body = { selectors: [{ kind: "assignment" as const, node: "node-2" }] };
