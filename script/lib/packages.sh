@@ -52,6 +52,7 @@ missing_test_packages() {
   have_program pebble || list+=(pebble)
   have_program ps || list+=(procps)
   have_program etcd || list+=(etcd-server)
+  have_program keepalived || list+=(keepalived)
   echo "${list[*]}"
 }
 
