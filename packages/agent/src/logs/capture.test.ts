@@ -73,6 +73,39 @@ describe("log capture of a container", () => {
     }
   });
 
+  it("has the last words of a container whose stream was closed before them", async () => {
+    const { clock, stop } = flowingClock();
+    try {
+      const { host, runtime, container } = await openMachine(clock);
+      const store = new LogStore({
+        files: new MemoryLogFiles(),
+        clock,
+        log: silentLogger,
+        node: "n1",
+      });
+      let hidden = 1;
+      const hasty: Pick<typeof runtime, "logs" | "inspectContainer"> = {
+        inspectContainer: (id, signal) => runtime.inspectContainer(id, signal),
+        async *logs(id, since, signal) {
+          for await (const chunk of runtime.logs(id, since, signal)) {
+            if (hidden > 0 && chunk.stream === "stderr") return void hidden--;
+            yield chunk;
+          }
+        },
+      };
+      const capture = new LogCapture({ runtime: hasty, store, clock, log: silentLogger });
+      capture.follow({ containerId: container.id, key: KEY, attempt: 1, limits: LIMITS });
+      container.write("stdout", "first\nwithout an end");
+      await host.pause(1_000, undefined);
+      container.write("stderr", "last\n");
+      container.end(3);
+      await capture.drained(container.id);
+      assert.deepEqual(await store.tail(KEY.task, 1), ["first", "without an end", "last"]);
+    } finally {
+      stop();
+    }
+  });
+
   it("ends when the container is removed, and when it is closed", async () => {
     const { clock, stop } = flowingClock();
     try {

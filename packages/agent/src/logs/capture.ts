@@ -79,10 +79,15 @@ export class LogCapture {
     const { store, clock, log } = this.#options;
     const taskLog = store.acquire(target.key);
     try {
+      let isOver = false;
       for (let failures = 0; !signal.aborted; ) {
         try {
-          if (await this.#session(target, taskLog, signal)) return;
+          const hasEnded = await this.#session(target, taskLog, signal);
+          if (hasEnded && isOver) return;
           failures = 0;
+          // Engines close a stream that is followed now and then before the last words: those are read after the end.
+          isOver = hasEnded;
+          if (isOver) continue;
         } catch (error) {
           if (isGone(error)) return;
           failures++;
