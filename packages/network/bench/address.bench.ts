@@ -1,7 +1,7 @@
 /**
  * Requests per second, their time and their processor time through a service address, against direct connections
  * to the same copies, in turns. On both sides each client spreads its connections over all copies (spread.lua): a
- * client that has one server to itself shares a core with it, and was a tenth faster than one that has three.
+ * client that has one server to itself shares a core with it, which says nothing of the way between them.
  *
  *     node packages/network/bench/address.bench.ts [--pairs 12] [--seconds 3] [--json]
  *
