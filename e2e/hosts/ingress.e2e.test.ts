@@ -141,6 +141,8 @@ test("draining a host costs no request at any of them", async (context) => {
 });
 
 const FLOATING = "198.18.0.200";
+/** Two agents hear of it, two programs start anew, and who comes back waits a while before it takes over. */
+const MOVES_MS = 90_000;
 
 async function holders(): Promise<string[]> {
   const found = [];
@@ -179,24 +181,36 @@ test("a floating address moves when its host loses power, is drained, or loses i
     "ls",
   );
   const owner = rows.find(({ address }) => address === `${FLOATING}/24`)?.nodes?.[0];
-  await eventually("the first in its order has it", async () => (await holders()).join() === owner);
+  await eventually(
+    "the first in its order has it",
+    async () => (await holders()).join() === owner,
+    MOVES_MS,
+  );
   const [from, to] = owner === home.name ? [home, away] : [away, home];
   await eventually("it answers", async () => (await ask(first, FLOATING)).status === 200);
 
   const drained = await longestGap(async () => {
     await first.must("node", "drain", from.name);
-    await eventually("the other has it", async () => (await holders()).join() === to.name);
+    await eventually(
+      "the other has it",
+      async () => (await holders()).join() === to.name,
+      MOVES_MS,
+    );
   });
   context.diagnostic(
     `drain: ${Math.round(drained.gap)} ms, ${drained.load.failures.length} failed`,
   );
   await first.must("node", "uncordon", from.name);
-  await eventually("it is back", async () => (await holders()).join() === from.name);
+  await eventually("it is back", async () => (await holders()).join() === from.name, MOVES_MS);
 
   await first.must("node", "label", from.name, "berth.ingress-");
-  await eventually("no label, no address", async () => (await holders()).join() === to.name);
+  await eventually(
+    "no label, no address",
+    async () => (await holders()).join() === to.name,
+    MOVES_MS,
+  );
   await first.must("node", "label", from.name, "berth.ingress=true");
-  await eventually("back once more", async () => (await holders()).join() === from.name);
+  await eventually("back once more", async () => (await holders()).join() === from.name, MOVES_MS);
 
   const lost = await longestGap(async () => {
     await from.cable("down");
@@ -207,9 +221,9 @@ test("a floating address moves when its host loses power, is drained, or loses i
   await from.boot();
   const { code, stdout, stderr } = await from.installed("platform", "start", "--consent");
   assert.equal(code, 0, stdout + stderr);
-  await eventually("it returns", async () => (await holders()).join() === from.name);
+  await eventually("it returns", async () => (await holders()).join() === from.name, MOVES_MS);
   await first.must("ingress", "address", "rm", FLOATING);
-  await eventually("nobody has it", async () => (await holders()).length === 0);
+  await eventually("nobody has it", async () => (await holders()).length === 0, MOVES_MS);
   for (const host of [home, away]) await first.must("node", "label", host.name, "berth.ingress-");
 });
 
