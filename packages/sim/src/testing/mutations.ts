@@ -143,16 +143,24 @@ function withOneAddress(operation: Operation): Operation {
   return { ...operation, value: JSON.stringify({ ...task, attachments }) };
 }
 
-/** `reach`: a store that forgets which node has which address. */
+/**
+ * `reach`: a store that forgets which node has which address, of those that are written with a task. Others come in
+ * writes of nothing else: a store that takes such a write and changes nothing would be asked for ever.
+ */
 export const NO_NODE_ADDRESSES: Mutation = {
   store: (store) =>
     altered(store, {
       txn: (txn, options) => {
+        if (!txn.then.some(isTask)) return store.txn(txn, options);
         const then = txn.then.filter((operation) => !isNodeAddress(operation));
         return store.txn({ ...txn, then }, options);
       },
     }),
 };
+
+function isTask(operation: Operation): boolean {
+  return operation.kind === "put" && kindOf(operation) === "task";
+}
 
 function isNodeAddress(operation: Operation): boolean {
   if (operation.kind !== "put" || kindOf(operation) !== "claim") return false;
