@@ -78,6 +78,7 @@ test("what cannot float is refused with what is there", async () => {
     return decision.kind === "refused" ? decision.message : "accepted";
   };
   assert.match(messageOf("198.51.100.300/24"), /is no IPv4 address with its prefix/);
+  assert.match(messageOf("198.51.100.11"), /is no IPv4 address with its prefix/);
   assert.match(messageOf("198.51.100.11/0"), /is no IPv4 address with its prefix/);
   assert.match(messageOf("192.0.2.2/24"), /the own address of node node-2/);
   assert.match(messageOf("198.51.100.11/24", 51), /the number 51 is that of 198.51.100.10\/24/);

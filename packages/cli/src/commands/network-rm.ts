@@ -64,6 +64,7 @@ async function viewOf(input: CommandInput, { stack }: Target, name: string) {
   const found = views.find(({ network }) => network.name === name);
   if (found !== undefined) return found;
   const known = views.map(({ network }) => network.name);
-  const what = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
+  const what =
+    known.length === 0 ? "there is no such stack, or it has none" : `it has ${known.join(", ")}`;
   throw new ProtocolError("not_found", `${stack} has no network ${name}; ${what}`, { known });
 }

@@ -44,7 +44,9 @@ async function run(input: CommandInput): Promise<number> {
   else for (const line of listing(found, volumes)) input.output.line(line);
   if (flagOption(input, "dryRun")) return EXIT.done;
   if (!(await confirmed(input, "uninstall", "uninstall"))) return EXIT.failed;
-  await removeLeftovers(life, settings, { ...found, volumesChosen: volumes });
+  const kept = await removeLeftovers(life, settings, { ...found, volumesChosen: volumes });
+  for (const folder of kept)
+    input.output.note(`${folder} stays, empty: a file system is mounted there`);
   if (!input.output.json) input.output.line("Berth is removed from this machine");
   return EXIT.done;
 }

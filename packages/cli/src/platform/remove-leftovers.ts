@@ -1,6 +1,6 @@
 /** Removes what `findLeftovers` listed, in the order in which nothing starts anew, and nothing else. */
 
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { ProtocolError } from "@berth/protocol";
@@ -10,11 +10,12 @@ import { endProcess, type Lifecycle, stopPlatform, untilEnded } from "./lifecycl
 import type { PlatformSettings } from "./settings.ts";
 import { removeUnits } from "./systemd-units.ts";
 
+/** Answers folders that stay, empty: file systems of their own are mounted there. */
 export async function removeLeftovers(
   life: Lifecycle,
   settings: PlatformSettings,
   found: Leftovers & { readonly volumesChosen: readonly string[] },
-): Promise<void> {
+): Promise<string[]> {
   await stopPlatform(life, { engine: false });
   if (found.units.length > 0) await removeUnits();
   const remove = (path: string) => deleteAtEngine(settings.engineSocket, path);
@@ -28,7 +29,19 @@ export async function removeLeftovers(
   }
   if (settings.engineManaged) await endProcess(life, "engine");
   await unmountRun(life.paths.run);
-  for (const folder of found.folders) rmSync(folder, { recursive: true, force: true });
+  return found.folders.filter((folder) => !removeFolder(folder));
+}
+
+/** False for a mount point, which only its owner takes away: what was in it is gone. */
+function removeFolder(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    const isBusy = error instanceof Error && "code" in error && error.code === "EBUSY";
+    if (!isBusy || readdirSync(folder).length > 0) throw error;
+    return false;
+  }
 }
 
 /** `net` removes its table and ends HAProxy; a `net` that is gone leaves both to us. */

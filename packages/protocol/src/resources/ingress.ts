@@ -6,7 +6,7 @@ import type { Of } from "../schema.ts";
 import { NodeAvailability } from "./node.ts";
 
 /** `192.0.2.10/24`: an address, and the prefix by which its neighbours are reached. */
-const FloatingText = Type.String({ pattern: "^[0-9.]{7,15}/[0-9]{1,2}$" });
+const FloatingText = Type.String({ pattern: "^[0-9.]{7,15}(/[0-9]{1,2})?$" });
 /** As the kernel has them. */
 const InterfaceName = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$" });
 

@@ -77,7 +77,7 @@ export function withAddress(
   const { address } = wish;
   const host = hostOf(address);
   const prefix = Number(address.split("/")[1]);
-  if (parseAddress(host) === undefined || prefix < 1 || prefix > 32) {
+  if (parseAddress(host) === undefined || !(prefix >= 1 && prefix <= 32)) {
     const message = `${address} is no IPv4 address with its prefix: expected one like 192.0.2.10/24`;
     return refuse("invalid_request", message, { address });
   }
