@@ -1,6 +1,6 @@
 /** Removes what `findLeftovers` listed, in the order in which nothing starts anew, and nothing else. */
 
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { NetClient, netSocketPath } from "@berth/network/client";
 import { ProtocolError } from "@berth/protocol";
@@ -38,8 +38,8 @@ function removeFolder(folder: string): boolean {
     rmSync(folder, { recursive: true, force: true });
     return true;
   } catch (error) {
-    const isBusy = error instanceof Error && "code" in error && error.code === "EBUSY";
-    if (!isBusy || readdirSync(folder).length > 0) throw error;
+    // Node names no code for it.
+    if (!mountPoints().includes(folder) || readdirSync(folder).length > 0) throw error;
     return false;
   }
 }
@@ -64,12 +64,14 @@ function unlessGone(error: unknown): void {
 
 /** Secrets lie in a file system in memory below the run folder. */
 async function unmountRun(folder: string): Promise<void> {
-  const { readFileSync } = await import("node:fs");
-  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
-  const ours = mounts
-    .map((line) => line.split(" ")[1] ?? "")
-    .filter((path) => isInside(path, folder));
+  const ours = mountPoints().filter((path) => isInside(path, folder));
   for (const path of ours.reverse()) await runProgram(["umount", path]);
+}
+
+/** In the order in which they were mounted. */
+function mountPoints(): string[] {
+  const lines = readFileSync("/proc/mounts", "utf8").split("\n");
+  return lines.map((line) => line.split(" ")[1] ?? "");
 }
 
 function isInside(path: string, folder: string): boolean {
