@@ -40,6 +40,8 @@ const ODD_HOSTS = [
   "a.test|",
   "b_a.test",
   "?",
+  "c,a.test",
+  "a.test:b",
 ];
 const ODD_PATHS = [
   "/a?x=/b",
@@ -128,15 +130,46 @@ export function randomRequest(prng: Prng): RequestLine & { readonly target: stri
   return { host, path, target, method, headers };
 }
 
+/**
+ * A request near to some route in which one part has bytes of any kind: whatever HAProxy takes of it must take
+ * its route, and the rest it may refuse. Text is latin1, a character a byte; never the end of a line, and no
+ * blank in the target, which would end there.
+ */
+export function randomBytesRequest(prng: Prng): RequestLine & { readonly target: string } {
+  const request = randomRequest(prng);
+  const part = prng.pick(["host", "path", "header"] as const);
+  if (part === "host") return { ...request, host: withBytes(prng, request.host) };
+  if (part === "header") {
+    const name = prng.pick(NAMES);
+    const value = withBytes(prng, request.headers[name] ?? "");
+    return { ...request, headers: { ...request.headers, [name]: value } };
+  }
+  if (request.target === "*") return request;
+  const target =
+    request.target[0] + withBytes(prng, request.target.slice(1)).replaceAll(/[ \t]/g, "");
+  return { ...request, target, path: target.split("?")[0] ?? "" };
+}
+
+function withBytes(prng: Prng, text: string): string {
+  const at = prng.int(0, text.length);
+  const bytes = Array.from({ length: prng.int(1, 4) }, () => String.fromCharCode(prng.int(0, 255)));
+  return (text.slice(0, at) + bytes.join("") + text.slice(at)).replaceAll(/[\r\n]/g, "");
+}
+
 /** What HAProxy must answer: the route's name, 404 without one, 400 for what is no host. */
 export function expectedAnswer(routes: readonly HttpRouteModel[], request: RequestLine): string {
-  // HAProxy takes one port away, blanks around values, and hosts end where their path would begin.
-  const host = request.host.replace(/:\d*$/, "");
+  // HAProxy takes away blanks around values and one port, be it a number or not.
+  const host = trimmed(request.host).replace(/:[^:\]]*$/, "");
   const headers = Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) => [name, value.trim()]),
+    Object.entries(request.headers).map(([name, value]) => [name, trimmed(value)]),
   );
   const found = matchRoute(routes, { ...request, host, headers });
   return found === undefined ? "404" : found.id;
+}
+
+/** Without the blanks that HTTP knows around values; other kinds of blanks are part of them. */
+function trimmed(value: string): string {
+  return value.replaceAll(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** One connection that asks again and again; opened anew when HAProxy closes it. */
@@ -154,7 +187,7 @@ export class RawClient {
     ];
     for (let attempt = 0; attempt < 2; attempt++) {
       const socket = await this.#open();
-      socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+      socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
       const head = await this.#head(socket);
       if (head === undefined) continue;
       const status = head.slice(9, 12);

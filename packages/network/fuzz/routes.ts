@@ -5,7 +5,7 @@
  *
  * Each round has a seed of its own, printed when something is found: a request that took another route than
  * the slow matcher says, no answer, or a HAProxy that is not the one that the round began with. Ends with code 1
- * then. Runs in a network namespace of its own (needs root).
+ * then; says every minute how far it is. Runs in a network namespace of its own (needs root).
  */
 
 import { execFileSync, spawnSync } from "node:child_process";
@@ -16,6 +16,7 @@ import { Prng } from "@berth/base";
 import {
   expectedAnswer,
   RawClient,
+  randomBytesRequest,
   randomPlainRoutes,
   randomRequest,
   randomRoutes,
@@ -27,6 +28,9 @@ const ROUTES_MAX = 120;
 const REQUESTS_PER_ROUND = 2_000;
 /** One round of so many has routes that one lookup finds. */
 const PLAIN_EVERY = 3;
+/** One request of so many has bytes of any kind in it, which HAProxy may refuse. */
+const BYTES_EVERY = 4;
+const REPORT_EVERY_MS = 60_000;
 
 const { values } = parseArgs({
   options: {
@@ -52,16 +56,32 @@ if (process.env[INSIDE] === "1") {
 }
 
 async function rounds(lab: RoutesLab, firstSeed: number, durationMs: number): Promise<void> {
-  const end = performance.now() + durationMs;
-  let requests = 0;
+  const from = performance.now();
+  const counts: Counts = { requests: 0, refused: 0 };
+  let reportedMs = from;
   let seed = firstSeed;
-  for (; performance.now() < end; seed++) requests += await round(lab, seed);
-  process.stdout.write(
-    `seeds ${firstSeed} to ${seed - 1}: ${requests} requests, each took its route\n`,
-  );
+  const report = () => {
+    const { requests, refused } = counts;
+    process.stdout.write(
+      `${Math.round((performance.now() - from) / 1_000)} s, seeds ${firstSeed} to ${seed}: ${requests} requests, ` +
+        `each took its route or was refused (${refused} with bytes that no host or path has)\n`,
+    );
+    reportedMs = performance.now();
+  };
+  for (; performance.now() - from < durationMs; seed++) {
+    await round(lab, seed, counts);
+    if (performance.now() - reportedMs >= REPORT_EVERY_MS) report();
+  }
+  seed--;
+  report();
 }
 
-async function round(lab: RoutesLab, seed: number): Promise<number> {
+interface Counts {
+  requests: number;
+  refused: number;
+}
+
+async function round(lab: RoutesLab, seed: number, counts: Counts): Promise<void> {
   const prng = new Prng(seed);
   const random = seed % PLAIN_EVERY === 0 ? randomPlainRoutes : randomRoutes;
   const routes = random(prng, prng.int(1, ROUTES_MAX));
@@ -72,17 +92,19 @@ async function round(lab: RoutesLab, seed: number): Promise<number> {
   // A connection from before the reload gets one more answer by the routes from before.
   const client = new RawClient();
   for (let index = 0; index < REQUESTS_PER_ROUND; index++) {
-    const request = randomRequest(prng);
+    const bytes = index % BYTES_EVERY === 0;
+    const request = bytes ? randomBytesRequest(prng) : randomRequest(prng);
     const expected = expectedAnswer(routes, request);
     const answer = await client.ask(request);
-    if (answer !== expected) {
+    counts.requests++;
+    if (bytes && answer === "400") counts.refused++;
+    else if (answer !== expected) {
       fail(seed, `${JSON.stringify(request)} took ${answer}, should have taken ${expected}`);
     }
   }
   client.close();
   const ended = await lab.net.client.status();
   if (ended.ingressPid !== ingressPid) fail(seed, "HAProxy has ended in between");
-  return REQUESTS_PER_ROUND;
 }
 
 function fail(seed: number, what: string): never {

@@ -298,7 +298,7 @@ function redirectLines(
   ];
   const authority =
     host === undefined && scheme === undefined && port === undefined
-      ? "%[req.hdr(Host)]"
+      ? "%[req.fhdr(Host)]"
       : `${host ?? "%[var(txn.host)]"}${portText(scheme, port, context)}`;
   const location = `${scheme ?? "%[var(txn.proto)]"}://${authority}%[pathq]`;
   return [...changes, `http-request redirect location ${quoted(location)} code ${code}`];

@@ -286,5 +286,5 @@ function errorLine(status: number, code: string, sentence: string, more = ""): s
 const UNKNOWN_HOST_LINES = [
   "http-request return status 404 content-type 'text/plain; charset=utf-8' hdr cache-control no-store" +
     " hdr x-berth-error unknown_route" +
-    ' lf-string "No route of this platform leads to http://%[req.hdr(Host)]%[path].\\n"',
+    ' lf-string "No route of this platform leads to http://%[req.fhdr(Host)]%[path].\\n"',
 ];

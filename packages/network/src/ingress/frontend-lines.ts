@@ -141,7 +141,7 @@ function clientLines({ ingress }: NodeNetworkModel, scheme: "http" | "https"): s
     return [
       "http-request set-header X-Forwarded-For %[src]",
       `http-request set-header X-Forwarded-Proto ${scheme}`,
-      "http-request set-header X-Forwarded-Host %[req.hdr(Host)]",
+      "http-request set-header X-Forwarded-Host %[req.fhdr(Host)]",
       ...(ingress.httpRoutes.some(asksForScheme)
         ? [`http-request set-var(txn.proto) str(${scheme})`]
         : []),
@@ -161,7 +161,7 @@ function clientLines({ ingress }: NodeNetworkModel, scheme: "http" | "https"): s
     "http-request add-header X-Forwarded-For %[src]",
     `http-request set-var(txn.proto) str(https) if ${believed} { req.hdr(X-Forwarded-Proto) -i https }`,
     "http-request set-header X-Forwarded-Proto %[var(txn.proto)]",
-    `http-request set-header X-Forwarded-Host %[req.hdr(Host)] unless ${believed} { req.hdr(X-Forwarded-Host) -m found }`,
+    `http-request set-header X-Forwarded-Host %[req.fhdr(Host)] unless ${believed} { req.hdr(X-Forwarded-Host) -m found }`,
     ...hops,
   ];
 }

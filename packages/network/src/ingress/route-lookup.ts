@@ -46,7 +46,7 @@ export function lookupLines(table: RouteTable, paths: TablePaths): OwnedLine[] {
   const { levels, classes } = table;
   const plain = (line: string) => ({ line });
   const fast = [
-    "http-request set-var(txn.host) req.hdr(Host),host_only,lower,rtrim(.)",
+    "http-request set-var(txn.host) req.fhdr(Host),host_only,lower,rtrim(.)",
     // A slash is where the path begins in the keys.
     "http-request deny deny_status 400 if { var(txn.host) -m sub / }",
     "http-request set-var(txn.path) path",
