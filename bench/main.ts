@@ -26,10 +26,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 
 const ROUNDS = 3;
 /** In a namespace of their own each, without a platform. */
-const OWN: ReadonlySet<string> = new Set(["store", "route", "address"]);
+const OWN: ReadonlySet<string> = new Set(["store", "route", "address", "overlay"]);
 
 /** Only by their names, with words of their own. */
 const NAMED: ReadonlyMap<string, string> = new Map([
+  ["failover", "bench/hosts/failover.bench.ts"],
+  ["steady", "bench/hosts/steady.bench.ts"],
   ["compose", "packages/cli/bench/config.bench.ts"],
   ["schedule", "packages/scheduler/bench/schedule.bench.ts"],
   ["engine", "packages/scheduler/bench/engine.bench.ts"],
@@ -59,7 +61,7 @@ async function main(words: readonly string[]): Promise<void> {
   const all = names.length === 0;
   const chosen = Object.entries(BENCHES).filter(([name]) => all || names.includes(name));
   if (chosen.length > 0) await runOnHost(chosen, { rounds, json });
-  for (const name of ["route", "address"]) {
+  for (const name of ["route", "address", "overlay"]) {
     if (!all && !names.includes(name)) continue;
     const file = join(ROOT, `packages/network/bench/${name}.bench.ts`);
     const pairs = at < 0 ? [] : ["--pairs", String(rounds)];
