@@ -3,6 +3,7 @@
 import {
   asProtocolError,
   type FloatingPart,
+  FORMAT_LEVEL,
   IMAGE_NAMES_TOLD_MAX,
   IMAGES_TOLD_MAX,
   type LocalImage,
@@ -81,6 +82,7 @@ export class NodeStatusMaker {
       name: node,
       bootId: host.bootId,
       agentVersion: settings.version,
+      format: FORMAT_LEVEL,
       platform: { os: info?.os ?? "linux", architecture: info?.architecture ?? "unknown" },
       kernel: info?.kernel ?? "unknown",
       engine: {

@@ -4,6 +4,7 @@ import { createHash, createPublicKey } from "node:crypto";
 import { silentLogger, systemClock } from "@berth/base";
 import {
   type Authority,
+  FORMAT_LEVEL,
   keys,
   type Member,
   type Node,
@@ -53,6 +54,7 @@ export function lightNodeStatus(name: string): NodeStatus {
     name,
     bootId: "boot-1",
     agentVersion: "0.1.0",
+    format: FORMAT_LEVEL,
     platform: { os: "linux", architecture: "amd64" },
     kernel: "6.1",
     engine: { name: "light", version: "1", apiVersion: "1.41", reachable: true },

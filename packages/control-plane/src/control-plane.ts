@@ -6,7 +6,15 @@
  */
 
 import type { Clock, Driver, Logger, Prng } from "@berth/base";
-import { keys, type ServiceScope, type Stack, serviceKey, stackKey } from "@berth/protocol";
+import {
+  FORMAT_LEVEL,
+  type FormatStanding,
+  keys,
+  type ServiceScope,
+  type Stack,
+  serviceKey,
+  stackKey,
+} from "@berth/protocol";
 import {
   CertificateController,
   type CertificatePorts,
@@ -25,6 +33,9 @@ import { VolumeController } from "./controllers/volume-controller.ts";
 import { explainService } from "./explain/explain-service.ts";
 import { type PlanInput, planDeployment } from "./explain/plan-deployment.ts";
 import { viewStack } from "./explain/stack-view.ts";
+import { FormatController } from "./formats/format-controller.ts";
+import { guardFormats } from "./formats/format-guard.ts";
+import { type FormatQuestion, formatLevel, formatStanding } from "./formats/format-standing.ts";
 import { Committer } from "./plan/committer.ts";
 import { newIdentifiers } from "./plan/identifiers.ts";
 import { InFlight } from "./plan/in-flight.ts";
@@ -52,10 +63,14 @@ export interface ControlPlaneOptions {
   readonly shared?: true;
   /** The machine of this server as a node, by which others know it. */
   readonly serverNode?: string;
+  /** The cluster's state has formats that this software cannot read: the server has to end. */
+  readonly onTooOld?: (level: number) => void;
 }
 
 export class ControlPlane {
   readonly state: ClusterState;
+  /** The store as everybody here writes it: with a look at each write for formats that are not due yet. */
+  readonly store: Store;
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight = new InFlight();
@@ -70,16 +85,19 @@ export class ControlPlane {
   readonly #garbage: GarbageController;
   readonly #certificates: CertificateController | undefined;
   readonly #fences: FenceController | undefined;
+  readonly #formats: FormatController;
   readonly #seat: ServerSeat | undefined;
   /** Holds while this server leads. Before `start` it acts on nothing. */
   #leadership: readonly Compare[] = [];
   #acts = false;
 
   constructor(options: ControlPlaneOptions) {
-    const { store, clock, log, prng, driver, settings } = options;
+    const { clock, log, prng, driver, settings } = options;
     this.#options = options;
     this.settings = settings;
-    this.state = new ClusterState({ store, driver, log });
+    this.state = new ClusterState({ store: options.store, driver, log });
+    const store = guardFormats(options.store, () => this.#formatQuestion());
+    this.store = store;
     this.ids = newIdentifiers(prng, this.state.view);
     const newId = this.ids.identifier;
     const leadership = () => this.#leadership;
@@ -104,6 +122,7 @@ export class ControlPlane {
     this.#deployments = new DeploymentController(deps);
     this.#volumes = new VolumeController(deps);
     this.#garbage = new GarbageController(deps);
+    this.#formats = new FormatController(deps, options.serverNode);
     this.#certificates =
       options.certificates &&
       new CertificateController({
@@ -143,6 +162,7 @@ export class ControlPlane {
    * Resolves when the state is known.
    */
   async start(): Promise<void> {
+    this.state.onChange(() => this.#endIfTooOld());
     await this.state.start();
     await this.#identify();
     if (this.#seat !== undefined) return this.#seat.start();
@@ -174,6 +194,11 @@ export class ControlPlane {
     this.#certificates?.wake();
   }
 
+  /** How far the formats of the state are, and who holds them back. */
+  formats(): FormatStanding {
+    return formatStanding(this.#formatQuestion());
+  }
+
   /** The cluster's own identifier; known after `start`. */
   clusterId(): string {
     return this.state.view.cluster.get(keys.cluster())?.value.id ?? "";
@@ -203,6 +228,16 @@ export class ControlPlane {
     return viewStack(this.state.view, stack, this.#options.clock.now(), this.settings);
   }
 
+  #formatQuestion(): FormatQuestion {
+    return { view: this.state.view, own: this.#options.serverNode };
+  }
+
+  /** The row of the level is seen before anything that is written by it. */
+  #endIfTooOld(): void {
+    const level = formatLevel(this.state.view);
+    if (level > FORMAT_LEVEL) this.#options.onTooOld?.(level);
+  }
+
   #act(): void {
     this.#acts = true;
     this.#events.start();
@@ -211,6 +246,7 @@ export class ControlPlane {
     this.#volumes.start();
     this.#services.start();
     this.#garbage.start();
+    this.#formats.start();
     this.#certificates?.start();
     this.#fences?.start();
   }
@@ -223,6 +259,7 @@ export class ControlPlane {
       this.#volumes.stop(),
       this.#leases.stop(),
       this.#garbage.stop(),
+      this.#formats.stop(),
       this.#certificates?.stop(),
       this.#fences?.stop(),
       this.#events.stop(),
@@ -231,11 +268,20 @@ export class ControlPlane {
 
   /** Gives the cluster its identity at the very first start. */
   async #identify(): Promise<void> {
-    const { store, clock } = this.#options;
+    const { clock } = this.#options;
     const key = keys.cluster();
-    const value = encode({ id: this.ids.networkId(), createdAt: clock.now() });
+    const now = clock.now();
+    const value = encode({ id: this.ids.networkId(), createdAt: now });
+    // Nobody older has ever read a new cluster's state.
+    const format = encode({ level: FORMAT_LEVEL, at: now });
     const absent: Compare = { key, target: "version", op: "=", value: 0 };
-    const result = await store.txn({ compare: [absent], then: [{ kind: "put", key, value }] });
+    const result = await this.store.txn({
+      compare: [absent],
+      then: [
+        { kind: "put", key, value },
+        { kind: "put", key: keys.format(), value: format },
+      ],
+    });
     await this.state.waitFor(result.revision);
   }
 
@@ -244,11 +290,11 @@ export class ControlPlane {
    * dead cannot write any more, because each of its writes compares this key.
    */
   async #lead(): Promise<void> {
-    const { store, clock, serverNode } = this.#options;
+    const { clock, serverNode } = this.#options;
     const key = keys.leader();
     const node = serverNode === undefined ? {} : { node: serverNode };
     const value = encode({ server: this.ids.identifier(), ...node, since: clock.now() });
-    const { revision } = await store.txn({ compare: [], then: [{ kind: "put", key, value }] });
+    const { revision } = await this.store.txn({ compare: [], then: [{ kind: "put", key, value }] });
     this.#leadership = [{ key, target: "modRevision", op: "=", value: revision }];
     await this.state.waitFor(revision);
   }

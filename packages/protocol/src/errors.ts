@@ -136,6 +136,18 @@ export const ERRORS = {
     "The clocks of two hosts are too far apart.",
     "Set the host's clock (timedatectl set-ntp true, or an NTP service of your network) and try again.",
   ),
+  version_too_old: describe(
+    409,
+    false,
+    "This version of Berth is too old for the cluster: its state has formats that it cannot read.",
+    "Install the version that the other servers and nodes have; berth node ls and berth server ls show them.",
+  ),
+  format_held_back: describe(
+    409,
+    false,
+    "It needs a format that not all servers and nodes of the cluster read yet.",
+    "Upgrade those that the problem names, or remove them if they are gone: berth server rm, berth node rm.",
+  ),
   position_gone: describe(
     410,
     true,

@@ -6,6 +6,7 @@ export * from "./api/parameters.ts";
 export * from "./api/route.ts";
 export * from "./api/routes.ts";
 export * from "./errors.ts";
+export * from "./format-level.ts";
 export * from "./identity.ts";
 export * from "./keys.ts";
 export * from "./leaving-words.ts";

@@ -44,6 +44,7 @@ export const KINDS = {
   claim: { cluster: true, writer: "whoever takes it, in one transaction with the taking object" },
   idempotency: { cluster: true, writer: "API" },
   cluster: { cluster: true, writer: "server at its first start" },
+  format: { cluster: true, writer: "the server that leads" },
   leader: { cluster: true, writer: "the server that leads" },
   server: { cluster: true, writer: "the server itself; vanishes with its lease" },
   "server-address": { cluster: true, writer: "the server itself; garbage controller (removal)" },
@@ -193,6 +194,8 @@ export const keys = {
   networkPeer: (networkId: string, node: string) =>
     [CLUSTER_SCOPE, CLUSTER_SCOPE, "peer", networkId, encodeURIComponent(node)].join("/"),
   cluster: () => clusterKey("cluster", "self"),
+  /** The level of formats: see format-level.ts. */
+  format: () => clusterKey("format", "self"),
   leader: () => clusterKey("leader", "self"),
   server: (id: string) => clusterKey("server", id),
   /** By the name of the machine as a node. */

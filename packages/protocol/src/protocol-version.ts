@@ -7,8 +7,10 @@
  */
 
 /** Newest protocol of this software. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 /** From here on `server-address` can be watched. */
 export const PROTOCOL_SERVER_ADDRESSES = 2;
+/** From here on a server lets others join it (`server: true` in a wish for a token). */
+export const PROTOCOL_SERVER_JOINS = 3;
 /** What a server speaks that says nothing. */
 export const PROTOCOL_VERSION_FIRST = 1;

@@ -56,7 +56,7 @@ export async function startServer(options: ServerLifeOptions): Promise<ServerLif
   });
   await control.start();
   const api = createApi({
-    store,
+    store: control.store,
     state: control.state,
     blobs,
     control,

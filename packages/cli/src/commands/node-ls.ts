@@ -6,6 +6,7 @@ import { allPages, pageQuery } from "../all-pages.ts";
 import type { CommandDescription } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { type Output, table } from "../output/output.ts";
+import { formatWords } from "../platform/format-check.ts";
 
 export const command: CommandDescription = {
   summary: "nodes of the cluster",
@@ -43,6 +44,10 @@ export const command: CommandDescription = {
       "BERTH",
     ];
     for (const line of table(header, rows)) output.line(line);
+    const { formats } = await api.call("listServers", { params: {}, signal });
+    if (formats !== undefined && formats.heldBackBy.length > 0) {
+      output.note(`formats: level ${formatWords(formats)}`);
+    }
     return EXIT.done;
   },
 };

@@ -5,6 +5,7 @@ import { localPaths, localSettings } from "../connection/context.ts";
 import { EXIT } from "../exit-code.ts";
 import { showFinding } from "../output/finding-line.ts";
 import type { Check, Finding } from "../platform/finding.ts";
+import { formats } from "../platform/format-check.ts";
 import * as host from "../platform/host-checks.ts";
 import * as platform from "../platform/platform-checks.ts";
 import { servers } from "../platform/server-reach.ts";
@@ -36,6 +37,7 @@ const CHECKS: readonly Check[] = [
   host.httpPort,
   platform.server,
   servers,
+  formats,
   platform.certificates,
   platform.hostNames,
   platform.secretFiles,

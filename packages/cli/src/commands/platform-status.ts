@@ -5,6 +5,7 @@ import { ProtocolError } from "@berth/protocol";
 import type { CommandDescription, CommandInput } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { table } from "../output/output.ts";
+import { formatWords } from "../platform/format-check.ts";
 import { answersAt, DOMAIN, hostDnsOf } from "../platform/host-dns.ts";
 import { type Lifecycle, runningVersion } from "../platform/lifecycle.ts";
 import { pingEngine } from "../platform/local-engine.ts";
@@ -57,7 +58,21 @@ async function lookAt(life: Lifecycle): Promise<Part[]> {
     },
     await nodePart(life, settings.node, version !== undefined),
     ...(await namesPart(settings)),
+    ...(version === undefined ? [] : await formatsPart(life)),
   ];
+}
+
+/** No row where an older server does not say it. */
+async function formatsPart(life: Lifecycle): Promise<Part[]> {
+  try {
+    const { formats } = await life.connect().call("listServers", { params: {} });
+    return formats === undefined
+      ? []
+      : [{ part: "formats", up: true, detail: `level ${formatWords(formats)}` }];
+  } catch (error) {
+    if (error instanceof ProtocolError) return [];
+    throw error;
+  }
 }
 
 /** Names for this machine itself; no row when that is switched off. */

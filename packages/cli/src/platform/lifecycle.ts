@@ -11,7 +11,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:f
 import { join } from "node:path";
 import { type Clock, sleep } from "@berth/base";
 import { NetClient, netSocketPath } from "@berth/network/client";
-import { type ApiClient, ProtocolError } from "@berth/protocol";
+import { type ApiClient, FORMAT_LEVEL, ProtocolError } from "@berth/protocol";
 import { hasSystemd, pingEngine, startEngineUnit } from "./local-engine.ts";
 import type { PlatformPaths } from "./paths.ts";
 import { livingProcess, removeProcessRecord, startTicksOf } from "./process-record.ts";
@@ -44,6 +44,7 @@ export async function startPlatform(
   const before = await versionHere(life, settings);
   const current = await ensureEngine(life, settings);
   if (before !== undefined && before !== VERSION) {
+    await refuseTooOld(life);
     life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
     await stopOwnProcesses(life, { supervisor: true });
     await stopNet(life);
@@ -63,6 +64,28 @@ export async function startPlatform(
       : `${namesOf(current)} up after ${tookMs} ms`,
   );
   return current;
+}
+
+/**
+ * Nothing is stopped for a version that could not start: the cluster's state may be newer than it.
+ *
+ * @throws ProtocolError `version_too_old`
+ */
+async function refuseTooOld(life: Lifecycle): Promise<void> {
+  const level = await formatLevelHere(life);
+  if (level === undefined || level <= FORMAT_LEVEL) return;
+  const message = `Berth ${VERSION} reads formats up to ${FORMAT_LEVEL}, the cluster's state is at ${level}: there is no way back to it. Nothing was stopped`;
+  throw new ProtocolError("version_too_old", message, { level, format: FORMAT_LEVEL });
+}
+
+async function formatLevelHere(life: Lifecycle): Promise<number | undefined> {
+  try {
+    return (await life.connect().call("listServers", { params: {} })).formats?.level;
+  } catch (error) {
+    // Where nobody answers nothing runs that could be stopped; the server itself looks again.
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }
 
 function namesOf(settings: PlatformSettings): string {

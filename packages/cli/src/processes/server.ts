@@ -28,7 +28,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
     ...(BUNDLED ? { storeWorkerUrl: new URL("./sqlite-worker.mjs", import.meta.url) } : {}),
     // The supervisor starts a new one from what is on disk.
     onFailure: (error) => {
-      log.error("the store has failed", { error });
+      log.error("the server cannot go on", { error });
       process.exit(1);
     },
   });

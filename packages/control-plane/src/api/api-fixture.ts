@@ -5,6 +5,7 @@
 
 import { type Clock, Driver, ManualClock, Prng, silentLogger } from "@berth/base";
 import {
+  FORMAT_LEVEL,
   type Kind,
   keys,
   type NodeStatus,
@@ -75,6 +76,7 @@ export async function startFixture(
       planDeployment: (request) => control.planDeployment(request),
       viewStack: (stack) => control.viewStack(stack),
       serving: control.serving,
+      formats: () => control.formats(),
       hasFenceHook: control.hasFenceHook,
       noteServing: (node, serving) => control.noteServing(node, serving),
     },
@@ -263,6 +265,7 @@ export function nodeStatusRow(changes: Partial<NodeStatus> = {}): NodeStatus {
     name: "node-1",
     bootId: "boot-1",
     agentVersion: "0.1.0",
+    format: FORMAT_LEVEL,
     platform: { os: "linux", architecture: "amd64" },
     kernel: "6.1",
     engine: { name: "docker", version: "20.10", apiVersion: "1.41", reachable: true },

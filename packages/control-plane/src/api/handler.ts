@@ -64,6 +64,7 @@ export type Controls = Pick<
   | "viewStack"
   | "serving"
   | "noteServing"
+  | "formats"
 >;
 
 export interface ApiRequest<Id extends RouteId> {

@@ -13,7 +13,7 @@
  */
 
 import { type Clock, type Driver, type Logger, type Loop, SECOND_MS } from "@berth/base";
-import { keys } from "@berth/protocol";
+import { FORMAT_LEVEL, keys } from "@berth/protocol";
 import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import { encode } from "../state/decode.ts";
 import { StoreLeaseNotFound } from "../store/errors.ts";
@@ -180,7 +180,8 @@ export class ServerSeat {
     const heard = [...this.#heard];
     this.#heard.clear();
     this.#told = [new Set(heard), this.#told[0]];
-    const value = encode({ server, ...this.#node(), since: clock.now(), heard });
+    const since = clock.now();
+    const value = encode({ server, ...this.#node(), since, format: FORMAT_LEVEL, heard });
     const put = { kind: "put", key: keys.server(server), value, leaseId } as const;
     await store.txn({ compare: [], then: [put] }, { signal });
     this.#isPresent = true;

@@ -20,6 +20,7 @@ import { httpsTransport } from "../certificates/acme/transport.ts";
 import { authoritativeTxtRecords } from "../certificates/acme/txt-records.ts";
 import { Vault } from "../certificates/vault.ts";
 import { ControlPlane } from "../control-plane.ts";
+import { refuseNewerState, tooOldServer } from "../formats/format-standing.ts";
 import { fenceProgram } from "../hooks/fence-program.ts";
 import { ClusterPort, type ClusterPortOptions } from "../joining/cluster-port.ts";
 import type { Software } from "../joining/entrance.ts";
@@ -99,6 +100,7 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
   });
   const { store, isShared } = opened;
   try {
+    await refuseNewerState(store, options.version);
     const secrets = new SecretBox(await ensureSecretKey(paths, store));
     // Each of several servers has its administrator's token, and none replaces another's.
     const admin = isShared ? `admin:${nodeName}` : "admin";
@@ -125,17 +127,24 @@ async function serve(
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
   const metrics = new ApiMetrics();
   const endSampling = addProcessMetrics(metrics.registry, version);
-  const store = metrics.timedStore(opened.store, () => clock.monotonic());
   const prng = new Prng(randomBytes(6).readUIntBE(0, 6));
   const driver = new Driver({ clock, log, prng });
   const control = new ControlPlane({
-    ...{ store, clock, log, driver, settings },
+    ...{
+      store: metrics.timedStore(opened.store, () => clock.monotonic()),
+      clock,
+      log,
+      driver,
+      settings,
+    },
+    onTooOld: (level) => options.onFailure?.(tooOldServer(level, version)),
     prng: prng.fork(),
     serverNode: options.nodeName,
     ...(opened.isShared ? { shared: true } : {}),
     certificates: certificatePorts(options, secrets),
     ...fencing(options, settings),
   });
+  const { store } = control;
   const ownBlobs = await openDiskBlobs(dataPaths(options.dataDir).blobs);
   await control.start();
   const hostNames = options.hostNames ?? [];

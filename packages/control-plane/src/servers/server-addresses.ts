@@ -1,7 +1,13 @@
 /** How a server tells where it is reached: one row a server, written when it differs from what is known, or daily. */
 
 import { DAY_MS } from "@berth/base";
-import { keys, PROTOCOL_VERSION, SERVER_URLS_MAX, type ServerAddress } from "@berth/protocol";
+import {
+  FORMAT_LEVEL,
+  keys,
+  PROTOCOL_VERSION,
+  SERVER_URLS_MAX,
+  type ServerAddress,
+} from "@berth/protocol";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { encode } from "../state/decode.ts";
 import type { Store } from "../store/port.ts";
@@ -32,7 +38,8 @@ export async function tellAddress(
   const { store, view, now } = context;
   if (own.urls.length === 0) return;
   const urls = own.urls.slice(0, SERVER_URLS_MAX);
-  const row: ServerAddress = { ...own, urls, protocol: PROTOCOL_VERSION, at: now };
+  const said = { protocol: PROTOCOL_VERSION, format: FORMAT_LEVEL };
+  const row: ServerAddress = { ...own, urls, ...said, at: now };
   const key = keys.serverAddress(own.node);
   const known = view.serverAddresses.get(key)?.value;
   if (known !== undefined && now - known.at < REPEAT_MS && isSame(known, row)) return;

@@ -31,6 +31,12 @@ export interface ClusterIdentity {
   readonly createdAt: number;
 }
 
+/** The level of formats that may be written: everybody reads it. Only rises. */
+export interface FormatRow {
+  readonly level: number;
+  readonly at: number;
+}
+
 /** Who runs the controllers. Every write of a controller compares this key's revision. */
 export interface Leadership {
   /** Names one life of one server process. */
@@ -47,6 +53,8 @@ export interface ServerPresence {
   /** Its machine as a node; servers before protocol 2 do not say it. */
   readonly node?: string;
   readonly since: number;
+  /** Newest formats that it reads; absent: the first. */
+  readonly format?: number;
   /** Nodes whose agents were heard of by this server, which does not lead, since it said so last. */
   readonly heard: readonly string[];
 }

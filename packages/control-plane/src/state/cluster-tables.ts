@@ -38,7 +38,13 @@ import type {
   Volume,
 } from "@berth/protocol";
 import { parseKey, serviceKey, stackKey } from "@berth/protocol";
-import type { ClaimHolder, ClusterIdentity, Leadership, ServerPresence } from "./claim-holder.ts";
+import type {
+  ClaimHolder,
+  ClusterIdentity,
+  FormatRow,
+  Leadership,
+  ServerPresence,
+} from "./claim-holder.ts";
 import { EntityTable, type ReadTable } from "./entity-table.ts";
 
 /** A version of a secret that the store has; the content is not held. */
@@ -73,6 +79,7 @@ export interface Held {
   readonly token: Token;
   readonly claim: ClaimHolder;
   readonly cluster: ClusterIdentity;
+  readonly format: FormatRow;
   readonly leader: Leadership;
   readonly server: ServerPresence;
   readonly "server-address": ServerAddress;
@@ -131,6 +138,8 @@ export interface ClusterView {
    */
   readonly claims: ReadTable<ClaimHolder, ClaimIndex>;
   readonly cluster: ReadTable<ClusterIdentity>;
+  /** One row at most. */
+  readonly formats: ReadTable<FormatRow>;
   readonly leader: ReadTable<Leadership>;
   readonly servers: ReadTable<ServerPresence>;
   readonly serverAddresses: ReadTable<ServerAddress>;
@@ -217,6 +226,7 @@ export class ClusterTables implements ClusterView {
       claimPart(key, 0) === ("overlay-id" satisfies Claim["kind"]) ? network : undefined,
   });
   readonly cluster = new EntityTable<ClusterIdentity>({});
+  readonly formats = new EntityTable<FormatRow>({});
   readonly leader = new EntityTable<Leadership>({});
   readonly servers = new EntityTable<ServerPresence>({});
   readonly serverAddresses = new EntityTable<ServerAddress>({});
@@ -256,6 +266,7 @@ export class ClusterTables implements ClusterView {
     token: this.tokens,
     claim: this.claims,
     cluster: this.cluster,
+    format: this.formats,
     leader: this.leader,
     server: this.servers,
     "server-address": this.serverAddresses,

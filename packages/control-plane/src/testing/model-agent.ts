@@ -8,6 +8,7 @@
 
 import type { CancelTimer, Clock } from "@berth/base";
 import {
+  FORMAT_LEVEL,
   isFinal,
   keys,
   type Node,
@@ -239,6 +240,7 @@ export class ModelAgent {
       name,
       bootId: "boot-1",
       agentVersion: "0",
+      format: FORMAT_LEVEL,
       platform: { os: "linux", architecture: "amd64" },
       kernel: "6.1",
       engine: { name: "model", version: "1", apiVersion: "1.41", reachable: true },

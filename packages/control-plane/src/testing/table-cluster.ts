@@ -6,7 +6,14 @@
  */
 
 import { assert, Prng } from "@berth/base";
-import { keys, type Node, type Stack, type StackScope, type Wait } from "@berth/protocol";
+import {
+  FORMAT_LEVEL,
+  keys,
+  type Node,
+  type Stack,
+  type StackScope,
+  type Wait,
+} from "@berth/protocol";
 import { newIdentifiers } from "../plan/identifiers.ts";
 import { InFlight } from "../plan/in-flight.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -130,6 +137,7 @@ export class TableCluster {
       name,
       bootId: "1",
       agentVersion: "0",
+      format: FORMAT_LEVEL,
       platform: { os: "linux", architecture: "amd64" },
       kernel: "6.1",
       engine: { name: "model", version: "1", apiVersion: "1.41", reachable: true },

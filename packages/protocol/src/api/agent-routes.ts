@@ -25,7 +25,7 @@ export const agentRoutes = {
         protocol: Type.Optional(Type.Integer()),
       }),
     },
-    errors: ["foreign_cluster", "conflict"],
+    errors: ["foreign_cluster", "version_too_old", "conflict"],
     unaudited: true,
   },
   renewLease: {
@@ -41,7 +41,7 @@ export const agentRoutes = {
         floating: Type.Optional(Type.Array(FloatingPart)),
       }),
     },
-    errors: ["not_found"],
+    errors: ["not_found", "version_too_old"],
     unaudited: true,
   },
   reportTasks: {

@@ -1,7 +1,7 @@
 /** Routes about servers, and those by which servers serve each other: part of the one table in routes.ts. */
 
 import { Type } from "typebox";
-import { ServerView } from "../resources/server-address.ts";
+import { FormatStanding, ServerView } from "../resources/server-address.ts";
 import { BLOB_BYTES_MAX, type RouteDescription } from "./route.ts";
 
 export const serverRoutes = {
@@ -10,7 +10,14 @@ export const serverRoutes = {
     path: "/v1/servers",
     summary: "The servers of the cluster, where they are reached, and which of them leads.",
     access: "user",
-    answer: { kind: "json", schema: Type.Object({ servers: Type.Array(ServerView) }) },
+    answer: {
+      kind: "json",
+      schema: Type.Object({
+        servers: Type.Array(ServerView),
+        /** Absent from servers before protocol 3. */
+        formats: Type.Optional(FormatStanding),
+      }),
+    },
     errors: [],
   },
   relaySession: {

@@ -179,6 +179,8 @@ export const NodeStatus = Type.Object({
   /** Changes with every boot of the host. */
   bootId: Type.String(),
   agentVersion: Type.String(),
+  /** Newest formats of the state that it reads (`FORMAT_LEVEL`); absent: the first. */
+  format: Type.Optional(Type.Integer()),
   platform: Type.Object({ os: Type.String(), architecture: Type.String() }),
   kernel: Type.String(),
   engine: Type.Object({

@@ -22,10 +22,36 @@ export const ServerAddress = Type.Object({
   version: Type.String(),
   /** Newest protocol that it speaks (`PROTOCOL_VERSION`). */
   protocol: Type.Integer(),
+  /** Newest formats of the state that it reads (`FORMAT_LEVEL`); absent: the first. */
+  format: Type.Optional(Type.Integer()),
   /** When it said so last, milliseconds; repeated at least daily. */
   at: Timestamp,
 });
 export type ServerAddress = Of<typeof ServerAddress>;
+
+/** A server or agent that reads less than another, and by that holds the level of formats back. */
+export const FormatHolder = Type.Object({
+  /** `server three`, `node two` */
+  member: Type.String(),
+  /** Version of its software; empty when it never said one. */
+  version: Type.String(),
+  /** Newest level that it reads. */
+  format: Type.Integer(),
+});
+export type FormatHolder = Of<typeof FormatHolder>;
+
+/** How far the formats of the cluster's state are: what is newer than `level` is not written. */
+export const FormatStanding = Type.Object({
+  level: Type.Integer(),
+  /** Newest level that the answering server reads. */
+  newest: Type.Integer(),
+  /** Who reads less than `newest`, servers first; at most `FORMAT_HOLDERS_SHOWN`. */
+  heldBackBy: Type.Array(FormatHolder),
+});
+export type FormatStanding = Of<typeof FormatStanding>;
+
+/** Those that are named: a thousand nodes are upgraded one after the other. */
+export const FORMAT_HOLDERS_SHOWN = 20;
 
 /** A server as listings show it. */
 export const ServerView = Type.Object({

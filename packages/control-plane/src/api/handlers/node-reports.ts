@@ -8,6 +8,7 @@
 import { MINUTE_MS } from "@berth/base";
 import {
   type FloatingPart,
+  FORMAT_LEVEL_FIRST,
   keys,
   type Node,
   type NodeStatus,
@@ -17,6 +18,7 @@ import {
   type Task,
 } from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
+import { formatLevel, tooOld } from "../../formats/format-standing.ts";
 import { floatingParts } from "../../reconcile/floating-addresses.ts";
 import { ingressNetwork, servesRoutes } from "../../reconcile/ingress-nodes.ts";
 import { accept, type Decision, unchangedSince } from "../../release/refusal.ts";
@@ -46,7 +48,8 @@ export const reportNode: Handler<"reportNode"> = async (request, context) => {
     const message = `the report of ${body.status.name} came as that of ${params.node}`;
     throw new ProtocolError("invalid_request", message);
   }
-  const { control, clock, settings } = context;
+  const { control, clock, settings, state } = context;
+  refuseOldAgent(state.view, params.node, body.status);
   // Before the write as well: between both the node is in contact, and its lease must not look as if it were over.
   control.renewLease(params.node);
   await commitDecision(context, request, { route: "reportNode" }, (view) =>
@@ -100,8 +103,18 @@ function isSameReport(known: NodeStatus, status: NodeStatus): boolean {
   return encode({ ...known, reportedAt: 0 }) === encode({ ...status, reportedAt: 0 });
 }
 
+/** What the server tells it may be in formats that it cannot read. */
+function refuseOldAgent(view: ClusterView, node: string, status: NodeStatus | undefined): void {
+  const level = formatLevel(view);
+  if (status === undefined || level === FORMAT_LEVEL_FIRST) return;
+  const { agentVersion: version, format = FORMAT_LEVEL_FIRST } = status;
+  if (format < level) throw tooOld(level, { who: `the agent of node ${node}`, version, format });
+}
+
 export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
-  if (context.state.view.nodes.get(keys.node(params.node)) === undefined) {
+  const { view } = context.state;
+  refuseOldAgent(view, params.node, view.nodeStatuses.get(keys.nodeStatus(params.node))?.value);
+  if (view.nodes.get(keys.node(params.node)) === undefined) {
     // The agent answers this with a full report, by which it joins (again).
     throw new ProtocolError("not_found", `there is no node ${params.node}`);
   }

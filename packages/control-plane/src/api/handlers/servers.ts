@@ -15,7 +15,8 @@ import { joinStreams } from "../session-hub.ts";
 /** Digests of one piece of a list. */
 const DIGESTS_A_PIECE = 500;
 
-export const listServers: Handler<"listServers"> = (_request, { state: { view } }) => ({
+export const listServers: Handler<"listServers"> = (_request, { state: { view }, control }) => ({
+  formats: control.formats(),
   servers: view.serverAddresses.all().map(({ value: server }) => ({
     server,
     isPresent: isPresent(view, server),
