@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { type CancelTimer, type Clock, SECOND_MS } from "@berth/base";
 import type {
   DirectOutcome,
+  DirectThreadData,
   DirectWork,
   FromDirectThread,
   ToDirectThread,
@@ -16,6 +17,8 @@ const LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 } as co
 
 export interface DirectConnectorOptions {
   readonly clock: Clock;
+  /** On a volatile disk; made by the caller. */
+  readonly folder: string;
   /** Where a bundle has the thread's module. */
   readonly workerUrl?: URL;
 }
@@ -36,7 +39,8 @@ export class DirectConnector {
     this.#endLater();
     if (this.#worker !== undefined) return this.#ready;
     const url = this.#options.workerUrl ?? new URL("./direct-thread.ts", import.meta.url);
-    const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS });
+    const workerData: DirectThreadData = { folder: this.#options.folder };
+    const worker = new Worker(url, { name: "direct-start", resourceLimits: LIMITS, workerData });
     const ready = Promise.withResolvers<boolean>();
     worker.on("message", (message: FromDirectThread) => {
       if (message.kind === "ready") return ready.resolve(true);

@@ -17,6 +17,7 @@ import {
   rejoinCommands,
 } from "./direct-plan.ts";
 import { listAt, parseJson, textAt } from "./docker-json.ts";
+import { InsideSession } from "./inside-session.ts";
 import { IpSession } from "./ip-session.ts";
 
 /** `ip` takes milliseconds; past this the machine hangs. */
@@ -27,30 +28,30 @@ const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 /** Shorter than the thread lives after a start: it must not leave a child behind. */
 const SESSION_IDLE_MS = 2_000;
 
-/** For `attach`: starts come in bursts. */
-export function ipSession(): IpSession {
-  return new IpSession({ timeoutMs: COMMAND_TIMEOUT_MS, idleMs: SESSION_IDLE_MS });
+/** Programs that stay for a burst of starts: `ip` on the host, and what runs it inside. */
+export interface LinkSessions {
+  readonly outside: IpSession;
+  readonly inside: InsideSession;
+}
+
+/** For `attach`. `folder`: on a volatile disk. */
+export function linkSessions(folder: string): LinkSessions {
+  const times = { timeoutMs: COMMAND_TIMEOUT_MS, idleMs: SESSION_IDLE_MS };
+  return { outside: new IpSession(times), inside: new InsideSession(folder, times) };
 }
 
 /** Gives the process its networks: pairs on the host, addresses and routes inside. Answers what failed. */
 export async function attach(
-  session: IpSession,
+  sessions: LinkSessions,
   links: readonly DirectLink[],
   process: { readonly pid: number; readonly containerId: string },
 ): Promise<string | undefined> {
-  const failure = await session.run({
+  const failure = await sessions.outside.run({
     commands: outsideCommands(links, process),
     made: links.map(({ outside }) => outside),
     used: [...new Set(links.map(({ bridge }) => bridge.name))],
   });
-  if (failure !== undefined) return failure;
-  const namespace = `--net=/proc/${process.pid}/ns/net`;
-  try {
-    await run("nsenter", [namespace, "ip", "-batch", "-"], insideCommands(links));
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+  return failure ?? (await sessions.inside.run(process.pid, insideCommands(links)));
 }
 
 export function hasInterface(name: string): boolean {
@@ -85,14 +86,12 @@ export async function rejoin(bridge: string): Promise<void> {
   if (commands.length > 0) await run("ip", ["-batch", "-"], commands.join(""));
 }
 
-/** The programs are there and may be used. */
-export async function hasPrograms(): Promise<boolean> {
-  try {
-    await run("nsenter", ["--net=/proc/self/ns/net", "ip", "-V"]);
-    return true;
-  } catch {
-    return false;
-  }
+/** The programs are there, do what is expected of them, and may be used. */
+export async function hasPrograms(folder: string): Promise<boolean> {
+  const { inside } = linkSessions(folder);
+  const failure = await inside.run(process.pid, "");
+  inside.close();
+  return failure === undefined;
 }
 
 interface End {

@@ -58,6 +58,7 @@ export class DirectStarts {
   readonly #engine: DirectEngine;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #folder: string;
   readonly #cgroupRoot: string | undefined;
   readonly #journal: DirectJournal;
   readonly #connector: DirectConnector;
@@ -75,6 +76,7 @@ export class DirectStarts {
     this.#engine = engine;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#folder = options.folder;
     this.#cgroupRoot = options.cgroupRoot;
     this.#journal = new DirectJournal(options.folder);
     this.#connector = new DirectConnector(options);
@@ -223,7 +225,11 @@ export class DirectStarts {
 
   async #learn(id: string): Promise<void> {
     const { cgroupVersion, isPlain, pidOf } = this.#engine;
-    if (process.getuid?.() !== 0 || !(await isPlain()) || !(await links.hasPrograms())) {
+    if (
+      process.getuid?.() !== 0 ||
+      !(await isPlain()) ||
+      !(await links.hasPrograms(this.#folder))
+    ) {
       this.#isImpossible = true;
       return;
     }

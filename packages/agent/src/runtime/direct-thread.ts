@@ -10,11 +10,16 @@
 
 import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
-import { type MessagePort, parentPort } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { killInit, releaseInit, stopInit } from "./direct-init.ts";
-import { attach, ipSession } from "./direct-links.ts";
+import { attach, type LinkSessions, linkSessions } from "./direct-links.ts";
 import type { DirectLink } from "./direct-plan.ts";
-import type { IpSession } from "./ip-session.ts";
+
+/** What the thread is begun with. */
+export interface DirectThreadData {
+  /** On a volatile disk; it writes there what a program is to read. */
+  readonly folder: string;
+}
 
 /** To the thread. `over`: the start has ended, what is not there now will not come. */
 export type ToDirectThread =
@@ -48,9 +53,9 @@ const FAR_LOOK_MS = 8;
 /** Nice value: what it does is short, and cannot wait. */
 const PRIORITY = -10;
 
-function serve(port: MessagePort): void {
+function serve(port: MessagePort, folder: string): void {
   const waiting = new Map<string, DirectWork>();
-  const session = ipSession();
+  const sessions = linkSessions(folder);
   let isLooking = false;
   const done = (id: string, outcome: DirectOutcome) => {
     port.postMessage({ kind: "done", id, outcome } satisfies FromDirectThread);
@@ -60,7 +65,7 @@ function serve(port: MessagePort): void {
     if (pid === undefined && !isLast) return;
     waiting.delete(id);
     if (pid === undefined) done(id, { kind: "unseen" });
-    else void connect(session, { id, pid, work }).then((outcome) => done(id, outcome));
+    else void connect(sessions, { id, pid, work }).then((outcome) => done(id, outcome));
   };
   const look = () => {
     for (const [id, work] of waiting) lookFor(id, work, false);
@@ -82,10 +87,10 @@ function serve(port: MessagePort): void {
 }
 
 async function connect(
-  session: IpSession,
+  sessions: LinkSessions,
   { id, pid, work }: { readonly id: string; readonly pid: number; readonly work: DirectWork },
 ): Promise<DirectOutcome> {
-  const failure = await attach(session, work.links, { pid, containerId: id });
+  const failure = await attach(sessions, work.links, { pid, containerId: id });
   if (failure === undefined) releaseInit(pid);
   else killInit(pid);
   return failure === undefined ? { kind: "connected" } : { kind: "failed", reason: failure };
@@ -97,5 +102,6 @@ if (parentPort !== null) {
   } catch {
     // Without the right to it the thread is as fast as all others.
   }
-  serve(parentPort);
+  const { folder } = workerData as DirectThreadData;
+  serve(parentPort, folder);
 }
