@@ -1,6 +1,7 @@
 export type { PrintedMap } from "./codec/codec.ts";
 export type { Extensions } from "./codec/extension.ts";
 export { type ComposeFiles, memoryFiles } from "./files.ts";
+export { variablesBeside } from "./load/env-files.ts";
 export { fileVariables } from "./load/file-variables.ts";
 export {
   declaredParameters,

@@ -99,6 +99,65 @@ test("variables: the environment over .env, --env-file instead of .env", async (
   assert.equal(await imageOf(inputIn(folder, { envFile: ["prod.env"] })), "shop a:prod");
 });
 
+test("what a .env says of files counts like the caller's own variables", async (context) => {
+  const files = {
+    "compose.yaml": SHOP,
+    ".env":
+      "COMPOSE_FILE=a.yaml,b.yaml\nCOMPOSE_PATH_SEPARATOR=,\nTAG=dotted\nCOMPOSE_PROJECT_NAME=own\n",
+    "a.yaml": "services: {web: {image: a}}\n",
+    "b.yaml": SHOP.replace("a:", "b:"),
+    "deep/c.yaml": SHOP.replace("a:", "c:"),
+    "deep/.env": "TAG=deep\nCOMPOSE_PROJECT_NAME=other\n",
+  };
+  const folder = folderOf(context, files);
+  assert.equal(await imageOf(inputIn(folder)), "own b:dotted");
+  assert.equal(await imageOf(inputIn(folder, { file: ["compose.yaml"] })), "own a:dotted");
+  assert.equal(
+    await imageOf(inputIn(folder, {}, { COMPOSE_FILE: "compose.yaml" })),
+    "own a:dotted",
+  );
+  assert.equal(await imageOf(inputIn(folder, { file: ["deep/c.yaml"] })), "other c:deep");
+  writeFileSync(join(folder, ".env"), "COMPOSE_FILE=deep/c.yaml\nCOMPOSE_PROJECT_NAME=own\n");
+  // The .env that named the file, over the one beside it.
+  assert.equal(await imageOf(inputIn(folder)), "own c:deep");
+});
+
+test("env files by COMPOSE_ENV_FILES, and none where they are turned off", async (context) => {
+  const folder = folderOf(context, {
+    "compose.yaml": SHOP,
+    ".env": "TAG=dotted\n",
+    "one.env": "TAG=one\n",
+    "two.env": "TAG=two\n",
+  });
+  const image = (environment: Record<string, string>, options: CommandInput["options"] = {}) =>
+    imageOf(inputIn(folder, options, environment));
+  assert.equal(await image({ COMPOSE_ENV_FILES: "one.env,two.env" }), "shop a:two");
+  const both = { COMPOSE_ENV_FILES: "one.env", COMPOSE_DISABLE_ENV_FILE: "1" };
+  assert.equal(await image(both), "shop a:one");
+  assert.equal(await image(both, { envFile: ["two.env"] }), "shop a:two");
+  assert.equal(await image({ COMPOSE_DISABLE_ENV_FILE: "true" }), "shop a:none");
+  assert.equal(await image({ COMPOSE_DISABLE_ENV_FILE: "0" }), "shop a:dotted");
+});
+
+for (const [environment, message] of [
+  [{ COMPOSE_FILE: "compose.yaml:" }, /COMPOSE_FILE is "compose.yaml:": a name in it is empty/],
+  [{ COMPOSE_ENV_FILES: "a.env,,b.env" }, /COMPOSE_ENV_FILES is "a.env,,b.env": a name in it/],
+  [
+    { COMPOSE_DISABLE_ENV_FILE: "yes" },
+    /COMPOSE_DISABLE_ENV_FILE is "yes"; expected true or false/,
+  ],
+] as const) {
+  test(`${JSON.stringify(environment)} is refused`, async (context) => {
+    const folder = folderOf(context, { "compose.yaml": SHOP });
+    await assert.rejects(openStack(inputIn(folder, {}, environment)), message);
+  });
+}
+
+test("an .env with a value for no name is refused, with its line", async (context) => {
+  const folder = folderOf(context, { "compose.yaml": SHOP, ".env": "TAG=1\n=x\n" });
+  await assert.rejects(loadStack(inputIn(folder)), /\.env:2:1 .*has no name for its value/);
+});
+
 test("--stack names it", async (context) => {
   const folder = folderOf(context, { "compose.yaml": SHOP });
   assert.equal(await imageOf(inputIn(folder, { stack: "other" })), "other a:none");

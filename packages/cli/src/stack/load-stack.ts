@@ -1,7 +1,7 @@
 /** From the words of a command to a loaded Compose project: which files, which name, which variables. */
 
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import {
   type ComposeFiles,
   type ComposeProblem,
@@ -15,6 +15,7 @@ import {
 } from "@berth/compose";
 import { isName, ProtocolError } from "@berth/protocol";
 import { type CommandInput, listOption, type OptionDescription, textOption } from "../command.ts";
+import { stackFiles } from "./stack-files.ts";
 
 /** Options of every command that reads stack files. */
 export const FILE_OPTIONS: readonly OptionDescription[] = [
@@ -35,17 +36,6 @@ export const FILE_OPTIONS: readonly OptionDescription[] = [
     flags: "--allow-remote <prefix...>",
     summary: "load remote files of include and extends whose addresses begin so (https only)",
   },
-];
-
-/** Looked for in this order, as Compose does. */
-const FILE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-
-/** The first of these beside a file that was looked for lies over it, as in Compose; not over one that was named. */
-const OVERRIDE_NAMES = [
-  "compose.override.yml",
-  "compose.override.yaml",
-  "docker-compose.override.yml",
-  "docker-compose.override.yaml",
 ];
 
 /** What one label of DNS holds (RFC 1123). */
@@ -78,22 +68,26 @@ export interface OpenedStack {
 
 /** Finds the files that a command names. */
 export async function openStack(input: CommandInput): Promise<OpenedStack> {
-  const files = filesOf(input);
-  const stdin = files.some(({ given }) => given === "-") ? await readStandardInput() : undefined;
   const directory = textOption(input, "projectDirectory");
+  const { files, envFiles, environment } = stackFiles({
+    given: listOption(input, "file"),
+    envFiles: listOption(input, "envFile"),
+    directory: directory === undefined ? undefined : resolve(input.workingDirectory, directory),
+    environment: definedOnly(input.environment),
+    workingDirectory: input.workingDirectory,
+  });
+  const stdin = files.includes("-") ? await readStandardInput() : undefined;
   const stack = textOption(input, "stack");
-  const envFiles = listOption(input, "envFile");
   const profiles = listOption(input, "profile");
+  const ownPath = join(input.workingDirectory, STDIN_NAME);
   const options: LoadOptions = {
-    files: files.map(({ path }) => path),
+    files: files.map((file) => (file === "-" ? ownPath : file)),
     ...(directory === undefined
       ? {}
       : { projectDirectory: resolve(input.workingDirectory, directory) }),
     ...(stack === undefined ? {} : { projectName: stack }),
-    environment: definedOnly(input.environment),
-    ...(envFiles.length === 0
-      ? {}
-      : { envFiles: envFiles.map((file) => resolve(input.workingDirectory, file)) }),
+    environment,
+    ...(envFiles === undefined ? {} : { envFiles }),
     ...(profiles.length === 0 ? {} : { profiles }),
     fs: stdin === undefined ? nodeFiles : withStandardInput(stdin, input.workingDirectory),
   };
@@ -144,45 +138,6 @@ export function shortened<T extends { readonly file: string }>(problem: T, input
   const prefix = `${input.workingDirectory}/`;
   const file = problem.file.startsWith(prefix) ? problem.file.slice(prefix.length) : problem.file;
   return { ...problem, file: file === STDIN_NAME ? "(standard input)" : file };
-}
-
-interface GivenFile {
-  readonly given: string;
-  readonly path: string;
-}
-
-function filesOf(input: CommandInput): GivenFile[] {
-  const given = listOption(input, "file");
-  const fromEnvironment = (input.environment["COMPOSE_FILE"] ?? "").split(":").filter(Boolean);
-  const names = given.length > 0 ? given : fromEnvironment;
-  if (names.length === 0) return foundFiles(input.workingDirectory);
-  return names.map((name) => ({
-    given: name,
-    path: name === "-" ? join(input.workingDirectory, STDIN_NAME) : absolute(name, input),
-  }));
-}
-
-function absolute(name: string, input: CommandInput): string {
-  return isAbsolute(name) ? name : resolve(input.workingDirectory, name);
-}
-
-function foundFiles(start: string): GivenFile[] {
-  for (let folder = start; ; folder = dirname(folder)) {
-    for (const name of FILE_NAMES) {
-      const path = join(folder, name);
-      if (!existsSync(path)) continue;
-      const override = OVERRIDE_NAMES.find((each) => existsSync(join(folder, each)));
-      const over =
-        override === undefined ? [] : [{ given: override, path: join(folder, override) }];
-      return [{ given: name, path }, ...over];
-    }
-    if (folder === dirname(folder)) break;
-  }
-  throw new ProtocolError(
-    "invalid_request",
-    `there is no compose.yaml in ${start} or above it; name one with -f`,
-    { folder: start },
-  );
 }
 
 function withStandardInput(text: string, folder: string): ComposeFiles {

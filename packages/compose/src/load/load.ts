@@ -21,6 +21,7 @@ import { type ProjectWords, projectWords } from "../spec/project-codec.ts";
 import type { MapTree, Tree } from "../tree/tree.ts";
 import { checkProject } from "./check.ts";
 import { parseFile } from "./documents.ts";
+import { environmentOf } from "./env-files.ts";
 import { mergeGroup, type ParsedFile } from "./group.ts";
 import { mapValues, normalize, withVariableValues } from "./normalize.ts";
 import { type DeclaredParameters, readDeclarations, withParameters } from "./parameters.ts";
@@ -28,7 +29,7 @@ import { activeProfiles, isActive, profilesOf } from "./profiles.ts";
 import { projectNameOf } from "./project-name.ts";
 import { selectServices } from "./select-services.ts";
 import { withFileValues } from "./service-files.ts";
-import { type Environment, Session, withDefaults } from "./session.ts";
+import { type Environment, Session } from "./session.ts";
 import { type SourceMap, TreeSourceMap } from "./source-map.ts";
 import { warnUnhonoured } from "./warn.ts";
 
@@ -155,22 +156,6 @@ function valuesOf(
   declared: DeclaredParameters,
 ): ParameterValues {
   return typeof parameters === "function" ? parameters(declared) : parameters;
-}
-
-function environmentOf(
-  session: Session,
-  options: Pick<LoadOptions, "environment" | "envFiles">,
-  directory: string,
-): Environment {
-  const own = `${directory === "/" ? "" : directory}/.env`;
-  const files = options.envFiles ?? (session.isFile(own) ? [own] : []);
-  const environment: Environment = new Map(Object.entries(options.environment));
-  let more: Environment = new Map();
-  for (const file of files) {
-    const read = session.readEnv(file, {}, (name) => environment.get(name) ?? more.get(name));
-    more = new Map([...more, ...read]);
-  }
-  return withDefaults(environment, more);
 }
 
 function parseAll(

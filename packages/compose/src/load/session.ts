@@ -73,7 +73,13 @@ export class Session {
   /** Variables of an env file; problems name the file's own lines. */
   readEnv(
     file: string,
-    form: { readonly raw?: boolean; readonly asked?: Origin; readonly path?: string },
+    form: {
+      readonly raw?: boolean;
+      /** Its variables become those of a process, all of which have names. */
+      readonly named?: boolean;
+      readonly asked?: Origin;
+      readonly path?: string;
+    },
     lookup: Lookup,
   ): Environment {
     const read = this.read(file, form.asked, form.path);
@@ -82,7 +88,10 @@ export class Session {
     const text = read.toWellFormed();
     const result = form.raw === true ? parseRawEnv(text, lookup) : parseDotenv(text, lookup);
     const source = { file, text, baseDirectory: "/" };
-    for (const { line, message } of result.problems) {
+    const nameless = form.named === true ? result.namelessLine : undefined;
+    const more =
+      nameless === undefined ? [] : [{ line: nameless, message: "has no name for its value" }];
+    for (const { line, message } of [...result.problems, ...more]) {
       this.problems.error({ source, offset: offsetOfLine(text, line) }, form.path ?? "", message);
     }
     return result.values;

@@ -121,6 +121,14 @@ const CASES: readonly Case[] = [
     lacks: "hush",
   },
   {
+    of: "bare-name-at-the-end",
+    files: {
+      "compose.yaml": "services: {web: {image: x, env_file: e.env}}\n",
+      "e.env": "COMPOSE_PROJECT_NAME",
+    },
+    prints: '"COMPOSE_PROJECT_NAME": "p"',
+  },
+  {
     of: "aliases",
     files: { "compose.yaml": bomb() },
     refuses: /aliases repeat more than/,

@@ -97,6 +97,11 @@ export const DIFFERENCES: readonly Difference[] = [
     `the reference prints the value of a secret that an included project takes from a variable`,
   ),
   row(
+    `bare-name-at-the-end`,
+    `a bare name at the end of an env file needs no line break to be taken from the environment`,
+    `the reference gives it as the value of a variable without a name`,
+  ),
+  row(
     `aliases`,
     `aliases may not repeat more than ${ALIAS_NODES_MAX} values`,
     `the reference takes all memory`,

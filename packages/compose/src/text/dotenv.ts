@@ -17,6 +17,8 @@ export interface DotenvProblem {
 export interface DotenvResult {
   readonly values: ReadonlyMap<string, string>;
   readonly problems: readonly DotenvProblem[];
+  /** The last line that gives a value to no name, if one does: a container may be given it, a process cannot. */
+  readonly namelessLine?: number;
 }
 
 /** Reads an env file; `lookup` gives variables that its values mention, before the file's own. */
@@ -75,6 +77,7 @@ class DotenvReader {
   readonly #problems: DotenvProblem[] = [];
   #at = 0;
   #line = 1;
+  #namelessLine: number | undefined;
 
   constructor(text: string, lookup: Lookup) {
     this.#text = text;
@@ -83,7 +86,12 @@ class DotenvReader {
 
   read(): DotenvResult {
     while (this.#skipToStatement() && this.#problems.length < 20) this.#statement();
-    return { values: this.#values, problems: this.#problems };
+    const nameless = this.#namelessLine;
+    return {
+      values: this.#values,
+      problems: this.#problems,
+      ...(nameless === undefined ? {} : { namelessLine: nameless }),
+    };
   }
 
   #skipToStatement(): boolean {
@@ -123,6 +131,7 @@ class DotenvReader {
       return;
     }
     this.#at++;
+    if (name === "") this.#namelessLine = this.#line;
     while (INLINE_SPACE.test(this.#text[this.#at] ?? "")) this.#at++;
     const quote = this.#text[this.#at];
     const value = quote === '"' || quote === "'" ? this.#quoted(quote) : this.#unquoted();
