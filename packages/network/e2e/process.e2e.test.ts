@@ -2,11 +2,19 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inNamespace, loopbackModel, netUnderTest, until } from "./lab.ts";
+
+/** Name and scheduling class of every thread of a process; 0 is the ordinary class, 1 SCHED_FIFO (proc(5)). */
+function standingsOf(pid: number): string[] {
+  return globSync(`/proc/${pid}/task/*/stat`).map((file) => {
+    const [, name = "", rest = ""] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(file, "utf8")) ?? [];
+    return `${name} ${rest.split(" ")[38]}`;
+  });
+}
 
 inNamespace(import.meta.url, () => {
   const net = netUnderTest();
@@ -55,6 +63,16 @@ inNamespace(import.meta.url, () => {
     assert.match(await ask("GET", "/nothing"), /^404 .*"code":"not_found"/);
     assert.match(await ask("GET", "/sessions?address=x&port=1"), /^400 /);
     assert.match(await ask("GET", "/metrics"), /^200 [\s\S]*applied_generation\{part="dns"\} 5/);
+  });
+
+  test("the thread that answers names comes before everything ordinary, and no other", async () => {
+    // Where a container or a kernel permits nobody to do so, names are answered all the same.
+    const { status } = spawnSync("chrt", ["--fifo", "1", "true"]);
+    const expected = status === 0 ? ["dns 1"] : [];
+    await until("priority of the thread", 10_000, () => {
+      const first = standingsOf(net.pid()).filter((standing) => !standing.endsWith(" 0"));
+      return `${first}` === `${expected}` ? true : undefined;
+    });
   });
 
   test("the socket and the stored model are for the owner alone", () => {

@@ -17,6 +17,7 @@ import { netSocketPath } from "./client.ts";
 import { ControlSocket, type StopOptions } from "./control-socket.ts";
 import { DnsThread } from "./dns/dns-thread.ts";
 import type { LookupQuestion, LookupReport } from "./dns/explain.ts";
+import { ThreadPriority } from "./dns/thread-priority.ts";
 import { FirewallController } from "./firewall/controller.ts";
 import { RulesWatch } from "./firewall/rules-watch.ts";
 import { IngressController } from "./ingress/controller.ts";
@@ -78,6 +79,9 @@ export async function runNet(options: NetOptions): Promise<NetProcess> {
 }
 
 const DEFAULT_DNS_PORT = 53;
+const PRIORITY_LOOK_MS = 1_000;
+/** A thread that has just begun has not told its number yet. */
+const THREAD_START_MS = 200;
 /** It remembers each of them, a hundred bytes; an hour's looks, and then it is another. */
 const NFT_COMMANDS_MAX = 2_000;
 const PENDING: PartReport = { state: "pending", generation: 0, problems: [] };
@@ -131,6 +135,7 @@ class Net implements NetProcess {
       port: this.#dnsPort,
       ...(options.dnsWorkerUrl === undefined ? {} : { workerUrl: options.dnsWorkerUrl }),
     });
+    followPriority(this.#dns, options);
     const haproxyProgram = options.haproxyProgram ?? "haproxy";
     this.#ingress = new IngressController({
       ...options,
@@ -411,4 +416,20 @@ function withoutServiceAddresses(model: NodeNetworkModel): NodeNetworkModel {
     ...model,
     services: model.services.map((service) => ({ ...service, endpointMode: "dnsrr" })),
   };
+}
+
+/** Names come before what else the machine does, as long as they take little of it. */
+function followPriority(dns: DnsThread, { clock, log, driver }: NetOptions): void {
+  const priority = new ThreadPriority({ clock, log });
+  driver.add({
+    name: "dns-priority",
+    purpose: "keeps the thread that answers names before everything else while it takes little",
+    periodMs: PRIORITY_LOOK_MS,
+    run: async () => {
+      const { threadId } = dns;
+      if (threadId === undefined) return { againMs: THREAD_START_MS };
+      await priority.look(threadId);
+      return undefined;
+    },
+  });
 }

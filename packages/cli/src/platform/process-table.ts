@@ -35,8 +35,9 @@ export const PROCESS_FLAGS = {
   // On a heap of some ten megabytes handing collection over costs more than doing it.
   // Below 2 GiB V8 calls its built-in code where it is, instead of a copy of 2 MiB.
   agent: [...SMALL, "--single-threaded-gc", "--max-old-space-size=1024"],
-  // Without V8's middle compiler: what is hot reaches the optimizing one all the same.
-  net: [...SMALL, "--optimize-for-size", "--no-maglev"],
+  // Without V8's middle compiler: what is hot reaches the optimizing one all the same. Names come before all else of
+  // the machine, so that their thread must not wait for a helper that collects with it and does not.
+  net: [...SMALL, "--optimize-for-size", "--no-maglev", "--single-threaded-gc"],
   supervise: SMALL,
 } as const;
 

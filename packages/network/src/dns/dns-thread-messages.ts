@@ -17,6 +17,8 @@ export type ToDnsThread = { readonly id: number } & (
 );
 
 export type FromDnsThread =
+  /** First: by what number the kernel knows the thread. */
+  | { readonly kind: "started"; readonly threadId: number }
   /** Answers the message of `id`, in the kind of answer that it has. */
   | {
       readonly kind: "answer";

@@ -36,6 +36,7 @@ export class DnsThread {
     { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }
   >();
   #worker: Worker;
+  #threadId: number | undefined;
   #lastId = 0;
   #model: NodeNetworkModel | undefined;
   #problems: readonly NetProblem[] = [];
@@ -60,6 +61,11 @@ export class DnsThread {
 
   async figures(): Promise<DnsFigures> {
     return (await this.#ask({ kind: "figures" })) as DnsFigures;
+  }
+
+  /** As the kernel numbers it; undefined before it runs and after its end. */
+  get threadId(): number | undefined {
+    return this.#threadId;
   }
 
   /** As last told, which is before the answer to `apply`. */
@@ -88,9 +94,10 @@ export class DnsThread {
   }
 
   #take(message: FromDnsThread): void {
+    if (message.kind === "started") this.#threadId = message.threadId;
     if (message.kind === "log") this.#settings.log.info("dns", { said: message.line });
     if (message.kind === "problems") this.#problems = message.problems;
-    if (message.kind === "log" || message.kind === "problems") return;
+    if (!("id" in message)) return;
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "answer") waiting?.resolve(message.value);
@@ -98,6 +105,7 @@ export class DnsThread {
   }
 
   #lost(): void {
+    this.#threadId = undefined;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) {

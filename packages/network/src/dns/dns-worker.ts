@@ -3,6 +3,8 @@
  * writing models) makes a query wait. It follows what it is told and owns the DNS sockets.
  */
 
+import { readlinkSync } from "node:fs";
+import { basename } from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Driver, lineLogger, Prng, systemClock } from "@berth/base";
 import type { DnsThreadOptions, FromDnsThread, ToDnsThread } from "./dns-thread-messages.ts";
@@ -10,6 +12,8 @@ import { DnsServer } from "./server.ts";
 
 function serve(port: MessagePort, { port: dnsPort }: DnsThreadOptions): void {
   const post = (message: FromDnsThread) => port.postMessage(message);
+  // PID/task/TID of who asks, in this process's own numbers.
+  post({ kind: "started", threadId: Number(basename(readlinkSync("/proc/thread-self"))) });
   const log = lineLogger({
     write: (line) => post({ kind: "log", line: line.trimEnd() }),
     now: () => systemClock.now(),
