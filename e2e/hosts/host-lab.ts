@@ -99,6 +99,8 @@ export class LabHost {
   readonly address: string;
   readonly folder: string;
   readonly socket: string;
+  /** The checkout whose bundle `berth` and `must` run: another one is another version. */
+  root = ROOT;
   readonly #lab: HostLab;
   #unshare: ChildProcess | undefined;
   #init = 0;
@@ -235,9 +237,9 @@ export class LabHost {
     return stdout;
   }
 
-  /** Runs `berth WORDS...` of this checkout's bundle, which is the server's. */
+  /** Runs `berth WORDS...` of the bundle in `root`. */
   berth(...words: string[]): Promise<CommandResult> {
-    return this.run(join(ROOT, "berth"), ...words);
+    return this.run(join(this.root, "berth"), ...words);
   }
 
   /** Runs what the join installed. */
@@ -246,7 +248,7 @@ export class LabHost {
   }
 
   must(...words: string[]): Promise<string> {
-    return this.inside(join(ROOT, "berth"), ...words);
+    return this.inside(join(this.root, "berth"), ...words);
   }
 
   async json<T>(...words: string[]): Promise<T[]> {

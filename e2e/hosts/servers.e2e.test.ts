@@ -6,12 +6,15 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { NodeStanding, ServerView } from "@berth/protocol";
 import { eventually, TestPlatform } from "../test-platform.ts";
 import { HostLab, type LabHost } from "./host-lab.ts";
+
+/** Each host has a member of its own. */
+const ETCD = "etcd://127.0.0.1:2379";
 
 let lab: HostLab;
 const members = new Map<LabHost, ChildProcess>();
@@ -24,17 +27,25 @@ before(async () => {
   for (const host of lab.hosts) startEtcd(host);
   const [first] = lab.hosts;
   assert.ok(first);
-  for (const host of lab.hosts) {
-    if (host !== first) {
-      mkdirSync(join(host.folder, "data"), { recursive: true, mode: 0o700 });
-      copyFileSync(join(first.folder, "data/secret.key"), join(host.folder, "data/secret.key"));
-    }
-    await host.startServer("--store", "etcd://127.0.0.1:2379");
+  await first.startServer("--store", ETCD);
+  first.loadImage("berth/busybox");
+  for (const host of lab.hosts.slice(1)) {
+    await joinAsServer(first, host);
     host.loadImage("berth/busybox");
   }
 });
 
 after(() => lab?.destroy());
+
+/** By the line that a server prints, and nothing else. */
+async function joinAsServer(server: LabHost, host: LabHost): Promise<void> {
+  const [printed] = await server.json<{ readonly command: string }>("server", "join");
+  const { command = "" } = printed ?? {};
+  const bare = await host.paste(command, "--check");
+  assert.match(bare.stdout + bare.stderr, /which is on its own host: say where it is for this one/);
+  const { code, stdout, stderr } = await host.paste(command, "--store", ETCD);
+  assert.equal(code, 0, stdout + stderr);
+}
 
 /** The member of a host; its data outlives the host's power, and a kill. */
 function startEtcd(host: LabHost): void {
@@ -247,5 +258,27 @@ test("etcd loses its majority and gets it back", async (context) => {
   });
   await eventually("another server shows every copy running", async () => {
     return (await running(two, "web/")).length === 3;
+  });
+});
+
+test("a server that was stopped is forgotten, refuses to start, and joins again", async () => {
+  const [one, two, three] = lab.hosts;
+  assert.ok(one && two && three);
+  const running = await one.berth("server", "rm", "three");
+  assert.match(running.stderr, /server three runs: end it first, with berth platform stop/);
+  await one.must("node", "drain", "three");
+  await three.must("platform", "stop");
+  await eventually("three is forgotten", async () => {
+    return (await one.berth("server", "rm", "three")).code === 0;
+  });
+  const left = await one.json<ServerView>("server", "ls");
+  assert.deepEqual(left.map(({ server }) => server.node).sort(), ["one", "two"]);
+  const { stderr } = await three.berth("platform", "start", "--consent");
+  assert.match(stderr, /server three was removed from this cluster: it has to join anew/);
+  await three.must("platform", "uninstall", "--yes");
+  await joinAsServer(two, three);
+  await eventually("three is a server again", async () => {
+    const servers = await one.json<ServerView>("server", "ls");
+    return servers.some(({ server, isPresent }) => server.node === "three" && isPresent);
   });
 });

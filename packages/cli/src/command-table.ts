@@ -187,6 +187,8 @@ const CERTIFICATES = rows("Certificates", [
   ["acme rm", "forget the ACME server", async () => ({ command: (await acme()).remove })],
 ]);
 
+const servers = () => import("./commands/server-commands.ts");
+
 const CLUSTER = rows("Cluster", [
   ["node ls", "nodes of the cluster", () => import("./commands/node-ls.ts")],
   ["sim", "place a trace of asks on a list of nodes", () => import("./commands/sim.ts")],
@@ -206,6 +208,17 @@ const CLUSTER = rows("Cluster", [
     () => import("./commands/node-describe.ts"),
   ],
   ["node rm", "end a node's membership", () => import("./commands/node-rm.ts")],
+  ["server ls", "servers of the cluster", async () => ({ command: (await servers()).list })],
+  [
+    "server join",
+    "print the command that makes another host a server",
+    async () => ({ command: (await servers()).join }),
+  ],
+  [
+    "server rm",
+    "forget a server that was stopped",
+    async () => ({ command: (await servers()).remove }),
+  ],
   ["node set", "labels and resources of a node", () => import("./commands/node-set.ts")],
   ["node label", "labels of a node", async () => ({ command: (await nodeWords()).label })],
   [

@@ -5,32 +5,39 @@ import { type Invitation, ProtocolError } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 
+export const INVITATION_OPTIONS = [
+  { flags: "--ttl <duration>", summary: "how long it may be used: 1m to 7d", fallback: "1h" },
+  { flags: "--node <name>", summary: "only a host with this name", fallback: "its host name" },
+  {
+    flags: "--address <address>",
+    summary: "by which the new host reaches this server",
+    fallback: "the first of this machine's",
+  },
+] as const;
+
 export const command: CommandDescription = {
   summary: "print the command that makes another host a node",
   details:
-    "The command is for one host and for a limited time. Whoever has it can run containers of this cluster: treat it as a password. It fetches Berth and Node from this server, checks the host, and changes nothing when a check fails. The first call opens the cluster's port (7711, TLS) on this machine.",
-  options: [
-    { flags: "--ttl <duration>", summary: "how long it may be used: 1m to 7d", fallback: "1h" },
-    { flags: "--node <name>", summary: "only a host with this name", fallback: "its host name" },
-    {
-      flags: "--address <address>",
-      summary: "by which the new host reaches this server",
-      fallback: "the first of this machine's",
-    },
-  ],
+    "The command is for one host and for a limited time. Whoever has it can run containers of this cluster: treat it as a password. It fetches Berth and Node from this server, checks the host, and changes nothing when a check fails. On a host that is a node already it takes over this server's version; containers keep running, and the token stays unused. The first call opens the cluster's port (7711, TLS) on this machine.",
+  options: [...INVITATION_OPTIONS],
   examples: [
     { line: "berth node join", does: "a command to paste on the new host" },
     { line: "berth node join --ttl 10m --node db-1", does: "for ten minutes, for the host db-1" },
     { line: "berth node join --json", does: "the same for a program that sets hosts up" },
   ],
-  run,
+  run: (input) => printInvitation(input),
 };
 
-async function run(input: CommandInput): Promise<number> {
+/** The line for one host; `wish` says what it becomes by it. */
+export async function printInvitation(
+  input: CommandInput,
+  wish: { readonly server?: true } = {},
+): Promise<number> {
   const { output, signal } = input;
   const ttl = textOption(input, "ttl");
   const node = textOption(input, "node");
   const body = {
+    ...wish,
     ...(ttl === undefined ? {} : { ttlMs: durationOf(ttl) }),
     ...(node === undefined ? {} : { node }),
   };

@@ -157,7 +157,11 @@ async function joined(
   if (url === undefined) return {};
   const { clock, paths } = lifecycleOf(input);
   const words = { url, node: settings.node, ...secretsOf(input) };
-  const { joinCluster, checkCluster } = await import("../joining/join.ts");
+  const { joinCluster, checkCluster, isMemberAlready } = await import("../joining/join.ts");
+  if (isMemberAlready(paths, settings, words.fingerprint)) {
+    input.output.note("this machine is a node of that cluster already: it takes over this version");
+    return flagOption(input, "check") ? "checked" : {};
+  }
   const show = (finding: Finding) => showFinding(input.output, finding);
   const join = { words, paths, settings, environment: input.environment, clock, show };
   if (!flagOption(input, "check")) return joinCluster(join);

@@ -3,15 +3,17 @@
  * needs to start. Nothing is changed, and the token is not used, before every check has passed.
  */
 
+import { X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import type { Clock } from "@berth/base";
 import { memberRequest, newPrivateKey } from "@berth/control-plane/certificates/x509";
-import { ProtocolError } from "@berth/protocol";
-import type { Finding } from "../platform/finding.ts";
+import { FORMAT_LEVEL, FORMAT_LEVEL_FIRST, ProtocolError } from "@berth/protocol";
+import { type Finding, failure, ok } from "../platform/finding.ts";
 import * as host from "../platform/host-checks.ts";
 import type { PlatformPaths } from "../platform/paths.ts";
 import type { PlatformSettings } from "../platform/settings.ts";
-import { writeIdentity } from "./identity-file.ts";
+import { normalFingerprint } from "./first-contact.ts";
+import { readIdentity, writeIdentity } from "./identity-file.ts";
 import {
   HOST_CHECKS,
   type JoinWords,
@@ -40,9 +42,18 @@ export interface JoinInput {
 export async function joinCluster(input: JoinInput): Promise<Partial<PlatformSettings>> {
   const { met, settings } = await checkCluster(input);
   const { words, paths, clock } = input;
-  const key = newPrivateKey();
   const client = joinClient(words, met.authority);
   try {
+    if (met.answer.server !== undefined) {
+      const { joinAsServer } = await import("./join-server.ts");
+      return await joinAsServer({
+        client,
+        paths,
+        settings: { ...input.settings, ...settings },
+        clock,
+      });
+    }
+    const key = newPrivateKey();
     const body = { node: words.node, now: clock.now(), signingRequest: await memberRequest(key) };
     const made = await client.call("joinNode", { params: {}, body });
     const { cluster, node, certificate, authority, notAfter } = made;
@@ -54,6 +65,18 @@ export async function joinCluster(input: JoinInput): Promise<Partial<PlatformSet
   } finally {
     client.close();
   }
+}
+
+/** The printed line is also how a node gets the server's version; the token stays unused. */
+export function isMemberAlready(
+  paths: PlatformPaths,
+  { joined }: PlatformSettings,
+  fingerprint: string,
+): boolean {
+  if (joined === undefined || !existsSync(paths.identity)) return false;
+  const { authority } = readIdentity(paths.identity);
+  const own = new X509Certificate(authority).fingerprint256;
+  return normalFingerprint(own) === normalFingerprint(fingerprint);
 }
 
 function refuseServers({ paths, settings }: JoinInput): void {
@@ -90,6 +113,7 @@ export async function checkCluster(
   const { findings, met } = await meetCluster(words, () => clock.now());
   take(findings);
   const settings = rangesOf(met);
+  take(await ofServer(input, met));
   if (met !== undefined) {
     const context = { paths, environment, settings: { ...input.settings, ...settings } };
     take(await host.addressRange(context));
@@ -99,6 +123,32 @@ export async function checkCluster(
   const problems = failed.map(({ check, message }) => `${check}: ${message}`);
   const message = `this host cannot join yet: ${failed.length} ${failed.length === 1 ? "check" : "checks"} failed, nothing was changed`;
   throw new ProtocolError("invalid_request", message, { problems });
+}
+
+/** What a host that becomes a server needs besides. */
+async function ofServer({ settings }: JoinInput, met: Met | undefined): Promise<Finding[]> {
+  const { server, formatLevel = FORMAT_LEVEL_FIRST } = met?.answer ?? {};
+  const findings: Finding[] = [];
+  if (formatLevel > FORMAT_LEVEL) {
+    const message = `the cluster's state is at level ${formatLevel}, this version reads ${FORMAT_LEVEL}: it is too old`;
+    findings.push(
+      failure(
+        "formats",
+        message,
+        "run the line that berth node join prints: it brings the version",
+      ),
+    );
+  }
+  if (server === undefined) return findings;
+  const { refuseLoopback } = await import("./join-server.ts");
+  try {
+    refuseLoopback(settings.store, server.storeUrl);
+    findings.push(ok("store", settings.store?.url ?? server.storeUrl));
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    findings.push(failure("store", error.message, String(error.details["advice"])));
+  }
+  return findings;
 }
 
 function rangesOf(met: Met | undefined): ClusterSettings {

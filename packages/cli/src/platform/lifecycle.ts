@@ -35,6 +35,8 @@ export interface Lifecycle {
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 const STOP_TIMEOUT_MS = 20_000;
+/** Twice within the shortest lease that may be set. */
+const VOUCH_PERIOD_MS = 400;
 
 export async function startPlatform(
   life: Lifecycle,
@@ -43,12 +45,50 @@ export async function startPlatform(
   const settings = await settleSettings(life, changes);
   const before = await versionHere(life, settings);
   const current = await ensureEngine(life, settings);
-  if (before !== undefined && before !== VERSION) {
-    await refuseTooOld(life);
-    life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
+  if (before === undefined || before === VERSION) return startCurrent(life, current, before);
+  await refuseTooOld(life);
+  life.report("upgrade", `${before} → ${VERSION}; containers keep running`);
+  return vouching(life, current.node, async () => {
     await stopOwnProcesses(life, { supervisor: true });
     await stopNet(life);
+    return startCurrent(life, current, before);
+  });
+}
+
+/**
+ * Renews the node's lease while `work` replaces its agent: on a busy machine that takes longer than a lease, and a
+ * node that is merely upgraded is not to lose its copies. Ends with the work, so a new agent that does not come is
+ * missed a lease later.
+ */
+async function vouching<T>(life: Lifecycle, node: string, work: () => Promise<T>): Promise<T> {
+  let goesOn = true;
+  const api = life.connect();
+  const renewals = async () => {
+    while (goesOn) {
+      try {
+        await api.call("renewLease", { params: { node }, signal: life.signal });
+      } catch (error) {
+        // The server is being replaced as well: leases start anew with the next one.
+        if (!(error instanceof ProtocolError)) return;
+      }
+      await sleep(life.clock, VOUCH_PERIOD_MS);
+    }
+  };
+  const vouched = renewals();
+  try {
+    return await work();
+  } finally {
+    goesOn = false;
+    await vouched;
   }
+}
+
+/** Starts what does not run, and waits until it answers in this version. */
+async function startCurrent(
+  life: Lifecycle,
+  current: PlatformSettings,
+  before: string | undefined,
+): Promise<PlatformSettings> {
   if (current.systemd) await installUnits(life.paths, current);
   else startSupervisor(life.paths);
   const from = life.clock.monotonic();

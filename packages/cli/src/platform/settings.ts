@@ -104,6 +104,16 @@ export const PlatformSettings = Type.Object(
 );
 export type PlatformSettings = Of<typeof PlatformSettings>;
 
+/** What all servers of a cluster have to agree upon: a further one takes it over. */
+export const SHARED_SETTINGS = [
+  "clusterRange",
+  "serviceRange",
+  "leaseMs",
+  "failover",
+  "allowHostMounts",
+  "allowPrivileged",
+] as const satisfies readonly (keyof PlatformSettings)[];
+
 export const DEFAULT_PORT = 7710;
 export const DEFAULT_CLUSTER_PORT = 7711;
 export const DEFAULT_HTTP_PORT = 8080;

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { runServer } from "@berth/control-plane/server/run-server";
 import { installedSoftware } from "../joining/installed-software.ts";
 import { ownAddresses } from "../platform/own-addresses.ts";
-import type { PlatformSettings } from "../platform/settings.ts";
+import { type PlatformSettings, SHARED_SETTINGS } from "../platform/settings.ts";
 import { BUNDLED, VERSION } from "../platform/version.ts";
 import { runProcessShell } from "./process-shell.ts";
 
@@ -16,6 +16,7 @@ await runProcessShell("server", async ({ paths, settings, clock, log }) => {
       host: settings.clusterHost,
       port: settings.clusterPort,
       addresses: () => clusterAddresses(settings),
+      sharedSettings: Object.fromEntries(SHARED_SETTINGS.map((name) => [name, settings[name]])),
       software: installedSoftware(BUNDLED ? import.meta.dirname : undefined),
     },
     clock,

@@ -21,6 +21,7 @@ const VERSION_HEX_CHARS = 32;
 export class SecretBox {
   readonly #sealKey: Uint8Array;
   readonly #nameKey: Uint8Array;
+  readonly #tokenKey: Uint8Array;
   readonly #random: (bytes: number) => Uint8Array;
 
   /** `key` is the content of the key file, `SECRET_KEY_BYTES` long. `random` is for simulations only. */
@@ -33,11 +34,17 @@ export class SecretBox {
       new Uint8Array(hkdfSync("sha256", key, "", `berth ${purpose}`, SECRET_KEY_BYTES));
     this.#sealKey = derive("seal");
     this.#nameKey = derive("version");
+    this.#tokenKey = derive("token");
   }
 
   /** Bytes that nobody can guess: what generated secrets are made of. */
   randomBytes(count: number): Uint8Array {
     return this.#random(count);
+  }
+
+  /** 32 bytes that follow from `text` and that only a server of this cluster can find. */
+  keyedHash(text: string): Uint8Array {
+    return createHmac("sha256", this.#tokenKey).update(text).digest();
   }
 
   /** The version under which `content` is kept; `place` keeps equal contents elsewhere apart. */

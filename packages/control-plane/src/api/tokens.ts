@@ -9,7 +9,7 @@ export function newToken(): string {
   return `bt_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
 }
 
-/** A token by which one host may join. */
-export function newJoinToken(): string {
-  return `bj_${randomBytes(TOKEN_BYTES).toString("base64url")}`;
+/** A token by which one host may join: of `bytes` that nobody can guess, or of chance. */
+export function newJoinToken(bytes: Uint8Array = randomBytes(TOKEN_BYTES)): string {
+  return `bj_${Buffer.from(bytes).toString("base64url")}`;
 }

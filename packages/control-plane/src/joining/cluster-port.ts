@@ -29,7 +29,7 @@ import { HttpServer, type SecureIdentity } from "../server/http-server.ts";
 import { tellAddress } from "../servers/server-addresses.ts";
 import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import type { Store } from "../store/port.ts";
-import type { ClusterEntrance, OpenEntrance, Software } from "./entrance.ts";
+import type { ClusterEntrance, OpenEntrance, Software, Welcome } from "./entrance.ts";
 
 const SERVER_LIFETIME_MS = 30 * DAY_MS;
 /** How often it is looked whether the port should be open and its certificate be renewed. */
@@ -54,6 +54,7 @@ export interface ClusterPortOptions {
   readonly addresses: () => readonly string[];
   readonly hostNames: readonly string[];
   readonly software: Software;
+  readonly welcome: () => Promise<Welcome>;
   /** This machine as a node, and the version: what its address row says. */
   readonly node: string;
   readonly version: string;
@@ -100,6 +101,10 @@ export class ClusterPort implements ClusterEntrance {
     const { key, port, fingerprint } = await this.#opening;
     const urls = this.#options.addresses().map((address) => `https://${address}:${port}`);
     return { urls, serverPin: pinOf(key), fingerprint };
+  }
+
+  welcome(): Promise<Welcome> {
+    return this.#options.welcome();
   }
 
   /** What this server shows to others; absent until the port is open. */

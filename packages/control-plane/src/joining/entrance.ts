@@ -1,6 +1,6 @@
 /** How hosts find the cluster and are let in: what the API needs of the cluster's port. */
 
-import { ProtocolError, type SoftwareFile } from "@berth/protocol";
+import { ProtocolError, type ServerWelcome, type SoftwareFile } from "@berth/protocol";
 
 /** Where the cluster's port is, and how to know that it is the right one. */
 export interface OpenEntrance {
@@ -22,8 +22,14 @@ export interface Software {
   read(digest: string): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
+/** What another server of the cluster is told by this one; the cluster's name is known elsewhere. */
+export type Welcome = Omit<ServerWelcome, "cluster">;
+
 export interface ClusterEntrance {
   readonly software: Software;
+
+  /** Throws `conflict` where the state is this server's alone. */
+  welcome(): Promise<Welcome>;
 
   /** Opens the port unless it is open. Throws `unavailable` when it cannot. */
   open(): Promise<OpenEntrance>;
@@ -39,6 +45,9 @@ export const CLOSED_ENTRANCE: ClusterEntrance = {
       throw new ProtocolError("unavailable", "this server has no software for other hosts");
     },
     read: async () => undefined,
+  },
+  welcome: async () => {
+    throw new ProtocolError("unavailable", "this server lets no other join");
   },
   open: async () => {
     throw new ProtocolError("unavailable", "this server has no port for other hosts");

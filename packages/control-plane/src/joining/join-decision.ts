@@ -97,9 +97,54 @@ function nameRefusal(view: ClusterView, node: string, isRepeated: boolean): Refu
   return refuse("already_exists", message, { node, contact: known.contact });
 }
 
+/** Lets a server in: uses the token up, and takes back that a server of this name was removed. */
+export function decideServerJoin(
+  view: ClusterView,
+  joining: Joining & { readonly keyHash: string },
+): Decision<undefined> {
+  const { tokenHash, node, keyHash, now } = joining;
+  const refusal = joinRefusal(view, joining, keyHash) ?? wrongKind(view, tokenHash, "server");
+  if (refusal !== undefined) return refusal;
+  const tokenKey = keys.joinToken(tokenHash);
+  const token = view.joinTokens.get(tokenKey);
+  if (token === undefined) return refuse("join_refused", "the token for joining is gone");
+  const used: JoinToken = { ...token.value, used: { node, keyHash, at: now } };
+  const removed = view.removals.get(keys.removal(serverRemoval(node)));
+  const nodeKey = keys.node(node);
+  return accept(
+    undefined,
+    [
+      unchangedSince(tokenKey, token.revision),
+      unchangedSince(nodeKey, view.nodes.get(nodeKey)?.revision),
+    ],
+    [
+      { kind: "put", key: tokenKey, value: encode(used) },
+      ...(removed === undefined ? [] : [{ kind: "delete", key: removed.key } as const]),
+    ],
+  );
+}
+
+/** A token is for a node or for a server: the two get different things by it. */
+function wrongKind(
+  view: ClusterView,
+  tokenHash: string,
+  wanted: "node" | "server",
+): Refusal | undefined {
+  const kind = view.joinTokens.get(keys.joinToken(tokenHash))?.value.server ? "server" : "node";
+  if (kind === wanted) return undefined;
+  const message = `the token is for a ${kind}: berth ${wanted} join prints one for a ${wanted}`;
+  return refuse("join_refused", message);
+}
+
+/** Under what the removal of a server is remembered, where that of a node is under its member's identifier. */
+export function serverRemoval(node: string): string {
+  return `server:${node}`;
+}
+
 /** Makes the member and uses the token up. */
 export function decideJoin(view: ClusterView, joining: NewMember): Decision<Member> {
-  const refusal = joinRefusal(view, joining, joining.keyHash);
+  const refusal =
+    joinRefusal(view, joining, joining.keyHash) ?? wrongKind(view, joining.tokenHash, "node");
   if (refusal !== undefined) return refusal;
   const { tokenHash, node, keyHash, memberId, address, now, notAfter } = joining;
   const tokenKey = keys.joinToken(tokenHash);

@@ -217,6 +217,28 @@ test("a clock ten minutes off, a name that is taken and a name that is not meant
   await client.call("joinNode", { params: {}, body: { ...taken, node: "node-6" } });
 });
 
+test("the same call with an idempotency key gets the same token, another one none", async () => {
+  const body = { ttlMs: MINUTE_MS };
+  const ask = (idempotencyKey: string, wish: object = body) =>
+    ours.admin.call("createJoinToken", { params: {}, body: wish, idempotencyKey });
+  const first = await ask("rack-1");
+  assert.deepEqual(await ask("rack-1"), first);
+  assert.notEqual((await ask("rack-2")).token, first.token);
+  await assert.rejects(ask("rack-1", { node: "node-12" }), refused("idempotency_mismatch"));
+  // Nobody finds the token who knows the key alone: it is the cluster's.
+  const elsewhere = { params: {}, body, idempotencyKey: "rack-1" };
+  assert.notEqual((await theirs.admin.call("createJoinToken", elsewhere)).token, first.token);
+});
+
+test("no server joins a cluster whose state is in one server's file, nor by a node's token", async () => {
+  const wish = { params: {}, body: { server: true } };
+  const words = /lies in a file of this server/;
+  await assert.rejects(ours.admin.call("createJoinToken", wish), refused("conflict", words));
+  const { client } = await invite(ours);
+  const body = { node: "node-13", now: now(), proof: "0".repeat(64) };
+  await assert.rejects(client.call("joinServer", { params: {}, body }), refused("conflict", words));
+});
+
 test("a token for joining opens nothing else", async () => {
   const { client } = await invite(ours);
   await assert.rejects(client.call("listNodes", { params: {} }), refused("forbidden"));

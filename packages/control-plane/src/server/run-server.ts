@@ -34,6 +34,7 @@ import { ensureSecretKey, ensureToken } from "./first-start.ts";
 import { HttpServer, type ListenAddress } from "./http-server.ts";
 import { type OpenedStore, openStore, type StoreChoice } from "./open-store.ts";
 import { addProcessMetrics } from "./process-metrics.ts";
+import { refuseRemoved, welcomeOf } from "./welcome.ts";
 
 export interface RunServerOptions {
   /** Everything that the server keeps; made when missing, readable by its owner only. */
@@ -70,6 +71,8 @@ export interface ClusterPlace {
   readonly addresses: () => readonly string[];
   /** What hosts run that join. */
   readonly software: Software;
+  /** Settings that a further server takes over, by their names; none by default. */
+  readonly sharedSettings?: Readonly<Record<string, unknown>>;
 }
 
 export interface RunningServer {
@@ -101,6 +104,7 @@ export async function runServer(options: RunServerOptions): Promise<RunningServe
   const { store, isShared } = opened;
   try {
     await refuseNewerState(store, options.version);
+    if (isShared) await refuseRemoved(store, nodeName);
     const secrets = new SecretBox(await ensureSecretKey(paths, store));
     // Each of several servers has its administrator's token, and none replaces another's.
     const admin = isShared ? `admin:${nodeName}` : "admin";
@@ -216,12 +220,13 @@ function certificatePorts({ clock, version }: RunServerOptions, box: SecretBox) 
 }
 
 function clusterPortOf(
-  { clusterPort }: RunServerOptions,
-  parts: Omit<ClusterPortOptions, "listen" | "addresses" | "software">,
+  { clusterPort, dataDir, store }: RunServerOptions,
+  parts: Omit<ClusterPortOptions, "listen" | "addresses" | "software" | "welcome">,
 ): ClusterPort | undefined {
   if (clusterPort === undefined) return undefined;
-  const { addresses, software } = clusterPort;
-  return new ClusterPort({ ...parts, listen: clusterPort, addresses, software });
+  const { addresses, software, sharedSettings = {} } = clusterPort;
+  const welcome = () => welcomeOf(dataDir, store, sharedSettings);
+  return new ClusterPort({ ...parts, listen: clusterPort, addresses, software, welcome });
 }
 
 /** Bytes of chance that are asked for at once: a call of the system for each request would be one too many. */

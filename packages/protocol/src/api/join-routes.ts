@@ -9,6 +9,8 @@ import {
   JoinWish,
   MemberCertificate,
   RenewRequest,
+  ServerJoinRequest,
+  ServerWelcome,
 } from "../resources/member.ts";
 import { FencedNode, Node } from "../resources/node.ts";
 import type { RouteDescription } from "./route.ts";
@@ -37,7 +39,13 @@ export const joinRoutes = {
     access: "admin",
     body: JoinWish,
     answer: { kind: "json", schema: Invitation },
-    errors: ["limit_exceeded", "unavailable"],
+    errors: [
+      "limit_exceeded",
+      "idempotency_mismatch",
+      "format_held_back",
+      "conflict",
+      "unavailable",
+    ],
   },
   checkJoin: {
     method: "POST",
@@ -57,6 +65,15 @@ export const joinRoutes = {
     body: JoinRequest,
     answer: { kind: "json", schema: MemberCertificate },
     errors: ["join_refused", "clock_skew", "already_exists", "invalid_certificate", "conflict"],
+  },
+  joinServer: {
+    method: "POST",
+    path: "/v1/join/server",
+    summary: "Makes a host a further server: uses the token up, answers the key of the secrets.",
+    access: "join",
+    body: ServerJoinRequest,
+    answer: { kind: "json", schema: ServerWelcome },
+    errors: ["join_refused", "clock_skew", "already_exists", "conflict", "unavailable"],
   },
   renewNodeCertificate: {
     method: "POST",

@@ -20,6 +20,15 @@ export const serverRoutes = {
     },
     errors: [],
   },
+  removeServer: {
+    method: "DELETE",
+    path: "/v1/servers/{node}",
+    summary: "Forgets a server that was stopped, with its tokens and its machine as a node.",
+    access: "admin",
+    query: Type.Object({ force: Type.Optional(Type.String()) }),
+    answer: { kind: "json", schema: Type.Object({ node: Type.String() }) },
+    errors: ["not_found", "still_in_use", "conflict"],
+  },
   relaySession: {
     method: "GET",
     path: "/v1/servers/sessions/{node}",

@@ -32,8 +32,12 @@ export const JoinToken = Type.Object({
   expiresAt: Timestamp,
   /** Who had it made. */
   createdBy: Type.String(),
+  /** What was asked, where an idempotency key named the call: the same call gets the same token. */
+  request: Type.Optional(Type.String()),
   /** The only name that may join by it; absent: the host chooses. */
   node: Type.Optional(Name),
+  /** A server may join by it, and no node: it is told the key of the secrets. */
+  server: Type.Optional(Type.Literal(true)),
   /** By whom it was used. The same host with the same key may ask again: its answer was lost. */
   used: Type.Optional(Type.Object({ node: Name, keyHash: Type.String(), at: Timestamp })),
 });
@@ -50,6 +54,8 @@ export const JoinWish = Type.Object(
   {
     ttlMs: Type.Optional(Type.Integer({ minimum: JOIN_TTL_MS_MIN, maximum: JOIN_TTL_MS_MAX })),
     node: Type.Optional(Name),
+    /** For a host that becomes a server. Known from protocol 3 on. */
+    server: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
@@ -105,6 +111,10 @@ export const JoinCheckAnswer = Type.Object({
   now: Timestamp,
   clusterRange: Type.String(),
   serviceRange: Type.Optional(Type.String()),
+  /** Level of the cluster's formats: a host that reads less cannot join. Absent: the first. */
+  formatLevel: Type.Optional(Type.Integer()),
+  /** The token makes a server of the host: where the cluster's state lies. */
+  server: Type.Optional(Type.Object({ storeUrl: Type.String() })),
   /** How the host looks from the server. */
   address: Type.String(),
   /** Whether the server reached `callbackPort`; absent when none was given. */
@@ -117,6 +127,36 @@ export const JoinRequest = Type.Object(
   { additionalProperties: false },
 );
 export type JoinRequest = Of<typeof JoinRequest>;
+
+/** The same host may ask again with the same proof while the token lives: its answer may have been lost. */
+export const ServerJoinRequest = Type.Object(
+  {
+    node: Name,
+    now: Timestamp,
+    /** 64 hexadecimal digits of chance that the host made. */
+    proof: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+  },
+  { additionalProperties: false },
+);
+export type ServerJoinRequest = Of<typeof ServerJoinRequest>;
+
+/** What a further server needs to be one of the cluster's. Whoever has it can read every secret. */
+export const ServerWelcome = Type.Object({
+  cluster: Type.String(),
+  /** The key of the secrets, base64. */
+  secretKey: Type.String(),
+  /** Where the state lies, with the contents of the files by which one gets in. */
+  store: Type.Object({
+    url: Type.String(),
+    ca: Type.Optional(Type.String()),
+    cert: Type.Optional(Type.String()),
+    key: Type.Optional(Type.String()),
+    login: Type.Optional(Type.String()),
+  }),
+  /** Settings that all servers of a cluster share, by their names in platform.json. */
+  settings: Type.Record(Type.String(), Type.Unknown()),
+});
+export type ServerWelcome = Of<typeof ServerWelcome>;
 
 export const RenewRequest = Type.Object(
   { signingRequest: SigningRequest },

@@ -14,10 +14,12 @@ import {
   type Task,
 } from "@berth/protocol";
 import { Vault } from "../../certificates/vault.ts";
+import { formatLevel } from "../../formats/format-standing.ts";
 import { confirmFenced } from "../../joining/confirm-fenced.ts";
 import {
   decideJoin,
   decideRenewal,
+  decideServerJoin,
   joinRefusal,
   tokenUseRefusal,
 } from "../../joining/join-decision.ts";
@@ -48,24 +50,43 @@ export const createJoinToken: Handler<"createJoinToken"> = async (request, conte
   const { body, actor, signal } = request;
   const { clock, store, state } = context;
   const { urls, serverPin, fingerprint } = await context.entrance.open();
+  const answerOf = (id: string, expiresAt: number): Invitation => ({
+    ...{ token, id, expiresAt, cluster: clusterId(context), urls: [...urls] },
+    ...{ serverPin, fingerprint },
+  });
   const now = clock.now();
   const tokens = state.view.joinTokens.all();
+  const token = newJoinToken(
+    request.idempotency && context.secrets.keyedHash(request.idempotency.key),
+  );
+  const hash = hashToken(token);
+  const earlier = tokens.find(({ value }) => value.hash === hash)?.value;
+  if (earlier !== undefined) {
+    if (earlier.request !== request.idempotency?.request) {
+      const message = "the idempotency key was used for another token";
+      throw new ProtocolError("idempotency_mismatch", message);
+    }
+    return answerOf(earlier.id, earlier.expiresAt);
+  }
   const expired = tokens.filter(({ value }) => value.expiresAt <= now);
   if (tokens.length - expired.length >= JOIN_TOKENS_MAX) {
     const message = `there are ${JOIN_TOKENS_MAX} tokens for joining that have not expired`;
     const details = { limit: "join tokens", maximum: JOIN_TOKENS_MAX };
     throw new ProtocolError("limit_exceeded", message, details);
   }
-  const token = newJoinToken();
+  const isServer = body.server === true;
+  if (isServer) await context.entrance.welcome();
   const row: JoinToken = {
     id: context.newId(),
-    hash: hashToken(token),
+    hash,
+    ...(request.idempotency === undefined ? {} : { request: request.idempotency.request }),
     createdAt: now,
     expiresAt: now + (body.ttlMs ?? JOIN_TTL_MS_DEFAULT),
     createdBy: actor.name,
     ...(body.node === undefined ? {} : { node: body.node }),
+    ...(isServer ? { server: true } : {}),
   };
-  // Not by way of an idempotency key: its record would keep the token itself.
+  // Not by the record of an idempotency key, which would keep the token itself: the token follows from the key.
   const { revision } = await store.txn({
     compare: [],
     then: [
@@ -74,11 +95,7 @@ export const createJoinToken: Handler<"createJoinToken"> = async (request, conte
     ],
   });
   await state.waitFor(revision, signal);
-  const { id, expiresAt } = row;
-  return {
-    ...{ token, id, expiresAt, cluster: clusterId(context), urls: [...urls] },
-    ...{ serverPin, fingerprint },
-  } satisfies Invitation;
+  return answerOf(row.id, row.expiresAt);
 };
 
 /** Of the 128 operations of a transaction; the rest goes with the next token. */
@@ -115,8 +132,12 @@ export const checkJoin: Handler<"checkJoin"> = async ({ body, actor, remoteAddre
   const { clusterRange, serviceRange } = settings;
   const { callbackPort } = body;
   const address = plainAddress(remoteAddress);
+  const token = state.view.joinTokens.get(keys.joinToken(asked.tokenHash))?.value;
+  const welcome = token?.server ? await entrance.welcome() : undefined;
   return {
     cluster: clusterId(context),
+    formatLevel: formatLevel(state.view),
+    ...(welcome === undefined ? {} : { server: { storeUrl: welcome.store.url } }),
     version,
     now,
     clusterRange,
@@ -143,6 +164,20 @@ export const joinNode: Handler<"joinNode"> = async (request, context) => {
     decideJoin(view, joining),
   );
   return certificate;
+};
+
+export const joinServer: Handler<"joinServer"> = async (request, context) => {
+  const { body, actor } = request;
+  // Read before anything is used up: what cannot be told uses no token.
+  const welcome = await context.entrance.welcome();
+  const joining = {
+    ...{ tokenHash: tokenHashOf(actor), node: body.node },
+    ...{ hostNow: body.now, now: context.clock.now(), keyHash: hashToken(body.proof) },
+  };
+  await commitDecision(context, withoutRecord(request), { route: "joinServer" }, (view) =>
+    decideServerJoin(view, joining),
+  );
+  return { cluster: clusterId(context), ...welcome };
 };
 
 export const renewNodeCertificate: Handler<"renewNodeCertificate"> = async (request, context) => {

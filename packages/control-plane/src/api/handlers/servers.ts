@@ -8,8 +8,11 @@ import {
   parseAs,
   type ServerAddress,
 } from "@berth/protocol";
+import { withoutServer } from "../../servers/server-removal.ts";
 import type { ClusterView } from "../../state/cluster-tables.ts";
+import { commitDecision } from "../commit.ts";
 import type { Handler } from "../handler.ts";
+import { booleanOf } from "../paging.ts";
 import { joinStreams } from "../session-hub.ts";
 
 /** Digests of one piece of a list. */
@@ -32,6 +35,15 @@ function leads(view: ClusterView, { node }: ServerAddress): boolean {
 function isPresent(view: ClusterView, server: ServerAddress): boolean {
   return leads(view, server) || view.servers.all().some(({ value }) => value.node === server.node);
 }
+
+export const removeServer: Handler<"removeServer"> = (request, context) => {
+  const { params, query, actor } = request;
+  const removal = { node: params.node, at: context.clock.now(), by: actor.name };
+  const force = booleanOf("force", query.force);
+  return commitDecision(context, request, { route: "removeServer" }, (view) =>
+    withoutServer(view, removal, force),
+  );
+};
 
 export const relaySession: Handler<"relaySession"> = async (
   { params, query, signal },
