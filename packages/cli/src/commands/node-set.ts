@@ -52,13 +52,13 @@ export const label: CommandDescription = {
 export const taint: CommandDescription = {
   summary: "keep copies away from a node that do not tolerate it",
   details:
-    "A service tolerates a taint by its key, or key and value, under x-berth: {tolerations: [gpu, team=data]}. What runs on the node already stays. no-schedule is the rule, prefer-no-schedule only where another node has room.",
+    "A service tolerates a taint by its key, or key and value, under x-berth: {tolerations: [gpu, team=data]}. no-schedule is the rule: what runs on the node already stays. prefer-no-schedule counts only where another node has room. no-execute also moves away what runs, by the limits of its rollout, but for copies whose volume lies there; copies of global services stop.",
   arguments: [
     NODE,
     {
       name: "taints",
       summary:
-        "KEY[=VALUE][:EFFECT] sets, KEY- takes away; EFFECT is no-schedule (default) or prefer-no-schedule",
+        "KEY[=VALUE][:EFFECT] sets, KEY- takes away; EFFECT is no-schedule (default), prefer-no-schedule or no-execute",
       required: true,
       variadic: true,
     },
@@ -66,6 +66,10 @@ export const taint: CommandDescription = {
   examples: [
     { line: "berth node taint node-1 gpu", does: "only services that tolerate gpu come to node-1" },
     { line: "berth node taint node-1 team=data:prefer-no-schedule", does: "others come last" },
+    {
+      line: "berth node taint node-1 repair:no-execute",
+      does: "what does not tolerate repair leaves as well",
+    },
     { line: "berth node taint node-1 gpu-", does: "the taint is gone" },
   ],
   run: (input) => change(input, { taints: taintsOf(input.words.slice(1)) }),
@@ -104,14 +108,20 @@ export function taintWords(taints: NonNullable<Node["taints"]>): string[] {
   );
 }
 
+const EFFECTS = ["no-schedule", "prefer-no-schedule", "no-execute"] as const;
+
+function isEffect(text: string): text is (typeof EFFECTS)[number] {
+  return EFFECTS.some((effect) => effect === text);
+}
+
 function taintsOf(words: readonly string[]): NonNullable<NodeChanges["taints"]> {
   return Object.fromEntries(
     words.map((word) => {
       if (word.endsWith("-") && word.length > 1) return [word.slice(0, -1), null];
       const match = /^([^=:]+)(?:=([^:]*))?(?::(.+))?$/.exec(word);
       const [, key = "", value, effect = "no-schedule"] = match ?? [];
-      if (match === null || (effect !== "no-schedule" && effect !== "prefer-no-schedule")) {
-        const message = `"${word}" is no taint: expected KEY[=VALUE][:no-schedule|:prefer-no-schedule] or KEY-`;
+      if (match === null || !isEffect(effect)) {
+        const message = `"${word}" is no taint: expected KEY[=VALUE][:${EFFECTS.join("|:")}] or KEY-`;
         throw new ProtocolError("invalid_request", message, {});
       }
       return [key, value === undefined ? { effect } : { value, effect }];

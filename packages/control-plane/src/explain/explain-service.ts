@@ -24,6 +24,7 @@ import { makePlan } from "../plan/make-plan.ts";
 import type { Identifiers } from "../plan/plan-context.ts";
 import { reconcileStack } from "../reconcile/reconcile-stack.ts";
 import type { ServiceInput, TaskRecord } from "../reconcile/service-input.ts";
+import { mustLeave } from "../reconcile/task-class.ts";
 import { exitWords, stateWords } from "../reconcile/waits.ts";
 import { type Refusal, refuse } from "../release/refusal.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
@@ -193,9 +194,10 @@ function pausedReasons({ stack, paused, ...task }: Task): string[] {
 
 /** A drained node keeps what cannot run elsewhere. */
 function staysReasons({ task }: TaskRecord, input: ServiceInput): string[] {
-  const stays = input.standing(task.node) === "draining" && !input.movable(task);
-  if (!stays || task.desired === "stopped") return [];
-  return [`stays although ${task.node} is being drained: its volume lives there`];
+  const standing = input.standing(task.node);
+  if (!mustLeave(standing) || input.movable(task) || task.desired === "stopped") return [];
+  const why = standing === "draining" ? "is being drained" : "has a taint that evicts it";
+  return [`stays although ${task.node} ${why}: its volume lives there`];
 }
 
 function standsWords({ task, status }: TaskRecord, input: ServiceInput): string {

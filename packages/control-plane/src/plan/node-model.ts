@@ -1,7 +1,7 @@
 /** A node as the scheduler sees it, from what users wrote and what its agent says. */
 
 import type { Node, NodeStatus } from "@berth/protocol";
-import type { NodeModel, Taint, Toleration } from "@berth/scheduler";
+import { type NodeModel, type Taint, type Toleration, tolerates } from "@berth/scheduler";
 
 /** Labels of these names are levels of the topology, as people write them. */
 const TOPOLOGY_LEVELS = ["region", "zone", "rack"] as const;
@@ -45,6 +45,17 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     volumes: [],
     addresses: [],
   };
+}
+
+/** The key of the first taint that moves copies away which tolerate no more than `tolerations`. */
+export function evictingTaint(
+  { taints = {} }: Node,
+  tolerations: readonly Toleration[] = [],
+): string | undefined {
+  const found = Object.entries(taints).find(([key, taint]) => {
+    return taint.effect === "no-execute" && !tolerates(tolerations, { key, ...taint });
+  });
+  return found?.[0];
 }
 
 /** Devices are countable; what a person says of a kind goes before what the agent found. */

@@ -10,7 +10,7 @@ import type { ClusterView } from "../state/cluster-tables.ts";
 
 /**
  * Names in order. A node that is down stays eligible: its copy goes on when it returns. So does one that got a
- * taint while a copy runs there (`hasCopy`): taints keep new copies away.
+ * taint while a copy runs there (`hasCopy`): taints keep new copies away. `no-execute` takes those as well.
  */
 export function eligibleNodes(
   view: ClusterView,
@@ -28,10 +28,9 @@ export function eligibleNodes(
     .filter(({ value }) => {
       const model = nodeModel(value, view.nodeStatuses.get(keys.nodeStatus(value.name))?.value);
       if (!parsed.every((constraint) => meetsConstraint(model, constraint))) return false;
-      const kept = model.taints.some(
-        (taint) => taint.effect === "no-schedule" && !tolerates(tolerated, taint),
-      );
-      return !kept || hasCopy(value.name);
+      const borne = model.taints.filter((taint) => !tolerates(tolerated, taint));
+      if (borne.some(({ effect }) => effect === "no-execute")) return false;
+      return !borne.some(({ effect }) => effect === "no-schedule") || hasCopy(value.name);
     })
     .map(({ value }) => value.name);
 }

@@ -107,7 +107,9 @@ function updateReason(tasks: PlaceTasks, input: ServiceInput): string {
   if (old === undefined) return "a copy is wanted";
   if (old.task.template !== input.target?.template) return "the release has another template";
   if (old.task.restartCount < input.restartCount) return "a restart was asked for";
-  return `${old.task.node} is being drained`;
+  return input.standing(old.task.node) === "evicting"
+    ? `${old.task.node} has a taint that evicts it`
+    : `${old.task.node} is being drained`;
 }
 
 /**

@@ -15,10 +15,11 @@ export interface TaskRecord {
 }
 
 /**
- * What may be expected of a node. `draining`: what can move away shall. `down`: silent for longer than its
+ * What may be expected of a node. `draining`: what can move away shall. `evicting`: likewise, by a taint that this
+ * service does not tolerate. `down`: silent for longer than its
  * lease. `suspended`: down too, but so many are at once that nothing is given up yet.
  */
-export type NodeStanding = "up" | "draining" | "down" | "suspended";
+export type NodeStanding = "up" | "draining" | "evicting" | "down" | "suspended";
 
 /** Where a copy is wanted: one slot, one node of a global service, or one pod. */
 export interface Place {

@@ -11,11 +11,13 @@ import {
   type ReleaseService,
   runsOnEveryNode,
   type ServiceScope,
+  type ServiceSpec,
   type Stack,
   serviceKey,
   stackKey,
   type Wait,
 } from "@berth/protocol";
+import { evictingTaint } from "../plan/node-model.ts";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
@@ -150,7 +152,7 @@ function sharedInput(
     target: target === undefined ? undefined : atPace(target, pace),
     restartCount: stack.restarts[scope.service] ?? 0,
     tasks: taskRecords(view, scope),
-    standing: (node) => standingOf(context, node),
+    standing: (node) => standingOf(context, node, target?.spec.tolerations),
     exclusive: release !== undefined && exclusiveReason(release, scope.service) !== undefined,
     movable: (task) => isMovable(view, task),
     fenced: (task) => fencedBy(view.nodes.get(keys.node(task.node))?.value, task) !== undefined,
@@ -174,7 +176,11 @@ function taskRecords(view: ClusterView, scope: ServiceScope): TaskRecord[] {
   });
 }
 
-function standingOf({ view }: StackContext, name: string): NodeStanding {
+function standingOf(
+  { view }: StackContext,
+  name: string,
+  tolerations: ServiceSpec["tolerations"],
+): NodeStanding {
   const node = view.nodes.get(keys.node(name))?.value;
   if (node === undefined) return "down";
   if (node.contact === "down") {
@@ -182,7 +188,8 @@ function standingOf({ view }: StackContext, name: string): NodeStanding {
     const isPaused = node.evictionPausedUntil !== undefined && node.fence?.state !== "done";
     return isPaused ? "suspended" : "down";
   }
-  return node.availability === "draining" ? "draining" : "up";
+  if (node.availability === "draining") return "draining";
+  return evictingTaint(node, tolerations) === undefined ? "up" : "evicting";
 }
 
 function placesOf(

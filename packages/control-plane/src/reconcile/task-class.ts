@@ -5,7 +5,7 @@
 
 import { present } from "@berth/base";
 import { isFinal, type ServiceSpec, type TaskStatus } from "@berth/protocol";
-import type { Place, ServiceInput, TaskRecord } from "./service-input.ts";
+import type { NodeStanding, Place, ServiceInput, TaskRecord } from "./service-input.ts";
 
 export type TaskClass =
   | "over"
@@ -62,8 +62,8 @@ const RULES: readonly ClassRule[] = [
   },
   {
     class: "must-move",
-    says: "its node is being drained and nothing binds it there",
-    holds: ({ task }, input) => input.standing(task.node) === "draining" && input.movable(task),
+    says: "its node is being drained, or has a taint that evicts it, and nothing binds it there",
+    holds: ({ task }, input) => mustLeave(input.standing(task.node)) && input.movable(task),
   },
   { class: "current", says: "it is what is wanted", holds: () => true },
 ];
@@ -72,6 +72,11 @@ const RULES: readonly ClassRule[] = [
 export function classify(record: TaskRecord, input: ServiceInput): TaskClass {
   const rule = RULES.find((each) => each.holds(record, input));
   return present(rule, "a rule for a task").class;
+}
+
+/** What can move away from such a node shall. */
+export function mustLeave(standing: NodeStanding): boolean {
+  return standing === "draining" || standing === "evicting";
 }
 
 function isWanted(task: TaskRecord["task"], input: ServiceInput): boolean {

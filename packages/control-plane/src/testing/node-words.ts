@@ -1,10 +1,13 @@
 /** What words of a dialogue do to a node: `down`, `up`, `cordon`, `taint=gpu`. */
 
 import { parseDuration } from "@berth/base";
-import type { Node, NodeAvailability } from "@berth/protocol";
+import type { Node, NodeAvailability, TaintEffect } from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../controllers/node-contact.ts";
 
-const PREFER = "prefer-no-schedule";
+const EFFECTS: Readonly<Record<string, TaintEffect>> = {
+  prefer: "prefer-no-schedule",
+  evict: "no-execute",
+};
 const AVAILABILITY: Readonly<Record<string, { readonly availability: NodeAvailability }>> = {
   drain: { availability: "draining" },
   cordon: { availability: "cordoned" },
@@ -21,7 +24,7 @@ export function nodeChanged(
   const [word = ""] = words;
   if (word === "up") return becomeHeard(known, now, settings);
   const [key, effect] = wordValue(words, "taint")?.split(":") ?? [];
-  const taint = { effect: effect === "prefer" ? PREFER : "no-schedule" } as const;
+  const taint = { effect: EFFECTS[effect ?? ""] ?? "no-schedule" };
   const silence = parseDuration(wordValue(words, "silent") ?? "");
   return {
     ...known,

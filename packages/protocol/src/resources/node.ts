@@ -21,10 +21,14 @@ export const NodeAvailability = Type.Union([
 ]);
 export type NodeAvailability = Of<typeof NodeAvailability>;
 
-/** `no-schedule` keeps new copies away that do not tolerate it; `prefer-no-schedule` only where there is a choice. */
+/**
+ * `no-schedule` keeps new copies away that do not tolerate it; `prefer-no-schedule` only where there is a choice;
+ * `no-execute` also moves away what runs, as a drain does (a format of level 2).
+ */
 export const TaintEffect = Type.Union([
   Type.Literal("no-schedule"),
   Type.Literal("prefer-no-schedule"),
+  Type.Literal("no-execute"),
 ]);
 export type TaintEffect = Of<typeof TaintEffect>;
 
