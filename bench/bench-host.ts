@@ -40,6 +40,8 @@ export class BenchHost {
     execFileSync("ip", ["link", "set", "lo", "up"]);
     writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
     execFileSync("hostname", ["bench"]);
+    // As on every host: what is written there is never a disk's.
+    execFileSync("mount", ["-t", "tmpfs", "tmpfs", "/run"]);
     const host = new BenchHost(mkdtempSync("/var/tmp/berth-bench-"));
     await host.#startEngine();
     host.#importImage();
