@@ -3,12 +3,11 @@
 import { readFileSync } from "node:fs";
 import { readFile, statfs } from "node:fs/promises";
 import { networkInterfaces, uptime } from "node:os";
-import { interfaceNames } from "@berth/network/interfaces";
+import { hasInterface, interfaceNames } from "@berth/network/interfaces";
 import { type HostPortWish, ProtocolError } from "@berth/protocol";
 import { type HostDevices, hostDevices } from "./devices/host-devices.ts";
 import { portsTaken, type TakenPort } from "./net/port-check.ts";
 import { findUnderlay, type UnderlayFinder } from "./net/underlay.ts";
-import { hasInterface } from "./runtime/direct-links.ts";
 
 export interface HostFacts {
   /** Changes with every boot. */

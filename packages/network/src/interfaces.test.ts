@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { interfaceIdentity, interfaceNames, madePortName } from "./interfaces.ts";
+import { hasInterface, interfaceIdentity, interfaceNames, madePortName } from "./interfaces.ts";
 
 test("interfaces of this machine are listed, and those that are not there have no identity", () => {
   assert.ok(interfaceNames().has("lo"));
+  for (const name of interfaceNames()) assert.ok(hasInterface(name), name);
+  assert.ok(!hasInterface("no-such-link"));
   assert.match(interfaceIdentity(["lo"]) ?? "", /^lo \d+$/);
   assert.equal(interfaceIdentity(["lo", "no-such-link"]), undefined);
   assert.equal(interfaceIdentity([]), "");

@@ -4,9 +4,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 const DEVICES = "/proc/self/net/dev";
+/** A folder for each, in the network of whoever looks. */
+const SETTINGS = "/proc/sys/net/ipv4/conf";
 /** The kernel's list with an index for each interface that is up. */
 const GROUPS = "/proc/self/net/igmp";
 /** Interface names have 15 characters at most. Tools that leave engines' interfaces alone know `veth`. */
@@ -17,6 +19,11 @@ export function interfaceNames(): ReadonlySet<string> {
   return new Set(
     lines.filter((line) => line.includes(":")).map((line) => line.split(":", 1)[0]?.trim() ?? ""),
   );
+}
+
+/** Cheaper than the list of all: with a hundred containers that is read for half a millisecond. */
+export function hasInterface(name: string): boolean {
+  return existsSync(`${SETTINGS}/${name}`);
 }
 
 /** Tells interfaces from later ones of the same names; nothing when one of `names` is not up. */

@@ -8,7 +8,7 @@
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { interfaceNames } from "@berth/network/interfaces";
+import { hasInterface } from "@berth/network/interfaces";
 import {
   type DirectLink,
   insideCommands,
@@ -52,10 +52,6 @@ export async function attach(
     used: [...new Set(links.map(({ bridge }) => bridge.name))],
   });
   return failure ?? (await sessions.inside.run(process.pid, insideCommands(links)));
-}
-
-export function hasInterface(name: string): boolean {
-  return interfaceNames().has(name);
 }
 
 /** The container whose end of a pair has this name; nothing when there is no such name, or it is not ours. */

@@ -7,7 +7,7 @@
  */
 
 import { assertNever, backoffMs, type Clock, type Logger, MINUTE_MS, SECOND_MS } from "@berth/base";
-import { madePortName } from "@berth/network/interfaces";
+import { hasInterface, madePortName } from "@berth/network/interfaces";
 import { ProtocolError } from "@berth/protocol";
 import { DirectConnector } from "./direct-connector.ts";
 import { killProcesses, processesIn } from "./direct-init.ts";
@@ -253,7 +253,7 @@ export class DirectStarts {
   async #bridgeOf(cluster: string, networkId: string, signal?: AbortSignal): Promise<Bridge> {
     const key = `${cluster} ${networkId}`;
     const known = this.#bridges.get(key);
-    if (known !== undefined && links.hasInterface(known.name)) return known;
+    if (known !== undefined && hasInterface(known.name)) return known;
     const bridge = await this.#engine.bridgeOf(cluster, networkId, signal);
     this.#bridges.set(key, bridge);
     return bridge;
@@ -264,7 +264,7 @@ export class DirectStarts {
     { outside, address }: { readonly outside: string; readonly address: string },
     id: string,
   ): Promise<void> {
-    if (!links.hasInterface(outside)) return;
+    if (!hasInterface(outside)) return;
     const holder = await links.holderOf(outside);
     if (holder === undefined || holder === id || !this.#isAlive(holder)) {
       return await links.removeLink(outside);

@@ -103,7 +103,8 @@ export class VrrpController {
 
   async #follow(): Promise<void> {
     const { floating, httpPort } = this.#input;
-    const interfaces = hostInterfaces();
+    // Most nodes have none, and follow a model for each copy that comes: a look at all interfaces takes a millisecond.
+    const interfaces = floating.length === 0 ? [] : hostInterfaces();
     const placed: PlacedFloating[] = [];
     const problems: NetProblem[] = [];
     for (const part of floating) {
