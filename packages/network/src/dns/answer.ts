@@ -247,15 +247,19 @@ function answerReverse6(tables: DnsTables, asker: Asker, query: Query): Outcome 
     const name = network.reverse6.get(digits);
     if (name !== undefined) return done(tables, query, pointer(query, name));
   }
-  for (const { range6 } of tables.networks.values()) {
-    if (range6 === undefined || !ipv6InRange(digits, range6)) continue;
-    return isWhole(digits) ? missing(tables, query) : done(tables, query, []);
+  for (const { range6, serviceRange6 } of tables.networks.values()) {
+    const isOurs = [range6, serviceRange6].some((range) => range && ipv6InRange(digits, range));
+    if (isOurs) return isWhole(digits) ? missing(tables, query) : done(tables, query, []);
   }
   return { kind: "forward" };
 }
 
+/** Of a network, or of those that its services' own addresses are from: nobody else is asked. */
 function isInRange(tables: DnsTables, address: number): boolean {
-  for (const { range } of tables.networks.values()) if (ipv4InRange(address, range)) return true;
+  for (const { range, serviceRange } of tables.networks.values()) {
+    if (ipv4InRange(address, range)) return true;
+    if (serviceRange !== undefined && ipv4InRange(address, serviceRange)) return true;
+  }
   return false;
 }
 

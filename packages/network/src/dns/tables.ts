@@ -73,6 +73,9 @@ export interface NetworkNames {
   readonly id: string;
   readonly range: Ipv4Range;
   readonly range6?: Ipv6Range;
+  /** Where its services' own addresses are from: one that no service has is ours all the same. */
+  readonly serviceRange?: Ipv4Range;
+  readonly serviceRange6?: Ipv6Range;
   /** Stack that declared the network: the view of an asker without an attachment. */
   readonly stack: string;
   /** Service names and aliases, lower case. */
@@ -292,11 +295,10 @@ function buildNetwork(
     const { address6 } = address6Of(item);
     if (address6 !== undefined) reverse6.set(address6, name);
   }
-  const range6 = network.subnet6 === undefined ? undefined : parseIpv6Range(network.subnet6);
   return {
     id: network.id,
     range: parseIpv4Range(network.subnet) ?? { base: 0, bits: 32 },
-    ...(range6 === undefined ? {} : { range6 }),
+    ...furtherRanges(network),
     stack: stackKey(network),
     services,
     hosts,
@@ -304,6 +306,19 @@ function buildNetwork(
     reverse,
     reverse6,
     askers: new Map(),
+  };
+}
+
+function furtherRanges(
+  network: NetworkModel,
+): Pick<NetworkNames, "range6" | "serviceRange" | "serviceRange6"> {
+  const range6 = parseIpv6Range(network.subnet6 ?? "");
+  const serviceRange = parseIpv4Range(network.serviceRange ?? "");
+  const serviceRange6 = parseIpv6Range(network.serviceRange6 ?? "");
+  return {
+    ...(range6 === undefined ? {} : { range6 }),
+    ...(serviceRange === undefined ? {} : { serviceRange }),
+    ...(serviceRange6 === undefined ? {} : { serviceRange6 }),
   };
 }
 
