@@ -60,7 +60,7 @@ test("one that takes much is ordinary until it has been calm for a while", async
   assert.equal(asked.length, 3);
 });
 
-test("half of a processor is not too much", async () => {
+test("three quarters of a processor are not too much", async () => {
   const { looks, standing } = subject();
   await looks(3 * LOOKS, BUSY_SHARE);
   assert.equal(standing(), "urgent");
