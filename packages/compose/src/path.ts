@@ -23,6 +23,15 @@ export function resolvePath(base: string, path: string): string {
   return path.startsWith("/") ? cleanPath(path) : cleanPath(`${base}/${path}`);
 }
 
+/** `path` as it is said from `directory`; both absolute and clean. */
+export function relativePath(directory: string, path: string): string {
+  const from = directory.split("/").filter(Boolean);
+  const to = path.split("/").filter(Boolean);
+  let same = 0;
+  while (same < from.length && from[same] === to[same]) same++;
+  return [...from.slice(same).map(() => ".."), ...to.slice(same)].join("/") || ".";
+}
+
 /** `~/a` → `/home/ann/a`. Other people's homes are not known to the reference: `~ben/a` is below the own one, too. */
 export function expandHome(path: string, home: string | undefined): string {
   return home !== undefined && path.startsWith("~") ? cleanPath(`${home}/${path.slice(1)}`) : path;

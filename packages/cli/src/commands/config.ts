@@ -74,7 +74,8 @@ export const command: CommandDescription = {
 async function run(input: CommandInput): Promise<number> {
   const { output } = input;
   const opened = withForm(input, await openStack(input));
-  if (flagOption(input, "variables")) {
+  const isTable = flagOption(input, "variables") && !LISTS.some((list) => input.options[list]);
+  if (isTable) {
     write(input, variableTable(opened));
     return EXIT.done;
   }
@@ -88,7 +89,7 @@ async function run(input: CommandInput): Promise<number> {
     throw new ProtocolError("invalid_request", `"${format}" is no format; expected yaml or json`);
   }
   const project = flagOption(input, "resolveImageDigests") ? await pinned(input, loaded) : loaded;
-  const lines = namesWanted(input, project) ?? hashes(input, project);
+  const lines = linesWanted(input, project);
   const text = () =>
     merged === undefined ? printCanonical(project, format) : printMerged(merged, format);
   write(input, lines ?? [text().trimEnd()]);
@@ -97,6 +98,9 @@ async function run(input: CommandInput): Promise<number> {
 
 /** What only lists, needs no env file; nor do hashes, into which their paths go. */
 const LISTS = ["services", "volumes", "images", "profiles", "hash"];
+
+/** What lists all of the project, whatever services are named. */
+const WHOLE_LISTS = ["services", "volumes", "profiles", "hash"];
 
 /** The options that change how files are read. commander says `no-x` as `x: false`. */
 function withForm(input: CommandInput, opened: OpenedStack): OpenedStack {
@@ -111,8 +115,8 @@ function withForm(input: CommandInput, opened: OpenedStack): OpenedStack {
       resolvePaths: options["pathResolution"] !== false,
       // What a variable stands for may be what makes it consistent, or the path of an env file.
       checkConsistency: interpolate && options["consistency"] !== false,
-      readEnvFiles: interpolate && !LISTS.some((list) => list in options),
-      services: input.words,
+      readEnvFiles: interpolate && !LISTS.some((list) => options[list]),
+      services: WHOLE_LISTS.some((list) => options[list]) ? [] : input.words,
     },
   };
 }
@@ -138,22 +142,45 @@ function write(input: CommandInput, lines: readonly string[]): void {
   }
 }
 
-function namesWanted(input: CommandInput, project: ComposeProject): readonly string[] | undefined {
-  if (flagOption(input, "services")) return Object.keys(project.services).sort();
+/** Of several lists the first of these, as in the reference. */
+function linesWanted(input: CommandInput, project: ComposeProject): readonly string[] | undefined {
+  if (flagOption(input, "services")) return inOrderOfStart(project);
   if (flagOption(input, "volumes")) return Object.keys(withoutUnused(project).volumes).sort();
+  const [hashed] = listOption(input, "hash");
+  if (hashed !== undefined && hashed !== "") return hashes(hashed, project);
   if (flagOption(input, "profiles")) return project.profiles;
   if (!flagOption(input, "images")) return undefined;
   return Object.keys(project.services)
     .sort()
-    .map((name) => project.services[name]?.image ?? `${project.name}-${name}`);
+    .map((name) => project.services[name]?.image || `${project.name}-${name}`);
+}
+
+/** By name, each after what it depends on. */
+function inOrderOfStart({ services }: ComposeProject): readonly string[] {
+  const ordered = new Set<string>();
+  const visited = new Set<string>();
+  const waiting = Object.keys(services).sort().reverse();
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    const service = Object.hasOwn(services, name) ? services[name] : undefined;
+    if (service === undefined) continue;
+    if (visited.has(name)) ordered.add(name);
+    else {
+      visited.add(name);
+      waiting.push(
+        name,
+        ...Object.keys(service.dependsOn ?? {})
+          .sort()
+          .reverse(),
+      );
+    }
+  }
+  return [...ordered];
 }
 
 /** `--hash web,db` or `--hash "*"`: a name and a hash a line. */
-function hashes(input: CommandInput, project: ComposeProject): readonly string[] | undefined {
-  const [given] = listOption(input, "hash");
-  if (given === undefined) return undefined;
-  const names = given === "*" ? Object.keys(project.services).sort() : given.split(",");
-  return names.map((name) => {
+function hashes(given: string, project: ComposeProject): readonly string[] {
+  const names = given === "*" ? Object.keys(project.services) : given.split(",");
+  return names.sort().map((name) => {
     const text = hashedText(project, name);
     if (text === undefined) throw noService(name, project);
     return `${name} ${createHash("sha256").update(text).digest("hex")}`;

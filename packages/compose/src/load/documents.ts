@@ -19,6 +19,8 @@ export interface FileContext {
   readonly file: string;
   readonly baseDirectory: string;
   readonly environment: Environment;
+  /** Named by `extends` or `include`. */
+  readonly isReferenced?: boolean;
 }
 
 /** The documents of a file, before interpolation; nothing after recording why. */
@@ -34,6 +36,7 @@ export function parseFile(
     file: context.file,
     text: normalizeText(text),
     baseDirectory: context.baseDirectory,
+    ...(context.isReferenced === true ? { isReferenced: true } : {}),
   };
   if (!isReadable(session, source)) return [];
   const documents: MapTree[] = [];

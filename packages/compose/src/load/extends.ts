@@ -148,6 +148,7 @@ class ExtendsResolver {
       // A remote file has no directory here: its paths are those of who names it.
       baseDirectory: isRemote ? own : parentPath(file),
       environment: place.context.environment,
+      isReferenced: true,
     };
     const services = this.#servicesOf(context, asked);
     return services === undefined ? undefined : { name, services, context };

@@ -6,7 +6,7 @@ import { parentPath } from "../path.ts";
 import { Problems } from "../problem.ts";
 import { compareBytes } from "../text/go-number.ts";
 import { type VariableUse, variableUses } from "../text/template.ts";
-import type { Tree } from "../tree/tree.ts";
+import { type Tree, withoutEntry } from "../tree/tree.ts";
 import { parseFile } from "./documents.ts";
 import { mergeGroup } from "./group.ts";
 import type { LoadOptions } from "./load.ts";
@@ -23,7 +23,9 @@ export function fileVariables(
     return { context, documents: parseFile(session, context) };
   });
   const found = new Map<string, VariableUse>();
-  for (const use of usesOf(mergeGroup(session, parsed, []))) {
+  const merged = mergeGroup(session, parsed, []);
+  // The project's name is said before its model, in which the reference looks.
+  for (const use of usesOf(withoutEntry(merged, "name"))) {
     const before = found.get(use.name);
     found.set(use.name, {
       name: use.name,

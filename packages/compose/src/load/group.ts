@@ -48,7 +48,7 @@ export function mergeGroup(
 function groupLoader(session: Session): GroupLoader {
   return (files, place, chain) => {
     const parsed = files.map(({ file, asked, path }) => {
-      const context = { file, ...place };
+      const context = { file, ...place, isReferenced: true };
       return { context, documents: parseFile(session, context, asked, path) };
     });
     return mergeGroup(session, parsed, chain.slice(0, -1));

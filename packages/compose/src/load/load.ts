@@ -57,7 +57,7 @@ export interface LoadOptions {
   readonly normalize?: boolean;
   /** False lets references lead nowhere. */
   readonly checkConsistency?: boolean;
-  /** False leaves `env_file` and `label_file` unread: they may be missing. */
+  /** False leaves `env_file` unread: the files may be missing. */
   readonly readEnvFiles?: boolean;
   /** Only these services and what they depend on; each takes part whatever its profiles. */
   readonly services?: readonly string[];
@@ -192,19 +192,29 @@ function readProject(
   const profiles = activeProfiles(options.profiles, place.environment);
   const complete = options.normalize === false ? withVariableValues : normalize;
   const named = options.services ?? [];
-  const how = { place, profiles, sources, named, readFiles: options.readEnvFiles !== false };
+  const how = { place, profiles, sources, named, readEnvFiles: options.readEnvFiles !== false };
   const project = projectOf(session, complete(words, place), how);
   const names = Object.keys(words.services ?? {});
-  if (options.checkConsistency !== false) checkProject(project, names, sources, problems);
+  // What is named takes part only after the whole was found right, as in the reference.
+  const whole = named.length === 0 ? project : withoutInactive(project, profiles);
+  if (options.checkConsistency !== false) checkProject(whole, names, sources, problems);
   warnUnhonoured(tree, problems);
   const selected = selectServices(project, named, names, { sources, problems });
   if (session.interpolate) return { project: selected, sources };
   return { project: selected, sources, merged: mergedForm(tree, mergedPlace(options, place)) };
 }
 
-function mergedPlace(options: LoadOptions, { name }: Place): MergedPlace {
+function withoutInactive(project: ComposeProject, profiles: ReadonlySet<string>): ComposeProject {
+  const active = Object.entries(project.services).filter(([, one]) => isActive(one, profiles));
+  const services = Object.fromEntries(active);
+  const inactive = Object.keys(project.services).filter((name) => !Object.hasOwn(services, name));
+  return { ...project, services, disabledServices: [...project.disabledServices, ...inactive] };
+}
+
+function mergedPlace(options: LoadOptions, { name, directory }: Place): MergedPlace {
   return {
     name,
+    directory,
     // The caller's variables are left out, here as in the reference.
     environment: new Map([["COMPOSE_PROJECT_NAME", name]]),
     home: options.environment["HOME"],
@@ -239,19 +249,23 @@ function projectOf(
     readonly sources: TreeSourceMap;
     /** Services that take part whatever their profiles. */
     readonly named: readonly string[];
-    readonly readFiles: boolean;
+    readonly readEnvFiles: boolean;
   },
 ): ComposeProject {
-  const { place, profiles, sources, named, readFiles } = how;
+  const { place, profiles, sources, named, readEnvFiles } = how;
   const all = Object.entries(words.services ?? {});
   const takesPart = ([name, service]: readonly [string, ComposeService]) =>
     named.includes(name) || isActive(service, profiles);
   const active = all.filter(takesPart);
   const { environment } = place;
   const services = mapValues(Object.fromEntries(active), (service, name) =>
-    !readFiles
+    !session.interpolate
       ? service
-      : withFileValues(session, service, `services.${name}`, { environment, sources }),
+      : withFileValues(session, service, `services.${name}`, {
+          environment,
+          sources,
+          readEnvFiles,
+        }),
   );
   return {
     name: place.name,

@@ -15,13 +15,15 @@ export function withFileValues(
   how: {
     readonly environment: Environment;
     readonly sources: TreeSourceMap;
+    /** False leaves env files unread, and their values out. Labels are always a part of the service. */
+    readonly readEnvFiles: boolean;
   },
 ): ComposeService {
   const { envFiles, labelFiles } = service;
   const pathOf = ({ path: printed, resolved = printed }: HostPath) => resolved;
   if (envFiles === undefined && labelFiles === undefined) return service;
   const values = new Map<string, string>();
-  for (const file of envFiles ?? [])
+  for (const file of how.readEnvFiles ? (envFiles ?? []) : [])
     readEnvFile(session, file, { ...how, path: `${path}.env_file`, values, at: pathOf(file.file) });
   const labels = new Map<string, string>();
   const asked = how.sources.origin(`${path}.label_file`);
@@ -33,7 +35,7 @@ export function withFileValues(
   }
   return {
     ...service,
-    ...(envFiles === undefined
+    ...(envFiles === undefined || !how.readEnvFiles
       ? {}
       : { environment: { ...Object.fromEntries(values), ...service.environment } }),
     ...(labelFiles === undefined

@@ -9,7 +9,7 @@ import type { Printed } from "../codec/codec.ts";
 import { readExtension } from "../codec/extension.ts";
 import { cleanPath, expandHome, isWindowsPath, resolvePath } from "../path.ts";
 import { isHostPath, parseMountSpec } from "../spec/mount-spec.ts";
-import { isRemoteContext } from "../spec/path-codecs.ts";
+import { isRemoteContext, unresolvedPath } from "../spec/path-codecs.ts";
 import { parsePortSpec } from "../spec/port-spec.ts";
 import type { MapTree, Tree } from "../tree/tree.ts";
 import { withImplied } from "./merged-defaults.ts";
@@ -42,6 +42,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   "services.*.devices.*": device,
   "services.*.dns": textList,
   "services.*.env_file": envFiles,
+  "services.*.label_file": hostPaths,
   "services.*.gpus.*": deviceRequest,
   "services.*.networks": keysOfList,
   "services.*.ports": ports,
@@ -92,9 +93,16 @@ function hostPath(tree: Tree, _pattern: string, place: MergedPlace): Printed {
   return written === undefined ? readExtension(tree) : absolute(written, tree, place);
 }
 
+function hostPaths(tree: Tree, pattern: string, place: MergedPlace): Printed {
+  const items = tree.kind === "seq" ? tree.items : [tree];
+  return items.map((item) => hostPath(item, pattern, place));
+}
+
 /** Below the folder that the file's paths belong to; other forms of paths stay. */
-function absolute(written: string, origin: Tree, { home, resolvePaths }: MergedPlace): string {
-  if (!resolvePaths || written === "") return written;
+function absolute(written: string, origin: Tree, place: MergedPlace): string {
+  const { home, resolvePaths, directory } = place;
+  if (written === "") return written;
+  if (!resolvePaths) return unresolvedPath(written, origin, directory, home);
   const path = expandHome(written, home);
   const isElsewhere = path.startsWith("/") || isWindowsPath(path);
   return isElsewhere ? path : resolvePath(origin.source.baseDirectory, path);

@@ -5,6 +5,8 @@ export type MutableForm = Map<string, Printed>;
 export interface MergedPlace {
   /** Of the project. */
   readonly name: string;
+  /** Of the project, absolute. */
+  readonly directory: string;
   /** Values of variables that the files name without one. */
   readonly environment: ReadonlyMap<string, string>;
   /** Of the caller, for `~`. */

@@ -40,9 +40,9 @@ export function hashedText(project: ComposeProject, service: string): string | u
   }
   const envFiles = envFileList.print(found.envFiles ?? [], "json");
   if (envFiles === undefined) return printCompactJson(hashed);
-  // The keys of the reference's structure are in alphabetical order around this one, but for its neighbour.
+  // The keys of the reference's structure are in alphabetical order around this one, but for its neighbour and the first of all.
   const entries = [...hashed];
-  const at = entries.findIndex(([key]) => key > "environment");
+  const at = entries.findIndex(([key]) => key > "environment" && key !== "profiles");
   entries.splice(at < 0 ? entries.length : at, 0, ["env_file", envFiles]);
   return printCompactJson(new Map(entries));
 }

@@ -6,14 +6,22 @@ import { type Codec, type Reading, refuse } from "../codec/codec.ts";
 import { text } from "../codec/scalar-codecs.ts";
 import type { BuildContext } from "../model/deploy-model.ts";
 import type { HostPath } from "../model/storage-model.ts";
-import { cleanPath, expandHome, isWindowsPath, isWithin, resolvePath } from "../path.ts";
+import {
+  cleanPath,
+  expandHome,
+  isWindowsPath,
+  isWithin,
+  relativePath,
+  resolvePath,
+} from "../path.ts";
 import type { Origin, Tree } from "../tree/tree.ts";
 
 /** What `written` in the file of `origin` means. */
 export function hostPathOf(written: string, origin: Origin, reading: Reading): HostPath {
   if (!reading.resolvePaths) {
-    const resolved = resolvePath(origin.source.baseDirectory, written);
-    return { path: written, resolved, original: written, relative: true, escapesProject: false };
+    const resolved = resolvePath(origin.source.baseDirectory, expandHome(written, reading.home));
+    const path = unresolvedPath(written, origin, reading.projectDirectory, reading.home);
+    return { path, resolved, original: written, relative: true, escapesProject: false };
   }
   const expanded = expandHome(written, reading.home);
   const relative = !expanded.startsWith("/") && !isWindowsPath(expanded);
@@ -21,6 +29,22 @@ export function hostPathOf(written: string, origin: Origin, reading: Reading): H
   const path = relative ? resolvePath(origin.source.baseDirectory, expanded) : expanded;
   const escapesProject = relative && !isWithin(reading.projectDirectory, path);
   return { path, original: written, relative, escapesProject };
+}
+
+/**
+ * What stands for a path where paths are not resolved: what is written, in the project's own files. Files that these name have their paths
+ * said from the project's directory, or nobody could tell what they are relative to.
+ */
+export function unresolvedPath(
+  written: string,
+  { source }: Origin,
+  directory: string,
+  home: string | undefined,
+): string {
+  if (source.isReferenced !== true) return written;
+  const expanded = expandHome(written, home);
+  if (expanded.startsWith("/") || isWindowsPath(expanded)) return expanded;
+  return relativePath(directory, resolvePath(source.baseDirectory, expanded));
 }
 
 /** A path of the host. */

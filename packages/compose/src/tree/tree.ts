@@ -15,6 +15,8 @@ export interface Source {
   readonly text: string;
   /** Relative paths inside the file mean paths below this directory. */
   readonly baseDirectory: string;
+  /** Named by `extends` or `include`. Its paths are said from the project's directory even where none is resolved. */
+  readonly isReferenced?: boolean;
 }
 
 /** Where a value stands. */
