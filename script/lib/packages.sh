@@ -53,6 +53,8 @@ missing_test_packages() {
   have_program ps || list+=(procps)
   have_program etcd || list+=(etcd-server)
   have_program keepalived || list+=(keepalived)
+  # An S3-compatible storage.
+  have_program swift-proxy-server || list+=(swift-proxy swift-account swift-container swift-object)
   echo "${list[*]}"
 }
 

@@ -209,6 +209,12 @@ export const ERRORS = {
     "The container engine refused or failed.",
     "Read the engine's words in the problem; berth platform doctor checks the engine.",
   ),
+  storage_refused: describe(
+    502,
+    false,
+    "The storage for backups refused, or is not what it should be.",
+    "The message has what the storage said: check bucket, rights of the key, endpoint, region and certificate.",
+  ),
   node_unreachable: describe(
     503,
     true,

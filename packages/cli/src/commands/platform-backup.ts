@@ -1,12 +1,12 @@
-/** `berth platform backup | restore`: the cluster's state with its keys as one encrypted file, and back. */
+/** `berth platform backup | restore`: the cluster's state with its keys as one encrypted file or object of S3, and back. */
 
-import { createReadStream } from "node:fs";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { silentLogger, systemClock } from "@berth/base";
 import type { BackupKey } from "@berth/control-plane/backup/cipher";
 import type { BackupContent, BackupEntry } from "@berth/control-plane/backup/cluster-backup";
 import { type ApiClient, asProtocolError, ProtocolError } from "@berth/protocol";
+import { type BackupPlace, placeOf, S3_OPTIONS, writeWhole } from "../backup-storage/place.ts";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { EXIT } from "../exit-code.ts";
@@ -24,22 +24,32 @@ const KEY_OPTIONS = [
 ] as const;
 
 export const backup: CommandDescription = {
-  summary: "write the cluster's state with its keys into one encrypted file",
+  summary: "write the cluster's state with its keys into one encrypted file, here or on S3",
   details:
     "The store (embedded or etcd) at one moment, the key of the secrets, tokens, and files of stacks. " +
     "Nothing stops meanwhile. Volumes and images are not in it: berth volume backup. " +
     "Without the passphrase or key file nobody reads it, you included.",
-  arguments: [{ name: "file", summary: "one that exists is not overwritten", required: true }],
-  options: [...KEY_OPTIONS],
+  arguments: [
+    {
+      name: "place",
+      summary: "a file or s3://BUCKET/KEY; what exists is not overwritten",
+      required: true,
+    },
+  ],
+  options: [...KEY_OPTIONS, ...S3_OPTIONS],
   examples: [
     { line: "sudo berth platform backup cluster.backup", does: "asks for a passphrase, twice" },
     {
       line: "sudo berth platform backup cluster.backup --key-file /root/backup.key",
       does: "by itself, as from a timer",
     },
+    {
+      line: "sudo berth platform backup s3://backups/cluster.backup --key-file /root/backup.key",
+      does: "into a bucket; the key of the storage is in the environment or ~/.aws/credentials",
+    },
   ],
   async run(input) {
-    const file = resolve(input.workingDirectory, input.words[0] ?? "");
+    const place = await placeOf(input, input.words[0] ?? "");
     const { paths, connect } = lifecycleOf(input);
     const settings = readSettings(paths.settings);
     refuseJoined(settings);
@@ -50,12 +60,12 @@ export const backup: CommandDescription = {
       const { dataDir } = paths;
       const now = systemClock.now();
       const described = { dataDir, cluster: source.cluster, version: VERSION, now };
-      await writeWhole(file, backupOf({ ...described, entries: source.entries }, key));
+      await writeWhole(place, backupOf({ ...described, entries: source.entries }, key));
     } finally {
       await source.close();
     }
-    const content = await checked(file, key);
-    report(input, `${file} is whole`, { file, ...content });
+    const content = await checked(place, key);
+    report(input, `${place.name} is whole`, { file: place.name, ...content });
     return EXIT.done;
   },
 };
@@ -66,9 +76,16 @@ export const restore: CommandDescription = {
     "Into an empty data folder and an empty store; berth platform start goes on from there. " +
     "Nodes that had joined come back by themselves when this machine has the address of the old server. " +
     "What they run goes on; what the backup does not know of is kept until you deploy it again.",
-  arguments: [{ name: "file", summary: "of berth platform backup", required: true }],
+  arguments: [
+    {
+      name: "place",
+      summary: "a file or s3://BUCKET/KEY of berth platform backup",
+      required: true,
+    },
+  ],
   options: [
     ...KEY_OPTIONS,
+    ...S3_OPTIONS,
     { flags: "--store <url>", summary: "where the state shall lie", fallback: "embedded" },
     ...STORE_FILE_OPTIONS,
     { flags: "--dry-run", summary: "read all of the file and change nothing" },
@@ -82,13 +99,13 @@ export const restore: CommandDescription = {
     },
   ],
   async run(input) {
-    const file = resolve(input.workingDirectory, input.words[0] ?? "");
+    const place = await placeOf(input, input.words[0] ?? "");
     const { paths } = lifecycleOf(input);
     const key = await keyOf(input, false);
-    const content = await checked(file, key);
+    const content = await checked(place, key);
     const made = new Date(content.createdAt).toISOString();
     input.output.note(
-      `${file} is whole: cluster ${content.cluster}, made ${made} by ${content.version}`,
+      `${place.name} is whole: cluster ${content.cluster}, made ${made} by ${content.version}`,
     );
     if (flagOption(input, "dryRun")) return EXIT.done;
     const words = "nothing was restored";
@@ -96,7 +113,7 @@ export const restore: CommandDescription = {
       return EXIT.failed;
     const store = storeOption(input, "store", undefined) ?? { url: "embedded" };
     const { restoreBackup } = await import("@berth/control-plane/backup/cluster-backup");
-    await restoreBackup(createReadStream(file), key, {
+    await restoreBackup(place.read(), key, {
       ...{ dataDir: paths.dataDir, store, clock: systemClock, log: silentLogger },
       signal: input.signal,
       changed: (name, bytes) => (name === "platform.json" ? settingsHere(bytes, store) : bytes),
@@ -238,38 +255,13 @@ async function* entriesOf(
   throw new ProtocolError("unavailable", "the server's answer was cut off");
 }
 
-async function checked(file: string, key: BackupKey): Promise<BackupContent> {
+async function checked({ name, read }: BackupPlace, key: BackupKey): Promise<BackupContent> {
   const { checkBackup } = await import("@berth/control-plane/backup/cluster-backup");
   try {
-    return await checkBackup(createReadStream(file), key);
+    return await checkBackup(read(), key);
   } catch (cause) {
     const { code, message } = asProtocolError(cause);
     if (code !== "invalid_request") throw cause;
-    throw new ProtocolError(code, `${file}: ${message}`, { file }, { cause });
-  }
-}
-
-/** Whole under its name, or not there. */
-async function writeWhole(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  const aside = `${path}.partial`;
-  const taken = await open(path, "wx", 0o600).catch((cause: unknown) => {
-    const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
-    const why = exists ? "exists already: name another" : String(cause);
-    throw new ProtocolError("invalid_request", `${path} ${why}`, { file: path }, { cause });
-  });
-  await taken.close();
-  try {
-    const file = await open(aside, "w", 0o600);
-    try {
-      for await (const chunk of bytes) await file.writeFile(chunk);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(aside, path);
-  } catch (error) {
-    await rm(aside, { force: true });
-    await rm(path, { force: true });
-    throw error;
+    throw new ProtocolError(code, `${name}: ${message}`, { file: name }, { cause });
   }
 }

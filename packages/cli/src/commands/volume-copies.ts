@@ -1,13 +1,10 @@
 /**
- * `berth volume backup | restore`: the content of a volume into a file, and from there back.
+ * `berth volume backup | restore`: the content of a volume into a file or an object of S3, and from there back.
  *
- * The file is a tar archive with its checksum behind the end, where tar does not look. It is written aside and gets
+ * It is a tar archive with its checksum behind the end, where tar does not look. It is written aside and gets
  * its name when it is whole; before a restore begins it is read once, so that a damaged one changes nothing.
  */
 
-import { createReadStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
-import { resolve } from "node:path";
 import { formatBytes } from "@berth/base";
 import {
   type ApiClient,
@@ -18,6 +15,7 @@ import {
   type StackScope,
 } from "@berth/protocol";
 import { type SealedContent, unsealedArchive } from "@berth/protocol/client/sealed-archive";
+import { type BackupPlace, placeOf, S3_OPTIONS } from "../backup-storage/place.ts";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { confirmed } from "../confirm.ts";
 import { EXIT } from "../exit-code.ts";
@@ -30,14 +28,18 @@ const VOLUME_ARGUMENT = { name: "volume", summary: "STACK/VOLUME", required: tru
 const PIECE_BYTES = 256 * 1024;
 
 export const backup: CommandDescription = {
-  summary: "write the content of a volume into a file, with a checksum",
+  summary: "write the content of a volume into a file or to S3, with a checksum",
   details:
     "Stops the copies that use the volume while it is read, and starts them again. With --live they run on: " +
     "then the file shows no single moment, which few databases can use.",
   arguments: [VOLUME_ARGUMENT],
   options: [
-    { flags: "--to <file>", summary: "the file; one that exists is not overwritten" },
+    {
+      flags: "--to <place>",
+      summary: "a file, or s3://BUCKET/KEY; what exists is not overwritten",
+    },
     { flags: "--live", summary: "do not stop anybody" },
+    ...S3_OPTIONS,
     { flags: "--dry-run", summary: "say what would be stopped, change nothing" },
     { flags: "-y, --yes", summary: "do not ask" },
   ],
@@ -47,35 +49,43 @@ export const backup: CommandDescription = {
       does: "stops its users, writes the file, starts them",
     },
     { line: "tar tvf db-data.tar", does: "looks into the file" },
+    {
+      line: "berth volume backup shop/db-data --to s3://backups/db-data.tar --s3-endpoint https://s3.example --yes",
+      does: "the same into a bucket, with the key in the environment or ~/.aws/credentials",
+    },
   ],
   async run(input) {
     const params = paramsOf(input);
-    const file = fileOption(input, "to");
+    const place = await placeOption(input, "to");
     const api = input.connect();
     const isLive = flagOption(input, "live");
     if (!(await agreed(input, api, params, isLive ? "reads" : "backs up"))) return EXIT.failed;
     if (flagOption(input, "dryRun")) return EXIT.done;
     const { signal } = input;
     const query = isLive ? { live: "true" } : {};
-    const sealed = await writeAside(input, file, () =>
+    const sealed = await writeSealed(input, place, () =>
       api.download("backupVolume", { params, query, signal }),
     );
     const { bytes, digest } = sealed;
-    if (input.output.json) input.output.line(JSON.stringify({ file, bytes, digest }));
-    else input.output.line(`${file}: ${formatBytes(bytes)}, ${digest}`);
+    if (input.output.json) input.output.line(JSON.stringify({ file: place.name, bytes, digest }));
+    else input.output.line(`${place.name}: ${formatBytes(bytes)}, ${digest}`);
     return EXIT.done;
   },
 };
 
 export const restore: CommandDescription = {
-  summary: "make the content of a file the content of a volume",
+  summary: "make the content of a backup the content of a volume",
   details:
-    "Stops the copies that use the volume, writes the file into a new volume beside it, and takes that in its place " +
+    "Stops the copies that use the volume, writes the backup into a new volume beside it, and takes that in its place " +
     "when all of it is there and right. Until then nothing of the old content is touched; afterwards it is removed.",
   arguments: [VOLUME_ARGUMENT],
   options: [
-    { flags: "--from <file>", summary: "a file of berth volume backup" },
-    { flags: "--dry-run", summary: "check the file and say what would be stopped, change nothing" },
+    { flags: "--from <place>", summary: "a file or s3://BUCKET/KEY of berth volume backup" },
+    ...S3_OPTIONS,
+    {
+      flags: "--dry-run",
+      summary: "check the backup and say what would be stopped, change nothing",
+    },
     { flags: "-y, --yes", summary: "do not ask" },
   ],
   examples: [
@@ -90,17 +100,17 @@ export const restore: CommandDescription = {
   ],
   async run(input) {
     const params = paramsOf(input);
-    const file = fileOption(input, "from");
-    const checked = await check(file);
-    input.output.note(`${file} is whole: ${formatBytes(checked.bytes)}, ${checked.digest}`);
+    const place = await placeOption(input, "from");
+    const checked = await check(place);
+    input.output.note(`${place.name} is whole: ${formatBytes(checked.bytes)}, ${checked.digest}`);
     const api = input.connect();
     if (!(await agreed(input, api, params, "replaces the content of"))) return EXIT.failed;
     if (flagOption(input, "dryRun")) return EXIT.done;
     const stream = await api.upgrade("restoreVolume", { params, signal: input.signal });
-    const written = await send(stream, file);
+    const written = await send(stream, place);
     const { bytes, digest } = written;
     if (input.output.json) input.output.line(JSON.stringify({ ...params, bytes, digest }));
-    else input.output.line(`${params.stack}/${params.volume} has the content of ${file}`);
+    else input.output.line(`${params.stack}/${params.volume} has the content of ${place.name}`);
     return EXIT.done;
   },
 };
@@ -110,10 +120,11 @@ function paramsOf(input: CommandInput): VolumeParams {
   return { ...scope, volume };
 }
 
-function fileOption(input: CommandInput, name: "to" | "from"): string {
-  const file = textOption(input, name);
-  if (file !== undefined) return resolve(input.workingDirectory, file);
-  throw new ProtocolError("invalid_request", `which file? expected --${name} FILE`);
+function placeOption(input: CommandInput, name: "to" | "from"): Promise<BackupPlace> {
+  const word = textOption(input, name);
+  if (word !== undefined) return placeOf(input, word);
+  const message = `which file? expected --${name} FILE or --${name} s3://BUCKET/KEY`;
+  throw new ProtocolError("invalid_request", message);
 }
 
 /** Says what will happen; true when a person agrees, or nothing is asked. */
@@ -134,19 +145,19 @@ async function agreed(
   return await confirmed(input, params.volume, "the volume's name", "nothing was changed");
 }
 
-async function writeAside(
+/** With its seal, which is checked as it passes: what is not whole gets no name. */
+async function writeSealed(
   input: CommandInput,
-  path: string,
+  place: BackupPlace,
   begin: () => Promise<AsyncIterable<Uint8Array>>,
 ): Promise<SealedContent> {
-  const aside = `${path}.partial`;
-  const file = await openNew(path, aside);
+  const sink = await place.begin();
   try {
     let content: SealedContent | undefined;
     const sealed = await begin();
     const passing = (async function* () {
       for await (const chunk of sealed) {
-        await file.writeFile(chunk);
+        await sink.write(chunk);
         yield chunk;
       }
     })();
@@ -156,55 +167,60 @@ async function writeAside(
       input.signal.throwIfAborted();
     }
     if (content === undefined) throw new ProtocolError("unavailable", "the backup was cut off");
-    await file.sync();
-    await file.close();
-    await rename(aside, path);
+    await sink.finish();
     return content;
   } catch (error) {
-    await file.close().catch(() => {});
-    await rm(aside, { force: true });
+    await sink.abandon();
     throw error;
   }
 }
 
-/** Both are made: a file that appears meanwhile is not overwritten. */
-async function openNew(path: string, aside: string) {
-  try {
-    await (await open(path, "wx", 0o600)).close();
-    await rm(path);
-    return await open(aside, "w", 0o600);
-  } catch (cause) {
-    const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
-    const why = exists ? "exists already: name another" : String(cause);
-    throw new ProtocolError("invalid_request", `${path} ${why}`, { file: path }, { cause });
-  }
-}
-
-async function check(file: string): Promise<SealedContent> {
+async function check({ name, read }: BackupPlace): Promise<SealedContent> {
   let content: SealedContent | undefined;
+  let broken: unknown;
+  const bytes = (async function* () {
+    try {
+      yield* read();
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  })();
   try {
-    const bytes = createReadStream(file) as AsyncIterable<Uint8Array>;
     for await (const _piece of unsealedArchive(bytes, (end) => {
       content = end;
     }));
   } catch (cause) {
+    // Storage that cannot be read says why; it says nothing of the backup.
+    if (broken instanceof ProtocolError) throw broken;
     const why = cause instanceof Error ? cause.message : String(cause);
-    const message = `${file} is no whole backup of a volume: ${why}`;
-    throw new ProtocolError("invalid_request", message, { file }, { cause });
+    const message = `${name} is no whole backup of a volume: ${why}`;
+    throw new ProtocolError("invalid_request", message, { file: name }, { cause });
   }
   if (content !== undefined) return content;
-  throw new ProtocolError("invalid_request", `${file} is no backup of a volume`, { file });
+  throw new ProtocolError("invalid_request", `${name} is no backup of a volume`, { file: name });
 }
 
-async function send(stream: FrameStream, file: string): Promise<SealedContent> {
+async function send(stream: FrameStream, { read }: BackupPlace): Promise<SealedContent> {
+  let unread: { readonly error: unknown } | undefined;
   const sending = (async () => {
-    for await (const piece of createReadStream(file, { highWaterMark: PIECE_BYTES })) {
-      await stream.send("data", piece as Uint8Array);
-    }
+    for await (const piece of piecesOf(read())) await stream.send("data", piece);
     await stream.send("end", new Uint8Array());
   })();
-  // The answer says why when nothing can be sent any more.
+  // The answer says why when nothing can be sent any more; when nothing can be read, there will be none.
   sending.catch(() => {});
+  async function* piecesOf(bytes: AsyncIterable<Uint8Array>) {
+    try {
+      for await (const chunk of bytes) {
+        for (let at = 0; at < chunk.length; at += PIECE_BYTES) {
+          yield chunk.subarray(at, at + PIECE_BYTES);
+        }
+      }
+    } catch (error) {
+      unread = { error };
+      stream.close();
+    }
+  }
   try {
     for await (const frame of stream.frames()) {
       if (frame.kind === "data") return jsonOfFrame(frame) as SealedContent;
@@ -215,6 +231,7 @@ async function send(stream: FrameStream, file: string): Promise<SealedContent> {
   } finally {
     stream.close();
   }
+  if (unread !== undefined) throw unread.error;
   await sending;
   const message =
     "the stream ended before the volume was restored: berth volume describe says more";
