@@ -122,6 +122,15 @@ describe("an ip inside of namespaces", () => {
     while (children().length > held.length) await delay(10);
   });
 
+  it("reads nothing of a batch that comes after its own", async () => {
+    const pid = await namespace();
+    // Each longer than the one before: who looks again where its own has ended would find more.
+    for (let count = 1; count <= 60; count++) {
+      const more = "link set lo up\n".repeat(count);
+      assert.equal(await session.run(pid, more), undefined, `batch ${count}`);
+    }
+  });
+
   it("tells what failed, of the batch that failed", async () => {
     const pid = await namespace();
     const answers = await Promise.all([
