@@ -11,10 +11,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { NodeStanding, ServerView } from "@berth/protocol";
 import { eventually, TestPlatform } from "../test-platform.ts";
+import { ETCD, joinAsServer, reads, startEtcd } from "./host-etcd.ts";
 import { HostLab, type LabHost } from "./host-lab.ts";
-
-/** Each host has a member of its own. */
-const ETCD = "etcd://127.0.0.1:2379";
 
 let lab: HostLab;
 const members = new Map<LabHost, ChildProcess>();
@@ -24,7 +22,7 @@ before(async () => {
   await maker.must("image", "base", "berth/busybox", "--busybox-only");
   rmSync(maker.folder, { recursive: true });
   lab = await HostLab.boot("one", "two", "three");
-  for (const host of lab.hosts) startEtcd(host);
+  for (const host of lab.hosts) beginEtcd(host);
   const [first] = lab.hosts;
   assert.ok(first);
   await first.startServer("--store", ETCD);
@@ -37,28 +35,8 @@ before(async () => {
 
 after(() => lab?.destroy());
 
-/** By the line that a server prints, and nothing else. */
-async function joinAsServer(server: LabHost, host: LabHost): Promise<void> {
-  const [printed] = await server.json<{ readonly command: string }>("server", "join");
-  const { command = "" } = printed ?? {};
-  const bare = await host.paste(command, "--check");
-  assert.match(bare.stdout + bare.stderr, /which is on its own host: say where it is for this one/);
-  const { code, stdout, stderr } = await host.paste(command, "--store", ETCD);
-  assert.equal(code, 0, stdout + stderr);
-}
-
-/** The member of a host; its data outlives the host's power, and a kill. */
-function startEtcd(host: LabHost): void {
-  const peers = lab.hosts.map(({ name, address }) => `${name}=http://${address}:2380`).join(",");
-  const own = `http://${host.address}:2380`;
-  const etcd = host.begin(
-    ...["etcd", "--name", host.name, "--data-dir", join(host.folder, "etcd")],
-    ...["--listen-client-urls", "http://127.0.0.1:2379"],
-    ...["--advertise-client-urls", "http://127.0.0.1:2379"],
-    ...["--listen-peer-urls", own, "--initial-advertise-peer-urls", own],
-    ...["--initial-cluster", peers, "--initial-cluster-state", "new", "--log-level", "error"],
-  );
-  members.set(host, etcd);
+function beginEtcd(host: LabHost): void {
+  members.set(host, startEtcd(lab, host));
 }
 
 async function killEtcd(host: LabHost): Promise<void> {
@@ -112,30 +90,6 @@ configs:
 function deploy(host: LabHost, word: string): Promise<string> {
   writeFileSync(join(host.folder, `page-${word}`), `page of ${word}\n`);
   return host.deploy("web", web(word), "--timeout", "2m");
-}
-
-/** Lists at `host` all the time; answers what failed, and the longest time that one took. */
-function reads(host: LabHost) {
-  const failures: string[] = [];
-  let count = 0;
-  let longestMs = 0;
-  let goesOn = true;
-  const done = (async () => {
-    while (goesOn) {
-      const start = performance.now();
-      const { code, stderr } = await host.berth("ps", "--json");
-      longestMs = Math.max(longestMs, performance.now() - start);
-      count++;
-      if (code !== 0) failures.push(stderr.trim());
-    }
-  })();
-  return {
-    async stop() {
-      goesOn = false;
-      await done;
-      return { count, failures, longestMs: Math.round(longestMs) };
-    },
-  };
 }
 
 /** Sets labels at `host`, one after the other; answers those that were acknowledged. */
@@ -227,7 +181,7 @@ test("the leader's host loses its power during a rollout", async (context) => {
     [],
   );
   await leading.boot();
-  startEtcd(leading);
+  beginEtcd(leading);
   await leading.startServer();
   await eventually("the host is back", async () => {
     const { stdout } = await asked.berth("node", "describe", leading.name, "--json");
@@ -244,7 +198,7 @@ test("etcd loses its majority and gets it back", async (context) => {
   for (const host of [two, three]) await killEtcd(host);
   const refused = await one.berth("node", "set", "one", "--label", "meanwhile=yes");
   context.diagnostic(`a write meanwhile: exit ${refused.code}, ${refused.stderr.trim()}`);
-  for (const host of [two, three]) startEtcd(host);
+  for (const host of [two, three]) beginEtcd(host);
   const from = performance.now();
   await eventually("a write is taken again", async () => {
     return (await one.berth("node", "set", "one", "--label", "after=yes")).code === 0;

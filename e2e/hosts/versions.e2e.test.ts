@@ -17,11 +17,7 @@ import { underLoad } from "../constant-load.ts";
 import { eventually, ROOT, TestPlatform } from "../test-platform.ts";
 import { HostLab, type LabHost } from "./host-lab.ts";
 import { bundleOf, nextVersion, previousCommit } from "./other-versions.ts";
-
-const HTTP_PORT = 8_080;
-const HOST = "shop.test";
-/** Longer than any request takes on a busy machine: what counts is the answer. */
-const REQUEST_S_MAX = 30;
+import { containers, LONG_LEASE, shop, shopClient } from "./shop-load.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bv-"));
 let lab: HostLab;
@@ -39,7 +35,7 @@ before(async () => {
   console.log(`the previous version: ${commit ?? "this one, upgraded to one to come"}`);
   const [one, ...others] = hosts();
   for (const host of lab.hosts) host.root = older;
-  await one.startServer();
+  await one.startServer(...LONG_LEASE);
   one.loadImage("berth/busybox");
   for (const host of others) {
     await joinByLine(host);
@@ -65,25 +61,6 @@ async function joinByLine(host: LabHost): Promise<string> {
   const { code, stdout, stderr } = await host.paste(printed?.command ?? "");
   assert.equal(code, 0, stdout + stderr);
   return stdout + stderr;
-}
-
-function stack(copies: number): string {
-  const serve = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www";
-  return `services:
-  web:
-    image: berth/busybox
-    command: ["sh", "-c", "${serve}"]
-    deploy: { replicas: ${copies} }
-    x-berth:
-      min_healthy: 200ms
-      routes: [{ host: ${HOST}, port: 8080 }]
-`;
-}
-
-/** Containers of a host with the times of their starts: the same text means that none was touched. */
-function containers(host: LabHost): string[] {
-  const ids = host.docker("ps", "-q", "--no-trunc").trim().split("\n").filter(Boolean);
-  return ids.map((id) => host.docker("inspect", "-f", "{{.Id}} {{.State.StartedAt}}", id).trim());
 }
 
 async function standing(node: string): Promise<NodeStanding> {
@@ -118,23 +95,10 @@ async function formats(): Promise<FormatStanding | undefined> {
   return (JSON.parse(answer) as { readonly formats?: FormatStanding }).formats;
 }
 
-let turn = 0;
-
-/** A request to one host after the other, from the next one. */
-async function ask() {
-  const index = turn++ % 3;
-  const [from, to] = [lab.hosts[index], lab.hosts[(index + 1) % 3]];
-  assert.ok(from && to);
-  const words = ["-sS", "-m", `${REQUEST_S_MAX}`, "-w", "\n%{http_code}", "-H", `Host: ${HOST}`];
-  const url = `http://${to.address}:${HTTP_PORT}/`;
-  const { stdout, stderr } = await from.run("curl", ...words, url);
-  const lines = stdout.trimEnd().split("\n");
-  return { status: Number(lines.at(-1)), body: lines[0] || `${to.name}: ${stderr}`, headers: {} };
-}
-
 test("three hosts go to the next version one by one: no container is touched, no request fails", async (context) => {
   const [one, two, three] = hosts();
-  await one.deploy("shop", stack(3));
+  const ask = shopClient(lab);
+  await one.deploy("shop", shop(3));
   await eventually("every host answers", async () => {
     const answers = await Promise.all([ask(), ask(), ask()]);
     return answers.every(({ status }) => status === 200);
