@@ -169,7 +169,7 @@ const RUNS: Readonly<
       nodes: nodes.map(({ model }) => model),
       asks,
       seed,
-      isOver: budget(input),
+      ...budget(input),
       write,
     });
   },
@@ -186,7 +186,7 @@ const RUNS: Readonly<
       moves,
       transient,
       seed,
-      isOver: budget(input),
+      isOver: budget(input).isOver,
       write,
     });
   },
@@ -225,16 +225,18 @@ function refuseUnknown(transient: readonly string[], nodes: readonly TraceNode[]
 /** Looks at the clock every so many steps only: a look costs as much as a step. */
 const STEPS_PER_LOOK = 32;
 
-function budget(input: CommandInput): (steps: number) => boolean {
+function budget(input: CommandInput) {
   const key = "steps";
   const stepsMax = wholeOption(input, { flag: "--steps", key }, Number.MAX_SAFE_INTEGER);
   const stated = wholeOption(input, { flag: "--budget-ms", key: "budgetMs" }, BUDGET_MS);
   const budgetMs = textOption(input, key) === undefined ? stated : Number.POSITIVE_INFINITY;
   const end = performance.now() + budgetMs;
-  let isOver = false;
-  return (steps) => {
+  const isLate = () => performance.now() >= end;
+  let wasLate = false;
+  const isOver = (steps: number) => {
     if (steps >= stepsMax) return true;
-    if (steps % STEPS_PER_LOOK === 0) isOver = performance.now() >= end;
-    return isOver;
+    if (steps % STEPS_PER_LOOK === 0) wasLate = isLate();
+    return wasLate;
   };
+  return { isOver, isLate };
 }

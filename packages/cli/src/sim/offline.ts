@@ -12,12 +12,13 @@ export interface OfflineInput {
   readonly asks: readonly TraceAsk[];
   readonly seed: number;
   readonly isOver: (steps: number) => boolean;
+  readonly isLate: () => boolean;
   readonly write: (line: unknown) => void;
 }
 
-export function runOffline({ nodes, asks, seed, isOver, write }: OfflineInput): SimResult {
+export function runOffline({ nodes, asks, seed, isOver, isLate, write }: OfflineInput): SimResult {
   const started = performance.now();
-  const packing = pack({ nodes, asks: asks.map(({ ask }) => ask), seed, isOver });
+  const packing = pack({ nodes, asks: asks.map(({ ask }) => ask), seed, isOver, isLate });
   const timeMs = performance.now() - started;
   const refusals = new Map(packing.refusals.map((refusal) => [refusal.ask, refusal]));
   const placed = asks.flatMap(({ ask }) => {

@@ -28,6 +28,11 @@ export interface PackingInput {
   readonly seed: number;
   /** Asked between steps: true ends the search. Steps made so far. */
   readonly isOver: (steps: number) => boolean;
+  /**
+   * Is the time up? Asked while first packings are made: one is always finished, further ones are given up then. They
+   * are all tried when this is absent, so that a number of steps alone decides what comes out.
+   */
+  readonly isLate?: () => boolean;
 }
 
 export interface Packing {
@@ -54,6 +59,14 @@ interface Item {
   task: number;
 }
 
+/** A first packing, by the place in `order`. */
+interface FirstPacking {
+  readonly order: readonly Item[];
+  readonly nodes: readonly number[];
+  readonly refused: readonly Ask[];
+  readonly hosts: number;
+}
+
 /** Hosts that are ruined in one step. */
 const RUINED = { min: 2, max: 7 } as const;
 /** Of the ruined hosts, this part is taken from the weakest. */
@@ -62,6 +75,8 @@ const WEAK_SHARE = 0.6;
 const WEAK_DRAWS = 12;
 /** Orders of the tasks differ by this part of their size. */
 const NOISE = 0.35;
+/** A first packing looks at the clock every so many tasks: about a millisecond. */
+const ITEMS_PER_LOOK = 256;
 /** Tasks times hosts up to which the first packing looks at all of them: about a second. */
 const LOOKS_FIRST_MAX = 10_000_000;
 /** Steps that make the loads less uneven by this part are kept, too, at first. */
@@ -74,7 +89,7 @@ export function pack(input: PackingInput): Packing {
   const options = { ...named, mix: counter.mix() };
   const engine = new Engine(input.nodes, options);
   const search = new PackingSearch(engine, input);
-  return search.run(input.isOver);
+  return search.run(input);
 }
 
 class PackingSearch {
@@ -108,8 +123,8 @@ class PackingSearch {
     }
   }
 
-  run(isOver: (steps: number) => boolean): Packing {
-    this.#first();
+  run({ isOver, isLate = () => false }: PackingInput): Packing {
+    this.#first(isLate);
     const hostsFirst = this.#hostsUsed();
     let steps = 0;
     for (; this.#used.length > 1 && !isOver(steps); steps++) this.#step();
@@ -132,26 +147,22 @@ class PackingSearch {
    * The best of some simple packings: the largest first, where the least is left over; and as asks are placed online,
    * the largest first or in a shuffled order, which mixes what uses different resources.
    */
-  #first(): void {
+  #first(isLate: () => boolean): void {
     const bySize = [...this.#items].sort(
       (a, b) => b.size - a.size || (a.ask.id < b.ask.id ? -1 : 1),
     );
-    const shuffled = shuffle(bySize, this.#prng);
     const byEngine = ({ shape, service }: Item) => this.#engine.find(shape, service);
     const byRest = (item: Item) => this.#bestNode(item, undefined);
     const looks = bySize.length * this.#on.length;
-    const ways = [{ order: shuffled, nodeFor: byEngine }];
-    if (looks <= 10 * LOOKS_FIRST_MAX) ways.push({ order: bySize, nodeFor: byEngine });
-    if (looks <= LOOKS_FIRST_MAX) ways.push({ order: bySize, nodeFor: byRest });
-    const tried = ways.map(({ order, nodeFor }) => {
-      const { refused, hosts } = this.#fill(order, nodeFor);
-      const nodes = order.map(({ task }) =>
-        task === NONE ? NONE : this.#engine.cluster.nodeOf(task),
-      );
-      this.#clear(order);
-      return { order, nodes, refused, hosts };
-    });
-    const [best] = tried.sort((a, b) => a.refused.length - b.refused.length || a.hosts - b.hosts);
+    const others = [
+      ...(looks <= 10 * LOOKS_FIRST_MAX ? [byEngine] : []),
+      ...(looks <= LOOKS_FIRST_MAX ? [byRest] : []),
+    ];
+    let best = this.#fill(shuffle(bySize, this.#prng), byEngine, () => false);
+    for (const nodeFor of others) {
+      const tried = isLate() ? undefined : this.#fill(bySize, nodeFor, isLate);
+      if (best === undefined || (tried !== undefined && isBetter(tried, best))) best = tried;
+    }
     for (const [at, item] of (best?.order ?? []).entries()) {
       const node = best?.nodes[at] ?? NONE;
       if (node !== NONE) this.#put(item, node);
@@ -159,14 +170,24 @@ class PackingSearch {
     this.#refused.push(...(best?.refused ?? []));
   }
 
-  #fill(order: readonly Item[], nodeFor: (item: Item) => number) {
+  /** One packing, which is taken off again; `undefined` when the time was up before its end. */
+  #fill(
+    order: readonly Item[],
+    nodeFor: (item: Item) => number,
+    isLate: () => boolean,
+  ): FirstPacking | undefined {
     const refused: Ask[] = [];
+    const nodes: number[] = [];
     for (const item of order) {
+      if (nodes.length % ITEMS_PER_LOOK === 0 && isLate()) break;
       const node = nodeFor(item);
+      nodes.push(node);
       if (node === NONE) refused.push(item.ask);
       else this.#put(item, node);
     }
-    return { refused, hosts: this.#hostsUsed() };
+    const hosts = this.#hostsUsed();
+    this.#clear(order);
+    return nodes.length < order.length ? undefined : { order, nodes, refused, hosts };
   }
 
   #clear(items: readonly Item[]): void {
@@ -294,6 +315,13 @@ class PackingSearch {
     const refusals = this.#refused.map((ask) => this.#engine.refusal(ask));
     return { placements, refusals, hostsUsed: this.#hostsUsed() };
   }
+}
+
+function isBetter(a: FirstPacking, b: FirstPacking): boolean {
+  return (
+    a.refused.length - b.refused.length < 0 ||
+    (a.refused.length === b.refused.length && a.hosts < b.hosts)
+  );
 }
 
 /** In another order: Fisher and Yates. */

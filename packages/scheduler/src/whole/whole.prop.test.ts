@@ -131,6 +131,26 @@ test("a packing obeys every rule, and more steps never take more hosts", () => {
   );
 });
 
+test("when the time is up, the first packing is finished and no other is begun", () => {
+  fc.assert(
+    fc.property(scene, fc.nat(3), (each, looks) => {
+      const { nodes, asks } = each;
+      let asked = 0;
+      const isLate = () => ++asked > looks;
+      const late = pack({ nodes, asks, seed: 3, isOver: () => true, isLate });
+      const placements = new Map([...late.placements].map(([ask, { node }]) => [ask, node]));
+      assert.deepEqual(offences(each, placements), []);
+      assert.equal(placements.size + late.refusals.length, asks.length);
+      // One look before each further packing, and one at its beginning, until the first that says so.
+      assert.ok(asked <= 4 && (looks > 0 || asked <= 2), `${asked} looks`);
+      const others = pack({ nodes, asks, seed: 3, isOver: () => true }).hostsUsed;
+      if (looks >= 4) assert.equal(late.hostsUsed, others);
+      else assert.ok(late.refusals.length > 0 || late.hostsUsed >= others);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
 test("the bound on hosts is never above what some packing needs", () => {
   fc.assert(
     fc.property(scene, (each) => {
