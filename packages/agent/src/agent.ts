@@ -344,10 +344,10 @@ class RunningAgent implements Agent {
   }
 
   #makeNodeStatus(): NodeStatusMaker {
-    const { nodeName, runtime, dataDir, clock } = this.#options;
+    const { nodeName, runtime, dataDir, clock, driver } = this.#options;
     return new NodeStatusMaker({
-      ...{ node: nodeName, runtime, dataDir, clock, host: this.#parts.host },
-      settings: this.#settings,
+      ...{ node: nodeName, runtime, dataDir, clock, driver, host: this.#parts.host },
+      ...{ settings: this.#settings, containers: this.#containers },
       isOwnInterface: (name) => this.#networks.isOwn(name),
       underlay: () => this.#underlay.found,
       floating: () => this.#parts.state.server.floating ?? [],

@@ -1,5 +1,6 @@
 /** The node's own report: what its host and engine are, and what a person should know about it. */
 
+import type { Driver } from "@berth/base";
 import {
   asProtocolError,
   type FloatingPart,
@@ -14,6 +15,8 @@ import type { HostDevices } from "./devices/host-devices.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { ImageInfo, Runtime, RuntimeInfo } from "./runtime/port.ts";
 import { reserveOf } from "./stats/reserve.ts";
+import { UseMeter } from "./stats/use-meter.ts";
+import type { Containers } from "./task/containers.ts";
 
 export type Condition = NodeStatus["conditions"][number];
 
@@ -24,7 +27,9 @@ const INFO_PERIOD_MS = 60_000;
 
 export interface NodeStatusSource {
   readonly node: string;
-  readonly runtime: Pick<Runtime, "info" | "listImages">;
+  readonly runtime: Pick<Runtime, "info" | "listImages" | "stats">;
+  readonly driver: Driver;
+  readonly containers: Pick<Containers, "running">;
   readonly host: HostFacts;
   readonly settings: AgentSettings;
   readonly dataDir: string;
@@ -44,9 +49,12 @@ export class NodeStatusMaker {
   #askedAt = Number.NEGATIVE_INFINITY;
   #problem: string | undefined;
   #devices: HostDevices = { devices: [] };
+  readonly #meter: UseMeter;
 
   constructor(source: NodeStatusSource) {
     this.#source = source;
+    const { runtime, clock, driver, containers } = source;
+    this.#meter = new UseMeter({ runtime, clock, driver, running: () => containers.running() });
   }
 
   /** The engine was found reachable or not: asked anew at the next report. */
@@ -73,6 +81,7 @@ export class NodeStatusMaker {
       pids: await host.pidsMax(),
     };
     const { devices } = this.#devices;
+    const use = this.#meter.told();
     const held = this.#source
       .floating()
       .map(({ address }) => address.split("/", 1)[0] ?? "")
@@ -101,6 +110,7 @@ export class NodeStatusMaker {
       ...(hostRanges.length === 0 ? {} : { hostRanges: [...hostRanges] }),
       ...(images === undefined ? {} : { images }),
       ...(devices.length === 0 ? {} : { devices: [...devices] }),
+      ...(Object.keys(use).length === 0 ? {} : { use }),
       ...(held.length === 0 ? {} : { floating: held }),
       conditions: [...conditions(), ...deviceConditions(this.#devices)],
       reportedAt: clock.now(),

@@ -140,11 +140,15 @@ Unknown words under \`x-berth\` are errors.
 | service | \`requests: {cpus, memory}\` | what is set aside for a copy |
 | service | \`tolerations\` | taints of nodes that do not keep its copies away: list of \`key\` or \`key=value\` |
 | service | \`strategy: balanced\\|room\\|tightest\\|cheapest\` | which of the nodes that will do: evenly used (default), the emptiest, as few nodes as possible, the lowest price |
+| service | \`weights: {fit, spread, affinity, images, stability, taints, failures}\` | how much each of these counts when nodes are compared, 0 (not at all) to 100; what is absent counts as the strategy says. \`berth explain\` and \`berth deploy --plan\` show points and weights |
+| service | \`class: guaranteed\\|burstable\\|best-effort\` | what it may count on: guaranteed (default), its own requests; the others also what tasks leave unused of theirs, as far as the project goes (\`berth project policy --overcommit\`) |
+| service | \`devices: [{kind, count, share, models}]\` | devices of nodes: \`count\` (1) of them, \`share\` (0.001 to 1) of each, of one of the \`models\`; in place of \`gpus\` of the same kind |
 | service | \`failover: wait\\|fence\` | a copy that only one may run of, on a node without contact: waits for it, a fence hook or a person (default), or stops by itself and is started elsewhere. Where its volume lies on the node it always waits |
 | volume | \`mode: exclusive\\|shared\` | exclusive (default): one live user at a time |
 | volume | \`per_copy: true\` | a volume for each copy |
 | top | \`engine: native\\|swarm\\|kubernetes\` | who schedules the stack |
 | top | \`strategy\` | of services that state none; else the project's (\`berth project policy --strategy\`) |
+| top | \`weights\` | of services; those of a service go before, word by word, those of the project (\`berth project policy --weight\`) behind |
 | top | \`parameters\` | values that the file asks for by name: see below |
 
 \`\`\`yaml

@@ -47,4 +47,13 @@ export const FORMATS: readonly Format[] = [
     // Older servers would let an ordinary node in by it.
     isIn: ({ server }) => server === true,
   },
+  {
+    since: 2,
+    kind: "release",
+    what: "devices in part or by model (x-berth.devices)",
+    mark: '"shareMillis"',
+    // Older leaders would place copies where there is no such device.
+    isIn: ({ services }) =>
+      Object.values(Object(services)).some((each) => Object(Object(each).spec).devices?.length > 0),
+  },
 ];

@@ -23,6 +23,7 @@ export * from "./resources/network.ts";
 export * from "./resources/network-check.ts";
 export * from "./resources/node.ts";
 export * from "./resources/parameter-limits.ts";
+export * from "./resources/placing-wishes.ts";
 export * from "./resources/plan.ts";
 export * from "./resources/policy.ts";
 export * from "./resources/probe.ts";

@@ -24,6 +24,10 @@ const FIELDS: Required<Omit<Ask, "id" | "slot" | "gang" | "priority">> = {
   previousNode: "b",
   failedNodes: ["c"],
   strategy: "room",
+  weights: { spread: 20 },
+  overcommit: { cpu: 150 },
+  limits: { cpuMillis: 2 },
+  measured: { cpuMillis: 1 },
 };
 
 test("every field but identity, copy, gang and priority makes another class", () => {

@@ -12,15 +12,18 @@ import { prefersServices } from "./scores/affinity.ts";
 
 /** An ask of nobody's service with the shape of `ask`. */
 export function shapeOf(ask: Ask): Ask {
-  const { requests, ports, addresses, constraints, images, tolerations, platforms, strategy } = ask;
+  const { requests, ports, addresses, constraints, images, tolerations, platforms } = ask;
+  const { strategy, weights, overcommit } = ask;
   // The preferences of one ask are limited as a whole, so those for nodes cannot be told apart from the others.
   const affinities = prefersServices(ask)
     ? []
     : (ask.affinities ?? []).filter((each) => each.kind === "node");
   const stated = { ports, addresses, constraints, images, tolerations, platforms, strategy };
-  const shape = Object.entries({ ...stated, affinities }).filter(([, value]) => {
-    return value !== undefined && value.length > 0;
-  });
+  const shape = Object.entries({ ...stated, affinities, weights, overcommit }).filter(
+    ([, value]) => {
+      return value !== undefined && (!Array.isArray(value) || value.length > 0);
+    },
+  );
   return { id: "", service: "", requests, ...Object.fromEntries(shape) };
 }
 
@@ -58,4 +61,8 @@ const CLASS_FIELDS = Object.keys({
   previousNode: true,
   failedNodes: true,
   strategy: true,
+  weights: true,
+  overcommit: true,
+  limits: true,
+  measured: true,
 } satisfies Record<Exclude<keyof Ask, "id" | "slot" | "gang" | "priority">, true>) as (keyof Ask)[];

@@ -53,9 +53,19 @@ export function explainHints(refusal: Refusal, nameOf: NameOf = identity): reado
 export function explainPlacement(placement: Placement, nameOf: NameOf = identity): string {
   const { node, score, candidates, reasons } = placement;
   const place = candidates === 1 ? "the only one that fits" : `best of ${candidates}`;
-  const parts = reasons.map((reason) => `${reason.score} ${reason.points} x ${reason.weight}`);
+  const parts = reasons.map(({ score: name, points, weight, usualWeight }) => {
+    return `${name} ${points} x ${weight}${usualWeight === undefined ? "" : ` tuned from ${usualWeight}`}`;
+  });
   const why = parts.length === 0 ? "" : ` (${parts.join(", ")})`;
-  return `${nameOf(node)}: ${score} points, ${place}${why}${displaced(placement, nameOf)}`;
+  const more = `${overcommitted(placement)}${displaced(placement, nameOf)}`;
+  return `${nameOf(node)}: ${score} points, ${place}${why}${more}`;
+}
+
+/** `, overcommitted by measured use: memory at 113 %`. */
+function overcommitted({ overcommitted: resources }: Placement): string {
+  if (resources === undefined) return "";
+  const said = Object.entries(resources).map(([name, percent]) => `${name} at ${percent} %`);
+  return `, overcommitted by measured use: ${said.join(", ")}`;
 }
 
 /** `, in place of batch.1, batch.2 and 3 more`. */

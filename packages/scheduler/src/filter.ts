@@ -24,6 +24,8 @@ export interface Subject {
 /** Why a node is refused. */
 export interface Finding {
   readonly about: string;
+  /** Of a resource of which more may be promised than there is: which of the two bounds it is, in words. */
+  readonly beyond?: string;
   readonly need?: number;
   /** Never below 0, for the reader. */
   readonly available?: number;
@@ -77,6 +79,7 @@ export interface Filter {
 /** The only thing that stands between an ask and some nodes. */
 export interface Obstacle {
   readonly about: string;
+  readonly beyond?: string;
   readonly nodes: number;
   readonly node: string;
   readonly need?: number;

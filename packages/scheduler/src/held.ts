@@ -1,7 +1,8 @@
 /** A task as the state of the cluster keeps it. */
 
 import type { Claims, DeviceAssignment } from "./model.ts";
-import type { Needs } from "./resources.ts";
+import { sparedBy } from "./overcommit.ts";
+import type { Need, Needs } from "./resources.ts";
 
 export interface Held {
   readonly claims: Claims;
@@ -10,13 +11,16 @@ export interface Held {
   readonly node: string;
   readonly devices: readonly DeviceAssignment[];
   readonly leaving: boolean;
+  /** What of its requests it does not keep by its measured use (`overcommit.ts`). */
+  readonly spared: readonly Need[] | undefined;
   /** Position among the tasks of its node and of its service; written by these lists only. */
   onNode: number;
   inService: number;
 }
 
 /** A task that is in no list yet. */
-export function heldTask(task: Omit<Held, "onNode" | "inService">): Held {
+export function heldTask(task: Omit<Held, "spared" | "onNode" | "inService">): Held {
   const { claims, needs, node, devices, leaving } = task;
-  return { claims, needs, node, devices, leaving, onNode: -1, inService: -1 };
+  const spared = sparedBy(claims, needs);
+  return { claims, needs, node, devices, leaving, spared, onNode: -1, inService: -1 };
 }

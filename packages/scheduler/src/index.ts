@@ -25,8 +25,17 @@ export {
   SCORES,
   type ScheduleOptions,
   type ScoreName,
+  WEIGHT_MAX,
   type Weights,
 } from "./options.ts";
+export {
+  MARGIN_PERCENT,
+  MEASURED_RESOURCES,
+  type MeasuredResource,
+  type MeasuredUse,
+  OVERCOMMIT_PERCENT_MAX,
+  type Overcommit,
+} from "./overcommit.ts";
 export type { RuleFinding } from "./pipeline.ts";
 export * from "./plan.ts";
 export {

@@ -9,6 +9,8 @@
  */
 
 import type { Constraint } from "./constraint-form.ts";
+import type { Weights } from "./options.ts";
+import type { MeasuredUse, Overcommit } from "./overcommit.ts";
 
 /** Quantities as a file or a user stated them; what is absent gets `ScheduleOptions.defaults`. */
 export interface Requests {
@@ -211,6 +213,10 @@ export interface Claims {
   readonly pod?: string;
   /** Higher goes first; 50 by default. */
   readonly priority?: number;
+  /** What it cannot go beyond, where it has a limit. Only read beside `measured`. */
+  readonly limits?: { readonly cpuMillis?: number; readonly memoryBytes?: number };
+  /** What it was measured to use; read where somebody may count on what it leaves (`overcommit.ts`). */
+  readonly measured?: MeasuredUse;
 }
 
 /** A task that holds its place. */
@@ -247,6 +253,10 @@ export interface Ask extends Claims {
   readonly failedNodes?: readonly string[];
   /** Overrides `ScheduleOptions.strategy` for this ask. */
   readonly strategy?: Strategy;
+  /** Overrides single weights of the strategy and of `ScheduleOptions.weights`: whole numbers of at least 0. */
+  readonly weights?: Partial<Weights>;
+  /** How far requests may go beyond what a node can give, for this ask to be placed there; not at all when absent. */
+  readonly overcommit?: Overcommit;
 }
 
 /**

@@ -21,6 +21,8 @@ export interface NodeState {
   readonly total: readonly number[];
   /** May be negative where tasks were placed before the node shrank. */
   readonly free: number[];
+  /** By column: what tasks requested and do not keep, for asks that may count on it. Negative: they use more. */
+  readonly spared: number[];
   readonly devices: readonly DeviceState[];
   /** The order carries no meaning. */
   readonly held: Held[];
@@ -40,6 +42,7 @@ export function nodeState(model: NodeModel, place: number, columns: ResourceColu
     draining: model.draining,
     total,
     free: [...total],
+    spared: [],
     devices: devicesOf(model),
     held: [],
   };
@@ -53,6 +56,12 @@ export function book(node: NodeState, task: Held, sign: 1 | -1, columns: Resourc
     const column = columns.of(name);
     // A resource that the node does not have (any more) is never free there.
     setAt(node.free, column, (node.free[column] ?? 0) - sign * amount);
+  }
+  if (task.spared !== undefined) {
+    for (const { name, amount } of task.spared) {
+      const column = columns.of(name);
+      setAt(node.spared, column, (node.spared[column] ?? 0) + sign * amount);
+    }
   }
   if (task.devices.length > 0) bookDevices(node, task, sign);
 }

@@ -8,7 +8,7 @@
  */
 
 import { MIB } from "@berth/base";
-import type { Requests, Strategy } from "./model.ts";
+import type { Ask, Requests, Strategy } from "./model.ts";
 
 /** One score a file in `scores/`; `fit` is the strategy's own. */
 export const SCORES = [
@@ -60,8 +60,19 @@ const DEFAULT_WEIGHTS: Weights = {
   failures: 30,
 };
 
-/** Weights in force for one ask: the strategy's, overridden by the caller's. */
-export function weightsOf(strategy: Strategy, overrides: Partial<Weights> = {}): Weights {
+/** Beyond this a score decides alone, whatever the others say. */
+export const WEIGHT_MAX = 100;
+
+/** Weights of a strategy, before anybody tunes them. */
+export function weightsOf(strategy: Strategy): Weights {
   const spread = strategy === "tightest" ? 3 : DEFAULT_WEIGHTS.spread;
-  return { ...DEFAULT_WEIGHTS, spread, ...overrides };
+  return { ...DEFAULT_WEIGHTS, spread };
+}
+
+/** Weights in force for one ask: its strategy's, overridden by the options', overridden by its own. */
+export function weightsFor(
+  ask: Pick<Ask, "strategy" | "weights">,
+  { strategy, weights }: Pick<ScheduleOptions, "strategy" | "weights">,
+): Weights {
+  return { ...weightsOf(ask.strategy ?? strategy), ...weights, ...ask.weights };
 }

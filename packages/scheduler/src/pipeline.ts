@@ -26,7 +26,7 @@ import { taints } from "./filters/taints.ts";
 import { volumes } from "./filters/volumes.ts";
 import type { Strategy } from "./model.ts";
 import type { NodeState } from "./node-state.ts";
-import { type ScheduleOptions, weightsOf } from "./options.ts";
+import { type ScheduleOptions, weightsFor, weightsOf } from "./options.ts";
 import { RULES, type RuleName, type ScoreReason } from "./plan.ts";
 import { sameValue } from "./same-value.ts";
 import type { PointsReach, Score } from "./score.ts";
@@ -123,7 +123,7 @@ export function pointsReaches(
   subject: Subject,
   options: ScheduleOptions,
 ): readonly WeightedReach[] {
-  const weights = weightsOf(subject.ask.strategy ?? options.strategy, options.weights);
+  const weights = weightsFor(subject.ask, options);
   return OTHER_SCORES.flatMap(({ name, reach }) => {
     const found = weights[name] === 0 ? undefined : reach?.(subject);
     return found === undefined ? [] : [{ weight: weights[name], reach: found }];
@@ -169,10 +169,12 @@ export interface Scorer {
 /** The scores of one ask under the strategy in force: its own, else that of the options. */
 export function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
   const strategy = subject.ask.strategy ?? options.strategy;
-  const weights = weightsOf(strategy, options.weights);
+  const weights = weightsFor(subject.ask, options);
+  const usual = weightsOf(strategy);
   const parts = scoresOf(strategy).flatMap(({ name, prepare }) => {
     const points = weights[name] === 0 ? undefined : prepare(subject);
-    return points === undefined ? [] : [{ name, points, weight: weights[name] }];
+    const tuned = weights[name] === usual[name] ? {} : { usualWeight: usual[name] };
+    return points === undefined ? [] : [{ name, points, weight: weights[name], tuned }];
   });
   let latest: readonly ScoreReason[] = [];
   return {
@@ -183,9 +185,9 @@ export function scorerOf(subject: Subject, options: ScheduleOptions): Scorer {
     },
     reasons: (node) => {
       const reasons: ScoreReason[] = [];
-      for (const { name, points, weight } of parts) {
+      for (const { name, points, weight, tuned } of parts) {
         const own = points(node);
-        if (own !== 0) reasons.push({ score: name, points: own, weight });
+        if (own !== 0) reasons.push({ score: name, points: own, weight, ...tuned });
       }
       // Copies of a service mostly have the same, and one list serves them all.
       if (!sameValue(latest, reasons)) latest = reasons;
@@ -206,8 +208,9 @@ export interface ShapeScores {
 export function shapeScoresOf(subject: Subject, options: ScheduleOptions): ShapeScores {
   const strategy = subject.ask.strategy ?? options.strategy;
   const fit = fitScore(strategy).prepare(subject);
-  const weight = weightsOf(strategy, options.weights).fit;
-  const others = scorerOf(subject, { ...options, weights: { ...options.weights, fit: 0 } });
+  const weight = weightsFor(subject.ask, options).fit;
+  const withoutFit = { ...subject.ask, weights: { ...subject.ask.weights, fit: 0 } };
+  const others = scorerOf({ ...subject, ask: withoutFit }, options);
   return {
     fit: fit === undefined || weight === 0 ? () => 0 : (node) => weight * fit(node),
     lasting: others.total,

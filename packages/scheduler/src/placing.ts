@@ -15,8 +15,10 @@ import type { ClusterState } from "./cluster-state.ts";
 import { chooseDevices } from "./devices.ts";
 import type { Subject } from "./filter.ts";
 import { type Held, heldTask } from "./held.ts";
+import type { Ask } from "./model.ts";
 import type { NodeState } from "./node-state.ts";
 import type { ScheduleOptions } from "./options.ts";
+import { MEASURED_RESOURCES, percentOf } from "./overcommit.ts";
 import {
   type Candidate,
   compareCandidates,
@@ -97,8 +99,8 @@ function searchUnits(
   return false;
 }
 
-/** A unit by itself takes its best node. */
-function placeLast(unit: Unit, site: Site, placements: Placement[]): boolean {
+/** A unit by itself takes its best node; false when it has none. */
+export function placeLast(unit: Unit, site: Site, placements: Placement[]): boolean {
   const [member, companion] = unit.members;
   const single = companion === undefined ? member : undefined;
   const answer = single && site.turns.find(subjectOf(single, unit, site.cluster));
@@ -204,7 +206,8 @@ function settle(
   for (const [index, task] of tasks.entries()) {
     site.cluster.add(task);
     const chosen = { node: node.model.id, score, reasons: reasons[index] ?? [], candidates: count };
-    placements.push({ ask: task.claims.id, ...chosen, devices: task.devices });
+    const more = overcommittedBy(unit.members[index]?.ask ?? {}, node, site.cluster);
+    placements.push({ ask: task.claims.id, ...chosen, devices: task.devices, ...more });
   }
 }
 
@@ -220,5 +223,22 @@ export function settleOne(
   const devices = chooseDevices(node.devices, needs.devices);
   assert(devices !== undefined, "the rule holds, so there are devices on the best node");
   cluster.add(heldTask({ claims: ask, needs, node: id, devices, leaving: false }));
-  return { ask: ask.id, node: id, score, reasons, candidates: found.count, devices };
+  const placement = { ask: ask.id, node: id, score, reasons, candidates: found.count, devices };
+  if (ask.overcommit === undefined) return placement;
+  return { ...placement, ...overcommittedBy(ask, node, cluster) };
+}
+
+/** How far the requests on the node go beyond what it can give, where the ask allows it. */
+function overcommittedBy(
+  { overcommit }: Pick<Ask, "overcommit">,
+  { total, free }: NodeState,
+  { columns }: ClusterState,
+): Pick<Placement, "overcommitted"> {
+  const beyond = MEASURED_RESOURCES.flatMap((name) => {
+    const column = columns.of(name);
+    const [all, left] = [total[column] ?? 0, free[column] ?? 0];
+    if (percentOf(overcommit, name) === 100 || left >= 0 || all === 0) return [];
+    return [[name, Math.ceil((100 * (all - left)) / all)] as const];
+  });
+  return beyond.length === 0 ? {} : { overcommitted: Object.fromEntries(beyond) };
 }

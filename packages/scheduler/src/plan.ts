@@ -5,6 +5,7 @@
 
 import type { DeviceAssignment } from "./model.ts";
 import type { ScoreName } from "./options.ts";
+import type { Overcommit } from "./overcommit.ts";
 
 /** The rules in the order in which they are asked; a node counts for the first that refuses it. */
 export const RULES = [
@@ -52,6 +53,8 @@ export interface Placement {
    * from the cluster. `candidates` then counts the nodes where it could have displaced somebody.
    */
   readonly victims?: readonly string[];
+  /** Hundredths of what the node can give to which requests come with it, where they are more than there is. */
+  readonly overcommitted?: Overcommit;
 }
 
 export interface ScoreReason {
@@ -59,6 +62,8 @@ export interface ScoreReason {
   /** Whole number; larger is better; may be negative. */
   readonly points: number;
   readonly weight: number;
+  /** The strategy's weight, where somebody tuned it. */
+  readonly usualWeight?: number;
 }
 
 /** Why an ask has no node, measured against the cluster after all placements of the plan. */
@@ -82,6 +87,8 @@ export interface RuleCount {
   readonly rule: RuleName;
   /** What it is about: a resource, a constraint as written, a taint, a port, a volume, a service. */
   readonly about: string;
+  /** Of a resource that may be overcommitted: the bound in words (`by measured use`, `at 150 %`). */
+  readonly beyond?: string;
   readonly count: number;
   readonly need?: number;
   /** The most that any of these nodes has. */
@@ -112,6 +119,7 @@ export type Hint =
       readonly kind: "rule";
       readonly rule: RuleName;
       readonly about: string;
+      readonly beyond?: string;
       /** How many nodes it would open. */
       readonly nodes: number;
       /** The nearest of them. */

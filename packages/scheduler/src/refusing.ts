@@ -9,8 +9,10 @@
 import { present } from "@berth/base";
 import type { Group, Unit, Wanted } from "./batch.ts";
 import { type ClusterState, compareText } from "./cluster-state.ts";
+import type { Subject } from "./filter.ts";
 import { type Held, heldTask } from "./held.ts";
 import { book, NO_PLACE, type NodeState, nodeState } from "./node-state.ts";
+import { type MeasuredResource, strictest } from "./overcommit.ts";
 import { allFindings, distinct, prepareChecks, type RuleFinding } from "./pipeline.ts";
 import { placeGroup, type Site, subjectOf, tasksOn } from "./placing.ts";
 import {
@@ -81,7 +83,7 @@ function findingsAt(node: NodeState, unit: Unit, cluster: ClusterState): readonl
   if (others.length === 0) {
     return allFindings(prepareChecks(subjectOf(first, unit, cluster)), node);
   }
-  const whole = { ...subjectOf(first, unit, cluster), needs: sumOf(unit.members) };
+  const whole = wholeOf(subjectOf(first, unit, cluster), unit.members);
   const findings = [...allFindings(prepareChecks(whole), node).filter(isOfSum)];
   const mark = cluster.mark();
   const tasks = unit.members.map((member): Held => {
@@ -105,6 +107,16 @@ function isOfSum({ rule }: RuleFinding): boolean {
   return rule === "resources" || rule === "devices";
 }
 
+/** The pod as one ask; where more may be promised than there is, by the strictest of those that need it. */
+function wholeOf(subject: Subject, members: readonly Wanted[]): Subject {
+  const needing = (name: MeasuredResource) => {
+    const those = members.filter(({ needs }) => needs.resources.some((need) => need.name === name));
+    return strictest(those.map(({ ask }) => ask.overcommit))[name] ?? 100;
+  };
+  const overcommit = { cpu: needing("cpu"), memory: needing("memory") };
+  return { ...subject, ask: { ...subject.ask, overcommit }, needs: sumOf(members) };
+}
+
 function sumOf(members: readonly Wanted[]): Needs {
   const amounts = new Map<string, number>();
   for (const { needs } of members) {
@@ -123,7 +135,8 @@ function countRules(verdicts: readonly NodeVerdict[]): readonly RuleCount[] {
   for (const verdict of verdicts) {
     const finding = verdict.findings[0];
     if (finding === undefined) continue;
-    const key = JSON.stringify([RULES.indexOf(finding.rule), finding.about, finding.need ?? null]);
+    const { about, beyond = "", need = null } = finding;
+    const key = JSON.stringify([RULES.indexOf(finding.rule), about, need, beyond]);
     const group = groups.get(key);
     if (group !== undefined) group.nodes.push(verdict);
     else groups.set(key, { finding, nodes: [verdict] });
@@ -134,7 +147,8 @@ function countRules(verdicts: readonly NodeVerdict[]): readonly RuleCount[] {
       (a, b) =>
         RULES.indexOf(a.rule) - RULES.indexOf(b.rule) ||
         compareText(a.about, b.about) ||
-        (a.need ?? 0) - (b.need ?? 0),
+        (a.need ?? 0) - (b.need ?? 0) ||
+        compareText(a.beyond ?? "", b.beyond ?? ""),
     );
 }
 
@@ -144,11 +158,12 @@ function ruleCount(finding: RuleFinding, nodes: readonly NodeVerdict[]): RuleCou
     (a, b) => available(b) - available(a) || compareText(a.node, b.node),
   );
   const holdings = nodes.map(({ findings }) => JSON.stringify(holding(findings[0])));
-  const { rule, about, need, unit } = finding;
+  const { rule, about, beyond, need, unit } = finding;
   const most = Math.max(...ordered.slice(0, 1).map(available));
   return {
     rule,
     about,
+    ...(beyond === undefined ? {} : { beyond }),
     count: nodes.length,
     ...(need === undefined ? {} : { need }),
     ...(finding.available === undefined ? {} : { bestAvailable: most }),
@@ -190,7 +205,8 @@ function ruleHints(verdicts: readonly NodeVerdict[], unit: Unit): readonly Hint[
     const [finding, second] = findings;
     if (finding === undefined || second !== undefined) continue;
     if (movesDomains(finding, spreads)) continue;
-    const key = JSON.stringify([finding.rule, finding.about, finding.need ?? null]);
+    const { rule, about, beyond = "", need = null } = finding;
+    const key = JSON.stringify([rule, about, need, beyond]);
     const group = groups.get(key);
     const nearer = group === undefined || missingShare(finding) < missingShare(group.finding);
     const nodes = (group?.nodes ?? 0) + 1;
@@ -202,7 +218,8 @@ function ruleHints(verdicts: readonly NodeVerdict[], unit: Unit): readonly Hint[
         missingShare(a.finding) - missingShare(b.finding) ||
         RULES.indexOf(a.finding.rule) - RULES.indexOf(b.finding.rule) ||
         b.nodes - a.nodes ||
-        compareText(a.finding.about, b.finding.about),
+        compareText(a.finding.about, b.finding.about) ||
+        compareText(a.finding.beyond ?? "", b.finding.beyond ?? ""),
     )
     .map(ruleHint);
 }
@@ -213,11 +230,12 @@ function missingShare({ need, missing }: RuleFinding): number {
 }
 
 function ruleHint(group: { finding: RuleFinding; node: string; nodes: number }): Hint {
-  const { rule, about, need, missing, unit } = group.finding;
+  const { rule, about, beyond, need, missing, unit } = group.finding;
   return {
     kind: "rule",
     rule,
     about,
+    ...(beyond === undefined ? {} : { beyond }),
     nodes: group.nodes,
     node: group.node,
     ...(need === undefined ? {} : { need }),

@@ -126,6 +126,7 @@ function likenessOf(group: Group): string | undefined {
   const [unit, second] = group.units;
   const [member, companion] = unit?.members ?? [];
   if (member === undefined || companion !== undefined || second !== undefined) return undefined;
-  const { id, slot, previousNode, failedNodes, images, priority, strategy, ...rules } = member.ask;
+  const { id, slot, previousNode, failedNodes, images, priority, strategy, weights, ...rules } =
+    member.ask;
   return rules.pod === undefined && rules.gang === undefined ? JSON.stringify(rules) : undefined;
 }

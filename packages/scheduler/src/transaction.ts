@@ -114,8 +114,8 @@ export class Transaction {
 function runningTask({ claims, node, devices, leaving }: Held): RunningTask {
   const { id, service, slot, requests, ports, volumes, addresses, antiAffinities, pod } = claims;
   const optional = { slot, ports, volumes, addresses, antiAffinities, pod };
-  const { priority } = claims;
-  const stated = Object.entries({ ...optional, priority }).filter(
+  const { priority, limits, measured } = claims;
+  const stated = Object.entries({ ...optional, priority, limits, measured }).filter(
     ([, value]) => value !== undefined,
   );
   return { id, service, requests, ...Object.fromEntries(stated), node, devices, leaving };

@@ -17,7 +17,7 @@ import { bestFirst, better, type Field } from "./best-first.ts";
 import type { Reach, Subject } from "./filter.ts";
 import type { NodeState } from "./node-state.ts";
 import { NodeWorths, type Region, type Seat } from "./node-worths.ts";
-import { type ScheduleOptions, weightsOf } from "./options.ts";
+import { type ScheduleOptions, type Weights, weightsFor } from "./options.ts";
 import {
   type Candidate,
   onlyNodes,
@@ -88,8 +88,7 @@ export class Turns {
     this.#options = options;
     this.#worths = new Recent(limits.shapes);
     this.#classes = new Recent(limits.classes);
-    const weights = Object.values(options.weights ?? {});
-    this.#bounded = weights.every((weight) => Number.isInteger(weight) && weight >= 0);
+    this.#bounded = areBounded(options.weights);
   }
 
   /** Nodes that were looked at since the beginning, by rule or by search. */
@@ -108,7 +107,8 @@ export class Turns {
 
   /** The best node for the ask of the subject; `undefined` when only a look at every node can tell. */
   find(subject: Subject): Found | undefined {
-    if (!this.#bounded || subject.companions.size > 0) return undefined;
+    if (!this.#bounded || !areBounded(subject.ask.weights)) return undefined;
+    if (subject.companions.size > 0) return undefined;
     if (onlyNodes(subject) !== undefined) return undefined;
     const usable: UsableNodes = { list: () => [] };
     const reaches = reachesOf(subject, () => usable.list());
@@ -151,13 +151,18 @@ export class Turns {
   }
 }
 
+function areBounded(weights: Partial<Weights> | undefined): boolean {
+  if (weights === undefined) return true;
+  return Object.values(weights).every((weight) => Number.isInteger(weight) && weight >= 0);
+}
+
 interface UsableNodes {
   list: () => Iterable<NodeState>;
 }
 
 function classOf(subject: Subject, options: ScheduleOptions): AskClass {
   const { ask } = subject;
-  const weights = weightsOf(ask.strategy ?? options.strategy, options.weights);
+  const weights = weightsFor(ask, options);
   const copyPoints = copyPointsOf(ask);
   const { service, maxPerNode = Number.POSITIVE_INFINITY } = ask;
   const worth = (score: number, copies: number) =>

@@ -49,7 +49,7 @@ export function containerRequest(input: RequestInput): ContainerRequest {
     ...(spec.entrypoint === undefined ? {} : { entrypoint: spec.entrypoint }),
     ...(spec.command === undefined ? {} : { command: spec.command }),
     environment: spec.environment,
-    engine: withDevices(withHostname(assignment, shares.includes("network")), task.devices ?? []),
+    engine: withDevices(engineOf(assignment, shares.includes("network")), task.devices ?? []),
     limits: spec.limits,
     mounts: [...mountsOf(assignment), ...input.fileMounts],
     network: networkOf(assignment, shares.includes("network") ? podContainerId : undefined),
@@ -102,6 +102,26 @@ function withDevices(
     devices: [...(engine.devices ?? []), ...files],
     deviceRequests: [...kept, ...given],
   };
+}
+
+/**
+ * Who may count on what others leave unused yields to them: the kernel gives it processor time by its request where all
+ * of it is wanted, and ends it sooner where memory runs out. What the file says goes before.
+ */
+const YIELDING = {
+  burstable: { oomScoreAdjust: 500 },
+  "best-effort": { oomScoreAdjust: 900 },
+} as const;
+/** Shares of one processor, as the kernel counts them, and the fewest that it takes. */
+const SHARES = { perCpu: 1_024, min: 2 } as const;
+
+function engineOf(assignment: Assignment, joins: boolean): ContainerRequest["engine"] {
+  const engine = withHostname(assignment, joins);
+  const { class: serviceClass = "guaranteed" } = assignment.spec;
+  if (serviceClass === "guaranteed") return engine;
+  const { cpuMillis } = assignment.task.requests;
+  const cpuShares = Math.max(SHARES.min, Math.round((cpuMillis * SHARES.perCpu) / 1_000));
+  return { cpuShares, ...YIELDING[serviceClass], ...engine };
 }
 
 /** A shared or the host's network namespace brings its own host name. */

@@ -64,6 +64,13 @@ export class Containers {
     this.#byTask.get(entry.task)?.delete(id);
   }
 
+  /** Containers that run, with their tasks. */
+  *running(): Iterable<readonly [string, ContainerState]> {
+    for (const { state, task } of this.#entries.values()) {
+      if (state?.phase === "running") yield [task, state];
+    }
+  }
+
   get(id: string): ContainerState | undefined {
     return this.#entries.get(id)?.state;
   }

@@ -9,10 +9,13 @@ import {
   type Quota,
   STRATEGY_WORDS,
   type StrategyWord,
+  WEIGHT_MAX,
+  WEIGHT_WORDS,
 } from "@berth/protocol";
 import { type CommandDescription, type CommandInput, listOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { table } from "../output/output.ts";
+import { overcommitAfter, placingLines, weightsAfter } from "./policy-placing.ts";
 
 const WORDS = Object.keys(GRANTS) as Grant[];
 const STRATEGIES = Object.keys(STRATEGY_WORDS) as StrategyWord[];
@@ -31,6 +34,15 @@ export const command: CommandDescription = {
       flags: "--strategy <strategy>",
       summary: `where copies go whose file does not say: ${STRATEGIES.join(", ")}; default takes it away`,
     },
+    {
+      flags: "--weight <score...>",
+      summary: `how much a score counts: spread=30, 0 to ${WEIGHT_MAX}, =default; ${Object.keys(WEIGHT_WORDS).join(", ")}`,
+    },
+    {
+      flags: "--overcommit <limit...>",
+      summary:
+        "burstable.cpu=150, best-effort.memory=120 (hundredths of a node to which requests may come), =none",
+    },
   ],
   examples: [
     { line: "berth project policy", does: "what the project in use may ask for, and what it uses" },
@@ -47,6 +59,14 @@ export const command: CommandDescription = {
       line: "berth project policy --project batch --strategy tightest",
       does: "its copies share as few nodes as possible",
     },
+    {
+      line: "berth project policy --project batch --overcommit best-effort.cpu=200 --overcommit best-effort.memory=120",
+      does: "copies of that class may use what others leave unused",
+    },
+    {
+      line: "berth project policy --project shop --weight spread=30",
+      does: "copies of a service lie further apart",
+    },
   ],
   run,
 };
@@ -58,7 +78,10 @@ async function run(input: CommandInput): Promise<number> {
   const [allow, deny] = [grantsOf(input, "allow"), grantsOf(input, "deny")];
   const limits = listOption(input, "quota").map(limitOf);
   const strategy = strategyOf(input);
-  const changes = allow.size + deny.size + limits.length > 0 || strategy !== undefined;
+  const weights = weightsAfter(before.weights ?? {}, listOption(input, "weight"));
+  const overcommit = overcommitAfter(before.overcommit ?? {}, listOption(input, "overcommit"));
+  const placing = ["weight", "overcommit"].some((option) => listOption(input, option).length > 0);
+  const changes = placing || allow.size + deny.size + limits.length > 0 || strategy !== undefined;
   const policy = changes
     ? await api.call("putPolicy", {
         params: { project },
@@ -67,6 +90,8 @@ async function run(input: CommandInput): Promise<number> {
             (word) => allow.has(word) || (before.allow.includes(word) && !deny.has(word)),
           ),
           ...strategyAfter(before.strategy, strategy),
+          weights,
+          overcommit,
           quota: limits.reduce(withLimit, before.quota ?? {}),
         },
         signal: input.signal,
@@ -79,13 +104,14 @@ async function run(input: CommandInput): Promise<number> {
 }
 
 function lines(policy: PolicyView): string[] {
-  const { strategy, quota = {} } = policy;
+  const { strategy, quota = {}, weights = {}, overcommit = {} } = policy;
   const rows = WORDS.map((word) => [word, whoAllows(word, policy), GRANTS[word]]);
   const said = strategy ?? "balanced";
   return [
     ...table(["MAY ASK FOR", "ALLOWED", "WHAT IT IS"], rows),
     "",
-    `strategy  ${said}${strategy === undefined ? " (default)" : ""}: ${STRATEGY_WORDS[said]}`,
+    `strategy   ${said}${strategy === undefined ? " (default)" : ""}: ${STRATEGY_WORDS[said]}`,
+    ...placingLines(weights, overcommit),
     "",
     ...table(["RESOURCE", "USED", "LIMIT"], quotaRows(quota, policy.used)),
   ];

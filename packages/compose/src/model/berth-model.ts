@@ -69,11 +69,44 @@ export interface ServiceWishes {
   readonly tolerations?: readonly TolerationWish[];
   /** Which of the nodes that will do is taken. */
   readonly strategy?: StrategyWish;
+  /** How much the scores of nodes count, by their words. */
+  readonly weights?: WeightWishes;
+  /** What it may count on: its own requests, or what others leave unused of theirs as well. */
+  readonly class?: ClassWish;
+  /** Devices of nodes, whole or in part, of any or some models. */
+  readonly devices?: readonly DeviceShareWish[];
 }
 
 /** Words of `strategy`, of a service or of the whole stack. */
 export const STRATEGY_WISHES = ["tightest", "room", "balanced", "cheapest"] as const;
 export type StrategyWish = (typeof STRATEGY_WISHES)[number];
+
+/** Words of `weights`. */
+export const WEIGHT_WISHES = [
+  "fit",
+  "spread",
+  "affinity",
+  "images",
+  "stability",
+  "taints",
+  "failures",
+] as const;
+export type WeightWishes = Readonly<Partial<Record<(typeof WEIGHT_WISHES)[number], number>>>;
+
+/** Words of `class`. */
+export const CLASS_WISHES = ["guaranteed", "burstable", "best-effort"] as const;
+export type ClassWish = (typeof CLASS_WISHES)[number];
+
+/** Devices of one kind. */
+export interface DeviceShareWish {
+  readonly kind: string;
+  /** 1 by default. */
+  readonly count?: number;
+  /** Thousandths of each; whole when absent. */
+  readonly shareMillis?: number;
+  /** Any when absent. */
+  readonly models?: readonly string[];
+}
 
 /** A taint by its key; without a value every value is meant. */
 export interface TolerationWish {
@@ -130,6 +163,8 @@ export interface ParameterDeclaration {
 export interface StackWishes {
   /** Of services that state none of their own. */
   readonly strategy?: StrategyWish;
+  /** Likewise; those of a service go before, word by word. */
+  readonly weights?: WeightWishes;
   /** By name. */
   readonly parameters?: Readonly<Record<string, ParameterDeclaration>>;
   /** Who schedules the stack. */

@@ -5,11 +5,13 @@
  */
 
 import { type Codec, refuse } from "../codec/codec.ts";
-import { list, tableOf, textTable } from "../codec/collection-codecs.ts";
+import { list, tableOf, texts, textTable } from "../codec/collection-codecs.ts";
 import { field, record } from "../codec/record-codec.ts";
 import { bytes, cpuMillis, durationMs, integer, oneOf, text } from "../codec/scalar-codecs.ts";
 import {
   type AffinityWish,
+  CLASS_WISHES,
+  type DeviceShareWish,
   type Probe,
   type ProbeAction,
   type Probes,
@@ -17,6 +19,7 @@ import {
   STRATEGY_WISHES,
   type StatusRange,
   type TolerationWish,
+  type WeightWishes,
 } from "../model/berth-model.ts";
 import { ADDRESSES_MAX, expandAddresses } from "../text/address-range.ts";
 import { kindName } from "../tree/tree.ts";
@@ -24,6 +27,10 @@ import { command } from "./command-codecs.ts";
 import { route } from "./route-codec.ts";
 
 const port = integer({ min: 1, max: 65_535 });
+/** Above it a score decides alone. */
+const WEIGHT_MAX = 100;
+/** As many as a node may report. */
+const DEVICES_OF_A_KIND_MAX = 256;
 
 /** `200`, `200-399`, or a list of these. */
 const statusRanges: Codec<readonly StatusRange[]> = {
@@ -229,6 +236,36 @@ const toleration: Codec<TolerationWish> = {
   schema: { type: "string" },
 };
 
+/** Printed also where it is 0, which switches a score off. */
+const weight: Codec<number> = {
+  ...integer({ min: 0, max: WEIGHT_MAX }),
+  print: (value) => value,
+};
+
+/** `weights`, of a service and of the stack. */
+export const weights = record<WeightWishes>(
+  {
+    fit: field("fit", weight, { keepZero: true }),
+    spread: field("spread", weight, { keepZero: true }),
+    affinity: field("affinity", weight, { keepZero: true }),
+    images: field("images", weight, { keepZero: true }),
+    stability: field("stability", weight, { keepZero: true }),
+    taints: field("taints", weight, { keepZero: true }),
+    failures: field("failures", weight, { keepZero: true }),
+  },
+  closed,
+);
+
+const deviceShare = record<DeviceShareWish>(
+  {
+    kind: field("kind", text, { required: true }),
+    count: field("count", integer({ min: 1, max: DEVICES_OF_A_KIND_MAX })),
+    shareMillis: field("share", cpuMillis),
+    models: field("models", texts),
+  },
+  { closed: true, misplaced: { model: "models", fraction: "share" } },
+);
+
 /** `services.*.x-berth`. */
 export const serviceWishes = record<ServiceWishes>(
   {
@@ -243,6 +280,9 @@ export const serviceWishes = record<ServiceWishes>(
     addresses: field("addresses", addresses),
     tolerations: field("tolerations", list(toleration)),
     strategy: field("strategy", oneOf(STRATEGY_WISHES)),
+    weights: field("weights", weights),
+    class: field("class", oneOf(CLASS_WISHES)),
+    devices: field("devices", list(deviceShare)),
     failover: field("failover", oneOf(["wait", "fence"])),
   },
   closed,

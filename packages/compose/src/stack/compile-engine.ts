@@ -83,6 +83,8 @@ const GPU = "gpu";
  * counted as one: how many that is differs from node to node.
  */
 export function compileCountables(service: ComposeService): ServiceSpec["countables"] {
+  // What is said of a kind in full goes before the count of it.
+  const refined = new Set(service.xBerth?.devices?.map(({ kind }) => kind));
   const counts = new Map<string, number>();
   const add = (kind: string, count: number) => counts.set(kind, (counts.get(kind) ?? 0) + count);
   for (const { discreteResourceSpec } of service.deploy?.resources?.reservations
@@ -90,7 +92,7 @@ export function compileCountables(service: ComposeService): ServiceSpec["countab
     if (discreteResourceSpec?.kind) add(discreteResourceSpec.kind, discreteResourceSpec.value ?? 1);
   }
   for (const { capabilities, count, deviceIds } of deviceWishes(service)) {
-    if (!capabilities?.includes(GPU)) continue;
+    if (!capabilities?.includes(GPU) || refined.has(GPU)) continue;
     add(GPU, count !== undefined && count > 0 ? count : (deviceIds?.length ?? 1));
   }
   return counts.size === 0 ? undefined : Object.fromEntries(counts);

@@ -154,6 +154,25 @@ test("taints that do not keep copies away", () => {
   assert.deepEqual([web.tolerations, said], [tolerations, []]);
 });
 
+test("weights of a service go before those of its stack, word by word", () => {
+  const rest = "x-berth: {weights: {spread: 30, fit: 2}}\n";
+  const { web } = compileWeb("x-berth: {weights: {fit: 0}}", { rest });
+  assert.deepEqual(web.weights, { spread: 30, fit: 0 });
+  assert.equal(compileWeb("tty: true").web.weights, undefined);
+});
+
+test("a class, and devices in part and by model, which go before a count of their kind", () => {
+  const { web } = compileWeb(
+    "gpus: [{count: 2}]\nx-berth: {class: burstable, devices: [{kind: gpu, share: 0.25, models: [A100]}, {kind: fpga}]}",
+  );
+  assert.equal(web.class, "burstable");
+  assert.deepEqual(web.devices, [
+    { kind: "gpu", count: 1, shareMillis: 250, models: ["A100"] },
+    { kind: "fpga", count: 1, shareMillis: 1_000, models: [] },
+  ]);
+  assert.equal(web.countables, undefined);
+});
+
 test("the strategy of a service goes before that of its stack", () => {
   assert.equal(compileWeb("x-berth: {strategy: tightest}").web.strategy, "tightest");
   assert.equal(compileWeb("tty: true").web.strategy, undefined);

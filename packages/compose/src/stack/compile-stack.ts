@@ -51,6 +51,7 @@ import {
   type LinkAliases,
   linkAliases,
 } from "./compile-network.ts";
+import { compileDevices, compileWeights } from "./compile-placing.ts";
 import { compileProbes } from "./compile-probes.ts";
 import { type CompileProblem, ProblemList } from "./compile-problem.ts";
 import { compileRoutes } from "./compile-routes.ts";
@@ -182,6 +183,9 @@ function compileService(context: ServiceContext): ServiceSpec {
     maxPerNode: service.deploy?.placement?.maxReplicasPerNode || undefined,
     tolerations: service.xBerth?.tolerations?.slice(),
     strategy: service.xBerth?.strategy ?? input.project.xBerth?.strategy,
+    weights: compileWeights(service, input.project),
+    class: service.xBerth?.class,
+    devices: compileDevices(name, service, problems),
     failover: service.xBerth?.failover === "fence" ? "fence" : undefined,
     priority: PRIORITY,
     stopGraceMs: service.stopGracePeriodMs ?? STOP_GRACE_MS,

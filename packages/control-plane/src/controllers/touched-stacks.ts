@@ -35,12 +35,23 @@ function operationStack(change: Change): string | undefined {
   return `${operation.project}/${operation.environment}/${operation.stack}`;
 }
 
-function freesSomething({ kind, entity }: Change): boolean {
+function freesSomething({ kind, entity, previous }: Change): boolean {
   if (kind === "status") {
     return entity === undefined || isFinal((entity.value as TaskStatus).state);
   }
   if (kind === "policy") return true;
+  if (kind === "node-status" && entity !== undefined) return isUsedOtherwise(entity, previous);
   return entity === undefined && (kind === "task" || kind === "claim");
+}
+
+/** Less use may be room for who counts on it. */
+function isUsedOtherwise(
+  { value }: NonNullable<Change["entity"]>,
+  previous: Change["previous"],
+): boolean {
+  const { use } = value as Held["node-status"];
+  const before = previous?.value as Held["node-status"] | undefined;
+  return JSON.stringify(use ?? {}) !== JSON.stringify(before?.use ?? {});
 }
 
 function changesNodes({ kind, entity, previous }: Change): boolean {

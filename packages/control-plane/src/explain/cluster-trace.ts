@@ -11,7 +11,9 @@
 import { type ClusterTraceLine, isFinal, keys, serviceKey, type Task } from "@berth/protocol";
 import type { NodeModel } from "@berth/scheduler";
 import { askLine, nodeLine } from "@berth/scheduler/trace/write-lines";
+import { deviceKinds } from "../plan/countables.ts";
 import { nodeModel } from "../plan/node-model.ts";
+import { measuredUse } from "../plan/placing-wishes.ts";
 import { askOfTask, podHolders, type RunningAsk } from "../plan/running-ask.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -33,16 +35,19 @@ export function* clusterTrace(
     running.filter(({ onEveryNode }) => onEveryNode),
     ({ task }) => task.node,
   );
+  const kinds = deviceKinds(view);
   for (const { value } of view.nodes.all()) {
     const status = view.nodeStatuses.get(keys.nodeStatus(value.name))?.value;
-    const model = withDaemons(nodeModel(value, status), daemons.get(value.name) ?? []);
+    const model = withDaemons(nodeModel(value, status, kinds), daemons.get(value.name) ?? []);
     yield { kind: "node", row: nodeLine(model) };
   }
   for (const { task, ask, onEveryNode } of running) {
     if (onEveryNode) continue;
     const { volumes = [], ...rest } = ask;
     const home = volumes.find(({ node }) => node !== undefined)?.node;
-    const bound = home === undefined ? rest : { ...rest, pinnedNode: home };
+    const measured = measuredUse(view, task);
+    const asked = measured === undefined ? rest : { ...rest, measured };
+    const bound = home === undefined ? asked : { ...asked, pinnedNode: home };
     yield { kind: "task", row: askLine(bound), node: task.node };
   }
 }

@@ -145,6 +145,11 @@ const SAMPLES: Readonly<Record<string, readonly [key: string, with_: object, wit
     { ...TOKEN, server: true },
     { ...TOKEN, createdBy: '"server":true' },
   ],
+  "devices in part or by model (x-berth.devices)": [
+    keys.release({ project: "p", environment: "e", stack: "s" }, 1),
+    { services: { web: { spec: { devices: [{ kind: "gpu", shareMillis: 500 }] } } } },
+    { services: { web: { spec: { environment: { '"shareMillis"': "1" } } } } },
+  ],
 };
 
 test("nothing in a format is written before the level has it, and all of it from then on", async () => {

@@ -21,8 +21,9 @@ import type { ServiceInput, Start } from "../reconcile/service-input.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { hostPorts } from "./cluster-model.ts";
-import { countablesOf } from "./countables.ts";
+import { countablesOf, deviceKinds } from "./countables.ts";
 import { OWN_TAINTS } from "./node-model.ts";
+import { placingWishes } from "./placing-wishes.ts";
 
 /** A start with the identifier that its task will have. */
 export interface WantedStart {
@@ -73,10 +74,10 @@ export function askOf(copy: CopyToPlace, wishes: PlaceWishes, context: AskContex
     slot,
     requests: {
       ...requestsOf(spec, context.settings.defaultRequests),
-      ...countablesOf(spec),
+      ...countablesOf(spec, deviceKinds(context.view)),
     },
     priority: spec.priority,
-    ...(spec.strategy === undefined ? {} : { strategy: spec.strategy }),
+    ...placingWishes(context.view, scope.project, spec),
     ...(ports.length === 0 ? {} : { ports }),
     ...(volumes.length === 0 ? {} : { volumes }),
     ...(podKey === undefined ? {} : { pod: podKey }),

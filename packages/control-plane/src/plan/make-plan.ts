@@ -140,7 +140,8 @@ function startUnit(
       context.forget(unit);
       return { owner, unit: undefined, obstacles: [] };
     }
-    const placed: PlacedStart = { wanted, node: placement.node, podTask: podTaskOf(wanted, first) };
+    const { node, devices } = placement;
+    const placed: PlacedStart = { wanted, node, devices, podTask: podTaskOf(wanted, first) };
     if (placed.podTask !== undefined && placed.podTask !== first?.id) {
       const [holder] = context.input.view.tasks.by("id", placed.podTask);
       if (holder !== undefined) unit.expect(holder.key, holder.revision);

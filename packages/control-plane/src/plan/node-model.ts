@@ -2,6 +2,7 @@
 
 import type { Node, NodeStatus } from "@berth/protocol";
 import { type NodeModel, type Taint, type Toleration, tolerates } from "@berth/scheduler";
+import { type DeviceKinds, nodeCountables } from "./countables.ts";
 
 /** Labels of these names are levels of the topology, as people write them. */
 const TOPOLOGY_LEVELS = ["region", "zone", "rack"] as const;
@@ -13,7 +14,11 @@ const FLAPPING = "flapping";
 export const OWN_TAINTS: readonly Toleration[] = [{ key: CORDONED }, { key: FLAPPING }];
 
 /** A node without a report has nothing to give; it is listed so that refusals can name it. */
-export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel {
+export function nodeModel(
+  node: Node,
+  status: NodeStatus | undefined,
+  kinds: DeviceKinds,
+): NodeModel {
   const capacity = status?.capacity;
   const reserved = status?.reserved ?? { cpuMillis: 0, memoryBytes: 0, diskBytes: 0 };
   return {
@@ -22,8 +27,7 @@ export function nodeModel(node: Node, status: NodeStatus | undefined): NodeModel
     memoryBytes: capacity?.memoryBytes ?? 0,
     diskBytes: capacity?.diskBytes ?? 0,
     ...(capacity === undefined || capacity.pids === 0 ? {} : { pidsMax: capacity.pids }),
-    resources: { ...deviceCounts(status), ...node.countables },
-    devices: [],
+    ...nodeCountables(node.countables ?? {}, status, kinds),
     labels: node.labels,
     topology: Object.fromEntries(
       TOPOLOGY_LEVELS.flatMap((level) => {
@@ -56,13 +60,6 @@ export function evictingTaint(
     return taint.effect === "no-execute" && !tolerates(tolerations, { key, ...taint });
   });
   return found?.[0];
-}
-
-/** Devices are countable; what a person says of a kind goes before what the agent found. */
-function deviceCounts(status: NodeStatus | undefined): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { kind } of status?.devices ?? []) counts[kind] = (counts[kind] ?? 0) + 1;
-  return counts;
 }
 
 function taintsOf({ availability, heldBackUntil, taints = {} }: Node): Taint[] {

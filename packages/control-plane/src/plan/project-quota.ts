@@ -12,7 +12,7 @@ import { type Quota, QuotaBook, type Requests } from "@berth/scheduler";
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
-import { countablesOf } from "./countables.ts";
+import { quotaCountables } from "./countables.ts";
 
 /** The copy that tasks of one slot are. */
 export function copyKey(scope: ServiceScope, slot: number): string {
@@ -55,7 +55,7 @@ function hold(book: QuotaBook, view: ClusterView, task: Task): void {
   const spec = specOfTask(view, task)?.service.spec;
   const requests: Requests = {
     ...task.requests,
-    ...(spec === undefined ? {} : countablesOf(spec)),
+    ...(spec === undefined ? {} : quotaCountables(spec)),
   };
   book.hold({ id: task.id, copy: copyKey(task, task.slot), requests });
 }

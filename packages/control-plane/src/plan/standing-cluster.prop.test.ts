@@ -54,11 +54,21 @@ class Changes {
     });
   }
 
+  /** What some of the tasks use, wherever they run: the others are nobody's. */
+  #use() {
+    const ids = [...this.#tasks.keys()].filter(() => this.#prng.chance(0.7));
+    return Object.fromEntries(
+      ids.map((id) => [id, { cpuMillis: this.#prng.int(0, 9) * 50, memoryBytes: 1e7 }]),
+    );
+  }
+
   newTask(id: string): Task {
     const prng = this.#prng;
     const requests = { cpuMillis: prng.int(1, 6) * 100, memoryBytes: 1e8 };
     const service = prng.pick(["web", "db"]);
-    return taskRow(id, { service, node: prng.pick([...NODES, "node-9"]), requests });
+    const device = { kind: "fpga", model: "", id: "0", paths: [] };
+    const devices = prng.chance(0.3) ? { devices: [{ ...device, shareMillis: 300 }] } : {};
+    return taskRow(id, { service, node: prng.pick([...NODES, "node-9"]), requests, ...devices });
   }
 
   async #write(task: Task): Promise<void> {
@@ -77,7 +87,12 @@ class Changes {
     if (prng.chance(0.4)) {
       const cpuMillis = prng.int(1, 2) * 1_000;
       const { capacity } = nodeStatusRow();
-      const status = nodeStatusRow({ name, capacity: { ...capacity, cpuMillis } });
+      const status = nodeStatusRow({
+        ...{ name, capacity: { ...capacity, cpuMillis }, use: this.#use() },
+        devices: Array.from({ length: prng.int(0, 2) }, (_, at) => {
+          return { kind: "fpga", model: "", id: String(at), paths: [] };
+        }),
+      });
       return this.#fixture.put(keys.nodeStatus(name), { ...status, reportedAt: prng.int(1, 99) });
     }
     const node: Node = {
@@ -94,8 +109,12 @@ const ASKS: readonly Ask[] = ["web", "web", "db"].map((service, index) => ({
   id: `ask${index}`,
   service: `${SCOPE.project}/${SCOPE.environment}/${SCOPE.stack}/${service}`,
   slot: index + 1,
-  requests: { cpuMillis: 300, memoryBytes: 1e8 },
+  requests: {
+    ...{ cpuMillis: 300, memoryBytes: 1e8 },
+    ...(index === 2 ? { devices: [{ kind: "fpga", shareMillis: 500 }] } : {}),
+  },
   spread: [{ level: "zone", required: false }],
+  ...(index === 1 ? { overcommit: { cpu: 200 } } : {}),
 }));
 
 test("a model that is kept places as one that is made anew", async () => {

@@ -7,7 +7,7 @@
  * anew; memory O(nodes + tasks).
  */
 
-import { isFinal, keys, type Task, type TaskStatus } from "@berth/protocol";
+import { isFinal, keys, type NodeStatus, type Task, type TaskStatus } from "@berth/protocol";
 import {
   type NodeModel,
   type RunningTask,
@@ -18,7 +18,8 @@ import {
 import type { ChangeBatch, ClusterState } from "../state/cluster-state.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
-import { clusterModel, taskModel } from "./cluster-model.ts";
+import { clusterModel, sameKinds, taskModel } from "./cluster-model.ts";
+import { type DeviceKinds, deviceKinds } from "./countables.ts";
 import { nodeModel } from "./node-model.ts";
 
 /** Changed tasks that are remembered: more are read no slower than all there are. */
@@ -31,6 +32,8 @@ interface Standing {
   readonly tasks: Map<string, RunningTask>;
   readonly changedTasks: Set<string>;
   readonly changedNodes: Set<string>;
+  /** Kinds of devices that were given out one by one then. */
+  readonly kinds: DeviceKinds;
 }
 
 export class StandingCluster {
@@ -57,12 +60,12 @@ export class StandingCluster {
     inFlight: readonly Task[],
     trial: (transaction: Transaction) => T,
   ): T {
-    const { transaction } = this.#current(strategy);
+    const { transaction, kinds } = this.#current(strategy);
     return transaction.whatIf(() => {
       for (const task of inFlight) {
         // One that shows in the view is in the model, or has ended and takes no room.
         const isShown = this.#view.tasks.by("id", task.id).length > 0;
-        if (!isShown) transaction.apply(taskModel(this.#view, task));
+        if (!isShown) transaction.apply(taskModel(this.#view, task, kinds));
       }
       return trial(transaction);
     });
@@ -76,6 +79,11 @@ export class StandingCluster {
         else if (kind === "status") changedTasks.add((value as TaskStatus).task);
         else if (kind === "node" || kind === "node-status") {
           changedNodes.add((value as { readonly name: string }).name);
+          if (kind !== "node-status") continue;
+          const before = previous?.value as NodeStatus | undefined;
+          for (const id of remeasured(before, entity?.value as NodeStatus | undefined)) {
+            changedTasks.add(id);
+          }
         }
       }
       if (changedTasks.size > CHANGED_MAX) this.#models.delete(strategy);
@@ -84,7 +92,9 @@ export class StandingCluster {
 
   #current(strategy: Strategy): Standing {
     const standing = this.#models.get(strategy);
-    if (standing === undefined || !this.#followNodes(standing)) return this.#make(strategy);
+    const kinds = deviceKinds(this.#view);
+    const isKnown = standing !== undefined && sameKinds(standing.kinds, kinds);
+    if (!isKnown || !this.#followNodes(standing)) return this.#make(strategy);
     for (const id of standing.changedTasks) this.#followTask(standing, id);
     standing.changedTasks.clear();
     standing.transaction.settle();
@@ -99,20 +109,21 @@ export class StandingCluster {
       tasks: new Map(model.tasks.map((task) => [task.id, task])),
       changedTasks: new Set<string>(),
       changedNodes: new Set<string>(),
+      kinds: deviceKinds(this.#view),
     };
     this.#models.set(strategy, standing);
     return standing;
   }
 
   /** False when the nodes are others than those that the model was made of. */
-  #followNodes({ transaction, nodes, changedNodes }: Standing): boolean {
+  #followNodes({ transaction, nodes, changedNodes, kinds }: Standing): boolean {
     for (const name of changedNodes) {
       const known = nodes.get(name);
       const node = this.#view.nodes.get(keys.node(name))?.value;
       if (node === undefined && known === undefined) continue;
       if (node === undefined || known === undefined) return false;
       const status = this.#view.nodeStatuses.get(keys.nodeStatus(name))?.value;
-      const model = nodeModel(node, status);
+      const model = nodeModel(node, status, kinds);
       if (standingPart(model) !== standingPart(known)) return false;
       const { ready, draining } = model;
       if (ready !== known.ready || draining !== known.draining) {
@@ -124,12 +135,12 @@ export class StandingCluster {
     return true;
   }
 
-  #followTask({ transaction, tasks }: Standing, id: string): void {
+  #followTask({ transaction, tasks, kinds }: Standing, id: string): void {
     const known = tasks.get(id);
     const [entity] = this.#view.tasks.by("id", id);
     const status = entity && statusOf(this.#view, id);
     const isLive = entity !== undefined && !(status !== undefined && isFinal(status.state));
-    const model = isLive ? taskModel(this.#view, entity.value) : undefined;
+    const model = isLive ? taskModel(this.#view, entity.value, kinds) : undefined;
     // The model of a task is made once for each version of it.
     if (model === known) return;
     if (known !== undefined) transaction.release(id);
@@ -139,6 +150,17 @@ export class StandingCluster {
       tasks.set(id, model);
     }
   }
+}
+
+/** Tasks of the node whose use or devices are told otherwise than before. */
+function remeasured(before: NodeStatus | undefined, now: NodeStatus | undefined): Set<string> {
+  const [old, young] = [before?.use ?? {}, now?.use ?? {}];
+  const ids = new Set([...Object.keys(old), ...Object.keys(young)]);
+  for (const id of ids) {
+    const [one, two] = [old[id], young[id]];
+    if (one?.cpuMillis === two?.cpuMillis && one?.memoryBytes === two?.memoryBytes) ids.delete(id);
+  }
+  return ids;
 }
 
 /** What of a node cannot be changed in a model that stands. */

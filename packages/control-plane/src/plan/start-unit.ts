@@ -14,6 +14,7 @@ import {
   type Task,
   type Verdict,
 } from "@berth/protocol";
+import type { DeviceAssignment } from "@berth/scheduler";
 import { fixedAddress } from "../addresses/fixed-address.ts";
 import { embedAddress } from "../addresses/ipv6.ts";
 import { macOfAddress } from "../addresses/mac.ts";
@@ -37,6 +38,8 @@ export interface PlacedStart {
   readonly node: string;
   /** The task that holds the pod: an existing one, or one that is started in the same unit. */
   readonly podTask: string | undefined;
+  /** As the scheduler chose them. */
+  readonly devices: readonly DeviceAssignment[];
 }
 
 /** Adds a start to `unit`. An obstacle leaves the unit unusable: the caller drops it. */
@@ -58,7 +61,7 @@ export function addStart(
   const copy = { spec, service: input.scope.service, id, slot: start.place.slot, node };
   const attachments = planAttachments(context, copy, unit);
   if ("message" in attachments) return attachments;
-  const devices = planDevices(context, spec, node);
+  const devices = planDevices(context, placed.devices, node);
   if ("message" in devices) return devices;
   const task: Task = {
     id,

@@ -12,6 +12,9 @@ import type { ClusterView } from "../state/cluster-tables.ts";
  * Names in order. A node that is down stays eligible: its copy goes on when it returns. So does one that got a
  * taint while a copy runs there (`hasCopy`): taints keep new copies away. `no-execute` takes those as well.
  */
+/** Neither constraints nor taints speak of devices. */
+const NO_KINDS: ReadonlySet<string> = new Set();
+
 export function eligibleNodes(
   view: ClusterView,
   { constraints, tolerations = [] }: Pick<ServiceSpec, "constraints" | "tolerations">,
@@ -26,7 +29,8 @@ export function eligibleNodes(
     .all()
     .filter(({ value }) => value.availability !== "draining")
     .filter(({ value }) => {
-      const model = nodeModel(value, view.nodeStatuses.get(keys.nodeStatus(value.name))?.value);
+      const status = view.nodeStatuses.get(keys.nodeStatus(value.name))?.value;
+      const model = nodeModel(value, status, NO_KINDS);
       if (!parsed.every((constraint) => meetsConstraint(model, constraint))) return false;
       const borne = model.taints.filter((taint) => !tolerates(tolerated, taint));
       if (borne.some(({ effect }) => effect === "no-execute")) return false;

@@ -59,6 +59,10 @@ const FIELDS = {
   maxPerNode: "aside",
   tolerations: "aside",
   strategy: "aside",
+  weights: "aside",
+  // The agent tells the kernel whom to end first.
+  class: "container",
+  devices: "container",
   // Agent and server must agree about each copy from its beginning.
   failover: "container",
   priority: "aside",

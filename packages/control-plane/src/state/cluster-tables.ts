@@ -45,6 +45,7 @@ import type {
   Leadership,
   ServerPresence,
 } from "./claim-holder.ts";
+import { deviceKindsTerm } from "./device-kinds.ts";
 import { EntityTable, type ReadTable } from "./entity-table.ts";
 
 /** A version of a secret that the store has; the content is not held. */
@@ -124,7 +125,8 @@ export interface ClusterView {
   readonly policies: ReadTable<ProjectPolicy>;
   readonly authority: ReadTable<Authority>;
   readonly nodes: ReadTable<Node>;
-  readonly nodeStatuses: ReadTable<NodeStatus>;
+  /** By the kinds of devices that they report. */
+  readonly nodeStatuses: ReadTable<NodeStatus, "devices">;
   readonly members: ReadTable<Member>;
   readonly joinTokens: ReadTable<JoinToken>;
   readonly floatingAddresses: ReadTable<FloatingAddress>;
@@ -198,7 +200,7 @@ export class ClusterTables implements ClusterView {
   readonly policies = new EntityTable<ProjectPolicy>({});
   readonly authority = new EntityTable<Authority>({});
   readonly nodes = new EntityTable<Node>({});
-  readonly nodeStatuses = new EntityTable<NodeStatus>({});
+  readonly nodeStatuses = new EntityTable<NodeStatus, "devices">({ devices: deviceKindsTerm });
   readonly members = new EntityTable<Member>({});
   readonly joinTokens = new EntityTable<JoinToken>({});
   readonly floatingAddresses = new EntityTable<FloatingAddress>({});

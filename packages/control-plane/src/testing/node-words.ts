@@ -1,7 +1,7 @@
 /** What words of a dialogue do to a node: `down`, `up`, `cordon`, `taint=gpu`. */
 
 import { parseDuration } from "@berth/base";
-import type { Node, NodeAvailability, TaintEffect } from "@berth/protocol";
+import type { Node, NodeAvailability, TaintEffect, TaskDevice } from "@berth/protocol";
 import { becomeHeard, type ContactSettings } from "../controllers/node-contact.ts";
 
 const EFFECTS: Readonly<Record<string, TaintEffect>> = {
@@ -38,4 +38,9 @@ export function nodeChanged(
 
 export function wordValue(words: readonly string[], key: string): string | undefined {
   return words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+}
+
+/** ` with gpu 0`, ` with gpu 0 (0.5 of it)`. */
+export function deviceWords({ kind, id, shareMillis }: TaskDevice): string {
+  return ` with ${kind} ${id}${shareMillis === undefined ? "" : ` (${shareMillis / 1_000} of it)`}`;
 }

@@ -66,6 +66,22 @@ const WORDS: Readonly<Record<string, Change>> = {
     const strategy = value === "tightest" || value === "room" ? value : "balanced";
     return { ...spec, strategy };
   },
+  class: (spec, value) => {
+    const serviceClass = value === "burstable" || value === "best-effort" ? value : "guaranteed";
+    return { ...spec, class: serviceClass };
+  },
+  weight: (spec, value) => {
+    const [name = "", weight = "0"] = value.split(":");
+    return { ...spec, weights: { ...spec.weights, [name]: Number(weight) } };
+  },
+  device: (spec, value) => {
+    const [kind = "", count = "1", shareMillis = "1000", models = ""] = value.split(":");
+    const wish = {
+      ...{ kind, count: Number(count), shareMillis: Number(shareMillis) },
+      models: models.split("|").filter((model) => model !== ""),
+    };
+    return { ...spec, devices: [...(spec.devices ?? []), wish] };
+  },
   memory: (spec, value) => ({
     ...spec,
     requests: { memoryBytes: present(parseBytes(value), "a size") },

@@ -3,7 +3,7 @@
  * makes of it. Tasks are named by slot and order of birth: `web-1#2` is the second task of the first copy.
  *
  *     node n1 [memory=2G] [label=zone:a] [has=gpu:2]      suspend n1
- *     node n1 devices=fpga:2 [has=fpga:1]
+ *     node n1 devices=fpga:2[:MODEL] [has=fpga:1] [uses=TASK:CPUS:MEMORY]
  *     node n1 down|up|gone|drain|cordon|active|flaps|taint=KEY[:prefer]
  *     node n1 silent=70s · fenced n1
  *     volume data [shared] [per-copy] [nfs]         service web key=value ...         drop web
@@ -45,7 +45,7 @@ import {
 import { pauseTask, resumeTask } from "../release/task-commands.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import type { Respond } from "./dialogue.ts";
-import { nodeChanged, wordValue } from "./node-words.ts";
+import { deviceWords, nodeChanged, wordValue } from "./node-words.ts";
 import { serviceOf } from "./service-words.ts";
 import { EXCLUSIVE_VOLUME, stackSpec } from "./specs.ts";
 import { statusOf } from "./status-words.ts";
@@ -127,8 +127,13 @@ class StackDialogue {
       cluster.addNode(name, { labels, ...countables }, bytes);
       return [];
     }
-    const [kind, count] = wordValue(rest, "devices")?.split(":") ?? [];
-    if (kind !== undefined) cluster.reportDevices(name, kind, Number(count));
+    const [kind, count, model] = wordValue(rest, "devices")?.split(":") ?? [];
+    if (kind !== undefined) cluster.reportDevices(name, kind, Number(count), model);
+    const [user = "", cpus, memory = ""] = wordValue(rest, "uses")?.split(":") ?? [];
+    if (cpus !== undefined) {
+      const use = { cpuMillis: Number(cpus) * 1_000, memoryBytes: parseBytes(memory) ?? 0 };
+      cluster.reportUse(name, present(this.#names.get(user), `task ${user}`), use);
+    }
     if (word === "gone") return this.#decide(withoutRow(this.#view, name));
     const [stated, number] = wordValue(rest, "has")?.split(":") ?? [];
     const countables = stated === undefined ? {} : { countables: { [stated]: Number(number) } };
@@ -160,7 +165,15 @@ class StackDialogue {
       ...(tasks === undefined ? {} : { tasks: Number(tasks) }),
       ...(gpu === undefined ? {} : { resources: { gpu: Number(gpu) } }),
     };
-    const placing = isStrategy(strategy) ? { strategy } : {};
+    const [name, weight] = wordValue(words, "weight")?.split(":") ?? [];
+    const [className, resource = "", percent] = wordValue(words, "overcommit")?.split(":") ?? [];
+    const placing = {
+      ...(isStrategy(strategy) ? { strategy } : {}),
+      ...(name === undefined ? {} : { weights: { [name]: Number(weight) } }),
+      ...(className === undefined
+        ? {}
+        : { overcommit: { [className]: { [resource]: Number(percent) } } }),
+    };
     this.#cluster.put("policy", keys.policy(project), { project, allow: [], quota, ...placing });
     return [];
   }
@@ -367,7 +380,7 @@ class StackDialogue {
       status === undefined ? "unknown" : `${status.state}${status.ready ? " ready" : ""}`;
     const verdict = task.verdict === undefined ? "" : ` ${task.verdict.kind}`;
     const pod = task.podTask === undefined ? "" : ` with ${this.#podName(task.podTask)}`;
-    const devices = (task.devices ?? []).map(({ kind, id }) => ` with ${kind} ${id}`).join("");
+    const devices = (task.devices ?? []).map(deviceWords).join("");
     return `  ${this.#nameOf(task)} ${task.node} release ${task.release} ${task.desired}${verdict}, ${state}${pod}${devices}`;
   }
 

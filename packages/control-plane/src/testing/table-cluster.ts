@@ -112,15 +112,28 @@ export class TableCluster {
     return { decision, waits, removalWaits, writes };
   }
 
-  /** The node's agent finds so many devices of a kind. */
-  reportDevices(name: string, kind: string, count: number): void {
+  /** The node's agent measured what a task uses. */
+  reportUse(name: string, task: string, use: { cpuMillis: number; memoryBytes: number }): void {
     const key = keys.nodeStatus(name);
     const known = this.view.nodeStatuses.get(key)?.value;
     if (known === undefined) return;
-    const devices = Array.from({ length: count }, (_, at) => ({
-      ...{ kind, model: "", id: String(at), paths: [`/dev/${kind}${at}`] },
-    }));
-    this.put("node-status", key, { ...known, devices });
+    this.put("node-status", key, { ...known, use: { ...known.use, [task]: use } });
+  }
+
+  /** The node's agent finds so many devices of a kind, beside those of other kinds and models. */
+  reportDevices(name: string, kind: string, count: number, model = ""): void {
+    const key = keys.nodeStatus(name);
+    const known = this.view.nodeStatuses.get(key)?.value;
+    if (known === undefined) return;
+    const others = (known.devices ?? []).filter(
+      (each) => each.kind !== kind || each.model !== model,
+    );
+    const first = others.filter((each) => each.kind === kind).length;
+    const devices = Array.from({ length: count }, (_, index) => {
+      const at = first + index;
+      return { kind, model, id: String(at), paths: [`/dev/${kind}${at}`] };
+    });
+    this.put("node-status", key, { ...known, devices: [...others, ...devices] });
   }
 
   addNode(name: string, changes: Partial<Node> = {}, memoryBytes = 8 * 2 ** 30): void {

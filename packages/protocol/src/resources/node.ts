@@ -166,6 +166,9 @@ export const NodeDevice = Type.Object({
 export type NodeDevice = Of<typeof NodeDevice>;
 export const NodeDevices = Type.Array(NodeDevice, { maxItems: DEVICES_MAX });
 
+/** Tasks of one node whose use is told: more than one host runs. */
+export const TASKS_MEASURED_MAX = 2_000;
+
 /** A node on the network of the hosts. */
 export const Underlay = Type.Object({
   /** IPv4 address. */
@@ -223,6 +226,20 @@ export const NodeStatus = Type.Object({
   images: Type.Optional(Type.Array(LocalImage, { maxItems: IMAGES_TOLD_MAX })),
   /** Devices that tasks can have, in the order in which they are given out. */
   devices: Type.Optional(NodeDevices),
+  /**
+   * The most that each of its tasks used over a while, rounded up; by the task's identifier. Those that were not
+   * measured for long enough are absent.
+   */
+  use: Type.Optional(
+    Type.Record(
+      Type.String(),
+      Type.Object({
+        cpuMillis: Type.Integer({ minimum: 0 }),
+        memoryBytes: Type.Integer({ minimum: 0 }),
+      }),
+      { maxProperties: TASKS_MEASURED_MAX },
+    ),
+  ),
   /** Problems that a person should see: code, sentence, what to do. */
   conditions: Type.Array(
     Type.Object({ code: Type.String(), message: Type.String(), advice: Type.String() }),

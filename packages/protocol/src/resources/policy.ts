@@ -2,7 +2,7 @@
 
 import { Type } from "typebox";
 import type { Of } from "../schema.ts";
-import { StrategyWord } from "./service-spec.ts";
+import { type ClassWord, ScoreWeights, StrategyWord } from "./placing-wishes.ts";
 
 /** What may be allowed, by the word that commands use, in order of their power. */
 export const GRANTS = {
@@ -40,10 +40,36 @@ export const Quota = Type.Object(
 );
 export type Quota = Of<typeof Quota>;
 
+/** Hundredths of what a node can give to which requests may come there. */
+const Percent = Type.Optional(Type.Integer({ minimum: 100, maximum: 1_000 }));
+const ClassOvercommit = Type.Object(
+  {
+    cpu: Percent,
+    memory: Percent,
+  },
+  { additionalProperties: false },
+);
+export type ClassOvercommit = Of<typeof ClassOvercommit>;
+
+/** Classes that may count on what others leave unused. */
+export type OvercommitClass = Exclude<ClassWord, "guaranteed">;
+/** How far each class of service may count on it; one that is absent may not. */
+export const OvercommitPolicy = Type.Object(
+  {
+    burstable: Type.Optional(ClassOvercommit),
+    "best-effort": Type.Optional(ClassOvercommit),
+  } satisfies Readonly<Record<OvercommitClass, unknown>>,
+  { additionalProperties: false },
+);
+export type OvercommitPolicy = Of<typeof OvercommitPolicy>;
+
 /** How copies of a project are placed, and how much they may take. Written by administrators. */
 const placing = {
   /** Of services whose file states none; `balanced` when absent. */
   strategy: Type.Optional(StrategyWord),
+  /** Of services whose file states none. */
+  weights: Type.Optional(ScoreWeights),
+  overcommit: Type.Optional(OvercommitPolicy),
   quota: Type.Optional(Quota),
 };
 

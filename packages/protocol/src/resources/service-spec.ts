@@ -8,6 +8,13 @@
 import { Type } from "typebox";
 import { ComposeName, Digest } from "../names.ts";
 import type { Of } from "../schema.ts";
+import {
+  ClassWord,
+  DEVICE_WISHES_MAX,
+  DeviceWish,
+  ScoreWeights,
+  StrategyWord,
+} from "./placing-wishes.ts";
 import { Probes } from "./probe.ts";
 import { RouteSpec, TcpRouteSpec } from "./route-spec.ts";
 
@@ -315,18 +322,6 @@ export const Affinity = Type.Object({
 });
 export type Affinity = Of<typeof Affinity>;
 
-/** How nodes are chosen among those that will do, by the word that files and commands use. */
-export const STRATEGY_WORDS = {
-  tightest: "as few nodes as possible",
-  room: "the emptiest node",
-  balanced: "room, with processor and memory evenly used",
-  cheapest: "the lowest price first, then nodes that are in use",
-} as const satisfies Readonly<Record<string, string>>;
-export type StrategyWord = keyof typeof STRATEGY_WORDS;
-export const StrategyWord = Type.Enum(
-  Object.keys(STRATEGY_WORDS) as [StrategyWord, ...StrategyWord[]],
-);
-
 /** More say that taints are used for what labels are for. */
 export const TOLERATIONS_MAX = 50;
 
@@ -404,6 +399,12 @@ export const ServiceSpec = Type.Object({
   tolerations: Type.Optional(Type.Array(Toleration, { maxItems: TOLERATIONS_MAX })),
   /** Default: the project's, else `balanced`. */
   strategy: Type.Optional(StrategyWord),
+  /** Go before those of the project. */
+  weights: Type.Optional(ScoreWeights),
+  /** Default: `guaranteed`. */
+  class: Type.Optional(ClassWord),
+  /** Devices of nodes that are shared or chosen by model; in place of `countables` of the same kind. */
+  devices: Type.Optional(Type.Array(DeviceWish, { maxItems: DEVICE_WISHES_MAX })),
   /**
    * `fence`: a copy that only one may run of stops by itself when its node reaches no server, so that it may be
    * started elsewhere after a stated time. Default: it waits for its node, a fence hook or a person.

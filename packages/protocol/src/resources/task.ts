@@ -73,6 +73,14 @@ export const Leaving = Type.Object({
 });
 export type Leaving = Of<typeof Leaving>;
 
+/** A device that a task was given. */
+export const TaskDevice = Type.Object({
+  ...NodeDevice.properties,
+  /** Thousandths of it; absent where it is the task's alone. */
+  shareMillis: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+});
+export type TaskDevice = Of<typeof TaskDevice>;
+
 /** A task as controllers write it. */
 export const Task = Type.Object({
   id: Identifier,
@@ -111,8 +119,8 @@ export const Task = Type.Object({
     cpuMillis: Type.Integer({ minimum: 0 }),
     memoryBytes: Type.Integer({ minimum: 0 }),
   }),
-  /** Exactly these devices of its node are its own. Written with the plan. */
-  devices: Type.Optional(Type.Array(NodeDevice)),
+  /** Exactly these devices of its node are its own, whole or in part. Written with the plan. */
+  devices: Type.Optional(Type.Array(TaskDevice)),
   verdict: Type.Optional(Verdict),
   /** Out of service by a person's word, until the same is said to resume. Writer: API. */
   paused: Type.Optional(Pause),

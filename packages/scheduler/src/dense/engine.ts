@@ -71,8 +71,8 @@ export class Engine {
   }
 
   /** Can this engine decide the ask, or only the transaction? */
-  static canDecide({ ports, volumes, addresses, pod }: Ask): boolean {
-    return (ports ?? volumes ?? addresses ?? pod) === undefined;
+  static canDecide({ ports, volumes, addresses, pod, weights, overcommit }: Ask): boolean {
+    return (ports ?? volumes ?? addresses ?? pod ?? weights ?? overcommit) === undefined;
   }
 
   /** Places all of the asks of a gang or none; one ask alone when there is one. */

@@ -115,6 +115,10 @@ const SHAPE_FIELDS = Object.keys({
   tolerations: true,
   platforms: true,
   strategy: true,
+  weights: true,
+  overcommit: true,
+  limits: true,
+  measured: true,
 } satisfies Record<Exclude<keyof Ask, Identity>, true>) as (keyof Ask)[];
 
 type Identity = "id" | "service" | "slot" | "priority" | "gang" | "previousNode" | "failedNodes";

@@ -84,6 +84,66 @@ test("victims have a lower priority and are all needed, limits hold, and nothing
   assert.ok(refusalsSeen > RUN.numRuns / 10, `${refusalsSeen} refusals`);
 });
 
+test("a gang displaces as a whole: all of it has places, or everybody stays", () => {
+  let displaced = 0;
+  let absent = 0;
+  fc.assert(
+    fc.property(randomScene, priorities, limits, (scene, levels, limits) => {
+      const { cluster, asks } = crowded(scene, levels);
+      const gang = asks.slice(0, 3).map(({ id, service, requests, antiAffinities }): Ask => {
+        const claims = { id, service, ...(antiAffinities === undefined ? {} : { antiAffinities }) };
+        return { ...claims, requests: { ...requests, cpuMillis: 1_500 }, gang: "g", priority: 60 };
+      });
+      const options = makeOptions({ defaults: scene.defaults, preemption: { limits } });
+      const transaction = new Transaction(cluster, options);
+      const before = transaction.cluster();
+      const { placements } = transaction.schedule(gang);
+      const victims = placements.flatMap(({ victims = [] }) => victims);
+      if (placements.length === 0) {
+        absent++;
+        assert.deepEqual(transaction.cluster(), before);
+        return;
+      }
+      assert.equal(placements.length, gang.length);
+      if (victims.length > 0) displaced++;
+      for (const id of victims) {
+        assert.ok((taskOf(before, id).priority ?? 50) < 60);
+        assert.equal(transaction.release(id), false, `${id} is gone`);
+      }
+      for (const [service, limit] of Object.entries(limits)) {
+        const gone = victims.filter((id) => taskOf(before, id).service === service);
+        assert.ok(gone.length <= limit);
+      }
+      const replay = new Transaction(before, options);
+      for (const { ask, node, victims: own = [], devices } of placements) {
+        for (const id of own) replay.release(id);
+        const wanted = gang.find(({ id }) => id === ask);
+        assert.ok(wanted !== undefined);
+        replay.apply({ ...wanted, node, devices });
+      }
+      assert.deepEqual(replay.cluster(), transaction.cluster());
+      const stands = () =>
+        placements.every(({ ask, node }) => {
+          const wanted = gang.find(({ id }) => id === ask);
+          return replay.whatIf((trial) => {
+            trial.release(ask);
+            return wanted !== undefined && trial.verify(wanted, node).length === 0;
+          });
+        });
+      if (!stands()) return;
+      for (const id of victims) {
+        const mark = replay.mark();
+        replay.apply(taskOf(before, id));
+        assert.ok(!stands(), `${id} need not go`);
+        replay.undo(mark);
+      }
+    }),
+    RUN,
+  );
+  assert.ok(displaced > RUN.numRuns / 50, `${displaced} gangs displaced somebody`);
+  assert.ok(absent > RUN.numRuns / 10, `${absent} gangs have no place`);
+});
+
 function lowerOn(
   { tasks }: ClusterModel,
   node: string,

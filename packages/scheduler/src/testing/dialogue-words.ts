@@ -149,6 +149,9 @@ const CLAIM_WORDS: Words<Claims> = {
     (task.antiAffinities = added(task.antiAffinities, toward(value, false))),
   pod: (task, value) => (task.pod = value),
   priority: (task, value) => (task.priority = Number(value)),
+  limit: (task, value, key) => (task.limits = { ...task.limits, ...measuredField(key, value) }),
+  uses: (task, value, key) => (task.measured = { ...task.measured, ...measuredField(key, value) }),
+  margin: (task, value) => (task.measured = { ...task.measured, marginPercent: Number(value) }),
 };
 
 const TASK_WORDS: Words<RunningTask> = {
@@ -190,7 +193,14 @@ const ASK_WORDS: Words<Ask> = {
   previous: (ask, value) => (ask.previousNode = value),
   failed: (ask, value) => (ask.failedNodes = added(ask.failedNodes, value)),
   strategy: (ask, value) => (ask.strategy = value as Strategy),
+  weight: (ask, value, key) => (ask.weights = { ...ask.weights, [key]: Number(value) }),
+  overcommit: (ask, value, key) => (ask.overcommit = { ...ask.overcommit, [key]: Number(value) }),
 };
+
+/** `cpu` or `memory`. */
+function measuredField(key: string, value: string) {
+  return key === "cpu" ? { cpuMillis: millis(value) } : { memoryBytes: bytes(value) };
+}
 
 function platform(text: string) {
   const [os = "", architecture = ""] = text.split("/");

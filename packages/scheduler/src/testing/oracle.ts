@@ -144,12 +144,30 @@ function hasRoom(scene: OracleScene, ask: Ask, node: NodeModel): boolean {
   if (node.maxTasks !== undefined && here.length + 1 > node.maxTasks) return false;
   for (const [name, amount] of oracleAmounts(ask.requests, scene.defaults)) {
     let used = 0;
+    let kept = 0;
     for (const task of here) {
-      used += oracleAmounts(task.requests, scene.defaults).get(name) ?? 0;
+      const request = oracleAmounts(task.requests, scene.defaults).get(name) ?? 0;
+      used += request;
+      kept += oracleKept(task, name) ?? request;
     }
-    if (amount > 0 && used + amount > oracleRoom(node, name)) return false;
+    const room = oracleRoom(node, name);
+    const percent = (name === "cpu" || name === "memory" ? ask.overcommit?.[name] : 0) ?? 0;
+    const fits =
+      percent <= 100
+        ? used + amount <= room
+        : kept + amount <= room && 100 * (used + amount - room) <= room * (percent - 100);
+    if (amount > 0 && !fits) return false;
   }
   return true;
+}
+
+/** What a task keeps by its measured use: a margin beyond it, nothing beyond its limit. */
+function oracleKept({ measured, limits = {} }: RunningTask, name: string): number | undefined {
+  const field = name === "cpu" ? "cpuMillis" : "memoryBytes";
+  const use = name === "cpu" || name === "memory" ? measured?.[field] : undefined;
+  if (use === undefined) return undefined;
+  const kept = Math.ceil((use * (100 + (measured?.marginPercent ?? 20))) / 100);
+  return limits[field] === undefined ? kept : Math.min(kept, limits[field]);
 }
 
 /** Kind, model and free thousandths of every device of the node. */

@@ -70,10 +70,16 @@ function capacityOffences(scene: Scene, plan: SchedulePlan): string[] {
         used.set(name, (used.get(name) ?? 0) + amount);
       }
     }
+    // Who may go furthest may have come last.
+    const most = (name: string) => {
+      const allowed = added.map(({ ask }) => askOf(scene, ask)?.overcommit);
+      if (name !== "cpu" && name !== "memory") return 1;
+      return Math.max(100, ...allowed.map((each) => each?.[name] ?? 100)) / 100;
+    };
     for (const placement of added) {
       const ask = askOf(scene, placement.ask);
       for (const [name, amount] of oracleAmounts(ask?.requests ?? {}, scene.defaults)) {
-        const over = amount > 0 && (used.get(name) ?? 0) > oracleRoom(node, name);
+        const over = amount > 0 && (used.get(name) ?? 0) > oracleRoom(node, name) * most(name);
         if (over) offences.push(`${node.id}: too much ${name}`);
       }
       offences.push(...deviceOffences(ask, placement));

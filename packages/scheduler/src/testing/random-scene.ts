@@ -154,6 +154,8 @@ const askFeatures = fc.record({
   previousNode: rarely(fc.constantFrom("n0", "n1", "n2")),
   failedNodes: rarely(fc.constantFrom(["n0"], ["n1", "n2"])),
   images: rarely(fc.constant([{ digest: "sha256:1", bytes: 100_000_000 }])),
+  overcommit: rarely(fc.constantFrom({ cpu: 150 }, { memory: 120 }, { cpu: 110, memory: 200 })),
+  weights: rarely(fc.constantFrom({ spread: 50 }, { fit: 0 }, { fit: 3, stability: 100 })),
 });
 
 const taskFeatures = fc.record({
@@ -161,6 +163,18 @@ const taskFeatures = fc.record({
   node: fc.constantFrom("n0", "n1", "n2", "gone"),
   pod: rarely(fc.constantFrom("p0", "p1")),
   leaving: fc.integer({ min: 0, max: 4 }).map((draw) => draw === 0),
+  limits: rarely(fc.constantFrom({ cpuMillis: 1_000 }, { memoryBytes: 200 })),
+  measured: fc.option(
+    fc.record(
+      {
+        cpuMillis: fc.constantFrom(0, 200, 900, 2_500),
+        memoryBytes: fc.integer({ min: 0, max: 250 }),
+        marginPercent: fc.constantFrom(0, 20, 50),
+      },
+      { requiredKeys: [] },
+    ),
+    { nil: undefined },
+  ),
 });
 
 /** A cluster of up to five nodes, up to five tasks, up to eight asks. */

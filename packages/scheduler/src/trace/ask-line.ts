@@ -11,6 +11,13 @@ import {
   type Spread,
   STRATEGIES,
 } from "../model.ts";
+import { SCORES, WEIGHT_MAX, type Weights } from "../options.ts";
+import {
+  MEASURED_RESOURCES,
+  type MeasuredUse,
+  OVERCOMMIT_PERCENT_MAX,
+  type Overcommit,
+} from "../overcommit.ts";
 import { sameValue } from "../same-value.ts";
 import { Fields, TraceError } from "./fields.ts";
 import { readTaint } from "./taint-text.ts";
@@ -52,6 +59,10 @@ export function readAsk(value: unknown): TraceAsk {
     ...given("pod", fields.optionalText("pod")),
     ...given("pinnedNode", fields.optionalText("node")),
     ...given("strategy", fields.has("strategy") ? fields.oneOf("strategy", STRATEGIES) : undefined),
+    ...filledRecord("weights", readWeights(fields)),
+    ...filledRecord("overcommit", readOvercommit(fields)),
+    ...filledRecord("limits", readAmounts(fields, "limits")),
+    ...filledRecord("measured", readMeasured(fields)),
     ...filled("constraints", fields.list("constraints").map(readConstraint)),
     ...filled("affinities", fields.list("affinity").map(readAffinity)),
     ...filled("antiAffinities", antiAffinities),
@@ -156,6 +167,59 @@ function isSameKind(a: object, b: object): boolean {
   let theirs = 0;
   for (const name of Object.keys(b)) if (OWN_FIELDS.has(name)) theirs++;
   return Object.keys(a).length - own === Object.keys(b).length - theirs;
+}
+
+/** `{"spread": 30}`. */
+function readWeights(fields: Fields): Partial<Weights> {
+  const inner = fields.inner("weights");
+  if (inner === undefined) return {};
+  const stated = SCORES.flatMap((name) => {
+    if (!inner.has(name)) return [];
+    const weight = inner.whole(name);
+    if (weight > WEIGHT_MAX) inner.fail(name, `at most ${WEIGHT_MAX}`, weight);
+    return [[name, weight] as const];
+  });
+  inner.end();
+  return Object.fromEntries(stated);
+}
+
+/** `{"cpu": 150, "memory": 120}`, in hundredths of what a host can give. */
+function readOvercommit(fields: Fields): Overcommit {
+  const inner = fields.inner("overcommit");
+  if (inner === undefined) return {};
+  const stated = MEASURED_RESOURCES.flatMap((name) => {
+    if (!inner.has(name)) return [];
+    const percent = inner.whole(name, undefined, 100);
+    if (percent > OVERCOMMIT_PERCENT_MAX) {
+      inner.fail(name, `at most ${OVERCOMMIT_PERCENT_MAX}`, percent);
+    }
+    return [[name, percent] as const];
+  });
+  inner.end();
+  return Object.fromEntries(stated);
+}
+
+function readAmounts(fields: Fields, name: string): NonNullable<Ask["limits"]> {
+  const inner = fields.inner(name);
+  if (inner === undefined) return {};
+  const amounts = {
+    ...given("cpuMillis", inner.optionalWhole("cpuMillis")),
+    ...given("memoryBytes", inner.optionalWhole("memoryBytes")),
+  };
+  inner.end();
+  return amounts;
+}
+
+function readMeasured(fields: Fields): MeasuredUse {
+  const inner = fields.inner("measured");
+  if (inner === undefined) return {};
+  const use = {
+    ...given("cpuMillis", inner.optionalWhole("cpuMillis")),
+    ...given("memoryBytes", inner.optionalWhole("memoryBytes")),
+    ...given("marginPercent", inner.optionalWhole("marginPercent")),
+  };
+  inner.end();
+  return use;
 }
 
 interface Item {
@@ -265,6 +329,14 @@ export function readPort(value: unknown, path: string): HostPort {
 function given<K extends string, T>(key: K, value: T | undefined): { readonly [key in K]?: T } {
   // Absent and undefined are told apart everywhere; TypeScript cannot see that K is one key.
   return value === undefined ? {} : ({ [key]: value } as { readonly [key in K]?: T });
+}
+
+/** A record, unless it is empty. */
+function filledRecord<K extends string, T extends object>(
+  key: K,
+  record: T,
+): { readonly [key in K]?: T } {
+  return given(key, Object.keys(record).length === 0 ? undefined : record);
 }
 
 function filled<K extends string, T>(

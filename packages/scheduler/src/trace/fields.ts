@@ -96,6 +96,11 @@ export class Fields {
     });
   }
 
+  /** The fields of an object inside, which the caller ends; `undefined` when the field is absent. */
+  inner(name: string): Fields | undefined {
+    return this.#inner(name);
+  }
+
   /** Names to whole numbers; none when the field is absent. */
   quantities(name: string): Readonly<Record<string, number>> {
     const inner = this.#inner(name);

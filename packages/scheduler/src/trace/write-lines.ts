@@ -60,6 +60,10 @@ export function askLine(ask: Ask): Record<string, unknown> {
     images: ask.images,
     ports: ask.ports,
     strategy: ask.strategy,
+    weights: ask.weights,
+    overcommit: ask.overcommit,
+    limits: ask.limits,
+    measured: ask.measured,
   });
 }
 

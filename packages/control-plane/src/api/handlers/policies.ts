@@ -17,10 +17,12 @@ export const putPolicy: Handler<"putPolicy"> = async (request, context) => {
   const { project } = request.params;
   const key = keys.policy(project);
   const wanted = new Set<Grant>(request.body.allow);
-  const { strategy, quota } = request.body;
+  const { strategy, quota, weights, overcommit } = request.body;
   const value: ProjectPolicy = {
     ...{ project, allow: inOrder(wanted) },
     ...(strategy === undefined ? {} : { strategy }),
+    ...(isEmpty(weights) ? {} : { weights }),
+    ...(isEmpty(overcommit) ? {} : { overcommit }),
     ...(quota === undefined || Object.keys(quota).length === 0 ? {} : { quota }),
   };
   const written = await commitDecision(
@@ -43,6 +45,10 @@ function viewOf(
 ): PolicyView {
   const used = quotaUse(state.view, policy.project, policy.quota);
   return { ...policy, used, everywhere: inOrder(grantedTo(grantsOf(settings.policy), [])) };
+}
+
+function isEmpty(record: object | undefined): record is undefined {
+  return record === undefined || Object.keys(record).length === 0;
 }
 
 /** As the table has them. */
