@@ -33,7 +33,8 @@ export function readExtension(tree: Tree): Printed {
     case "string":
       return tree.text;
     case "timestamp":
-      return rfc3339(tree.text);
+      // Not a number, but like one without quotes in YAML.
+      return { numberText: rfc3339(tree.text) };
   }
 }
 
@@ -62,9 +63,10 @@ export function inOrder(value: Printed, format: PrintFormat): Printed {
   return value.map((each: Printed) => inOrder(each, format));
 }
 
-/** JSON has a notation of floats of its own, and none for what is not finite. */
+/** JSON has a notation of floats of its own, none for what is not finite, and dates are texts in it. */
 function jsonNumber(value: PrintedNumber): Printed {
   if (/^-?\d+$/.test(value.numberText)) return value;
+  if (/^\d{4}-\d\d-\d\dT/.test(value.numberText)) return value.numberText;
   const number = Number(value.numberText);
   return Number.isFinite(number) ? { numberText: String(number) } : null;
 }

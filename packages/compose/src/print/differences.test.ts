@@ -95,7 +95,11 @@ const CASES: readonly Case[] = [
     over: "{depends_on: cache}",
     refuses: /depends_on {3}is "cache" here and a mapping in/,
   }),
-  web("separators", "{image: x, hostname: a\u2028b}", { prints: '"hostname": "a\\u2028b"' }),
+  {
+    of: "separators",
+    files: { "compose.yaml": "services:\n  web:\n    image: x\n    hostname: a\u2028b\n" },
+    prints: '"hostname": "a\\u2028b"',
+  },
   web("unlikely-values", "{image: x, deploy: {update_config: {max_failure_ratio: 1.5}}}", {
     refuses: /max_failure_ratio {3}is the number 1.5/,
   }),
@@ -127,6 +131,25 @@ const CASES: readonly Case[] = [
       "e.env": "COMPOSE_PROJECT_NAME",
     },
     prints: '"COMPOSE_PROJECT_NAME": "p"',
+  },
+  web("empty-text", "{image: x, environment: {A: 1}}", {
+    over: "{environment: ''}",
+    lacks: '"": null',
+  }),
+  {
+    of: "missing-directory",
+    files: {
+      "compose.yaml": "include: [{path: inner/inner.yaml, project_directory: later}]\n",
+      "inner/inner.yaml": "services: {web: {image: x, volumes: ['./a:/a']}}\n",
+    },
+    prints: '"/p/later/a"',
+  },
+  {
+    of: "json-escapes",
+    files: {
+      "compose.yaml": '{"services": {"web": {"image": "a\\/b", "hostname": "\\ud83d\\ude00"}}}',
+    },
+    prints: '"image": "a/b"',
   },
   {
     of: "aliases",

@@ -102,6 +102,21 @@ export const DIFFERENCES: readonly Difference[] = [
     `the reference gives it as the value of a variable without a name`,
   ),
   row(
+    `empty-text`,
+    `an empty text for a table (\`environment: ""\`) in a later file adds nothing`,
+    `the reference adds an entry without a name, which the engine refuses`,
+  ),
+  row(
+    `missing-directory`,
+    `a \`project_directory\` of an included file is what is written, also before it is there`,
+    `the reference takes the folder above it instead`,
+  ),
+  row(
+    `json-escapes`,
+    `JSON has its own escapes: \`\\/\` and pairs of surrogates`,
+    `the reference reads YAML's only`,
+  ),
+  row(
     `aliases`,
     `aliases may not repeat more than ${ALIAS_NODES_MAX} values`,
     `the reference takes all memory`,

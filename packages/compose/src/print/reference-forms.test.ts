@@ -10,20 +10,27 @@ import { loadCompose } from "../load/load.ts";
 import { formatProblem } from "../problem.ts";
 import { printCanonical } from "./print.ts";
 
-function printed(text: string): string {
+function printed(text: string, format: "json" | "yaml" = "json"): string {
   const result = loadCompose({
     files: ["/p/compose.yaml"],
     environment: { COMPOSE_PROJECT_NAME: "p" },
     fs: memoryFiles({ "/p/compose.yaml": text }),
   });
   assert.ok(result.ok, result.ok ? "" : result.problems.map(formatProblem).join("\n"));
-  return printCanonical(result.project, "json").replace(/\s+/g, " ");
+  return printCanonical(result.project, format).replace(/\s+/g, " ");
 }
 
 const web = (keys: string) => `services:\n  web: {image: x, ${keys}}\n`;
 
 /** What is written, and what the JSON has of it. */
 const FORMS: readonly (readonly [string, string, string])[] = [
+  ["a dash before the end of an item is a text", web("command: [a,-]"), '"command": [ "a", "-" ]'],
+  ["so it is in a mapping", web("environment: {A: -}"), '"A": "-"'],
+  [
+    "dates of extensions are texts of JSON",
+    `${web("")}x-a: 2001-01-01\n`,
+    '"2001-01-01T00:00:00Z"',
+  ],
   ["an attachment without a value is nothing", web("networks: {default: }"), '"default": null'],
   ["an empty attachment is a mapping", web("networks: {default: {}}"), '"default": {}'],
   ["an empty list of an extension is nothing", `${web("")}x-a: {b: []}\n`, '"x-a": { "b": null }'],
@@ -207,4 +214,13 @@ test("long keys and keys of several lines follow a question mark in YAML", () =>
     d: null
 `,
   );
+});
+
+test("dates of extensions, = and << stand without quotes in YAML", () => {
+  const text = printed(
+    `${web("environment: {A: '=', B: '<<'}")}x-a: [2001-01-01, "2001-01-01"]\n`,
+    "yaml",
+  );
+  assert.ok(text.includes("environment: A: = B: << image"), text);
+  assert.ok(text.includes('x-a: - 2001-01-01T00:00:00Z - "2001-01-01"'), text);
 });

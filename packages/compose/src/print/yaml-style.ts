@@ -28,7 +28,7 @@ export function styleOf(text: string, isKey: boolean): ScalarStyle {
     const block = !isKey && !traits.special && !traits.spaceBreak && !text.endsWith(" ");
     return block ? "literal" : "double";
   }
-  if (!isTextWhenPlain(text)) return "double";
+  if (!isTextWhenPlain(text) || (isKey && text === "<<")) return "double";
   const single = !traits.breakSpace && !traits.spaceBreak && !traits.tab && !traits.special;
   if (!single) return "double";
   const edges = /^[ \n]|[ \n]$/.test(text);
@@ -38,7 +38,7 @@ export function styleOf(text: string, isKey: boolean): ScalarStyle {
 /** Whether the plain text would be read as text again, by old readers, too. */
 function isTextWhenPlain(text: string): boolean {
   const { type } = resolvePlain(text);
-  if (type !== "string" || text === "<<" || text === "=") return false;
+  if (type !== "string") return false;
   if (/^(y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$/.test(text)) return false;
   return !/^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/.test(text);
 }

@@ -26,6 +26,8 @@ function shape(tree: Tree): unknown {
 
 /** What the fast reader reads must be what the package reads; giving up is always allowed. */
 function compare(text: string): boolean {
+  // The package follows the grammar, which has no lone dash in a flow collection; the reference has.
+  if (/-[,\]}]/.test(text)) return false;
   const source = { file: "/f", text, baseDirectory: "/" };
   const ours = new Problems();
   const fast = parseFast(source, ours);

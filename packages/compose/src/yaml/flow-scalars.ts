@@ -18,8 +18,10 @@ export function isFlowIndicator(code: number): boolean {
 /** Whether a plain scalar may begin here. */
 export function startsPlain(cursor: Cursor, inFlow: boolean): boolean {
   const code = cursor.peek();
-  // - ? :
-  if (code === 45 || code === 63 || code === COLON) {
+  // A dash before the end of an item is a text, as in the reference and against the grammar.
+  if (code === 45) return !cursor.isBlank(1);
+  // ? :
+  if (code === 63 || code === COLON) {
     return !cursor.isBlank(1) && !(inFlow && isFlowIndicator(cursor.peek(1)));
   }
   // # & * ! | > ' " % @ `
