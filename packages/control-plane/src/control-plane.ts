@@ -15,6 +15,7 @@ import {
   serviceKey,
   stackKey,
 } from "@berth/protocol";
+import { Reservations } from "@berth/scheduler";
 import {
   CertificateController,
   type CertificatePorts,
@@ -113,6 +114,7 @@ export class ControlPlane {
       ids: this.ids,
       inFlight: this.inFlight,
       standing: new StandingCluster(state, (strategy) => placingOptions(settings, strategy)),
+      reservations: new Reservations(),
       committer: new Committer({ store, state, inFlight: this.inFlight }),
       events: this.#events,
       leadership,

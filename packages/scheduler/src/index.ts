@@ -45,5 +45,6 @@ export {
   type QuotaExcess,
   type QuotaHolder,
 } from "./quotas.ts";
+export { RESERVATION_LIMITS, type ReservationLimits, Reservations } from "./reservations.ts";
 export { tolerates } from "./toleration.ts";
 export { schedule, Transaction } from "./transaction.ts";

@@ -254,7 +254,7 @@ function anotherNode(unit: Unit, cluster: ClusterState): readonly Hint[] {
 }
 
 /** A node of the same make that has just joined: no tasks, no volumes, ready, with a name of its own. */
-function emptyCopy(model: NodeState["model"], { columns }: ClusterState): NodeState {
+export function emptyCopy(model: NodeState["model"], { columns }: ClusterState): NodeState {
   const id = `another ${model.id}`;
   const fresh = { id, name: id, ready: true, draining: false, volumes: [], images: {} };
   return nodeState({ ...model, ...fresh, portsTaken: [] }, NO_PLACE, columns);

@@ -9,8 +9,10 @@
 import { assert } from "@berth/base";
 import { ClusterState, compareText, type Mark } from "./cluster-state.ts";
 import { chooseDevices } from "./devices.ts";
+import type { Subject } from "./filter.ts";
 import { type Held, heldTask } from "./held.ts";
 import type { Ask, ClusterModel, RunningTask } from "./model.ts";
+import { lacksRoomOnly, nearestNode } from "./nearest.ts";
 import type { ScheduleOptions } from "./options.ts";
 import { allFindings, prepareChecks, type RuleFinding } from "./pipeline.ts";
 import { type Site, siteOf } from "./placing.ts";
@@ -42,9 +44,23 @@ export class Transaction {
   verify(ask: Ask, nodeId: string): readonly RuleFinding[] {
     const node = this.#state.node(nodeId);
     if (node === undefined) return [{ rule: "ready", about: "node" }];
+    return allFindings(prepareChecks(this.#subject(ask)), node);
+  }
+
+  /** Does nothing but room stand between the ask and the node, and would an empty one like it have that? */
+  lacksRoomOnly(ask: Ask, nodeId: string): boolean {
+    const node = this.#state.node(nodeId);
+    return node !== undefined && lacksRoomOnly(this.#subject(ask), node);
+  }
+
+  /** The node where the least room is missing for the ask, and nothing else (`nearest.ts`); `undefined`: there is none. */
+  nearest(ask: Ask, except: ReadonlySet<string>): string | undefined {
+    return nearestNode(this.#subject(ask), except)?.model.id;
+  }
+
+  #subject(ask: Ask): Subject {
     const needs = needsOf(ask.requests, this.#options.defaults);
-    const companions = new Set<string>();
-    return allFindings(prepareChecks({ ask, needs, cluster: this.#state, companions }), node);
+    return { ask, needs, cluster: this.#state, companions: new Set() };
   }
 
   /** Adds a task as it is, without asking any rule. Its id is new. */

@@ -1,6 +1,7 @@
 /** What every controller works with. One object, made by `ControlPlane`. */
 
 import type { Clock, Driver, Logger } from "@berth/base";
+import type { Reservations } from "@berth/scheduler";
 import type { Committer } from "../plan/committer.ts";
 import type { InFlight } from "../plan/in-flight.ts";
 import type { Identifiers } from "../plan/plan-context.ts";
@@ -20,6 +21,8 @@ export interface ControllerDeps {
   readonly ids: Identifiers;
   readonly inFlight: InFlight;
   readonly standing: StandingCluster;
+  /** In the memory of the leader: who waits ages anew under another one. */
+  readonly reservations: Reservations;
   readonly committer: Committer;
   readonly events: EventRecorder;
   /** Conditions under which this server still leads; part of every write of a controller. */

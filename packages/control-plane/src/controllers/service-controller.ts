@@ -144,13 +144,15 @@ export class ServiceController {
 
   /** Everything that follows from the state as it is now: one synchronous pass. */
   #decide(stack: Entity<Stack>): Round | undefined {
-    const { state, clock, settings, ids, inFlight, standing, leadership } = this.#deps;
+    const { state, clock, settings, ids, inFlight, standing, reservations, leadership } =
+      this.#deps;
     const { view } = state;
     const now = clock.now();
     const decision = reconcileStack(view, stack.value, now);
     const release = this.#releaseOf(stack.value);
     if (release === undefined) return undefined;
-    const input = { view, stack, release, now, settings, ids, inFlight, standing };
+    const context = { view, stack, release, now, settings, ids, inFlight };
+    const input = { ...context, standing, reservations };
     const plan = makePlan(input, decision.services, leadership());
     const after = this.#afterwards(stack, decision, now);
     this.#remember(stack.value, decision, plan.waits, after.waits);

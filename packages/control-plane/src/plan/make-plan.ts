@@ -9,7 +9,7 @@
  * Design page: docs/design/control-plane.md.
  */
 
-import { keys, type Wait } from "@berth/protocol";
+import { keys, serviceKey, type Wait } from "@berth/protocol";
 import {
   explainHints,
   explainRefusal,
@@ -62,7 +62,7 @@ export function makePlan(
   }
   for (const start of wanted) {
     const refusal = refusals.get(start.id);
-    if (refusal !== undefined) addWait(waits, start, placeWait(start, refusal));
+    if (refusal !== undefined) addWait(waits, start, placeWait(start, refusal, input));
     const excess = excesses.get(start.id);
     if (excess !== undefined) {
       addWait(waits, start, quotaWait(start, excess, input.stack.value.project));
@@ -186,7 +186,8 @@ function obstacleWait({ service, start }: WantedStart, { wait, message }: Obstac
 }
 
 /** A refusal of the scheduler as data and words. */
-function placeWait({ service, start }: WantedStart, refusal: Refusal): Wait {
+function placeWait(wanted: WantedStart, refusal: Refusal, { reservations }: PlanInput): Wait {
+  const { service, start } = wanted;
   const { place } = start;
   const words = explainRules(refusal);
   const byCount = [...refusal.rules].sort((a, b) => b.count - a.count);
@@ -203,6 +204,20 @@ function placeWait({ service, start }: WantedStart, refusal: Refusal): Wait {
       detail: words[index]?.words ?? rule.about,
       nodes: [...rule.nodes],
     })),
-    hints: [...explainHints(refusal)],
+    hints: [...explainHints(refusal), ...heldHints(wanted, reservations?.held ?? new Map())],
   };
+}
+
+/** Where something is held for others, and so looks fuller than it is. */
+function heldHints(
+  { input, start }: WantedStart,
+  held: ReadonlyMap<string, string>,
+): readonly string[] {
+  const own = `${serviceKey(input.scope)}#${start.place.slot}`;
+  return [...held]
+    .filter(([key]) => key !== own)
+    .map(([key, node]) => {
+      const [service, slot] = key.split("#");
+      return `copy ${slot} of ${service} had its place: it waited long, and ${node} is held for it`;
+    });
 }

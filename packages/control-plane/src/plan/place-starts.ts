@@ -54,7 +54,8 @@ export function placeStarts(
       const asks = admitted.flatMap((group) =>
         group.flatMap((each) => askOfStart(each, input) ?? []),
       );
-      const plan = transaction.schedule(asks);
+      const plan =
+        input.reservations?.schedule(transaction, asks, input.now) ?? transaction.schedule(asks);
       for (const placement of plan.placements) placements.set(placement.ask, placement);
       for (const refusal of plan.refusals) refusals.set(refusal.ask, refusal);
       for (const { ask } of plan.refusals) book?.release(ask);

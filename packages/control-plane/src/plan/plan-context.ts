@@ -1,6 +1,7 @@
 /** What one plan is made from, and what it has decided so far. Lives for one synchronous pass. */
 
 import type { Network, Release, Stack, Task, Volume } from "@berth/protocol";
+import type { Reservations } from "@berth/scheduler";
 import { AddressPool } from "../addresses/address-pool.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -30,6 +31,8 @@ export interface PlanInput {
   readonly inFlight: InFlight;
   /** The scheduler's model of `view`, where one is kept; it is made for this plan otherwise. */
   readonly standing?: StandingCluster;
+  /** What is held for asks that waited long; nothing when absent. */
+  readonly reservations?: Reservations;
 }
 
 /** Something waited for that stands in the way of one copy. */

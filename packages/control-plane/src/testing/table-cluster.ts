@@ -14,6 +14,7 @@ import {
   type StackScope,
   type Wait,
 } from "@berth/protocol";
+import { Reservations } from "@berth/scheduler";
 import { newIdentifiers } from "../plan/identifiers.ts";
 import { InFlight } from "../plan/in-flight.ts";
 import { makePlan } from "../plan/make-plan.ts";
@@ -44,6 +45,7 @@ export class TableCluster {
   readonly settings: ControlPlaneSettings;
   readonly ids: Identifiers;
   readonly inFlight = new InFlight();
+  readonly reservations = new Reservations();
   now = START_OF_TIME;
   revision = 1;
 
@@ -77,7 +79,7 @@ export class TableCluster {
 
   /** One look at a stack: decides, and commits what was decided. */
   look(scope: StackScope): Round | undefined {
-    const { view, now, settings, ids, inFlight } = this;
+    const { view, now, settings, ids, inFlight, reservations } = this;
     const stack = view.stacks.get(keys.stack(scope));
     if (stack === undefined) return undefined;
     const decision = reconcileStack(view, stack.value, now);
@@ -87,7 +89,7 @@ export class TableCluster {
     let writes = 0;
     const release = view.releases.get(keys.release(scope, stack.value.release))?.value;
     if (release !== undefined) {
-      const input = { view, stack, release, now, settings, ids, inFlight };
+      const input = { view, stack, release, now, settings, ids, inFlight, reservations };
       const plan = makePlan(input, decision.services, []);
       waits = plan.waits;
       for (const { txn } of plan.txns) {
