@@ -8,6 +8,7 @@ import type { ChangeBatch } from "../state/cluster-state.ts";
 import { encode } from "../state/decode.ts";
 import type { Entity } from "../state/entity-table.ts";
 import type { ControllerDeps } from "./deps.ts";
+import { leaseMsFor } from "./lease-length.ts";
 import { afterTime, becomeHeard, becomeSilent, isMassOutage } from "./node-contact.ts";
 import { NodeLeases } from "./node-leases.ts";
 
@@ -26,7 +27,9 @@ export class LeaseController {
 
   /** Every lease starts anew: what was heard before, or by another server, is not known here. */
   start(): void {
-    this.#leases = new NodeLeases(this.#deps.settings);
+    const { settings, state } = this.#deps;
+    // As long as agents may have been told by the server before this one.
+    this.#leases = new NodeLeases({ leaseMs: leaseMsFor(state.view.nodes.size, settings) });
     this.#endListening = this.#deps.state.onChange((batch) => this.#onChange(batch));
     this.#deps.driver.add({
       name: "node-leases",
@@ -71,6 +74,7 @@ export class LeaseController {
     const { state, clock, committer, leadership } = this.#deps;
     const now = clock.monotonic();
     const nodes = state.view.nodes.all();
+    this.#leases.setLength(leaseMsFor(nodes.length, this.#deps.settings), now);
     this.#leases.look(
       nodes.map(({ value }) => value.name),
       now,

@@ -11,7 +11,9 @@ export interface LeaseSettings {
 }
 
 export class NodeLeases {
-  readonly #settings: LeaseSettings;
+  #leaseMs: number;
+  /** A shorter lease that agents are told of, and since when. */
+  #shorter: { readonly leaseMs: number; readonly since: number } | undefined;
   /** When each node was heard of last; on the monotonic clock, moved forward by stalls. */
   readonly #heardAt = new Map<string, number>();
   /** Nodes that were heard of in this life of the server: only they can be known to be in contact. */
@@ -19,13 +21,31 @@ export class NodeLeases {
   #lookedAt: number | undefined;
 
   constructor(settings: LeaseSettings) {
-    this.#settings = settings;
+    this.#leaseMs = settings.leaseMs;
   }
 
   /** The node's agent was heard of. */
   renew(node: string, now: number): void {
     this.#heardAt.set(node, now);
     this.#renewed.add(node);
+  }
+
+  /**
+   * Leases last so long from now on. A shorter one counts only after a whole old lease, in which every agent that
+   * lives has renewed and was told of it: until then some renew no more often than the old one asks for.
+   */
+  setLength(leaseMs: number, now: number): void {
+    if (leaseMs >= this.#leaseMs) {
+      this.#leaseMs = leaseMs;
+      this.#shorter = undefined;
+      return;
+    }
+    if (this.#shorter === undefined || leaseMs < this.#shorter.leaseMs) {
+      this.#shorter = { leaseMs, since: now };
+    }
+    if (now - this.#shorter.since <= this.#leaseMs) return;
+    this.#leaseMs = this.#shorter.leaseMs;
+    this.#shorter = undefined;
   }
 
   /**
@@ -52,7 +72,7 @@ export class NodeLeases {
   /** Whether the node's lease has run out. */
   isSilent(node: string, now: number): boolean {
     const heard = this.#heardAt.get(node);
-    return heard !== undefined && now - heard > this.#settings.leaseMs;
+    return heard !== undefined && now - heard > this.#leaseMs;
   }
 
   /** Whether the node was heard of within its lease, not only assumed to be there after a start. */

@@ -12,6 +12,7 @@ import {
   type Task,
   type Wait,
 } from "@berth/protocol";
+import { leaseMsFor } from "../controllers/lease-length.ts";
 import { fencedBy, liveTasks } from "../reconcile/fenced.ts";
 import { exclusiveReason } from "../release/exclusive.ts";
 import type { ControlPlaneSettings } from "../settings.ts";
@@ -24,7 +25,10 @@ const SERVICES_EXPLAINED_MAX = 50;
 
 export interface NodeQuestion {
   readonly view: ClusterView;
-  readonly settings: Pick<ControlPlaneSettings, "leaseMs" | "defaultRequests">;
+  readonly settings: Pick<
+    ControlPlaneSettings,
+    "leaseMs" | "leaseRenewalsPerSecondMax" | "defaultRequests"
+  >;
   readonly now: number;
   readonly hasFenceHook: boolean;
   /** Also where each copy that may move would go. */
@@ -53,7 +57,7 @@ export function nodeStanding(question: NodeQuestion, name: string): NodeStanding
     node,
     ...(status === undefined ? {} : { status }),
     ...(member === undefined ? {} : { member: memberView(member) }),
-    leaseMs: settings.leaseMs,
+    leaseMs: leaseMsFor(view.nodes.size, settings),
     fenceHook: hasFenceHook,
     copies: question.elsewhere ? withPlaces(question, name, copies) : copies,
   };

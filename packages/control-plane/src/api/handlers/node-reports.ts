@@ -17,6 +17,7 @@ import {
   secretsOfRoutes,
   type Task,
 } from "@berth/protocol";
+import { leaseMsFor } from "../../controllers/lease-length.ts";
 import { becomeHeard, type ContactSettings } from "../../controllers/node-contact.ts";
 import { formatLevel, tooOld } from "../../formats/format-standing.ts";
 import { floatingParts } from "../../reconcile/floating-addresses.ts";
@@ -56,7 +57,7 @@ export const reportNode: Handler<"reportNode"> = async (request, context) => {
     withStatus(view, body.status, clock.now(), settings),
   );
   context.control.renewLease(params.node);
-  return { cluster, leaseMs: context.settings.leaseMs, protocol: PROTOCOL_VERSION };
+  return { cluster, leaseMs: leaseMsOf(context), protocol: PROTOCOL_VERSION };
 };
 
 /**
@@ -111,6 +112,10 @@ function refuseOldAgent(view: ClusterView, node: string, status: NodeStatus | un
   if (format < level) throw tooOld(level, { who: `the agent of node ${node}`, version, format });
 }
 
+function leaseMsOf({ state, settings }: ApiContext): number {
+  return leaseMsFor(state.view.nodes.size, settings);
+}
+
 export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
   const { view } = context.state;
   refuseOldAgent(view, params.node, view.nodeStatuses.get(keys.nodeStatus(params.node))?.value);
@@ -119,8 +124,7 @@ export const renewLease: Handler<"renewLease"> = ({ params }, context) => {
     throw new ProtocolError("not_found", `there is no node ${params.node}`);
   }
   context.control.renewLease(params.node);
-  const { leaseMs } = context.settings;
-  return { leaseMs, ...floatingOf(context.state.view, params.node) };
+  return { leaseMs: leaseMsOf(context), ...floatingOf(context.state.view, params.node) };
 };
 
 export const reportTasks: Handler<"reportTasks"> = async (request, context) => {
