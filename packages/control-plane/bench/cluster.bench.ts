@@ -11,7 +11,7 @@
  * their copies run elsewhere is measured; the first seconds of it are their lease.
  *
  * `script/bench cluster [--nodes 1000] [--tasks 10000] [--stacks 10] [--warm 0] [--lose 0]
- *  [--store sqlite|etcd|both] [--agents 2 (processes)] [--profile FOLDER]`
+ *  [--idle 3 (seconds)] [--store sqlite|etcd|both] [--agents 2 (processes)] [--profile FOLDER]`
  */
 
 import { spawn } from "node:child_process";
@@ -21,7 +21,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { assert, sleep, systemClock } from "@berth/base";
+import { assert, SECOND_MS, sleep, systemClock } from "@berth/base";
 import type { TaskStatus, WatchEvent } from "@berth/protocol";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { freePorts, startEtcd } from "../e2e/etcd-lab.ts";
@@ -39,6 +39,7 @@ const { values: flags } = parseArgs({
     store: { type: "string", default: "both" },
     warm: { type: "string", default: "0" },
     lose: { type: "string", default: "0" },
+    idle: { type: "string", default: "3" },
     agents: { type: "string", default: "2" },
     profile: { type: "string" },
     json: { type: "boolean", default: false },
@@ -195,7 +196,7 @@ async function lose(
 /** Memory, and the share of one processor, that the server takes while nothing happens. */
 async function idleFigures(server: ServerProcess) {
   await server.figures();
-  const idleMs = 3_000;
+  const idleMs = Number(flags.idle) * SECOND_MS;
   await sleep(systemClock, idleMs);
   const { cpuMs, residentBytes } = await server.figures();
   return { idleCpuShare: cpuMs / idleMs, idleResidentMib: residentBytes / 2 ** 20 };
