@@ -177,14 +177,17 @@ function requestOf(
     params: call.params,
     query: call.query,
     body,
-    bytes: call.bytes ?? nothing(),
+    bytes: call.bytes ?? NO_BYTES,
     remoteAddress: call.remoteAddress,
     actor,
     ifMatch: ifMatch === undefined ? undefined : integerHeader("If-Match", ifMatch),
     idempotency: isAudited(call.route, route)
       ? idempotencyOf({ call, body, actor: actor.name })
       : undefined,
-    signal: call.signal,
+    // Asked for when it is wanted: few handlers do, and it costs more than the rest of a small call.
+    get signal() {
+      return call.signal;
+    },
   };
   return request as ApiRequest<RouteId>;
 }
@@ -253,4 +256,6 @@ function cancelled(cause: unknown): ProtocolError {
   );
 }
 
-async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
+const NO_BYTES: AsyncIterable<Uint8Array> = {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {},
+};

@@ -3,8 +3,13 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { CallHeaders } from "../api/call.ts";
 
+const KNOWN = ["authorization", "idempotency-key", "if-match", "berth-min-revision"] as const;
+/** What most calls of agents have. */
+const NONE: CallHeaders = {};
+
 /** Headers that the API knows, as they came. */
 export function callHeaders(headers: IncomingHttpHeaders): CallHeaders {
+  if (!KNOWN.some((name) => headers[name] !== undefined)) return NONE;
   const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? "")?.[1];
   const single = (value: string | string[] | undefined) =>
     Array.isArray(value) ? value.join(",") : value;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, get, type IncomingMessage, type ServerResponse } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
@@ -112,6 +113,34 @@ test("a client that takes everything at once gets many parts and goes on at once
   assert.ok(incoming);
   const received = await text(incoming);
   assert.equal(received.length, 8 * 16_384 + "last".length);
+  server.close();
+});
+
+test("small and large parts come whole in chunks, and as they are to a client without chunks", async () => {
+  const parts = [Buffer.from("small "), Buffer.from("ones "), Buffer.alloc(20_000, "x")];
+  async function* source() {
+    yield parts;
+    yield [];
+    yield [Buffer.from(" last")];
+  }
+  const server = createServer((_request, response) => {
+    void writeStream(response, source(), new ManualClock());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const expected = `small ones ${"x".repeat(20_000)} last`;
+  const bodyOf = async (version: string) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.write(`GET / HTTP/${version}\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    const [head = "", ...body] = (await text(socket)).split("\r\n\r\n");
+    return { isChunked: /transfer-encoding: chunked/i.test(head), body: body.join("\r\n\r\n") };
+  };
+  assert.deepEqual(await bodyOf("1.0"), { isChunked: false, body: expected });
+  assert.deepEqual(await bodyOf("1.1"), {
+    isChunked: true,
+    body: `b\r\nsmall ones \r\n4e20\r\n${"x".repeat(20_000)}\r\n5\r\n last\r\n0\r\n\r\n`,
+  });
   server.close();
 });
 

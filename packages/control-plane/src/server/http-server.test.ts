@@ -1,6 +1,8 @@
 /** The API on a real port: tokens on every route, broken requests, limits, streams, upgrades. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import {
   BODY_BYTES_MAX,
@@ -329,4 +331,41 @@ test("an agent joins with its report and renews its lease", async () => {
     agent.call("reportNode", { params, body: { cluster: "deadbeef", status } }),
     (error) => error instanceof ProtocolError && error.code === "foreign_cluster",
   );
+});
+
+test("a connection bears many calls, each body its own, and ends with its answer when the server stops", async () => {
+  const own = await startHttpFixture();
+  const socket = connect(own.port, "127.0.0.1");
+  const ended = once(socket, "close");
+  let received = "";
+  socket.on("data", (bytes: Buffer) => {
+    received += bytes.toString();
+  });
+  const call = (digest: string) => {
+    const body = JSON.stringify({ digests: [`sha256:${digest.repeat(64)}`] });
+    const head = `host: localhost\r\nauthorization: Bearer ${ADMIN_TOKEN}\r\ncontent-type: application/json`;
+    return `POST /v1/blobs/missing HTTP/1.1\r\n${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  };
+  const answers = () => received.split("HTTP/1.1 200 OK").length - 1;
+  const answered = async (count: number) => {
+    while (answers() < count) await once(socket, "data");
+  };
+  // Two at once, one in two pieces, and one whose end comes when the server has been told to stop.
+  socket.write(call("1") + call("2"));
+  const third = call("3");
+  socket.write(third.slice(0, -20));
+  await answered(2);
+  socket.write(third.slice(-20));
+  await answered(3);
+  const last = call("4");
+  socket.write(last.slice(0, -20));
+  // An answer on another connection: what was written before it has been read.
+  await own.http().call("version", { params: {} });
+  const stopped = own.stop();
+  socket.write(last.slice(-20));
+  await ended;
+  await stopped;
+  assert.equal(answers(), 4);
+  for (const digest of ["1", "2", "3", "4"]) assert.ok(received.includes(digest.repeat(64)));
+  assert.match(received.split("HTTP/1.1 200 OK").at(-1) ?? "", /connection: close/i);
 });

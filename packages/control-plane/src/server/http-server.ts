@@ -1,6 +1,6 @@
 /**
- * The API over HTTP: each row of the table of routes registered with fastify, bodies and answers in their
- * forms, problems as RFC 9457 documents.
+ * The API over HTTP, on Node's own server (ADR 53): the table of routes, bodies and answers in their forms,
+ * problems as RFC 9457 documents.
  *
  * Nothing is decided here: tokens, access and validation are the dispatcher's, so that the simulation
  * follows the same rules. What is: hosts, media types, sizes and times of a connection.
@@ -8,28 +8,34 @@
  * Design page: docs/design/api.md.
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { Server as SecureServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createSecureServer, Server as SecureServer } from "node:https";
+import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { AssertionError, type Clock, type Logger, SECOND_MS } from "@berth/base";
 import {
   asProtocolError,
   ProtocolError,
   type RouteDescription,
-  type RouteId,
   routes,
   STREAM_PROTOCOL,
 } from "@berth/protocol";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { ApiAnswer, ApiCall } from "../api/call.ts";
+import type { ApiAnswer } from "../api/call.ts";
 import type { Dispatcher } from "../api/dispatcher.ts";
 import { callHeaders } from "./call-headers.ts";
 import { checkHost } from "./host-guard.ts";
 import { asChunks, COMMON_HEADERS, httpProblem, rawProblem, writeStream } from "./http-answer.ts";
+import { HttpCall, RoutedCall } from "./http-call.ts";
 import { acceptUpgrades } from "./http-upgrade.ts";
 import { PeerReader } from "./peer-reader.ts";
-import { type BodySource, discardBody, readByteBody, readJsonBody } from "./request-body.ts";
-import { matchRoutes } from "./route-match.ts";
+import { discardBody, readByteBody, readJsonBody } from "./request-body.ts";
+import { matchRoute, matchRoutes } from "./route-match.ts";
 
 /** A request line and its headers are here within this time. */
 const HEADERS_TIMEOUT_MS = 10 * SECOND_MS;
@@ -39,8 +45,13 @@ const KEEP_ALIVE_MS = 72 * SECOND_MS;
 export const CONNECTIONS_MAX = 16_000;
 /** Running requests may finish for this long when the server stops. */
 export const STOP_GRACE_MS = 3 * SECOND_MS;
-/** The longest parameter is a digest of 71 characters; names have at most 80. */
-const PARAMETER_CHARS_MAX = 256;
+/** How often a connection is looked at that has not sent its headers. */
+const CONNECTIONS_LOOK_MS = 2 * SECOND_MS;
+/**
+ * Connections that wait to be taken while the event loop is busy: thousands of agents come at once after a
+ * start. The system has a limit of its own (`net.core.somaxconn`, 4,096 by default).
+ */
+const BACKLOG_MAX = 4_096;
 
 export interface HttpServerOptions {
   readonly dispatcher: Dispatcher;
@@ -64,29 +75,26 @@ export type ListenAddress =
   | { readonly host: string; readonly port: number }
   | { readonly socketPath: string };
 
-/** Requests whose client waits for `100 Continue`. */
-const expecting = new WeakSet<IncomingMessage>();
-
 export class HttpServer {
   readonly #options: HttpServerOptions;
-  readonly #app: FastifyInstance;
+  readonly #server: Server;
   readonly #peers: PeerReader | undefined;
   /** Upgraded sockets have left the HTTP server's care. */
   readonly #upgraded = new Set<Socket>();
   /** Connections with TLS, to be ended when their member is removed. */
   readonly #secured = new Set<Socket>();
+  #isStopping = false;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#peers = options.secure && new PeerReader(options.secure.authority);
-    this.#app = this.#makeApp();
-    this.#registerRoutes();
-    this.#app.server.on("secureConnection", (socket: Socket) => {
+    this.#server = this.#makeServer();
+    this.#server.on("secureConnection", (socket: Socket) => {
       this.#secured.add(socket);
       socket.once("close", () => this.#secured.delete(socket));
     });
     const { dispatcher, log, newId, hostNames = [] } = options;
-    acceptUpgrades(this.#app.server, {
+    acceptUpgrades(this.#server, {
       dispatcher,
       log,
       newId,
@@ -106,7 +114,7 @@ export class HttpServer {
 
   /** Another certificate for connections from now on. */
   renew(secure: SecureIdentity): void {
-    const server: unknown = this.#app.server;
+    const server: unknown = this.#server;
     if (server instanceof SecureServer) server.setSecureContext(secureContext(secure));
   }
 
@@ -125,200 +133,159 @@ export class HttpServer {
 
   async #listen(address: ListenAddress): Promise<string> {
     if ("socketPath" in address) {
-      await this.#app.listen({ path: address.socketPath });
+      await this.#bind({ path: address.socketPath });
       return `unix://${address.socketPath}`;
     }
-    await this.#app.listen({ host: address.host, port: address.port });
-    const { address: host, port, family } = this.#app.server.address() as AddressInfo;
+    await this.#bind({ host: address.host, port: address.port });
+    const { address: host, port, family } = this.#server.address() as AddressInfo;
     const scheme = this.#options.secure === undefined ? "http" : "https";
     return `${scheme}://${family === "IPv6" ? `[${host}]` : host}:${port}`;
   }
 
+  #bind(place: ListenOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ ...place, backlog: BACKLOG_MAX }, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
   /** No new requests; running ones may finish for `STOP_GRACE_MS`, then they are cut off. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     const cancel = this.#options.clock.setTimer(STOP_GRACE_MS, () => {
-      this.#app.server.closeAllConnections();
+      this.#server.closeAllConnections();
       for (const socket of this.#upgraded) socket.destroy();
     });
-    await this.#app.close();
+    // Idle connections are closed by it, and each of the others with its answer.
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
     cancel();
     for (const socket of this.#upgraded) socket.destroy();
   }
 
-  #makeApp(): FastifyInstance {
+  #makeServer(): Server {
     const { secure } = this.#options;
-    const server = {
+    const options = {
       headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: 2 * SECOND_MS,
-      shouldUpgradeCallback: (request: IncomingMessage) =>
-        request.headers.upgrade === STREAM_PROTOCOL,
-    };
-    const app = fastify({
-      logger: false,
-      exposeHeadRoutes: false,
-      // Streams end because their sources are closed before; see stop().
-      forceCloseConnections: "idle",
-      return503OnClosing: false,
+      connectionsCheckingInterval: CONNECTIONS_LOOK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // Bodies have deadlines of their own; a stream is a request that lasts.
       requestTimeout: 0,
-      routerOptions: { maxParamLength: PARAMETER_CHARS_MAX },
-      http: server,
-      // Its type is that of a plain server, from which this one differs only in its sockets.
-      ...(secure && { https: { ...server, ...secureContext(secure) } as unknown as null }),
-      genReqId: () => this.#options.newId(),
-      frameworkErrors: (error, request, reply) => {
-        const refused = new ProtocolError("invalid_request", error.message, {}, { cause: error });
-        void this.#refuse(request, reply, refused);
-      },
-      clientErrorHandler: (error, socket) => {
-        const refused = new ProtocolError(
-          "invalid_request",
-          "this is no HTTP",
-          {},
-          { cause: error },
-        );
-        if (socket.writable) socket.end(rawProblem(refused, this.#options.newId()));
-        else socket.destroy();
-      },
-    });
-    app.server.maxConnections = CONNECTIONS_MAX;
-    app.server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-      expecting.add(request);
-      app.server.emit("request", request, response);
-    });
-    // Bodies are read by the route, after its token: the framework must not touch them.
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser("*", (_request, _payload, done) => done(null, undefined));
-    app.addHook("onRequest", async (request) => {
-      checkHost(request.headers, this.#options.hostNames ?? []);
-    });
-    app.setErrorHandler((error, request, reply) => this.#refuse(request, reply, error));
-    app.setNotFoundHandler((request, reply) => this.#notFound(request, reply));
-    return app;
-  }
-
-  #registerRoutes(): void {
-    for (const [name, description] of Object.entries<RouteDescription>(routes)) {
-      const id = name as RouteId;
-      this.#app.route({
-        method: description.method,
-        url: description.path.replace(/\{(\w+)\}/g, ":$1"),
-        handler: (request, reply) => this.#handle(id, description, request, reply),
-      });
-    }
-  }
-
-  async #handle(
-    id: RouteId,
-    route: RouteDescription,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
-    const source = this.#sourceOf(request, reply);
-    try {
-      const answer = await this.#options.dispatcher.dispatch({
-        ...this.#callOf(id, request, reply),
-        ...(route.bodyBytes === true
-          ? { readBody: async () => undefined, bytes: readByteBody(source, route) }
-          : { readBody: () => readBody(source, route) }),
-      });
-      return await this.#send(answer, reply);
-    } catch (error) {
-      return this.#refuse(request, reply, error);
-    }
-  }
-
-  #callOf(id: RouteId, request: FastifyRequest, reply: FastifyReply): Omit<ApiCall, "readBody"> {
-    const gone = new AbortController();
-    reply.raw.once("close", () => {
-      // After a whole answer nobody listens any more.
-      if (reply.raw.writableFinished) return;
-      gone.abort(new ProtocolError("unavailable", "the client has gone"));
-    });
-    const peer = this.#peers?.of(request.socket);
-    return {
-      route: id,
-      ...(peer === undefined ? {} : { peer }),
-      params: request.params as Readonly<Record<string, string>>,
-      query: request.query as Readonly<Record<string, unknown>>,
-      headers: callHeaders(request.headers),
-      remoteAddress: request.socket.remoteAddress ?? "local",
-      path: request.url.split("?", 1)[0] ?? "",
-      requestId: request.id,
-      signal: gone.signal,
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        request.headers.upgrade === STREAM_PROTOCOL,
     };
+    const server: Server =
+      secure === undefined
+        ? createServer(options)
+        : createSecureServer({ ...options, ...secureContext(secure) });
+    server.maxConnections = CONNECTIONS_MAX;
+    const take = (expectsContinue: boolean) => (raw: IncomingMessage, response: ServerResponse) =>
+      void this.#handle(new HttpCall(raw, response, { ...this.#options, expectsContinue }));
+    server.on("request", take(false));
+    server.on("checkContinue", take(true));
+    server.on("clientError", (error, socket) => this.#refuseSocket(error, socket));
+    return server;
   }
 
-  async #send(answer: ApiAnswer, reply: FastifyReply): Promise<FastifyReply> {
-    void reply.headers(COMMON_HEADERS);
+  #refuseSocket(cause: Error, socket: Duplex): void {
+    const refused = new ProtocolError("invalid_request", "this is no HTTP", {}, { cause });
+    if (socket.writable) socket.end(rawProblem(refused, this.#options.newId()));
+    else socket.destroy();
+  }
+
+  async #handle(call: HttpCall): Promise<void> {
+    try {
+      await this.#answer(call);
+    } catch (error) {
+      await this.#refuse(call, error);
+    }
+  }
+
+  async #answer(call: HttpCall): Promise<void> {
+    const { raw, source, response } = call;
+    checkHost(raw.headers, this.#options.hostNames ?? []);
+    const match = matchRoute(raw.method ?? "", call.path);
+    if (match === undefined) throw this.#unknown(call);
+    const route: RouteDescription = routes[match.id];
+    const peer = this.#peers?.of(raw.socket);
+    const bytes = route.bodyBytes === true ? readByteBody(source, route) : undefined;
+    const answer = await this.#options.dispatcher.dispatch(
+      new RoutedCall(call, match, {
+        peer,
+        bytes,
+        readBody: async () => (bytes === undefined ? readBody(call, route) : undefined),
+      }),
+    );
+    await this.#send(answer, response);
+  }
+
+  #send(answer: ApiAnswer, response: ServerResponse): Promise<void> | undefined {
     switch (answer.kind) {
       case "json":
-        return reply.type("application/json").send(Buffer.from(JSON.stringify(answer.value)));
+        return this.#sendText(JSON.stringify(answer.value), "application/json", response);
       case "text":
-        return reply.type(answer.mediaType).send(answer.text);
+        return this.#sendText(answer.text, answer.mediaType, response);
       case "empty":
-        return reply.code(204).send();
+        this.#writeHead(response, 204, COMMON_HEADERS);
+        response.end();
+        return undefined;
       case "stream":
-        return this.#sendStream(answer.lines, "application/x-ndjson", reply);
+        return this.#sendStream(answer.lines, "application/x-ndjson", response);
       case "bytes":
-        return this.#sendStream(asChunks(answer.bytes), "application/octet-stream", reply);
+        return this.#sendStream(asChunks(answer.bytes), "application/octet-stream", response);
       case "upgrade":
         throw new ProtocolError("internal", "an upgrade was answered to an ordinary request");
     }
   }
 
-  async #sendStream(
+  /** As one text with its head: one write, and one record of TLS. */
+  #sendText(text: string, mediaType: string, response: ServerResponse): undefined {
+    const length = Buffer.byteLength(text);
+    const headers = { ...COMMON_HEADERS, "content-type": mediaType, "content-length": length };
+    this.#writeHead(response, 200, headers);
+    response.end(text);
+  }
+
+  #sendStream(
     chunks: AsyncIterable<readonly Uint8Array[]>,
     mediaType: string,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
-    reply.hijack();
-    reply.raw.writeHead(200, { ...COMMON_HEADERS, "content-type": mediaType });
-    await writeStream(reply.raw, chunks, this.#options.clock);
-    return reply;
+    response: ServerResponse,
+  ): Promise<void> {
+    this.#writeHead(response, 200, { ...COMMON_HEADERS, "content-type": mediaType });
+    return writeStream(response, chunks, this.#options.clock);
   }
 
-  async #notFound(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    try {
-      const { token } = callHeaders(request.headers);
-      // What exists is nobody's business without a token.
-      this.#options.dispatcher.requireActor({
-        token,
-        peer: this.#peers?.of(request.socket),
-        remoteAddress: request.socket.remoteAddress ?? "local",
-      });
-      const path = request.url.split("?", 1)[0] ?? "";
-      const allow = matchRoutes(path).map(({ method }) => method);
-      if (allow.length === 0) throw new ProtocolError("not_found", `there is no ${path}`);
-      const message = `${path} has no ${request.method}`;
-      throw new ProtocolError("method_not_allowed", message, { allow });
-    } catch (error) {
-      return this.#refuse(request, reply, error);
-    }
+  #writeHead(response: ServerResponse, status: number, headers: OutgoingHttpHeaders): void {
+    // Else the server would wait for the next request of a connection that is idle from now on.
+    if (this.#isStopping) response.shouldKeepAlive = false;
+    response.writeHead(status, headers);
   }
 
-  async #refuse(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    thrown: unknown,
-  ): Promise<FastifyReply> {
-    if (thrown instanceof AssertionError) endProcess(thrown);
-    const { status, headers, body } = httpProblem(asProtocolError(thrown), request.id);
-    const source = this.#sourceOf(request, reply);
-    await discardBody(source);
+  /** What to say of a path that is no route; what exists is nobody's business without a token. */
+  #unknown(call: HttpCall): ProtocolError {
+    const { raw, path, remoteAddress } = call;
+    const { token } = callHeaders(raw.headers);
+    const peer = this.#peers?.of(raw.socket);
+    this.#options.dispatcher.requireActor({ token, peer, remoteAddress });
+    const allow = matchRoutes(path).map(({ method }) => method);
+    if (allow.length === 0) return new ProtocolError("not_found", `there is no ${path}`);
+    return new ProtocolError("method_not_allowed", `${path} has no ${raw.method}`, { allow });
+  }
+
+  async #refuse(call: HttpCall, thrown: unknown): Promise<void> {
+    if (thrown instanceof AssertionError) return endProcess(thrown);
+    const { raw, response } = call;
+    // The head is out: cutting the connection is the only way left to say that something is wrong.
+    if (response.headersSent) return void response.destroy();
+    const { status, headers, body } = httpProblem(asProtocolError(thrown), call.id);
+    await discardBody(call.source);
     // Whatever is still on its way would be taken for the next request.
-    if (!request.raw.readableEnded) void reply.header("connection", "close");
-    return reply.code(status).headers(headers).send(Buffer.from(body));
-  }
-
-  #sourceOf(request: FastifyRequest, reply: FastifyReply): BodySource {
-    return {
-      request: request.raw,
-      response: reply.raw,
-      expectsContinue: expecting.has(request.raw),
-      clock: this.#options.clock,
-    };
+    if (!raw.readableEnded) response.shouldKeepAlive = false;
+    const length = Buffer.byteLength(body);
+    this.#writeHead(response, status, { ...headers, "content-length": length });
+    response.end(body);
   }
 }
 
@@ -357,7 +324,7 @@ function cannotListen(address: ListenAddress, error: unknown): ProtocolError {
 }
 
 /** Whoever may call a route of upgrades, but does not ask for one, is told here. */
-async function readBody(source: BodySource, route: RouteDescription): Promise<unknown> {
+async function readBody({ source }: HttpCall, route: RouteDescription): Promise<unknown> {
   if (route.answer.kind !== "upgrade") return readJsonBody(source, route);
   const message = `this route is an upgrade: send Upgrade: ${STREAM_PROTOCOL}`;
   throw new ProtocolError("invalid_request", message, { upgrade: STREAM_PROTOCOL });
