@@ -9,7 +9,7 @@ import { copyFile, mkdir, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { HOUR_MS, silentLogger, sleep, systemClock } from "@berth/base";
-import type { DialRequest, WatchEvent } from "@berth/protocol";
+import { type DialRequest, PROTOCOL_VERSION, type WatchEvent } from "@berth/protocol";
 import { FailoverClient } from "@berth/protocol/client/failover-client";
 import { HttpClient } from "@berth/protocol/client/http-client";
 import { nodeStatusRow } from "../src/api/api-fixture.ts";
@@ -125,7 +125,7 @@ test("a stream reaches a node by way of the server that its agent is connected t
   try {
     const status = nodeStatusRow({ name: "b", reportedAt: Date.now() });
     const told = await agent.call("reportNode", { params: { node: "b" }, body: { status } });
-    assert.equal(told.protocol, 2);
+    assert.equal(told.protocol, PROTOCOL_VERSION);
     const selectors = [{ kind: "server-address" as const }];
     const events = await agent.call("watch", { params: {}, body: { selectors }, signal });
     const serving = serveOne(agent, events as AsyncIterable<WatchEvent>);

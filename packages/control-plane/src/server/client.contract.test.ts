@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
-import { type ApiClient, keys, ProtocolError } from "@berth/protocol";
+import { type ApiClient, keys, PROTOCOL_VERSION, ProtocolError } from "@berth/protocol";
 import {
   AGENT_TOKEN,
   nodeRow,
@@ -50,7 +50,7 @@ for (const { name, make } of clients) {
       const client = make();
       assert.equal(await client.call("health", { params: {} }), "ok\n");
       const { cluster, protocol } = await client.call("version", { params: {} });
-      assert.deepEqual({ cluster, protocol }, { cluster: "c0ffee00", protocol: 2 });
+      assert.deepEqual({ cluster, protocol }, { cluster: "c0ffee00", protocol: PROTOCOL_VERSION });
       const { items } = await client.call("listTasks", {
         params: env,
         query: { service: "web", limit: "10" },

@@ -8,6 +8,7 @@ import {
   BODY_BYTES_MAX,
   keys,
   PROBLEM_MEDIA_TYPE,
+  PROTOCOL_VERSION,
   ProtocolError,
   type RouteDescription,
   routes,
@@ -323,7 +324,7 @@ test("an agent joins with its report and renews its lease", async () => {
   const params = { node: "node-1" };
   const status = nodeStatusRow();
   const joined = await agent.call("reportNode", { params, body: { status } });
-  assert.deepEqual(joined, { cluster: "c0ffee00", leaseMs: 3_000, protocol: 2 });
+  assert.deepEqual(joined, { cluster: "c0ffee00", leaseMs: 3_000, protocol: PROTOCOL_VERSION });
   await agent.call("renewLease", { params });
   // A report renews before its write and after it.
   assert.deepEqual(fixture.renewed, ["node-1", "node-1", "node-1"]);
