@@ -208,6 +208,7 @@ async function* download(
       ...(tag === undefined ? {} : { "if-match": tag }),
       ...(at === 0 ? {} : { range: `bytes=${at}-` }),
     };
+    let cause: unknown = "the connection ended early";
     try {
       const answer = await client.stream({ method: "GET", headers });
       if (at > 0 && answer.statusCode !== 206) {
@@ -217,14 +218,16 @@ async function* download(
         at += chunk.length;
         yield chunk;
       }
-      if (at < bytes) throw new Error(`the connection ended after ${at} of ${bytes} bytes`);
     } catch (error) {
       client.signal.throwIfAborted();
       if (error instanceof ProtocolError) throw error;
-      failures = at > from ? 0 : failures + 1;
-      if (failures <= RESUMES_MAX) continue;
-      const message = `${name} broke off after ${at} of ${bytes} bytes, ${failures} times`;
-      throw new ProtocolError("unavailable", message, { name }, { cause: error });
+      cause = error;
     }
+    if (at >= bytes) return;
+    client.signal.throwIfAborted();
+    failures = at > from ? 0 : failures + 1;
+    if (failures <= RESUMES_MAX) continue;
+    const message = `${name} broke off after ${at} of ${bytes} bytes, ${failures} times`;
+    throw new ProtocolError("unavailable", message, { name }, { cause });
   }
 }
