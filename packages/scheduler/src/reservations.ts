@@ -46,10 +46,13 @@ interface Waiting {
 
 export class Reservations {
   readonly #limits: ReservationLimits;
+  readonly #keyOf: (ask: Ask) => string;
   readonly #waiting = new Map<string, Waiting>();
 
-  constructor(limits: ReservationLimits = RESERVATION_LIMITS) {
+  /** `keyOf`: equal for the asks of one copy, whatever their identifiers. */
+  constructor(limits: ReservationLimits = RESERVATION_LIMITS, keyOf = serviceAndSlot) {
     this.#limits = limits;
+    this.#keyOf = keyOf;
   }
 
   /** Nodes that are held, by service and slot of whom they are held for (`shop/web#3`). */
@@ -69,7 +72,7 @@ export class Reservations {
     const own = new Map(asks.map((ask) => [ask.id, ask]));
     const priority = Math.max(...asks.map(priorityOf));
     const isFirst = (ask: Ask) => {
-      const held = this.#waiting.get(keyOf(ask));
+      const held = this.#waiting.get(this.#keyOf(ask));
       return held?.node !== undefined && priorityOf(ask) >= priority;
     };
     const turns = [...asks.filter(isFirst).map((ask) => [ask]), asks.filter((a) => !isFirst(a))];
@@ -85,7 +88,7 @@ export class Reservations {
 
   /** Decides beside what is held for others of the same or a higher priority. */
   #beside(transaction: Transaction, asks: readonly Ask[]): SchedulePlan {
-    const keys = new Set(asks.map(keyOf));
+    const keys = new Set(asks.map(this.#keyOf));
     const priority = Math.max(...asks.map(priorityOf));
     const standIns = [...this.#waiting].flatMap(([key, { ask, node }]) => {
       if (node === undefined || keys.has(key) || priorityOf(ask) < priority) return [];
@@ -97,13 +100,13 @@ export class Reservations {
     for (const { id } of standIns) transaction.release(id);
     if (this.#waiting.size === 0) return plan;
     const placed = new Set(plan.placements.map(({ ask }) => ask));
-    for (const ask of asks) if (placed.has(ask.id)) this.#waiting.delete(keyOf(ask));
+    for (const ask of asks) if (placed.has(ask.id)) this.#waiting.delete(this.#keyOf(ask));
     return plan;
   }
 
   #note(ask: Ask | undefined, nowMs: number): void {
     if (ask === undefined || ask.gang !== undefined || ask.pod !== undefined) return;
-    const key = keyOf(ask);
+    const key = this.#keyOf(ask);
     const known = this.#waiting.get(key);
     if (known !== undefined) Object.assign(known, { ask, seenMs: nowMs });
     else if (this.#waiting.size < WAITING_MAX) {
@@ -133,8 +136,8 @@ export class Reservations {
   }
 }
 
-function keyOf(ask: Ask | undefined): string {
-  return `${ask?.service ?? ""}#${ask?.slot ?? 0}`;
+function serviceAndSlot({ service, slot = 0 }: Ask): string {
+  return `${service}#${slot}`;
 }
 
 function priorityOf({ priority = PRIORITY_DEFAULT }: Ask): number {

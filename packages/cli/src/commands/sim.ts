@@ -2,8 +2,9 @@
 
 import { writeFileSync } from "node:fs";
 import { ProtocolError } from "@berth/protocol";
-import { STRATEGIES } from "@berth/scheduler";
+import { RESERVATION_LIMITS, STRATEGIES } from "@berth/scheduler";
 import type { TraceNode } from "@berth/scheduler/trace/node-line";
+import type { ReplayOptions } from "@berth/scheduler/trace/replay-engine";
 import { type CommandDescription, type CommandInput, flagOption, textOption } from "../command.ts";
 import { EXIT } from "../exit-code.ts";
 import { runOffline } from "../sim/offline.ts";
@@ -44,6 +45,11 @@ export const command: CommandDescription = {
     { flags: "--seed <number>", summary: "decides between hosts that are alike", fallback: "1" },
     { flags: "--typical <file>", summary: "online: past asks from which the usual mix is learned" },
     { flags: "--preemption", summary: "online: asks may displace tasks of lower priority" },
+    { flags: "--wait", summary: "online: asks without a place wait until one is given back" },
+    {
+      flags: "--reserve-after-ms <number>",
+      summary: "online: waiting asks that wait so long get a node that is held for them",
+    },
     { flags: "--failures <file>", summary: "online: hosts that go away, one a line" },
     {
       flags: "--budget-ms <number>",
@@ -158,7 +164,9 @@ const RUNS: Readonly<
       options: {
         ...{ seed, strategy, ...mix },
         ...(flagOption(input, "preemption") ? { preemption: {} } : {}),
+        ...reservationsOf(input),
       },
+      waits: flagOption(input, "wait") || textOption(input, "reserveAfterMs") !== undefined,
       explain: flagOption(input, "explain"),
       watch: optionalFile(input, "report") !== undefined,
       write,
@@ -210,6 +218,15 @@ function ask(
   }
   const models = nodes.map(({ model }) => model);
   return QUESTIONS[mode]({ nodes: models, running, waiting, level, seed, strategy });
+}
+
+/** In a trace an ask waits until its end: nobody is forgotten. */
+function reservationsOf(input: CommandInput): Pick<ReplayOptions, "reservations"> {
+  const key = "reserveAfterMs";
+  if (textOption(input, key) === undefined) return {};
+  const afterMs = wholeOption(input, { flag: "--reserve-after-ms", key }, 0);
+  const forgetAfterMs = Number.POSITIVE_INFINITY;
+  return { reservations: { ...RESERVATION_LIMITS, afterMs, forgetAfterMs } };
 }
 
 /** A name that no host has would hold nothing, and the plan would look better than it is. */

@@ -21,6 +21,8 @@ export interface OnlineInput {
   readonly held: readonly HeldTask[];
   readonly failures: readonly NodeFailure[];
   readonly options: ReplayOptions;
+  /** Asks without a place wait for one. */
+  readonly waits: boolean;
   readonly explain: boolean;
   /** Looks at how the cluster fills up, for a picture: costs time that is not the engine's. */
   readonly watch: boolean;
@@ -61,6 +63,7 @@ export function runOnline(input: OnlineInput): SimResult {
     held,
     failures,
     onOutcome,
+    waits: input.waits,
     ...(input.watch ? { onChange: (now: Replay) => filling.look(now) } : {}),
   });
   replay.run();

@@ -9,11 +9,12 @@ import { explainPlacement } from "../explain.ts";
 import type { Ask, DeviceAssignment, NodeModel } from "../model.ts";
 import type { Preemption } from "../options.ts";
 import type { SchedulePlan } from "../plan.ts";
+import { type ReservationLimits, Reservations } from "../reservations.ts";
 import { Transaction } from "../transaction.ts";
 
 export interface ReplayEngine {
-  /** Decides asks that belong together, in their order. */
-  decide(asks: readonly Ask[]): readonly Decision[];
+  /** Decides asks that belong together, in their order, at a time of the trace. */
+  decide(asks: readonly Ask[], nowMs: number): readonly Decision[];
   /** Begins with a task that runs on the node, whatever the rules say; false when there is no such node. */
   hold(ask: Ask, node: string, devices?: readonly DeviceAssignment[]): boolean;
   /** Ends a task; false when there is none of that id. */
@@ -25,6 +26,8 @@ export interface ReplayEngine {
 export interface ReplayOptions extends EngineOptions {
   /** Asks without a place may displace tasks of lower priority; they may not when absent. */
   readonly preemption?: Preemption;
+  /** Nodes are held for asks that wait for so long; none are when absent. */
+  readonly reservations?: ReservationLimits;
 }
 
 /** The fastest engine that can decide all of `asks`. */
@@ -33,7 +36,8 @@ export function engineFor(
   asks: readonly Ask[],
   options: ReplayOptions,
 ): ReplayEngine {
-  const isSlow = options.preemption !== undefined || !asks.every(Engine.canDecide);
+  const isSlow =
+    (options.preemption ?? options.reservations) !== undefined || !asks.every(Engine.canDecide);
   if (isSlow) return slowEngine(nodes, options);
   // Few hosts are large hosts; among devices a shuffled order consolidates better, whatever the hosts' sizes.
   const hasDevices = nodes.some(({ devices }) => devices.length > 0);
@@ -44,13 +48,17 @@ export function engineFor(
 function slowEngine(nodes: readonly NodeModel[], options: ReplayOptions): ReplayEngine {
   const transaction = new Transaction({ nodes, tasks: [] }, { ...options, defaults: {} });
   const known = new Set(nodes.map(({ id }) => id));
+  const { reservations: limits } = options;
+  const reservations = limits && new Reservations(limits, ({ id }) => id);
+  const plan = (asks: readonly Ask[], nowMs: number) =>
+    reservations?.schedule(transaction, asks, nowMs) ?? transaction.schedule(asks);
   return {
     hold: (ask, node, devices) => {
       if (!known.has(node)) return false;
       transaction.apply({ ...ask, node, ...(devices === undefined ? {} : { devices }) });
       return true;
     },
-    decide: (asks) => decisionsOf(asks, transaction.schedule(asks)),
+    decide: (asks, nowMs) => decisionsOf(asks, plan(asks, nowMs)),
     release: (id) => transaction.release(id),
     turn: (node, turn) => transaction.turn(node, turn),
   };

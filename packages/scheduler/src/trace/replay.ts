@@ -4,7 +4,9 @@
  * Online means that nothing is known of what comes later: each ask is decided when it arrives, against the
  * cluster as it is, and one that fits somewhere is never refused. Asks of one gang or pod are decided
  * together when the last of them has arrived. Tasks of a node that fails ask again at that moment, in the
- * order in which they were placed; so do tasks that had to go for an ask of higher priority. A refused ask does not ask again.
+ * order in which they were placed; so do tasks that had to go for an ask of higher priority. A refused ask does not ask again,
+ * unless refused asks wait (`waits`): then those that stand alone ask again, the first first, whenever room came back, and run for
+ * as long as they would have.
  * Cost: that of each decision, and O(log tasks) for a task that leaves by itself.
  */
 
@@ -61,6 +63,8 @@ export interface ReplayInput {
   /** In the order of arrival. */
   readonly asks: Iterable<TraceAsk>;
   readonly failures: readonly NodeFailure[];
+  /** Asks without a place wait for one, until the trace has no more departures. They do not when absent. */
+  readonly waits?: boolean;
   readonly onOutcome: (outcome: Outcome) => void;
   /** Called after each arrival, departure or failure with the tasks that hold a place now. */
   readonly onChange?: (replay: Replay) => void;
@@ -73,6 +77,8 @@ export class Replay {
   /** Asks that hold a place, with their nodes, in the order in which they were placed. */
   readonly #placed = new Map<string, { readonly ask: TraceAsk; readonly node: string }>();
   readonly #departures = new Departures();
+  /** In the order in which they began to wait. */
+  readonly #waiting = new Map<string, Waiting>();
   /** Tasks by node, of nodes that have any. */
   readonly #tasksOn = new Map<string, number>();
   #hostsUsedMost = 0;
@@ -122,10 +128,20 @@ export class Replay {
       if (group.length === sizes.get(key)) this.#decide(group);
     }
     this.#advance(Math.max(this.#nowMs, this.#lastFailureMs()));
+    for (let next = this.#departures.next(); next !== undefined; next = this.#departures.next()) {
+      if (this.#waiting.size === 0) break;
+      this.#advance(Math.max(this.#nowMs, next.atMs));
+    }
+    for (const { ask, refusal } of this.#waiting.values()) {
+      this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
+    }
   }
 
   #decide(asks: readonly TraceAsk[]): void {
-    const decisions = this.#engine.decide(asks.map(({ ask }) => ask));
+    const decisions = this.#engine.decide(
+      asks.map(({ ask }) => ask),
+      this.#nowMs,
+    );
     const displaced: TraceAsk[] = [];
     for (const [index, decision] of decisions.entries()) {
       const ask = asks[index];
@@ -136,12 +152,29 @@ export class Replay {
         for (const id of decision.victims ?? []) displaced.push(this.#displace(id, decision.ask));
       } else {
         const refusal = decision.refusal ?? noRefusal(decision.ask);
-        this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
+        const waits = this.#input.waits === true && togetherKey(ask.ask) === undefined;
+        if (waits) this.#waiting.set(ask.ask.id, { ask, refusal, sinceMs: this.#nowMs });
+        else this.#tell({ kind: "refused", atMs: this.#nowMs, ask, refusal });
       }
     }
     this.#input.onChange?.(this);
     // Ends: whoever displaces is of higher priority than who is displaced.
     for (const ask of displaced) this.#decide([ask]);
+  }
+
+  /** Room came back: who waits asks again, the first first. */
+  #askAgain(): void {
+    for (const [id, { ask, sinceMs }] of [...this.#waiting]) {
+      const [decision] = this.#engine.decide([ask.ask], this.#nowMs);
+      const { node } = decision ?? {};
+      if (decision === undefined || node === undefined) continue;
+      this.#waiting.delete(id);
+      const { departMs } = ask;
+      const waitedMs = this.#nowMs - sinceMs;
+      const later = departMs === undefined ? ask : { ...ask, departMs: departMs + waitedMs };
+      this.#settle(later, decision, node);
+      for (const victim of decision.victims ?? []) this.#decide([this.#displace(victim, id)]);
+    }
   }
 
   /** The engine has taken it away already. */
@@ -197,6 +230,7 @@ export class Replay {
     // It may have been lost with its node meanwhile, or refused when it asked again.
     if (task?.ask.departMs !== atMs) return;
     this.#release(id, task.node);
+    this.#askAgain();
     this.#input.onChange?.(this);
   }
 
@@ -215,7 +249,10 @@ export class Replay {
 
   #turn({ node, kind }: FailureEvent): void {
     this.#engine.turn(node, { ready: kind === "back" });
-    if (kind === "back") return;
+    if (kind === "back") {
+      this.#askAgain();
+      return;
+    }
     const lost = [...this.#placed].filter(([, task]) => task.node === node);
     for (const [id] of lost) this.#release(id, node);
     for (const [, task] of lost) this.#decide([task.ask]);
@@ -224,6 +261,12 @@ export class Replay {
   #lastFailureMs(): number {
     return this.#failures.at(-1)?.atMs ?? 0;
   }
+}
+
+interface Waiting {
+  readonly ask: TraceAsk;
+  readonly refusal: () => Refusal;
+  readonly sinceMs: number;
 }
 
 /** The words of a refusal, the most frequent reason first: `4 lack memory (need 2 GiB, most free is 1.4 GiB)`. */

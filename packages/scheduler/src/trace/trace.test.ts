@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { makeAsk, makeNode } from "../testing/fixtures.ts";
 import { AskReader, readAsk, type TraceAsk } from "./ask-line.ts";
 import { Departures } from "./departures.ts";
 import { TraceError } from "./fields.ts";
@@ -198,7 +199,7 @@ test("a decision says why where that is asked for", () => {
   const options = { seed: 1, strategy: "room", explain: true } as const;
   const engine = engineFor(nodes, [], options);
   const asks = ["a", "b"].map((id) => readAsk({ id, service: "s", cpuMillis: 5 }).ask);
-  const whys = asks.map((ask) => engine.decide([ask])[0]?.why?.replace(/^n[01]/, "n"));
+  const whys = asks.map((ask) => engine.decide([ask], 0)[0]?.why?.replace(/^n[01]/, "n"));
   assert.deepEqual(whys, ["n: room, 500 points by the node", "n: room, 500 points by the node"]);
 });
 
@@ -337,4 +338,36 @@ test("the sums tell how many hosts are needed, and what is free but of no use", 
   assert.equal(hostsUsed, 1);
   // 1 of the 11 that are free lies where an ask of 2 does not fit.
   assert.ok(Math.abs((fragmentation["cpu"] ?? 0) - 1 / 11) < 1e-12);
+});
+
+test("a large ask that waits among small ones starves, unless a node is held for it", () => {
+  const nodes = [makeNode("a", { cpuMillis: 4_000 }), makeNode("b", { cpuMillis: 4_000 })];
+  // Eight small tasks at first, then one leaves and another comes each second.
+  const small = Array.from({ length: 80 }, (_, index): TraceAsk => {
+    const arriveMs = index < 8 ? 0 : (index - 7) * 1_000;
+    const ask = makeAsk(`small.${index}`, { requests: { cpuMillis: 1_000 } });
+    const departMs = index < 8 ? (index + 1) * 1_000 : arriveMs + 8_000;
+    return { ask, arriveMs, departMs, minDomains: new Map() };
+  });
+  const ask = makeAsk("large", { requests: { cpuMillis: 4_000 } });
+  const large: TraceAsk = { ask, arriveMs: 0, departMs: 5_000, minDomains: new Map() };
+  const asks = [...small.slice(0, 8), large, ...small.slice(8)];
+  const run = (more: object, waits: boolean) => {
+    const options = { seed: 1, strategy: "room", ...more } as const;
+    const all = asks.map((each) => each.ask);
+    const told: string[] = [];
+    new Replay({
+      ...{ engine: engineFor(nodes, all, options), asks, failures: [], waits },
+      onOutcome: ({ kind, ask: each, atMs }) => {
+        if (each.ask.id === "large") told.push(`${kind} at ${atMs / 1_000} s`);
+      },
+    }).run();
+    return told;
+  };
+  assert.deepEqual(run({}, false), ["refused at 0 s"]);
+  const [starved] = run({}, true);
+  assert.match(starved ?? "", /^placed at (7\d|8\d) s$/, "when the small ones have stopped coming");
+  const reservations = { afterMs: 3_000, heldMax: 1, forgetAfterMs: Number.POSITIVE_INFINITY };
+  const [placed] = run({ reservations }, true);
+  assert.match(placed ?? "", /^placed at 1?\d s$/);
 });
