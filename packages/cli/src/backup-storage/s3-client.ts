@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { rootCertificates } from "node:tls";
+import { getCACertificates } from "node:tls";
 import { SECOND_MS, sleep, systemClock } from "@berth/base";
 import { ProtocolError } from "@berth/protocol";
 import { AwsV4Signer } from "aws4fetch";
@@ -133,7 +133,7 @@ export class S3Client {
     };
     const isSecure = endpoint.protocol === "https:";
     const trust =
-      isSecure && authorities !== undefined ? { ca: [...rootCertificates, authorities] } : {};
+      isSecure && authorities !== undefined ? { ca: [...getCACertificates(), authorities] } : {};
     return await new Promise((resolve, reject) => {
       const options = { method, headers, signal, timeout: SILENCE_MS_MAX, ...trust };
       const outgoing = (isSecure ? httpsRequest : httpRequest)(signed.url, options, resolve);
