@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
@@ -78,6 +79,19 @@ test("a port of somebody else is found", async () => {
     const finding = findings.find(({ check }) => check === "http port");
     assert.equal(finding?.level, "error");
     assert.match(finding.message, new RegExp(`${platform.httpPort} is taken`));
+  } finally {
+    holder.close();
+  }
+});
+
+test("a program that has the port of VXLAN is found", async () => {
+  const holder = createSocket("udp4");
+  await once(holder.bind(4789, "127.0.0.1"), "listening");
+  try {
+    const { findings } = await doctor();
+    const finding = findings.find(({ check }) => check === "underlay port");
+    assert.equal(finding?.level, "error", JSON.stringify(finding));
+    assert.match(finding.message, /UDP 4789 is taken by \S+: networks do not reach/);
   } finally {
     holder.close();
   }

@@ -9,6 +9,7 @@ import { formats } from "../platform/format-check.ts";
 import * as host from "../platform/host-checks.ts";
 import * as platform from "../platform/platform-checks.ts";
 import { servers } from "../platform/server-reach.ts";
+import * as underlay from "../platform/underlay-checks.ts";
 
 export const command: CommandDescription = {
   summary: "check everything that Berth needs, and say what to do",
@@ -35,8 +36,10 @@ const CHECKS: readonly Check[] = [
   host.resolvers,
   host.addressRange,
   host.httpPort,
+  underlay.underlayPort,
   platform.server,
   servers,
+  underlay.ways,
   formats,
   platform.certificates,
   platform.hostNames,

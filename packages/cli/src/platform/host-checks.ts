@@ -219,8 +219,8 @@ function canListen(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** `undefined` when the program is missing or fails. */
-async function outputOf(argv: readonly [string, ...string[]]): Promise<string | undefined> {
+/** What a program says; `undefined` when it is missing or fails. */
+export async function outputOf(argv: readonly [string, ...string[]]): Promise<string | undefined> {
   try {
     return await runProgram(argv);
   } catch (error) {
