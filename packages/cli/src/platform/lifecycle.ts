@@ -61,25 +61,28 @@ export async function startPlatform(
  * missed a lease later.
  */
 async function vouching<T>(life: Lifecycle, node: string, work: () => Promise<T>): Promise<T> {
-  let goesOn = true;
-  const api = life.connect();
-  const renewals = async () => {
-    while (goesOn) {
-      try {
-        await api.call("renewLease", { params: { node }, signal: life.signal });
-      } catch (error) {
-        // The server is being replaced as well: leases start anew with the next one.
-        if (!(error instanceof ProtocolError)) return;
-      }
-      await sleep(life.clock, VOUCH_PERIOD_MS);
-    }
-  };
-  const vouched = renewals();
+  const ended = new AbortController();
+  const signal = AbortSignal.any([life.signal, ended.signal]);
+  const vouched = renewUntil(life, node, signal);
   try {
     return await work();
   } finally {
-    goesOn = false;
+    // A renewal that is under way is not waited for.
+    ended.abort();
     await vouched;
+  }
+}
+
+async function renewUntil(life: Lifecycle, node: string, signal: AbortSignal): Promise<void> {
+  const api = life.connect();
+  while (!signal.aborted) {
+    try {
+      await api.call("renewLease", { params: { node }, signal });
+    } catch (error) {
+      // The server is being replaced as well: leases start anew with the next one.
+      if (!(error instanceof ProtocolError)) return;
+    }
+    await sleep(life.clock, VOUCH_PERIOD_MS, signal).catch(() => undefined);
   }
 }
 
