@@ -80,7 +80,7 @@ test("declared devices are reported, counted, and given to one copy each", async
 test("a third copy waits for a device, and what a copy gave back is given on", async () => {
   await platform.must("scale", "fakes/user=3");
   await eventually("it waits", async () =>
-    /lacks? fake \(need 1, none is free\)/.test(await platform.must("explain", "fakes/user")),
+    /lacks? fake \(need 1 whole, none is free\)/.test(await platform.must("explain", "fakes/user")),
   );
   await platform.must("scale", "fakes/user=1");
   await eventually("one copy is left", async () => (await readyIds()).length === 1);
@@ -88,8 +88,56 @@ test("a third copy waits for a device, and what a copy gave back is given on", a
   await eventually("each has one again", async () => (await readyIds()).join() === "null,zero");
 });
 
-async function readyIds(): Promise<string[]> {
-  const rows = await platform.json<TaskRow>("ps", "fakes");
+test("halves of devices: two copies share one, each sees that one alone", async () => {
+  await platform.must("stack", "rm", "fakes", "--yes");
+  const halves = join(platform.dataDir, "halves.yaml");
+  writeFileSync(
+    halves,
+    `name: halves
+services:
+  half:
+    image: berth/busybox
+    command: [sleep, "100000"]
+    stop_grace_period: 0s
+    deploy: {replicas: 4}
+    x-berth: {devices: [{kind: fake, share: 0.5, models: [test]}]}
+`,
+  );
+  await platform.must("deploy", "-f", halves);
+  assert.deepEqual(await readyIds("halves"), ["null", "null", "zero", "zero"]);
+  for (const { task } of await platform.json<TaskRow>("ps", "halves")) {
+    const list = await platform.must("exec", `halves/half-${task.slot}`, "ls", FOLDER);
+    assert.equal(list.trim(), task.devices?.[0]?.id);
+  }
+  await platform.must("scale", "halves/half=5");
+  await eventually("the fifth waits", async () =>
+    /lacks? fake \(test\) \(need 0\.5, none is free\)/.test(
+      await platform.must("explain", "halves/half"),
+    ),
+  );
+  await platform.must("stack", "rm", "halves", "--yes");
+});
+
+test("a model that no device has is named where a copy waits for it", async () => {
+  const other = join(platform.dataDir, "other.yaml");
+  writeFileSync(
+    other,
+    `name: other
+services:
+  one:
+    image: berth/busybox
+    command: [sleep, "100000"]
+    x-berth: {devices: [{kind: fake, models: [B200]}]}
+`,
+  );
+  const { code } = await platform.berth("deploy", "-f", other, "--timeout", "5s");
+  assert.notEqual(code, 0);
+  assert.match(await platform.must("explain", "other/one"), /has no device fake \(B200\)/);
+  await platform.must("stack", "rm", "other", "--yes");
+});
+
+async function readyIds(stack = "fakes"): Promise<string[]> {
+  const rows = await platform.json<TaskRow>("ps", stack);
   const ready = rows.filter(({ status }) => status?.ready);
   return ready.flatMap(({ task }) => task.devices?.map(({ id }) => id) ?? []).sort();
 }

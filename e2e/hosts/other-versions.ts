@@ -1,6 +1,6 @@
 /**
- * Bundles of other versions than this checkout's: the last commit before the protocol or the formats changed, from
- * the history where the clone has it, and a version to come, made from these sources with both numbers raised by one.
+ * Bundles of other versions than this checkout's: the last commit with other numbers of the protocol or the formats,
+ * from the history where the clone has it, and a version to come, made from these sources with both numbers raised by one.
  */
 
 import { execFileSync } from "node:child_process";
@@ -18,6 +18,11 @@ import { ROOT } from "../test-platform.ts";
 
 /** What says which messages and formats a version knows. */
 const NUMBERS = "packages/protocol/src";
+const NUMBER = /(export const (?:PROTOCOL_VERSION|FORMAT_LEVEL) = )(\d+);/;
+/** A commit whose bundle cannot be made is no version that anybody runs. */
+const COMMITS_MAX = 20;
+/** As the scripts install (script/lib/node.sh). */
+const INSTALL = ["install", "--no-save", "--no-fund", "--no-audit", "--loglevel=error"] as const;
 const NUMBER_FILES = [`${NUMBERS}/protocol-version.ts`, `${NUMBERS}/format-level.ts`];
 
 function git(...words: string[]): string {
@@ -37,18 +42,49 @@ function commitOf(revision: string): string | undefined {
   }
 }
 
-/**
- * The commit before the newest change of the numbers; the previous one where the history ends before that.
- * `undefined` only where no earlier commit is there at all.
- */
-export function previousCommit(): string | undefined {
-  if (commitOf("HEAD") === undefined) return undefined;
-  const changed = git("log", "-1", "--format=%H", "--", ...NUMBER_FILES);
-  return commitOf(`${changed}^`) ?? commitOf("HEAD~1");
+/** Protocol and formats of a commit, as its files say them; empty where there is neither commit nor file. */
+function numbersAt(revision: string): string {
+  const found = NUMBER_FILES.map((file) => {
+    try {
+      return NUMBER.exec(git("show", `${revision}:${file}`))?.[2] ?? "";
+    } catch {
+      return "";
+    }
+  });
+  return found.join(" ");
 }
 
-/** A checkout of `commit` with its bundle below `folder`. Answers its root. */
-export function bundleOf(commit: string, folder: string): string {
+export interface OlderVersion {
+  readonly commit: string;
+  /** A checkout of it with its bundle. */
+  readonly root: string;
+}
+
+/**
+ * The newest version with other numbers of which a bundle can be made, below `folder`; `undefined` where the history
+ * has none, be it that the clone's is cut off. Throws where none of `COMMITS_MAX` can be bundled.
+ */
+export function olderVersion(folder: string): OlderVersion | undefined {
+  if (commitOf("HEAD") === undefined) return undefined;
+  const changes = git("log", "--first-parent", "--format=%H", "--", ...NUMBER_FILES).split("\n");
+  const changed = changes.find((each) => numbersAt(`${each}^`) !== numbersAt("HEAD"));
+  const first = changed === undefined ? undefined : commitOf(`${changed}^`);
+  if (first === undefined) return undefined;
+  const commits = git("rev-list", "--first-parent", `--max-count=${COMMITS_MAX}`, first).split(
+    "\n",
+  );
+  const failures: string[] = [];
+  for (const commit of commits) {
+    try {
+      return { commit, root: bundleOf(commit, folder) };
+    } catch (error) {
+      failures.push(`${commit}: ${String(error)}`);
+    }
+  }
+  throw new Error(`no older version can be bundled:\n${failures.join("\n")}`);
+}
+
+function bundleOf(commit: string, folder: string): string {
   const root = join(folder, `commit-${commit.slice(0, 12)}`);
   mkdirSync(root, { recursive: true });
   const archive = join(folder, `${commit}.tar`);
@@ -71,7 +107,7 @@ export function nextVersion(folder: string): string {
     const path = join(root, file);
     const text = readFileSync(path, "utf8");
     const raised = text.replace(
-      /(export const (?:PROTOCOL_VERSION|FORMAT_LEVEL) = )(\d+);/,
+      NUMBER,
       (_all, words: string, number: string) => `${words}${Number(number) + 1};`,
     );
     if (raised === text) throw new Error(`${file} has no number to raise`);
@@ -80,8 +116,18 @@ export function nextVersion(folder: string): string {
   return bundled(root);
 }
 
-/** With the packages that are installed here; our own are the tree's. */
+/** With the packages of its lock file: those that are installed here where they are the same. */
 function bundled(root: string): string {
+  const lock = "package-lock.json";
+  if (readFileSync(join(root, lock)).equals(readFileSync(join(ROOT, lock)))) linkModules(root);
+  else run("npm", [...INSTALL, "--prefer-offline"], root);
+  if (existsSync(join(ROOT, ".node"))) symlinkSync(join(ROOT, ".node"), join(root, ".node"));
+  run(process.execPath, ["tools/bundle.ts"], root);
+  return root;
+}
+
+/** Packages of others are those that are installed here; our own are the tree's. */
+function linkModules(root: string): void {
   const modules = join(root, "node_modules");
   mkdirSync(join(modules, "@berth"), { recursive: true });
   for (const name of readdirSync(join(ROOT, "node_modules"))) {
@@ -90,10 +136,9 @@ function bundled(root: string): string {
   for (const name of readdirSync(join(root, "packages"))) {
     symlinkSync(join(root, "packages", name), join(modules, "@berth", name));
   }
-  if (existsSync(join(ROOT, ".node"))) symlinkSync(join(ROOT, ".node"), join(root, ".node"));
-  execFileSync(process.execPath, ["tools/bundle.ts"], {
-    cwd: root,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  return root;
+}
+
+/** What it says is part of the error. */
+function run(file: string, words: readonly string[], cwd: string): void {
+  execFileSync(file, words, { cwd, stdio: ["ignore", "ignore", "pipe"] });
 }

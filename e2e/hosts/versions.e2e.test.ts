@@ -3,8 +3,8 @@
  * previous version to this one. A new agent with the old server, then an old agent with the new server: both get
  * new copies and streams. No container is touched, no request fails, and new formats wait for the last one.
  *
- * The previous version is a commit of the history. A clone without any has a version to come instead, which then is
- * the new one; where there is a history and it cannot be used, this fails.
+ * The previous version is the last commit of the history with another protocol or other formats. A clone whose history
+ * has none has a version to come instead, which then is the new one; where there is one and it cannot be used, this fails.
  */
 
 import assert from "node:assert/strict";
@@ -16,7 +16,7 @@ import type { FormatStanding, NodeStanding } from "@berth/protocol";
 import { underLoad } from "../constant-load.ts";
 import { eventually, ROOT, TestPlatform } from "../test-platform.ts";
 import { HostLab, type LabHost } from "./host-lab.ts";
-import { bundleOf, nextVersion, previousCommit } from "./other-versions.ts";
+import { nextVersion, olderVersion } from "./other-versions.ts";
 import { containers, LONG_LEASE, shop, shopClient } from "./shop-load.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bv-"));
@@ -29,10 +29,9 @@ before(async () => {
   await maker.must("image", "base", "berth/busybox", "--busybox-only");
   rmSync(maker.folder, { recursive: true });
   lab = await HostLab.boot("one", "two", "three");
-  const commit = previousCommit();
-  [older, newer] =
-    commit === undefined ? [ROOT, nextVersion(folder)] : [bundleOf(commit, folder), ROOT];
-  console.log(`the previous version: ${commit ?? "this one, upgraded to one to come"}`);
+  const found = olderVersion(folder);
+  [older, newer] = found === undefined ? [ROOT, nextVersion(folder)] : [found.root, ROOT];
+  console.log(`the older version: ${found?.commit ?? "this one, upgraded to one to come"}`);
   const [one, ...others] = hosts();
   for (const host of lab.hosts) host.root = older;
   await one.startServer(...LONG_LEASE);
