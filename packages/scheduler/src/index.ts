@@ -46,5 +46,6 @@ export {
   type QuotaHolder,
 } from "./quotas.ts";
 export { RESERVATION_LIMITS, type ReservationLimits, Reservations } from "./reservations.ts";
+export { WHOLE_MILLIS } from "./resources.ts";
 export { tolerates } from "./toleration.ts";
 export { schedule, Transaction } from "./transaction.ts";

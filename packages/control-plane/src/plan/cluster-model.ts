@@ -15,13 +15,14 @@ import {
   type TaskDevice,
   type TaskVolume,
 } from "@berth/protocol";
-import type {
-  ClusterModel,
-  DeviceAssignment,
-  HostPort,
-  MeasuredUse,
-  RunningTask,
-  VolumeUse,
+import {
+  type ClusterModel,
+  type DeviceAssignment,
+  type HostPort,
+  type MeasuredUse,
+  type RunningTask,
+  type VolumeUse,
+  WHOLE_MILLIS,
 } from "@berth/scheduler";
 import { specOfTask } from "../release/spec-of-task.ts";
 import type { ClusterView } from "../state/cluster-tables.ts";
@@ -133,8 +134,6 @@ function heldDevices(
     return index < 0 ? [] : [{ kind, indexes: [index], shareMillis }];
   });
 }
-
-const WHOLE_MILLIS = 1_000;
 
 /** Exclusiveness is the claims' business: the scheduler is only told where the data lies. */
 function runningVolume(volume: TaskVolume, node: string): VolumeUse {

@@ -7,13 +7,10 @@
  */
 
 import { isFinal, keys, type NodeDevice, type Task, type TaskDevice } from "@berth/protocol";
-import type { DeviceAssignment } from "@berth/scheduler";
+import { type DeviceAssignment, WHOLE_MILLIS } from "@berth/scheduler";
 import type { ClusterView } from "../state/cluster-tables.ts";
 import { statusOf } from "../state/status-of.ts";
 import { type Obstacle, obstacle, type PlanContext } from "./plan-context.ts";
-
-/** Thousandths of a device. */
-const WHOLE_MILLIS = 1_000;
 
 /** In the order of the choice; empty where the service asks for none. */
 export function planDevices(

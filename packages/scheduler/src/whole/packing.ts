@@ -318,10 +318,7 @@ class PackingSearch {
 }
 
 function isBetter(a: FirstPacking, b: FirstPacking): boolean {
-  return (
-    a.refused.length - b.refused.length < 0 ||
-    (a.refused.length === b.refused.length && a.hosts < b.hosts)
-  );
+  return (a.refused.length - b.refused.length || a.hosts - b.hosts) < 0;
 }
 
 /** In another order: Fisher and Yates. */
