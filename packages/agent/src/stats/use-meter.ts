@@ -7,12 +7,15 @@
  * peaks of its task. Cost: a reading of each running container (`cgroup-reader.ts`) each period.
  */
 
-import { type Clock, type Driver, MINUTE_MS, SECOND_MS } from "@berth/base";
+import { type Clock, type Driver, MINUTE_MS } from "@berth/base";
 import { type NodeStatus, TASKS_MEASURED_MAX } from "@berth/protocol";
 import type { ContainerState, ContainerStats, Runtime } from "../runtime/port.ts";
 
-/** Processor time is averaged over it: shorter peaks are waited out. */
-const PERIOD_MS = 15 * SECOND_MS;
+/**
+ * Processor time is averaged over it: shorter peaks are waited out, and are what the margin is for. Every node reads,
+ * also where nobody overcommits: seven files a container, so not oftener.
+ */
+const PERIOD_MS = MINUTE_MS;
 /** Starting up says little about what follows: as long as the autoscaler of Kubernetes waits. */
 const TOLD_AFTER_MS = 5 * MINUTE_MS;
 /** Peaks are remembered for so many slices of so long: half an hour. */
